@@ -1,2 +1,48 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grows in the next commits.
+//! Turns audit verdicts into a patch series that `git am` takes.
+//!
+//! In go a tree and the [`Report`](callsites::report::Report) of its audit. Out comes a [`Series`]: one patch per driver
+//! or subsystem, whole groups only, a cover letter, recipients, and the result of every check that ran. The way through:
+//!
+//! ```text
+//! edits     a verdict becomes replaced byte ranges, or a refusal that says why
+//! commit    edits become commits in a bare repository of our own
+//! series    order, subjects, bodies, recipients, cover letter, series.toml
+//! mbox      git format-patch, then every mail is read back and compared
+//! apply     a series becomes a directory of its own; verify proves it applies, reverses, and is done
+//! ```
+//!
+//! ```text
+//! let tree = callsites::tree::Tree::open("linux-6.12")?;
+//! let mut options = patches::ConvertOptions::new("cache/patches");
+//! options.select = patches::Select::Paths(vec!["drivers/misc".into()]);
+//! let series = patches::convert(&tree, &report, &options)?;
+//! series.write("outgoing".as_ref())?;
+//! let applied = patches::apply(&tree, "outgoing".as_ref(), &patches::ApplyOptions::touched("patched"))?;
+//! for patch in &applied.patches {
+//!     println!("{} changes {} files", patch.subject, patch.files.len());
+//! }
+//! ```
+//!
+//! [`series::Info`] is series.toml, [`series::Checks`] is checks.json. `Series { info, checks, mails }` has
+//! `write(dir)` and `read(dir)`; `Applied { target, base, patches }` lists per patch its subject, commit, and the touched
+//! files with their bytes.
+//!
+//! Every failure is an [`Error`]; [`Error::class`] tells the roof which exit code it means and [`Error::hint`] the next
+//! command. What could not be converted is no error as long as something could: it stands in [`Series::refused`].
+//!
+//! Invariant: the user's tree, index, checkout and `.git` are only read. The two acts that write there are asked for by
+//! name: [`ConvertOptions::export`] (a branch) and [`Form::Worktree`] (a linked worktree).
+//!
+//! Invariant: nobody is named who did not sign: author and `Signed-off-by` come from `git config`, or the series is
+//! unsigned and says so.
+//!
+//! This crate deliberately does not know how a verdict was found, how a kernel is built or booted, and no driver.
+
+pub mod error;
+pub mod options;
+pub mod series;
+
+pub use error::{Class, Error, Hunk};
+pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
+pub use series::{Checks, Info};

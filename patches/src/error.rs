@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can go wrong, which exit code it means, and the command that mends it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Which kind of failure an [`Error`] is; the roof maps it to an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Exit 1: nothing could be converted.
+    Nothing,
+    /// Exit 2: the request cannot be met as it was made.
+    Usage,
+    /// Exit 3: a patch does not apply.
+    Conflict,
+    /// Exit 69: a program or the file system failed.
+    Infrastructure,
+    /// Exit 70: a bug of ours, caught by a check.
+    Internal,
+    /// Exit 130: ctrl-C.
+    Interrupted,
+}
+
+/// A hunk that did not apply, beside what the tree has there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hunk {
+    /// Subject of the patch.
+    pub subject: String,
+    /// Relative to the tree.
+    pub path: String,
+    /// First line of the hunk in the base that the series was made for, 1-based.
+    pub line: usize,
+    /// The hunk as the patch has it.
+    pub patch: String,
+    /// The tree's lines at that place, each with its number.
+    pub tree: String,
+}
+
+/// A failed conversion or application.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No selected group could be converted; one line a group.
+    #[error(
+        "convert: none of the {groups} selected groups can be converted{}",
+        lines(reasons)
+    )]
+    Nothing { groups: usize, reasons: Vec<String> },
+    /// A group was asked for by id and is not in the report.
+    #[error("find group `{0}` in the audit")]
+    NoSuchGroup(String),
+    /// The API asked for does not exist in the tree.
+    #[error("convert to {api} in Linux {version}: {why}")]
+    ApiMissing {
+        api: &'static str,
+        version: String,
+        why: String,
+    },
+    /// `user.name` or `user.email` is not set.
+    #[error("sign the series: git knows no {0}")]
+    NoIdentity(&'static str),
+    /// The target of an application is in use.
+    #[error("apply into {0}: it exists and is not empty")]
+    TargetInUse(Utf8PathBuf),
+    /// A worktree was asked of a tree that is not a git repository.
+    #[error("make a worktree of {0}: it is not a git repository")]
+    NotARepository(String),
+    /// The branch to create exists.
+    #[error("create branch `{branch}` in {into}: it exists")]
+    BranchExists { branch: String, into: Utf8PathBuf },
+    /// The directory holds no series, or a damaged one.
+    #[error("read the series {path}: {why}")]
+    BadSeries { path: Utf8PathBuf, why: String },
+    /// A patch does not apply; nothing was left behind.
+    #[error("apply \"{subject}\": {} hunk(s) do not match the tree{}", hunks.len(), show_hunks(hunks))]
+    Conflict { subject: String, hunks: Vec<Hunk> },
+    /// A file could not be read or written.
+    #[error("access {path}")]
+    Io {
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
+    /// The tree could not be read.
+    #[error("read the tree")]
+    Tree(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The object store failed.
+    #[error("write to the object store {path}")]
+    Store {
+        path: Utf8PathBuf,
+        source: git2::Error,
+    },
+    /// A check of our own result failed; nothing was written.
+    #[error("prove the series right: {0}")]
+    Unproven(String),
+}
+
+fn lines(reasons: &[String]) -> String {
+    reasons
+        .iter()
+        .map(|reason| format!("\n  {reason}"))
+        .collect()
+}
+
+fn show_hunks(hunks: &[Hunk]) -> String {
+    hunks
+        .iter()
+        .map(|hunk| {
+            format!(
+                "\n{}:{}\nthe patch has\n{}the tree has\n{}",
+                hunk.path, hunk.line, hunk.patch, hunk.tree
+            )
+        })
+        .collect()
+}
+
+impl Error {
+    /// Which exit code the failure means.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Nothing { .. } => Class::Nothing,
+            Error::NoSuchGroup(_)
+            | Error::ApiMissing { .. }
+            | Error::NoIdentity(_)
+            | Error::TargetInUse(_)
+            | Error::NotARepository(_)
+            | Error::BranchExists { .. }
+            | Error::BadSeries { .. } => Class::Usage,
+            Error::Conflict { .. } => Class::Conflict,
+            Error::Io { .. } | Error::Tree(_) | Error::Store { .. } => Class::Infrastructure,
+            Error::Unproven(_) => Class::Internal,
+        }
+    }
+
+    /// The next command to type, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Nothing { .. } => {
+                Some("cargo xtask audit --explain ID tells what stops a callsite".into())
+            }
+            Error::NoSuchGroup(_) => Some("cargo xtask audit lists the groups of the tree".into()),
+            Error::ApiMissing { .. } => {
+                Some("leave --api out to convert to what the tree has".into())
+            }
+            Error::NoIdentity("user.email") => {
+                Some("git config --global user.email YOU@EXAMPLE.ORG".into())
+            }
+            Error::NoIdentity(_) => Some("git config --global user.name 'YOUR NAME'".into()),
+            Error::TargetInUse(_) => Some("name a directory that does not exist yet".into()),
+            Error::NotARepository(_) => {
+                Some("leave --worktree out: the series is then applied to a copy".into())
+            }
+            Error::BranchExists { branch, into } => {
+                Some(format!("git -C {into} branch -m {branch} {branch}-old"))
+            }
+            Error::BadSeries { .. } => {
+                Some("cargo xtask convert -o SERIES_DIR writes a series".into())
+            }
+            Error::Conflict { .. } => {
+                Some("cargo xtask convert on this tree makes a series for it".into())
+            }
+            _ => None,
+        }
+    }
+
+    /// For `map_err` on file operations.
+    pub(crate) fn io(path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+        move |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
