@@ -184,7 +184,7 @@ pub enum Stmt {
 }
 
 /// Kinds of loops.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum LoopKind {
     /// `for (init; cond; step)`
     For,
