@@ -3,6 +3,9 @@
 //!
 //! What touches an index, a worktree or mail goes through here; the object store is libgit2's.
 
+pub mod mail;
+pub mod store;
+
 use crate::command::{Command, Output};
 use crate::error::Error;
 use std::path::Path;
