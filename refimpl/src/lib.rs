@@ -1,2 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grows in the next commits.
+//! What every page-pinning function of the kernel means, said once: as data ([`api`]) and as a running model.
+//!
+//! The other rooms ask here and repeat nothing. This crate knows no tree, no file and no driver.
+
+pub mod api;

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The catalogue: what every kernel-wide function that touches page references means.
+//!
+//! The data stand in `refimpl/data/api.toml`; this module reads them once and answers questions. Whoever needs to know
+//! whether a call takes a reference, where its page array stands, or what replaces it in which era asks here; no other
+//! room repeats it.
+//!
+//! ```
+//! use refimpl::api::{Era, Role, catalogue};
+//! let put_page = catalogue().get("put_page").expect("listed");
+//! assert_eq!(put_page.role, Role::Release);
+//! assert_eq!(put_page.replacement(Era::Pin), Some("unpin_user_page"));
+//! ```
+
+mod flow;
+mod version;
+
+pub use flow::{Flow, Place};
+pub use version::KernelVersion;
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// What a function is to the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Takes references on user pages.
+    Acquire,
+    /// Drops references.
+    Release,
+    /// Marks pages dirty.
+    Dirty,
+    /// Makes a page its caller owns.
+    Allocate,
+    /// Finds a page of a mapping or of a page table.
+    Lookup,
+    /// Takes one more reference on a page somebody already holds.
+    Reference,
+    /// Turns a page into a number or an address, or back.
+    Translate,
+    /// Puts a page into a carrier (scatterlist, bio, socket buffer).
+    Store,
+    /// Takes a page out of a carrier.
+    Load,
+    /// An iterator over a carrier.
+    Iterate,
+    /// Does something with the page or its data; `kind` says what.
+    Use,
+    /// Makes kernel memory that may hold page pointers.
+    Container,
+    /// Registers or consults an mmu notifier.
+    Notifier,
+    /// Says what memory an iterator walks.
+    Origin,
+}
+
+/// What one call does to the count of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Count {
+    /// A plain reference more.
+    Get,
+    /// A pin more.
+    Pin,
+    /// A plain reference less.
+    Put,
+    /// A pin less.
+    Unpin,
+    /// Nothing.
+    #[default]
+    None,
+}
+
+/// Whether a function may sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sleeps {
+    /// Never, and so may be called in atomic context.
+    #[default]
+    Never,
+    /// It may.
+    May,
+    /// Only when it is asked to mark dirty.
+    WhenDirty,
+}
+
+/// Whether a function marks pages dirty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dirties {
+    /// No.
+    #[default]
+    No,
+    /// Always.
+    Yes,
+    /// When the argument at [`Signature::dirty`] is true.
+    Argument,
+}
+
+/// The ages of the releasing API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Era {
+    /// Before 5.2.
+    PutPage,
+    /// 5.2 to 5.5.
+    PutUserPage,
+    /// Since 5.6.
+    Pin,
+}
+
+/// Argument positions, counted from 0, of one form of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    /// Number of arguments of this form.
+    pub args: usize,
+    /// The mm.
+    pub mm: Option<usize>,
+    /// The user address.
+    pub start: Option<usize>,
+    /// The number of pages.
+    pub nr: Option<usize>,
+    /// FOLL flags (a `write` boolean in old forms of the fast functions).
+    pub flags: Option<usize>,
+    /// The `write` boolean of forms without flags.
+    pub write: Option<usize>,
+    /// An array of pages, or what stands for one.
+    pub pages: Option<usize>,
+    /// One page.
+    pub page: Option<usize>,
+    /// The vma array.
+    pub vmas: Option<usize>,
+    /// The `make_dirty` boolean.
+    pub dirty: Option<usize>,
+    /// The iov_iter.
+    pub iter: Option<usize>,
+    /// The allocation order.
+    pub order: Option<usize>,
+    /// A kernel address.
+    pub address: Option<usize>,
+}
+
+/// One function of the kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// What it is to the audit.
+    pub role: Role,
+    /// What it does to the count of a page.
+    pub count: Count,
+    /// A finer word than the role: "iter", "dma", "cpu-map", "page cache", …; empty when there is none.
+    pub kind: String,
+    /// Its forms, by number of arguments.
+    pub signatures: Vec<Signature>,
+    /// First version that has it.
+    pub since: Option<KernelVersion>,
+    /// First version that no longer has it.
+    pub until: Option<KernelVersion>,
+    /// Whether it may sleep.
+    pub sleeps: Sleeps,
+    /// Whether it marks dirty.
+    pub dirties: Dirties,
+    /// What a null page or array means to it; empty when nothing special.
+    pub null: String,
+    /// What it returns on failure.
+    pub errors: String,
+    /// One sentence: what the call does.
+    pub reason: String,
+    /// Where in the kernel that stands.
+    pub source: String,
+    flows: Vec<String>,
+    replacement: Replacement,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replacement {
+    put_user_page: Option<String>,
+    pin: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    names: Vec<String>,
+    role: Role,
+    #[serde(default)]
+    count: Count,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    signature: Vec<Signature>,
+    #[serde(default)]
+    flow: Vec<String>,
+    since: Option<KernelVersion>,
+    until: Option<KernelVersion>,
+    #[serde(default)]
+    replacement: Replacement,
+    #[serde(default)]
+    sleeps: Sleeps,
+    #[serde(default)]
+    dirties: Dirties,
+    #[serde(default)]
+    null: String,
+    #[serde(default)]
+    errors: String,
+    reason: String,
+    source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    function: Vec<Entry>,
+}
+
+impl Function {
+    /// The form with `args` arguments; the first form when none has that number (a macro may hide some).
+    pub fn signature(&self, args: usize) -> Option<&Signature> {
+        self.signatures
+            .iter()
+            .find(|form| form.args == args)
+            .or_else(|| self.signatures.first())
+    }
+
+    /// Where page values go in a call with `args` arguments. A position that form lacks is left out.
+    pub fn flows(&self, args: usize) -> Vec<Flow> {
+        let signature = self.signature(args);
+        self.flows
+            .iter()
+            .filter_map(|text| Flow::parse(text, signature))
+            .collect()
+    }
+
+    /// The position of the page or page array of a call with `args` arguments.
+    pub fn page_argument(&self, args: usize) -> Option<usize> {
+        self.signature(args)
+            .and_then(|form| form.page.or(form.pages))
+            .filter(|at| *at < args)
+    }
+
+    /// Whether that position is an array of pages rather than one page.
+    pub fn takes_array(&self, args: usize) -> bool {
+        self.signature(args)
+            .is_some_and(|form| form.page.is_none() && form.pages.is_some())
+    }
+
+    /// What should stand in its place once its pages are user pages that ought to be pinned.
+    ///
+    /// Of an acquire it is null before 5.6: there its text stays, and only releases change.
+    pub fn replacement(&self, era: Era) -> Option<&str> {
+        match era {
+            Era::PutPage | Era::PutUserPage => self.replacement.put_user_page.as_deref(),
+            Era::Pin => self.replacement.pin.as_deref(),
+        }
+    }
+
+    /// Whether a tree of `version` may have it.
+    pub fn exists_in(&self, version: KernelVersion) -> bool {
+        self.since.is_none_or(|since| since <= version)
+            && self.until.is_none_or(|until| version < until)
+    }
+
+    /// Whether the call is one of the pinning API: pin_user_pages*(), unpin_*(), put_user_page*().
+    pub fn is_pinning(&self) -> bool {
+        matches!(self.count, Count::Pin | Count::Unpin)
+    }
+}
+
+/// All functions, by name.
+#[derive(Debug)]
+pub struct Catalogue {
+    functions: BTreeMap<String, Function>,
+}
+
+impl Catalogue {
+    /// The function of that name.
+    pub fn get(&self, name: &str) -> Option<&Function> {
+        self.functions.get(name)
+    }
+
+    /// Whether `name` is listed with that role.
+    pub fn is(&self, name: &str, role: Role) -> bool {
+        self.get(name).is_some_and(|function| function.role == role)
+    }
+
+    /// All functions, sorted by name.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+
+    /// All functions of a role, sorted by name.
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Function> {
+        self.functions()
+            .filter(move |function| function.role == role)
+    }
+
+    /// The names that make a file worth reading: whoever acquires, releases or pins user pages says one of them.
+    ///
+    /// Releases of folios and frees are left out: they are everywhere, and matter only in files that say another name.
+    pub fn seeds(&self) -> impl Iterator<Item = &str> {
+        self.functions()
+            .filter(|function| {
+                function.role == Role::Acquire
+                    || (function.role == Role::Release
+                        && function.signatures.iter().all(|form| form.args <= 3))
+                        && (function.is_pinning()
+                            || function.kind.is_empty() && !function.name.starts_with("folio_put"))
+            })
+            .map(|function| function.name.as_str())
+    }
+}
+
+/// The catalogue, read on first use.
+pub fn catalogue() -> &'static Catalogue {
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(read);
+    &CATALOGUE
+}
+
+fn read() -> Catalogue {
+    let data: Data = toml::from_str(include_str!("../data/api.toml"))
+        .expect("the catalogue is part of the program, and a test reads it");
+    let mut functions = BTreeMap::new();
+    for entry in data.function {
+        for name in entry.names {
+            let function = Function {
+                name: name.clone(),
+                role: entry.role,
+                count: entry.count,
+                kind: entry.kind.clone(),
+                signatures: entry.signature.clone(),
+                since: entry.since,
+                until: entry.until,
+                sleeps: entry.sleeps,
+                dirties: entry.dirties,
+                null: entry.null.clone(),
+                errors: entry.errors.clone(),
+                reason: entry.reason.clone(),
+                source: entry.source.clone(),
+                flows: entry.flow.clone(),
+                replacement: entry.replacement.clone(),
+            };
+            functions.insert(name, function);
+        }
+    }
+    Catalogue { functions }
+}
+
+#[cfg(test)]
+mod tests;

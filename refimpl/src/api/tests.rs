@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The catalogue is read, and says what the kernel says.
+
+use super::*;
+
+#[test]
+fn the_catalogue_is_well_formed() {
+    let data: Data = toml::from_str(include_str!("../../data/api.toml")).expect("api.toml is read");
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in &data.function {
+        assert!(
+            !entry.reason.is_empty() && !entry.source.is_empty(),
+            "{:?} lacks a reason or a source",
+            entry.names
+        );
+        for name in &entry.names {
+            assert!(seen.insert(name.clone()), "{name} is listed twice");
+        }
+        let mut arities: Vec<_> = entry.signature.iter().map(|form| form.args).collect();
+        arities.dedup();
+        assert_eq!(
+            arities.len(),
+            entry.signature.len(),
+            "{:?} has two forms of one arity",
+            entry.names
+        );
+        for form in &entry.signature {
+            for at in [form.pages, form.page, form.flags, form.nr, form.dirty]
+                .into_iter()
+                .flatten()
+            {
+                assert!(
+                    at < form.args,
+                    "{:?}: position {at} of {}",
+                    entry.names,
+                    form.args
+                );
+            }
+        }
+        for text in &entry.flow {
+            let known = entry.signature.is_empty() && Flow::parse(text, None).is_some()
+                || entry
+                    .signature
+                    .iter()
+                    .any(|form| Flow::parse(text, Some(form)).is_some());
+            assert!(known, "{:?}: flow {text:?} names no position", entry.names);
+        }
+    }
+}
+
+#[test]
+fn every_acquire_says_where_its_pages_appear() {
+    for function in catalogue().with_role(Role::Acquire) {
+        let fills = function.signatures.iter().all(|form| {
+            function
+                .flows(form.args)
+                .iter()
+                .any(|flow| flow.from == Place::New && flow.to != Place::New)
+        });
+        assert!(fills, "{} fills nothing", function.name);
+    }
+}
+
+#[test]
+fn get_user_pages_knows_its_page_array_by_arity() {
+    let gup = catalogue().get("get_user_pages").expect("listed");
+    let places: Vec<_> = [4, 5, 6, 8]
+        .iter()
+        .map(|args| gup.page_argument(*args))
+        .collect();
+    assert_eq!(places, [Some(3), Some(3), Some(4), Some(6)]);
+}
+
+#[test]
+fn a_replacement_belongs_to_an_era() {
+    let put_page = catalogue().get("put_page").expect("listed");
+    assert_eq!(put_page.replacement(Era::PutPage), Some("put_user_page"));
+    assert_eq!(put_page.replacement(Era::Pin), Some("unpin_user_page"));
+    let fast = catalogue().get("get_user_pages_fast").expect("listed");
+    assert_eq!(fast.replacement(Era::PutUserPage), None);
+    assert_eq!(fast.replacement(Era::Pin), Some("pin_user_pages_fast"));
+}
+
+#[test]
+fn every_replacement_is_listed_itself() {
+    for function in catalogue().functions() {
+        for era in [Era::PutPage, Era::Pin] {
+            if let Some(name) = function.replacement(era) {
+                let other = catalogue()
+                    .get(name)
+                    .unwrap_or_else(|| panic!("{name} is not listed"));
+                assert_eq!(other.role, function.role, "{} -> {name}", function.name);
+                assert!(other.is_pinning(), "{name} does not pin or unpin");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_seeds_are_few_and_hold_the_ones_that_matter() {
+    let seeds: Vec<_> = catalogue().seeds().collect();
+    for name in [
+        "get_user_pages_fast",
+        "put_page",
+        "release_pages",
+        "unpin_user_page",
+        "get_dump_page",
+        "iov_iter_get_pages2",
+    ] {
+        assert!(seeds.contains(&name), "{name} is no seed");
+    }
+    for name in ["folio_put", "__free_page", "kmalloc", "set_page_dirty"] {
+        assert!(!seeds.contains(&name), "{name} would make every file a hit");
+    }
+    assert!(seeds.len() < 64, "{seeds:?}");
+}
+
+#[test]
+fn versions_compare_by_number() {
+    let version = |text: &str| text.parse::<KernelVersion>().expect("a version");
+    assert!(version("6.12.117") > version("6.5"));
+    assert!("next".parse::<KernelVersion>().is_err());
+    assert!(
+        !catalogue()
+            .get("put_user_page")
+            .expect("listed")
+            .exists_in(version("5.6.1"))
+    );
+}
