@@ -6,5 +6,6 @@
 //! This crate runs nothing from the tree it reads, writes nothing into it, and knows of no driver by name: the only
 //! names it has are those of the kernel-wide functions in `refimpl`'s catalogue.
 
+pub mod embedded;
 pub mod index;
 pub mod report;
