@@ -1,3 +1,51 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grows in the next commits.
-fn main() {}
+//! `cargo xtask VERB`: the roof of the house. It reads flags, calls one library function per verb, and prints.
+//!
+//! There is no logic of kernels, pages or patches here; a verb that needs some is a verb whose library lacks a function.
+
+mod console;
+mod exit;
+mod flags;
+mod kbuild;
+mod kernels;
+mod verbs;
+
+use clap::{CommandFactory, Parser};
+use console::Console;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = flags::Cli::command();
+    let verbs: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    let (words, variables) = kbuild::split(std::env::args_os().skip(1), &verbs);
+    let cli = match flags::Cli::try_parse_from(std::iter::once("xtask".into()).chain(words)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Standard error is gone: there is nobody left to tell.
+            let _ = error.print();
+            return if error.use_stderr() {
+                exit::Exit::Usage
+            } else {
+                exit::Exit::Clean
+            }
+            .into();
+        }
+    };
+    let console = Console::new(&cli.common);
+    let result = verbs::run(cli, variables, &console);
+    if proc::interrupted() {
+        return exit::Exit::Interrupted.into();
+    }
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if !failure.is_closed_pipe() {
+                failure.print(&mut std::io::stderr().lock(), console.colour);
+            }
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Standard output is the result, standard error is talk.
+
+use crate::exit::{Exit, Failure};
+use crate::flags::{Color, Common};
+use camino::Utf8Path;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+
+/// How to talk to whoever started the verb.
+#[derive(Debug, Clone)]
+pub struct Console {
+    quiet: bool,
+    verbose: u8,
+    /// Colours on standard error.
+    pub colour: bool,
+}
+
+impl Console {
+    /// From the flags, the terminal and NO_COLOR.
+    pub fn new(common: &Common) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = match common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !refused,
+        };
+        Self {
+            quiet: common.quiet,
+            verbose: common.verbose,
+            colour,
+        }
+    }
+
+    /// One line of talk, unless `-q`.
+    pub fn say(&self, line: impl AsRef<str>) {
+        if !self.quiet {
+            self.talk(line.as_ref());
+        }
+    }
+
+    /// One line of talk under `-v`.
+    pub fn detail(&self, line: impl AsRef<str>) {
+        if self.verbose > 0 {
+            self.talk(line.as_ref());
+        }
+    }
+
+    fn talk(&self, line: &str) {
+        // Talk that nobody can hear is no reason to stop working.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// A bar for `total` steps or bytes; invisible without a terminal or under `-q`.
+    pub fn bar(&self, what: &str, total: u64, bytes: bool) -> ProgressBar {
+        let target = if self.quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let counts = if bytes {
+            "{bytes}/{total_bytes}"
+        } else {
+            "{pos}/{len}"
+        };
+        let template = format!("{{msg}} [{{bar:40}}] {counts}");
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(total), target)
+            .with_style(style.progress_chars("=> "))
+            .with_message(what.to_owned())
+    }
+}
+
+/// Writes a result: to `-o FILE` atomically, else to standard output.
+pub fn deliver(
+    output: Option<&Utf8Path>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let Some(path) = output else {
+        let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+        write(&mut stdout)?;
+        return Ok(stdout.flush()?);
+    };
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_str().is_empty())
+        .unwrap_or(Utf8Path::new("."));
+    let unwritable = |error| {
+        Failure::new(Exit::Usage, format!("failed to write `{path}`"))
+            .because(error)
+            .hint("name a file in a directory that exists and is yours: -o FILE")
+    };
+    // A device or a pipe is written to, never replaced.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(unwritable)?;
+        write(&mut file)?;
+        return Ok(file.flush()?);
+    }
+    let readable = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new()
+        .permissions(readable)
+        .tempfile_in(directory)
+        .map_err(unwritable)?;
+    write(&mut file)?;
+    file.flush()?;
+    file.persist(path)
+        .map_err(|error| unwritable(error.error))?;
+    Ok(())
+}
+
+/// Writes a result as JSON, one value and a newline.
+pub fn deliver_json(output: Option<&Utf8Path>, value: &impl Serialize) -> Result<(), Failure> {
+    deliver(output, |to| {
+        serde_json::to_writer_pretty(&mut *to, value).map_err(std::io::Error::from)?;
+        Ok(to.write_all(b"\n")?)
+    })
+}

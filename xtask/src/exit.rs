@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Exit codes, and which failure ends with which.
+
+use std::error::Error;
+use std::fmt;
+
+/// What the exit code of a verb says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The verb did its work and found nothing wrong.
+    Clean = 0,
+    /// Findings of severity error under `--check`, failed tests, nothing convertible, or an inconclusive verdict.
+    Findings = 1,
+    /// The command line, or what it points at, makes no sense: a directory that is no kernel tree, an unknown target.
+    Usage = 2,
+    /// A series does not apply, or a file changed under it.
+    Conflict = 3,
+    /// The compiler or make failed.
+    Build = 4,
+    /// The patched kernel panicked.
+    Crash = 5,
+    /// The patched kernel hung, or a deadline passed.
+    Timeout = 6,
+    /// The machine is at fault: no qemu, no compiler, disk full, the base kernel fails.
+    Infrastructure = 69,
+    /// A bug of this toolkit.
+    Internal = 70,
+    /// ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a verb could not do its work: what, the causes under it, and the next command where there is one.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code it ends with.
+    pub exit: Exit,
+    what: String,
+    hint: Option<String>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// `what` reads on from "error: ".
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            hint: None,
+            cause: None,
+        }
+    }
+
+    /// The next command.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A library's hint, where it has one.
+    pub fn or_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = self.hint.or(hint);
+        self
+    }
+
+    /// What lies under it.
+    pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+
+    /// A reader that has read enough (`| head`) is no error: nothing is printed, and the exit code is 0.
+    pub fn is_closed_pipe(&self) -> bool {
+        self.cause
+            .as_ref()
+            .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+            .is_some_and(|error| {
+                self.exit == Exit::Clean && error.kind() == std::io::ErrorKind::BrokenPipe
+            })
+    }
+
+    /// The one place that prints errors: what, its causes, the hint.
+    pub fn print(&self, to: &mut dyn std::io::Write, colour: bool) {
+        let (red, cyan, plain) = if colour {
+            ("\x1b[1;31m", "\x1b[36m", "\x1b[0m")
+        } else {
+            ("", "", "")
+        };
+        let mut text = format!("{red}error:{plain} {}\n", self.what);
+        let mut shown = self.what.clone();
+        let mut cause = self
+            .cause
+            .as_ref()
+            .map(|cause| cause.as_ref() as &(dyn Error + 'static));
+        while let Some(error) = cause {
+            let message = error.to_string();
+            // Many libraries repeat their source in their own text; saying it twice helps nobody.
+            if !shown.contains(&message) {
+                text.push_str(&format!(
+                    "  because: {}\n",
+                    message.trim_end().replace('\n', "\n    ")
+                ));
+                shown.push_str(&message);
+            }
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("{cyan}hint:{plain} {hint}\n"));
+        }
+        // Standard error is gone: there is nobody left to tell.
+        let _ = to.write_all(text.as_bytes());
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Failed writes: a closed pipe ends quietly, a full disk is the machine's fault, the rest too.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::BrokenPipe => Self::new(Exit::Clean, "the reader closed the pipe").because(error),
+            Kind::StorageFull | Kind::QuotaExceeded => Self::new(Exit::Infrastructure, "the disk is full")
+                .because(error)
+                .hint("free some space (`cargo clean`, old runs under target/runs), then run the same command again"),
+            _ => Self::new(Exit::Infrastructure, "failed to read or write").because(error),
+        }
+    }
+}
+
+impl From<proc::Error> for Failure {
+    fn from(error: proc::Error) -> Self {
+        let exit = match &error {
+            proc::Error::Interrupted { .. } => Exit::Interrupted,
+            proc::Error::Timeout { .. } => Exit::Timeout,
+            _ => Exit::Infrastructure,
+        };
+        let hint = error.hint();
+        Self::new(exit, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to open `a`: {source}")]
+    struct Outer {
+        source: std::io::Error,
+    }
+
+    fn printed(failure: &Failure) -> String {
+        let mut bytes = Vec::new();
+        failure.print(&mut bytes, false);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_error_prints_what_then_causes_then_the_hint() {
+        let source = std::io::Error::other("no such thing");
+        let failure = Failure::new(Exit::Usage, "failed to audit")
+            .because(Outer { source })
+            .hint("cargo xtask doctor");
+        insta::assert_snapshot!(printed(&failure), @r"
+        error: failed to audit
+          because: failed to open `a`: no such thing
+        hint: cargo xtask doctor
+        ");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is_the_machines_fault() {
+        let closed = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert!(closed.is_closed_pipe());
+        assert_eq!(closed.exit, Exit::Clean);
+        let full = Failure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(!full.is_closed_pipe());
+        assert_eq!(full.exit, Exit::Infrastructure);
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every flag of every verb, and nothing else.
+//!
+//! The doc comments here are the help texts; `cargo xtask codegen` writes `docs/cli.md` from them.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+
+/// Finds the callers of get_user_pages*() in a kernel tree, converts them to pin_user_pages*(), and proves the result.
+#[derive(Debug, Parser)]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Flags that every verb takes, before or after it.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What clap cannot derive: the kbuild variables and the exit codes.
+const AFTER_HELP: &str = "\
+kbuild variables are passed on as they are typed, anywhere after the verb:
+    cargo xtask build SERIES --kernel TREE ARCH=arm64 LLVM=1 W=1 O=DIR
+
+Exit codes: 0 clean, 1 findings or failed tests, 2 usage, 3 conflict, 4 build failed, 5 guest crashed, 6 timeout,
+69 infrastructure (no qemu, disk full), 70 internal, 130 interrupted.";
+
+/// Flags that every verb takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Kernel tree: a directory, REPO@REVISION, or a version that `kernel get` has fetched. Without it: the working
+    /// directory where that is a kernel tree, else the small embedded tree.
+    #[arg(long, global = true, env = "KERNEL_TREE", value_name = "TREE")]
+    pub kernel: Option<String>,
+    /// Jobs to run at a time; all processors by default.
+    #[arg(short, long, global = true, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Write the result as JSON to standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Write the result to a file or directory instead of standard output.
+    #[arg(short, long, global = true, value_name = "FILE|DIR")]
+    pub output: Option<Utf8PathBuf>,
+    /// Say nothing but the result and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say what would be done, and change nothing.
+    #[arg(short = 'n', long, global = true)]
+    pub dry_run: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the kernel trees at hand, or get one.
+    #[command(subcommand)]
+    Kernel(Kernel),
+}
+
+/// `kernel`
+#[derive(Debug, Subcommand)]
+pub enum Kernel {
+    /// List the kernel trees at hand.
+    List,
+    /// Get a release and print its directory.
+    Get(KernelGet),
+}
+
+/// `kernel get`
+#[derive(Debug, Args)]
+pub struct KernelGet {
+    /// A series (6.12) or a release (6.12.117).
+    pub version: String,
+    /// Clone from this repository instead of asking the distribution's packages.
+    #[arg(long, value_name = "REPO")]
+    pub from: Option<String>,
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One file per verb: each turns flags into one library call, and its result into text or JSON.
+
+mod kernel;
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure};
+use crate::flags::{Cli, Verb};
+use crate::kbuild::Variables;
+
+/// Runs the verb.
+pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
+    let common = &cli.common;
+    if let Some((name, _)) = variables.first() {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("this verb runs no make: it has no use for {name}="),
+        )
+        .hint("kbuild variables go with build, ktest and pipeline"));
+    }
+    match cli.verb {
+        Verb::Kernel(verb) => kernel::run(common, verb, console),
+    }
+}
