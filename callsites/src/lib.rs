@@ -7,5 +7,6 @@
 //! names it has are those of the kernel-wide functions in `refimpl`'s catalogue.
 
 pub mod embedded;
+pub mod formats;
 pub mod index;
 pub mod report;

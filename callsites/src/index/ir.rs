@@ -8,7 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 /// A byte range into the original bytes of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
 pub struct Span {
     /// First byte.
     pub start: u32,
@@ -160,11 +162,27 @@ pub enum Stmt {
     /// `{ … }`
     Block(Vec<Stmt>, Span),
     /// `if (cond) then else otherwise`
-    If { cond: Expr, then: Box<Stmt>, otherwise: Option<Box<Stmt>>, span: Span },
+    If {
+        cond: Expr,
+        then: Box<Stmt>,
+        otherwise: Option<Box<Stmt>>,
+        span: Span,
+    },
     /// `for`, `while`, `do … while`, and the iterator macros of the kernel.
-    Loop { kind: LoopKind, init: Option<Box<Stmt>>, cond: Option<Expr>, step: Option<Expr>, body: Box<Stmt>, span: Span },
+    Loop {
+        kind: LoopKind,
+        init: Option<Box<Stmt>>,
+        cond: Option<Expr>,
+        step: Option<Expr>,
+        body: Box<Stmt>,
+        span: Span,
+    },
     /// `switch (value) body`; the cases stand inside the body.
-    Switch { value: Expr, body: Box<Stmt>, span: Span },
+    Switch {
+        value: Expr,
+        body: Box<Stmt>,
+        span: Span,
+    },
     /// `case value:` or `default:` (value is None).
     Case { value: Option<Expr>, span: Span },
     /// `name:`
@@ -193,7 +211,11 @@ pub enum LoopKind {
     /// `do … while (cond)`
     DoWhile,
     /// An iterator macro, `for_each_sg(sgl, sg, nents, i)`: its name and arguments.
-    Iterator { name: String, name_span: Span, args: Vec<Expr> },
+    Iterator {
+        name: String,
+        name_span: Span,
+        args: Vec<Expr>,
+    },
 }
 
 /// An expression. Parentheses are dropped; spans are those of the expression inside them.
@@ -204,27 +226,69 @@ pub enum Expr {
     /// A number, string or character, as written.
     Literal(String, Span),
     /// `base.name` or, with `arrow`, `base->name`.
-    Field { base: Box<Expr>, name: String, arrow: bool, name_span: Span, span: Span },
+    Field {
+        base: Box<Expr>,
+        name: String,
+        arrow: bool,
+        name_span: Span,
+        span: Span,
+    },
     /// `base[index]`
-    Index { base: Box<Expr>, index: Box<Expr>, span: Span },
+    Index {
+        base: Box<Expr>,
+        index: Box<Expr>,
+        span: Span,
+    },
     /// `callee(args…)`; `callee` is most often a [`Expr::Name`].
-    Call { callee: Box<Expr>, args: Vec<Expr>, span: Span },
+    Call {
+        callee: Box<Expr>,
+        args: Vec<Expr>,
+        span: Span,
+    },
     /// `&operand`
     AddressOf(Box<Expr>, Span),
     /// `*operand`
     Deref(Box<Expr>, Span),
     /// `(ty)operand`
-    Cast { ty: TypeRef, operand: Box<Expr>, span: Span },
+    Cast {
+        ty: TypeRef,
+        operand: Box<Expr>,
+        span: Span,
+    },
     /// `target op value`, op is `=`, `+=`, …
-    Assign { op: String, target: Box<Expr>, value: Box<Expr>, span: Span },
+    Assign {
+        op: String,
+        target: Box<Expr>,
+        value: Box<Expr>,
+        span: Span,
+    },
     /// `left op right`, the comma operator among them.
-    Binary { op: String, left: Box<Expr>, right: Box<Expr>, span: Span },
+    Binary {
+        op: String,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        span: Span,
+    },
     /// `!x`, `-x`, `~x`
-    Unary { op: String, operand: Box<Expr>, span: Span },
+    Unary {
+        op: String,
+        operand: Box<Expr>,
+        span: Span,
+    },
     /// `x++`, `--x` and their kin.
-    Update { op: String, prefix: bool, operand: Box<Expr>, span: Span },
+    Update {
+        op: String,
+        prefix: bool,
+        operand: Box<Expr>,
+        span: Span,
+    },
     /// `cond ? then : otherwise`; `then` is None in GNU's `a ?: b`.
-    Conditional { cond: Box<Expr>, then: Option<Box<Expr>>, otherwise: Box<Expr>, span: Span },
+    Conditional {
+        cond: Box<Expr>,
+        then: Option<Box<Expr>>,
+        otherwise: Box<Expr>,
+        span: Span,
+    },
     /// `sizeof(…)`, `offsetof(…)`, `typeof(…)`: no value flows out.
     Sizeof(Span),
     /// `{ .field = value, [index] = value, value }`

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The list of formats, their names, and the one function that writes them.
+
+use super::{csv, html, quickfix, sarif, text};
+use crate::report::Report;
+use std::{fmt, io, str::FromStr};
+
+/// A way to write a report down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For a person; no escape sequence in it.
+    #[default]
+    Text,
+    /// The same with ANSI colours.
+    ColouredText,
+    /// The schema `audit/1`.
+    Json,
+    /// `path:line:column: severity: text`
+    Quickfix,
+    /// RFC 4180, one record a callsite or finding.
+    Csv,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// One self-contained page.
+    Html,
+}
+
+/// A name that is no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{0}`: one of text, json, sarif, csv, html, quickfix is needed")]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Ok(match name {
+            "text" => Format::Text,
+            "json" => Format::Json,
+            "quickfix" => Format::Quickfix,
+            "csv" => Format::Csv,
+            "sarif" => Format::Sarif,
+            "html" => Format::Html,
+            other => return Err(UnknownFormat(other.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Text | Format::ColouredText => "text",
+            Format::Json => "json",
+            Format::Quickfix => "quickfix",
+            Format::Csv => "csv",
+            Format::Sarif => "sarif",
+            Format::Html => "html",
+        })
+    }
+}
+
+/// Writes `report` to `out`, ending in a newline.
+///
+/// # Errors
+/// Those of `out`; a closed pipe among them, which the caller may take as no error.
+pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
+    match format {
+        Format::Text => text::write(report, text::Style::plain(), out),
+        Format::ColouredText => text::write(report, text::Style::ansi(), out),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, report)?;
+            out.write_all(b"\n")
+        }
+        Format::Quickfix => quickfix::write(report, out),
+        Format::Csv => csv::write(report, out),
+        Format::Sarif => {
+            serde_json::to_writer_pretty(&mut *out, &sarif::log(report))?;
+            out.write_all(b"\n")
+        }
+        Format::Html => {
+            out.write_all(html::page(report).into_string().as_bytes())?;
+            out.write_all(b"\n")
+        }
+    }
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"): the part of it that an audit has something for.
+//!
+//! Paths are relative to `SRCROOT`. Findings are of kind `fail`. A call that ought to change is `review`, one that the
+//! audit cannot judge is `open`; both have level `none`, as section 3.27.10 demands of every kind but `fail`. Calls
+//! that stay are left out: they are no result.
+
+use super::words;
+use crate::report::{Callsite, Evidence, Finding, Report, Severity, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+#[derive(Serialize)]
+pub(super) struct Log {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    tool: Tool,
+    original_uri_base_ids: BTreeMap<&'static str, BaseUri>,
+    invocations: [Invocation; 1],
+    results: Vec<SarifResult>,
+    column_kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    driver: Driver,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Driver {
+    name: &'static str,
+    semantic_version: &'static str,
+    rules: Vec<Rule>,
+}
+
+#[derive(Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    id: String,
+    name: String,
+    short_description: Text,
+}
+
+#[derive(Serialize)]
+struct BaseUri {
+    description: Text,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    execution_successful: bool,
+    tool_execution_notifications: Vec<Notification>,
+}
+
+#[derive(Serialize)]
+struct Notification {
+    level: &'static str,
+    message: Text,
+    locations: Vec<Location>,
+}
+
+#[derive(Serialize, Clone)]
+struct Text {
+    text: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SarifResult {
+    rule_id: String,
+    rule_index: usize,
+    kind: &'static str,
+    level: &'static str,
+    message: Text,
+    locations: [Location; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    code_flows: Vec<CodeFlow>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    partial_fingerprints: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<SarifFix>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CodeFlow {
+    thread_flows: [ThreadFlow; 1],
+}
+
+#[derive(Serialize)]
+struct ThreadFlow {
+    locations: Vec<FlowLocation>,
+}
+
+#[derive(Serialize)]
+struct FlowLocation {
+    location: Location,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    physical_location: PhysicalLocation,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logical_locations: Vec<LogicalLocation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Text>,
+}
+
+#[derive(Serialize)]
+struct LogicalLocation {
+    name: String,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PhysicalLocation {
+    artifact_location: ArtifactLocation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactLocation {
+    uri: String,
+    uri_base_id: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_column: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SarifFix {
+    artifact_changes: [ArtifactChange; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactChange {
+    artifact_location: ArtifactLocation,
+    replacements: [Replacement; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replacement {
+    deleted_region: ByteRegion,
+    inserted_content: Text,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ByteRegion {
+    byte_offset: u32,
+    byte_length: u32,
+}
+
+/// The whole log of one audit.
+pub(super) fn log(report: &Report) -> Log {
+    let rules = rules(report);
+    let index = |id: &str| {
+        rules
+            .iter()
+            .position(|rule| rule.id == id)
+            .unwrap_or_default()
+    };
+    let sites = report
+        .callsites
+        .iter()
+        .filter(|s| !matches!(s.verdict, Verdict::Keep | Verdict::Done));
+    let mut results: Vec<SarifResult> = report
+        .findings
+        .iter()
+        .map(|finding| of_finding(finding, index(&finding.rule)))
+        .collect();
+    results.extend(sites.map(|site| of_site(site, index(words::verdict(site.verdict)))));
+    let notifications = report.coverage.unread.iter().map(|item| Notification {
+        level: "warning",
+        message: Text {
+            text: format!("not read: {}", item.why),
+        },
+        locations: vec![location(
+            &item.path,
+            item.line,
+            None,
+            item.function.as_deref(),
+        )],
+    });
+    let root = BaseUri {
+        description: Text {
+            text: format!("the tree of Linux {}", report.tree.version),
+        },
+    };
+    Log {
+        schema: SCHEMA,
+        version: "2.1.0",
+        runs: [Run {
+            tool: Tool {
+                driver: Driver {
+                    name: "callsites",
+                    semantic_version: env!("CARGO_PKG_VERSION"),
+                    rules: rules.clone(),
+                },
+            },
+            original_uri_base_ids: BTreeMap::from([("SRCROOT", root)]),
+            invocations: [Invocation {
+                execution_successful: true,
+                tool_execution_notifications: notifications.collect(),
+            }],
+            results,
+            column_kind: "unicodeCodePoints",
+        }],
+    }
+}
+
+fn rules(report: &Report) -> Vec<Rule> {
+    let mut names: BTreeMap<String, String> = report
+        .findings
+        .iter()
+        .map(|f| (f.rule.clone(), f.name.clone()))
+        .collect();
+    for site in &report.callsites {
+        let word = match site.verdict {
+            Verdict::Convert => "a call that belongs to a conversion",
+            Verdict::Mixed => "a call that releases pages of more than one origin",
+            Verdict::Unknown => "a call that the audit cannot judge",
+            Verdict::Keep | Verdict::Done => continue,
+        };
+        names.insert(words::verdict(site.verdict).to_owned(), word.to_owned());
+    }
+    names
+        .into_iter()
+        .map(|(id, text)| Rule {
+            name: id.clone(),
+            id,
+            short_description: Text { text },
+        })
+        .collect()
+}
+
+fn of_finding(finding: &Finding, rule_index: usize) -> SarifResult {
+    SarifResult {
+        rule_id: finding.rule.clone(),
+        rule_index,
+        kind: "fail",
+        level: match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        },
+        message: Text {
+            text: finding.message.clone(),
+        },
+        locations: [location(
+            &finding.path,
+            finding.line,
+            None,
+            Some(&finding.function),
+        )],
+        code_flows: flow(&finding.evidence),
+        partial_fingerprints: BTreeMap::new(),
+        fixes: finding
+            .fix
+            .iter()
+            .map(|fix| SarifFix {
+                artifact_changes: [ArtifactChange {
+                    artifact_location: artifact(&fix.path),
+                    replacements: [Replacement {
+                        deleted_region: ByteRegion {
+                            byte_offset: fix.span.start,
+                            byte_length: fix.span.end.saturating_sub(fix.span.start),
+                        },
+                        inserted_content: Text {
+                            text: fix.text.clone(),
+                        },
+                    }],
+                }],
+            })
+            .collect(),
+    }
+}
+
+fn of_site(site: &Callsite, rule_index: usize) -> SarifResult {
+    SarifResult {
+        rule_id: words::verdict(site.verdict).to_owned(),
+        rule_index,
+        kind: if site.verdict == Verdict::Convert {
+            "review"
+        } else {
+            "open"
+        },
+        level: "none",
+        message: Text {
+            text: format!("{}: {}", words::change(site), site.reason),
+        },
+        locations: [location(
+            &site.path,
+            site.line,
+            Some(site.column),
+            Some(&site.function),
+        )],
+        code_flows: flow(&site.evidence),
+        partial_fingerprints: BTreeMap::from([("callsite/v1", site.id.clone())]),
+        fixes: Vec::new(),
+    }
+}
+
+fn flow(evidence: &[Evidence]) -> Vec<CodeFlow> {
+    if evidence.is_empty() {
+        return Vec::new();
+    }
+    let locations = evidence.iter().map(|step| FlowLocation {
+        location: Location {
+            message: Some(Text {
+                text: step.text.clone(),
+            }),
+            ..location(&step.path, step.line, None, None)
+        },
+    });
+    vec![CodeFlow {
+        thread_flows: [ThreadFlow {
+            locations: locations.collect(),
+        }],
+    }]
+}
+
+/// A line of 0 means the whole file and gives no region: SARIF's lines begin with 1.
+fn location(path: &str, line: u32, column: Option<u32>, function: Option<&str>) -> Location {
+    Location {
+        physical_location: PhysicalLocation {
+            artifact_location: artifact(path),
+            region: (line > 0).then_some(Region {
+                start_line: line,
+                start_column: column,
+            }),
+        },
+        logical_locations: function
+            .map(|name| LogicalLocation {
+                name: name.to_owned(),
+                kind: "function",
+            })
+            .into_iter()
+            .collect(),
+        message: None,
+    }
+}
+
+fn artifact(path: &str) -> ArtifactLocation {
+    ArtifactLocation {
+        uri: escape(path),
+        uri_base_id: "SRCROOT",
+    }
+}
+
+/// RFC 3986: what is neither unreserved nor a slash is percent-encoded.
+fn escape(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/,+@".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri
+}

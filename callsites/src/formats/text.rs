@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The report for a person: what changes together, what is wrong, what was counted, and what was not read.
+
+use super::words;
+use crate::report::{Callsite, Evidence, Finding, Group, Report, Severity, Verdict};
+use std::io;
+
+/// Escape sequences, all empty when the text is plain.
+pub(super) struct Style {
+    bold: &'static str,
+    dim: &'static str,
+    red: &'static str,
+    green: &'static str,
+    yellow: &'static str,
+    end: &'static str,
+}
+
+impl Style {
+    pub(super) const fn plain() -> Self {
+        Self {
+            bold: "",
+            dim: "",
+            red: "",
+            green: "",
+            yellow: "",
+            end: "",
+        }
+    }
+
+    pub(super) const fn ansi() -> Self {
+        Self {
+            bold: "\x1b[1m",
+            dim: "\x1b[2m",
+            red: "\x1b[31m",
+            green: "\x1b[32m",
+            yellow: "\x1b[33m",
+            end: "\x1b[0m",
+        }
+    }
+
+    fn of(&self, verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Convert => self.green,
+            Verdict::Mixed | Verdict::Unknown => self.yellow,
+            Verdict::Done | Verdict::Keep => self.dim,
+        }
+    }
+}
+
+pub(super) fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    for (group, members) in words::groups(report) {
+        write_group(group, &members, &style, out)?;
+    }
+    let alone = words::ungrouped(report);
+    if !alone.is_empty() {
+        writeln!(out, "{}in no group{}", style.bold, style.end)?;
+        for site in alone {
+            write_site(site, &style, out)?;
+        }
+        writeln!(out)?;
+    }
+    if !report.findings.is_empty() {
+        writeln!(out, "{}findings{}", style.bold, style.end)?;
+        for finding in &report.findings {
+            write_finding(finding, &style, out)?;
+        }
+        writeln!(out)?;
+    }
+    write_summary(report, &style, out)
+}
+
+fn write_group(
+    group: &Group,
+    members: &[&Callsite],
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let state = words::state(group, members);
+    writeln!(
+        out,
+        "{}group {}{}  {}, {state}",
+        style.bold, group.id, style.end, group.subsystem
+    )?;
+    for site in members {
+        write_site(site, style, out)?;
+    }
+    for why in &group.blocked_by {
+        writeln!(out, "  {}blocked:{} {why}", style.yellow, style.end)?;
+    }
+    writeln!(out)
+}
+
+fn write_site(site: &Callsite, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let Callsite {
+        path,
+        line,
+        function,
+        reason,
+        ..
+    } = site;
+    let colour = style.of(site.verdict);
+    let (verdict, change) = (words::verdict(site.verdict), words::change(site));
+    writeln!(
+        out,
+        "  {colour}{verdict:8}{}{path}:{line} {function}() {change}",
+        style.end
+    )?;
+    let case = site
+        .case
+        .map(|n| format!(" (case {n})"))
+        .unwrap_or_default();
+    writeln!(out, "          {}{reason}{case}{}", style.dim, style.end)
+}
+
+fn write_finding(finding: &Finding, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let Finding {
+        rule,
+        name,
+        path,
+        line,
+        function,
+        message,
+        ..
+    } = finding;
+    let colour = match finding.severity {
+        Severity::Error => style.red,
+        Severity::Warning => style.yellow,
+        Severity::Note => style.dim,
+    };
+    let severity = words::severity(finding.severity);
+    writeln!(
+        out,
+        "  {colour}{severity:8}{}{path}:{line} {function}() {message} [{rule} {name}]",
+        style.end
+    )?;
+    for Evidence { path, line, text } in &finding.evidence {
+        writeln!(
+            out,
+            "          {}{path}:{line}  {text}{}",
+            style.dim, style.end
+        )?;
+    }
+    Ok(())
+}
+
+fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let coverage = &report.coverage;
+    let revision = report
+        .tree
+        .revision
+        .as_ref()
+        .map(|r| format!(" at {r}"))
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "{}Linux {}{revision}{}, era of {}",
+        style.bold,
+        report.tree.version,
+        style.end,
+        words::era(report.tree.era)
+    )?;
+    let counts: Vec<_> = words::counts(report)
+        .iter()
+        .map(|(v, n)| format!("{n} {}", words::verdict(*v)))
+        .collect();
+    writeln!(
+        out,
+        "  {}: {}",
+        words::number(report.callsites.len(), "callsite"),
+        counts.join(", ")
+    )?;
+    let convertible = report.groups.iter().filter(|g| g.convertible).count();
+    let blocked = report
+        .groups
+        .iter()
+        .filter(|g| !g.convertible && !g.blocked_by.is_empty())
+        .count();
+    writeln!(
+        out,
+        "  {}: {convertible} convertible, {blocked} blocked",
+        words::number(report.groups.len(), "group")
+    )?;
+    let at = |s| report.findings.iter().filter(|f| f.severity == s).count();
+    writeln!(
+        out,
+        "  {}: {} of severity error, {} warning, {} note",
+        words::number(report.findings.len(), "finding"),
+        at(Severity::Error),
+        at(Severity::Warning),
+        at(Severity::Note)
+    )?;
+    writeln!(
+        out,
+        "  {} walked, {} with hits, {} parsed, {}",
+        words::number(coverage.files_walked, "file"),
+        coverage.files_with_hits,
+        coverage.files_parsed,
+        words::number(coverage.functions, "function")
+    )?;
+    if coverage.releases_of_other_pages > 0 {
+        let releases = words::number(coverage.releases_of_other_pages, "release");
+        writeln!(
+            out,
+            "  {releases} of other pages not listed (--all lists them)"
+        )?;
+    }
+    writeln!(out, "  {} unread", coverage.unread.len())?;
+    for item in &coverage.unread {
+        let function = item
+            .function
+            .as_ref()
+            .map(|f| format!(" {f}()"))
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "    {}:{}{function} {}",
+            item.path, item.line, item.why
+        )?;
+    }
+    Ok(())
+}
