@@ -1,2 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grows in the next commits.
+//! Builds patched kernels, boots them in QEMU, runs targets in them, and gives a verdict for every patch.
+//!
+//! ```text
+//! config    fragments (data, a reason for each option) merged on tinyconfig, then proven in the resulting .config
+//! shadow    a tree of links beside the user's, where patches are laid over and taken off; nothing is written to theirs
+//! build     make, one patch after another; warnings are compared with the base
+//! image     our static init and its programs as an initramfs
+//! boot      QEMU, deadlines, the console watched with patterns that are data
+//! verdict   exactly one guest verdict, the pin counters, splats, drift: what each target and each patch is worth
+//! ```
+//!
+//! # Entry points
+//!
+//! - [`run`]`(&Tree, Option<series_dir>, &KtestOptions) -> Result<Verdict, Error>`: base first, then every patch.
+//!   [`Verdict::exit`] says which exit code it means; [`formats::write`] renders text, JSON, JUnit and KTAP;
+//!   [`target::all`] lists the targets.
+//! - [`build::run`]`(&Tree, Option<series_dir>, &BuildOptions) -> Result<BuildReport, Error>`: compiles the touched
+//!   objects of every patch, or the image; [`BuildReport::is_clean`], [`BuildReport::text`].
+//! - [`host::doctor`]`() -> Vec<Tool>` and [`host::install`]: what this machine has and lacks.
+//!
+//! # Errors and exit codes
+//!
+//! An [`Error`] means that no verdict could be reached: its [`Error::exit`] is 2 (a request that cannot be met), 3 (the
+//! series does not apply), 69 (the machine or the base is at fault), 70 or 130. Everything the patched kernel does,
+//! panics and hangs included, is a [`Verdict`]: [`Verdict::exit`] is 0 only when every chosen target of every patch
+//! passed; 1 failed, inconclusive or all skipped; 4 a patch did not compile; 5 crashed; 6 hung; 69 the base failed.
+//!
+//! # What this crate deliberately does not know
+//!
+//! How to convert a caller, or what a callsite means: it is given callsites and says whether they ran. It never
+//! guesses: a missing, doubled or unknown guest verdict is inconclusive, and a skipped test never counts as passed.
+
+pub mod config;
+pub mod console;
+mod error;
+mod exit;
+pub mod host;
+mod options;
+pub mod results;
+pub mod target;
+pub mod verdict;
+
+pub use error::Error;
+pub use exit::Exit;
+pub use options::{BuildOptions, KtestOptions, Progress, Stages, What};
+pub use verdict::Verdict;

@@ -1,3 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grows in the next commits.
-fn main() {}
+//! The init of the guest, and the programs that it runs: one static binary.
+//!
+//! As process 1 it mounts what is needed, runs the targets that the kernel command line names, each in a process of
+//! its own with a deadline of its own, writes what they say to the results port as KTAP, gives one verdict, and
+//! powers off. As `/init target NAME` it is one of those programs.
+//!
+//! Only the kernel's own interfaces are used: no library of a subsystem, no shell, no file but this one.
+
+mod check;
+mod init;
+mod memory;
+mod mounts;
+mod pins;
+mod plan;
+mod port;
+mod probes;
+mod supervise;
+mod sys;
+mod targets;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("target"), Some(name)) => std::process::exit(targets::run(&name)),
+        _ if std::process::id() == 1 => init::run(),
+        _ => {
+            eprintln!("this is the init of a guest; it runs as process 1");
+            std::process::exit(2);
+        }
+    }
+}

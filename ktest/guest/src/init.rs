@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Process 1: from the first mount to power-off. Whatever goes wrong, it reaches the end.
+
+use crate::port::Port;
+use crate::probes::Probes;
+use crate::{mounts, plan, supervise};
+use rustix::system::{RebootCommand, reboot};
+
+/// Runs everything, then powers off.
+pub fn run() -> ! {
+    let mounted = mounts::mount_all();
+    let mut port = Port::open();
+    port.line("KTAP version 1");
+    let passed = match mounted.and_then(|()| everything(&mut port)) {
+        Ok(passed) => passed,
+        Err(why) => {
+            port.line(&format!("# init {why}"));
+            port.mark(&format!("init: {why}"));
+            false
+        }
+    };
+    port.line(&format!(
+        "ktest verdict: {}",
+        if passed { "pass" } else { "fail" }
+    ));
+    port.drain();
+    rustix::fs::sync();
+    let _never_returns = reboot(RebootCommand::PowerOff);
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(1000));
+    }
+}
+
+fn everything(port: &mut Port) -> Result<bool, String> {
+    let cmdline =
+        std::fs::read_to_string("/proc/cmdline").map_err(|e| format!("read /proc/cmdline: {e}"))?;
+    let jobs = plan::jobs(&cmdline)?;
+    let probes = Probes::place(&plan::probes());
+    port.line(&format!("1..{}", jobs.len()));
+    let mut passed = true;
+    for (index, job) in jobs.iter().enumerate() {
+        // Failed from its first moment on: what dies on the way has not passed.
+        port.line(&format!("# begin {} FAILED", job.name));
+        port.mark(&format!("begin {}", job.name));
+        let before = probes.hits();
+        let end = supervise::run(job, port);
+        for ((function, symbol), hits) in probes.hits() {
+            let earlier = before.get(&(function.clone(), symbol.clone())).copied();
+            let hits = hits - earlier.unwrap_or(0).min(hits);
+            let name = &job.name;
+            port.line(&format!(
+                "# probe {name} function={function} symbol={symbol} hits={hits}"
+            ));
+        }
+        port.mark(&format!("end {}", job.name));
+        port.line(&format!("# end {} {} {}", job.name, end.word, end.reason));
+        let (ok, note) = match end.word {
+            "pass" => ("ok", String::new()),
+            "skip" => ("ok", format!(" # SKIP {}", end.reason)),
+            word => ("not ok", format!(" # {word}: {}", end.reason)),
+        };
+        passed &= ok == "ok";
+        port.line(&format!("{ok} {} {}{note}", index + 1, job.name));
+    }
+    Ok(passed)
+}

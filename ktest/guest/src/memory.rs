@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! User pages to be pinned.
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use std::ffi::c_void;
+
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
+
+/// A private anonymous mapping, unmapped when dropped.
+pub struct Pages {
+    start: *mut c_void,
+    bytes: usize,
+}
+
+impl Pages {
+    /// `count` pages, every one written to, so that each is a page of its own and not the zero page.
+    pub fn new(count: usize) -> std::io::Result<Pages> {
+        let pages = Pages::map(count, MapFlags::PRIVATE)?;
+        pages.fill();
+        Ok(pages)
+    }
+
+    /// The same, shared: pages that belong to a shmem file.
+    pub fn shared(count: usize) -> std::io::Result<Pages> {
+        let pages = Pages::map(count, MapFlags::SHARED)?;
+        pages.fill();
+        Ok(pages)
+    }
+
+    fn map(count: usize, flags: MapFlags) -> std::io::Result<Pages> {
+        let bytes = count * PAGE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                flags,
+            )?
+        };
+        Ok(Pages { start, bytes })
+    }
+
+    fn fill(&self) {
+        for offset in (0..self.bytes).step_by(PAGE) {
+            // SAFETY: the offset lies within the mapping, which is writable and ours alone.
+            unsafe { self.start.cast::<u8>().add(offset).write_volatile(1) };
+        }
+    }
+
+    /// The address, as the kernel's interfaces take it.
+    pub fn address(&self) -> u64 {
+        self.start as u64
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes; devices write to them behind the compiler's back only while a system call runs.
+    #[expect(dead_code, reason = "the next targets read what devices wrote")]
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the mapping is readable and writable over its whole length, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.bytes) }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by us and nothing refers to it any more.
+        let _unmapped = unsafe { munmap(self.start, self.bytes) };
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! System calls that no crate wraps, and what belongs to them.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+/// Number of an ioctl without argument size, as `_IO()` makes it.
+pub const fn io(kind: u8, number: u8) -> u64 {
+    ((kind as u64) << 8) | number as u64
+}
+
+/// The same with direction and size: `_IOW()` is 1, `_IOR()` 2, `_IOWR()` 3.
+pub const fn iorw(direction: u64, kind: u8, number: u8, size: usize) -> u64 {
+    (direction << 30) | ((size as u64) << 16) | io(kind, number)
+}
+
+/// An ioctl on a structure that the kernel reads and writes.
+pub fn ioctl<T>(file: &impl AsRawFd, request: u64, argument: &mut T) -> std::io::Result<i32> {
+    // SAFETY: the request's argument is a `T` by the definition of the request, and it is alive and exclusive.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), request, std::ptr::from_mut(argument)) };
+    if result < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+/// An ioctl whose argument is a number.
+pub fn ioctl_value(file: &impl AsRawFd, request: u64, argument: u64) -> std::io::Result<i32> {
+    // SAFETY: the request takes a number, which the kernel does not follow as a pointer.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), request, argument) };
+    if result < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+/// Opens a device for reading and writing.
+pub fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Runs `body` in a child process, waits until it says that it is ready, then kills it: what it held must be given
+/// back by the kernel. The child never returns from `body` by itself.
+pub fn killed_while_holding<H>(body: impl FnOnce() -> std::io::Result<H>) -> std::io::Result<()> {
+    let (reader, writer) = rustix::pipe::pipe()?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    if pid == 0 {
+        drop(reader);
+        let held = body();
+        let _parent_gone = rustix::io::write(&writer, &[u8::from(held.is_ok())]);
+        loop {
+            std::thread::sleep(std::time::Duration::from_secs(1000));
+        }
+    }
+    drop(writer);
+    let mut ready = [0u8];
+    let got = rustix::io::read(&reader, &mut ready);
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    match got {
+        Ok(1) if ready[0] == 1 => Ok(()),
+        _ => Err(std::io::Error::other("the child could not take the pages")),
+    }
+}

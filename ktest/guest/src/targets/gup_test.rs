@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel's own test of the pinning calls, through its ioctls, and through the tree's selftest program where the
+//! image has it.
+//!
+//! Interface: mm/gup_test.h (6.12). The selftest (tools/testing/selftests/mm/gup_test.c) ends with 0 whatever happens,
+//! so its printed lines are read, and the counters decide.
+
+use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
+use crate::sys::{io, ioctl, ioctl_value, iorw, open};
+use std::fs::File;
+
+const FILE: &str = "/sys/kernel/debug/gup_test";
+const SELFTEST: &str = "/ktest/gup_test";
+const COUNT: usize = 1024;
+
+#[repr(C)]
+#[derive(Default)]
+struct GupTest {
+    get_usec: u64,
+    put_usec: u64,
+    address: u64,
+    size: u64,
+    pages_per_call: u32,
+    gup_flags: u32,
+    test_flags: u32,
+    which_pages: [u32; 8],
+}
+
+#[repr(C)]
+struct LongtermTest {
+    address: u64,
+    size: u64,
+    flags: u32,
+}
+
+const fn command(number: u8) -> u64 {
+    iorw(3, b'g', number, size_of::<GupTest>())
+}
+
+const LONGTERM_START: u64 = iorw(1, b'g', 7, size_of::<LongtermTest>());
+const LONGTERM_STOP: u64 = io(b'g', 8);
+const FOLL_WRITE: u32 = 1;
+const LONGTERM_WRITE: u32 = 1;
+const LONGTERM_FAST: u32 = 2;
+
+/// (name, ioctl number, takes pins)
+const COMMANDS: &[(&str, u8, bool)] = &[
+    ("get_user_pages_fast", 1, false),
+    ("pin_user_pages_fast", 2, true),
+    ("pin_user_pages longterm", 3, true),
+    ("get_user_pages", 4, false),
+    ("pin_user_pages", 5, true),
+];
+
+/// (arguments, what it is) of the selftest.
+const SELFTEST_RUNS: &[&[&str]] = &[
+    &["-u", "-m", "4"],
+    &["-a", "-m", "4"],
+    &["-L", "-m", "4"],
+    &["-b", "-m", "4"],
+    &["-U", "-m", "4"],
+    &["-u", "-S", "-m", "4"],
+    &["-a", "-w", "-S", "-m", "4"],
+];
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    if !std::path::Path::new(FILE).exists() {
+        check.skip("interface", "no gup_test in debugfs");
+        return;
+    }
+    for (name, number, pins) in COMMANDS {
+        for (kind, write) in [("read", 0), ("write", FOLL_WRITE)] {
+            let expected = if *pins { COUNT as u64 } else { 0 };
+            check.run_pinning(&format!("{name} {kind}"), expected, || {
+                let pages = attempt("map pages", Pages::new(COUNT))?;
+                once(*number, write, &pages, 1)
+            });
+        }
+    }
+    check.run_pinning("pin_user_pages_fast many at once", COUNT as u64, || {
+        let pages = attempt("map pages", Pages::new(COUNT))?;
+        once(2, FOLL_WRITE, &pages, 512)
+    });
+    check.run_pinning("pin_user_pages_fast shared", COUNT as u64, || {
+        let pages = attempt("map pages", Pages::shared(COUNT))?;
+        once(2, FOLL_WRITE, &pages, 64)
+    });
+    for (name, flags) in [
+        ("longterm", LONGTERM_WRITE),
+        ("longterm fast", LONGTERM_WRITE | LONGTERM_FAST),
+    ] {
+        check.hold(
+            &format!("{name} held, stopped"),
+            || longterm(flags),
+            |(file, _pages)| attempt("stop", ioctl_value(&file, LONGTERM_STOP, 0)).map(drop),
+        );
+        check.hold(
+            &format!("{name} held, closed"),
+            || longterm(flags),
+            |(file, _pages)| {
+                drop(file);
+                Ok(())
+            },
+        );
+    }
+    check.repeat("get_user_pages_fast many times", 64, 64, || {
+        let pages = attempt("map pages", Pages::new(64))?;
+        once(1, FOLL_WRITE, &pages, 64)
+    });
+    selftest(check);
+}
+
+fn once(number: u8, flags: u32, pages: &Pages, per_call: u32) -> Test {
+    let file = attempt("open gup_test", open(FILE))?;
+    let mut test = GupTest {
+        address: pages.address(),
+        size: pages.len() as u64,
+        pages_per_call: per_call,
+        gup_flags: flags,
+        ..GupTest::default()
+    };
+    attempt("gup_test", ioctl(&file, command(number), &mut test))?;
+    ensure(
+        test.size == pages.len() as u64,
+        format!(
+            "only {} of {} pages were taken",
+            test.size as usize / PAGE,
+            COUNT
+        ),
+    )
+}
+
+fn longterm(flags: u32) -> Test<(File, Pages)> {
+    let file = attempt("open gup_test", open(FILE))?;
+    let pages = attempt("map pages", Pages::new(COUNT))?;
+    let mut test = LongtermTest {
+        address: pages.address(),
+        size: pages.len() as u64,
+        flags,
+    };
+    match ioctl(&file, LONGTERM_START, &mut test) {
+        Ok(_) => Ok((file, pages)),
+        // Before 6.2 the interface does not have it (mm/gup_test.c).
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Err(Stop::Skip("this kernel has no long-term test".into()))
+        }
+        Err(error) => Err(Stop::Fail(format!("start: {error}"))),
+    }
+}
+
+fn selftest(check: &mut Check) {
+    if !std::path::Path::new(SELFTEST).exists() {
+        check.skip(
+            "selftest gup_test",
+            "the tree's selftest could not be compiled statically",
+        );
+        return;
+    }
+    for arguments in SELFTEST_RUNS {
+        check.run(
+            &format!("selftest gup_test {}", arguments.join(" ")),
+            || {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "in the guest there is no `proc`; init's deadline holds for this too"
+                )]
+                let output = std::process::Command::new(SELFTEST)
+                    .args(*arguments)
+                    .output();
+                let output = attempt("run it", output)?;
+                read_selftest(
+                    &String::from_utf8_lossy(&output.stdout),
+                    output.status.success(),
+                )
+            },
+        );
+    }
+}
+
+/// Its own "ok" lines count, and there must be one: "all skipped" and silence are no pass.
+fn read_selftest(said: &str, ended_well: bool) -> Test {
+    let lines = said.lines().map(|line| line.trim_start_matches(['#', ' ']));
+    let (mut ok, mut skipped) = (0, 0);
+    for line in lines {
+        if line.starts_with("not ok") {
+            return Err(Stop::Fail(format!("it says: {line}")));
+        }
+        if line.starts_with("ok ") && line.contains("# SKIP") {
+            skipped += 1;
+        } else if line.starts_with("ok ")
+            || line.contains(": Time: get:")
+            || line.starts_with("PIN_BASIC_TEST: done")
+            || line.starts_with("GUP_BASIC_TEST: done")
+        {
+            ok += 1;
+        }
+    }
+    ensure(ended_well, "it ended with an error")?;
+    if ok == 0 && skipped > 0 {
+        return Err(Stop::Skip("it skipped everything".into()));
+    }
+    ensure(ok > 0, "it printed no result")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selftest_that_prints_a_failure_or_nothing_has_not_passed() {
+        assert!(read_selftest("TAP version 13\n1..1\nok 1 ioctl\n", true).is_ok());
+        assert!(read_selftest("not ok 1 ioctl\n", true).is_err());
+        assert!(read_selftest("", true).is_err());
+        assert!(matches!(
+            read_selftest("ok 1 x # SKIP no\n", true),
+            Err(Stop::Skip(_))
+        ));
+        assert!(read_selftest("ok 1 ioctl\n", false).is_err());
+    }
+
+    #[test]
+    fn structures_have_the_sizes_that_the_kernel_expects() {
+        assert_eq!(size_of::<GupTest>(), 80);
+        assert_eq!(size_of::<LongtermTest>(), 24);
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a fragment is, ours and the user's.
+
+use crate::error::Error;
+use camino::Utf8Path;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+const BASE: &str = include_str!("../../config/base.toml");
+
+/// A value with its reason, as a data file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    /// As it stands in .config: `4`, `"text"`.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// One option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// `y`, `m`, `n`, or a value.
+    pub value: String,
+    /// Why it is wanted.
+    pub reason: String,
+    /// The file that wants it.
+    pub from: String,
+}
+
+/// Options by name, without their `CONFIG_`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fragment {
+    /// Sorted by name.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    #[serde(default)]
+    y: BTreeMap<String, String>,
+    #[serde(default)]
+    n: BTreeMap<String, String>,
+    #[serde(default)]
+    value: BTreeMap<String, Value>,
+}
+
+impl Fragment {
+    /// Of the three tables that a data file has.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for an option without a reason or in two tables.
+    pub fn new(
+        from: &str,
+        y: BTreeMap<String, String>,
+        n: BTreeMap<String, String>,
+        value: BTreeMap<String, Value>,
+    ) -> Result<Fragment, Error> {
+        let yes = y
+            .into_iter()
+            .map(|(name, reason)| (name, "y".into(), reason));
+        let no = n
+            .into_iter()
+            .map(|(name, reason)| (name, "n".into(), reason));
+        let other = value.into_iter().map(|(name, v)| (name, v.value, v.reason));
+        let mut settings = BTreeMap::new();
+        for (name, value, reason) in yes.chain(no).chain(other) {
+            let bad = |why| Error::Data {
+                path: from.to_owned(),
+                why,
+            };
+            if reason.is_empty() {
+                return Err(bad(format!("option {name} has no reason")));
+            }
+            let setting = Setting {
+                value,
+                reason,
+                from: from.to_owned(),
+            };
+            if settings.insert(name.clone(), setting).is_some() {
+                return Err(bad(format!("option {name} is set twice")));
+            }
+        }
+        Ok(Fragment { settings })
+    }
+
+    /// A fragment of the user's, in kbuild's own format.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Config`] for a line that is neither an option nor a comment.
+    pub fn read(path: &Utf8Path) -> Result<Fragment, Error> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read fragment", path))?;
+        let mut settings = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let Some((name, value)) = option_line(line) else {
+                let line = line.trim();
+                if line.is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                return Err(Error::Config(vec![format!(
+                    "{path}:{}: not an option: {line}",
+                    number + 1
+                )]));
+            };
+            let setting = Setting {
+                value: value.to_owned(),
+                reason: "the user's fragment".into(),
+                from: path.to_string(),
+            };
+            settings.insert(name.to_owned(), setting);
+        }
+        Ok(Fragment { settings })
+    }
+
+    /// One option more.
+    pub fn set(&mut self, name: &str, value: &str, reason: &str, from: &str) {
+        let setting = Setting {
+            value: value.into(),
+            reason: reason.into(),
+            from: from.into(),
+        };
+        self.settings.insert(name.to_owned(), setting);
+    }
+
+    /// As kbuild reads it, sorted by name.
+    pub fn text(&self) -> String {
+        self.settings
+            .iter()
+            .map(|(name, setting)| match setting.value.as_str() {
+                "n" => format!("# CONFIG_{name} is not set\n"),
+                value => format!("CONFIG_{name}={value}\n"),
+            })
+            .collect()
+    }
+}
+
+/// `CONFIG_X=v` or `# CONFIG_X is not set`.
+pub(super) fn option_line(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    if let Some(rest) = line.strip_prefix("# CONFIG_") {
+        return Some((rest.strip_suffix(" is not set")?, "n"));
+    }
+    line.strip_prefix("CONFIG_")?.split_once('=')
+}
+
+/// What every kernel under test needs.
+///
+/// # Errors
+/// When the data does not parse, which a test rules out.
+pub fn base() -> Result<Fragment, Error> {
+    let path = "ktest/config/base.toml";
+    let data: Data = toml::from_str(BASE).map_err(|e| Error::Data {
+        path: path.into(),
+        why: e.to_string(),
+    })?;
+    Fragment::new(path, data.y, data.n, data.value)
+}
+
+/// All of them as one; of two that set an option the later one counts (the user's fragments come last).
+pub fn merge<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Fragment {
+    let mut merged = Fragment::default();
+    for fragment in fragments {
+        for (name, setting) in &fragment.settings {
+            merged.settings.insert(name.clone(), setting.clone());
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_the_base_has_a_reason() {
+        let base = base().unwrap();
+        assert!(base.settings.len() > 80);
+        assert!(base.settings.values().all(|s| s.reason.len() > 5));
+    }
+
+    #[test]
+    fn the_fragments_of_all_targets_do_not_contradict_each_other() {
+        let mut fragments = vec![base().unwrap()];
+        fragments.extend(
+            crate::target::all()
+                .unwrap()
+                .into_iter()
+                .map(|t| t.fragment),
+        );
+        for a in &fragments {
+            for b in &fragments {
+                for (name, setting) in &a.settings {
+                    if let Some(other) = b.settings.get(name) {
+                        assert_eq!(setting.value, other.value, "{name}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_users_fragment_is_read_as_kbuild_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("frag");
+        std::fs::write(
+            &path,
+            "# why\nCONFIG_A=y\n# CONFIG_B is not set\n\nCONFIG_C=\"x=y\"\n",
+        )
+        .unwrap();
+        let text = Fragment::read(&path).unwrap().text();
+        assert_eq!(
+            text,
+            "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"x=y\"\n"
+        );
+        std::fs::write(&path, "KASAN=y\n").unwrap();
+        assert!(Fragment::read(&path).is_err());
+    }
+}

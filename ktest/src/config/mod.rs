@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Kernel configurations: fragments merged on tinyconfig, then proven in the `.config` that kbuild made of them.
+//!
+//! A fragment is data: an option, its value, and why it is wanted. An option that kbuild did not take is an error
+//! that names what its dependencies lack, never a kernel that silently tests something else.
+
+mod fragment;
+mod kconfig;
+mod prove;
+
+pub use fragment::{Fragment, Setting, Value, base, merge};
+pub use kconfig::{Symbol, find_symbols};
+pub use prove::{DotConfig, prove};

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why no verdict could be reached, and the command that mends it.
+
+use crate::exit::Exit;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// A build or a run that could not be brought to a verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A program that is needed is not installed.
+    #[error("find `{program}`, needed for {purpose}")]
+    Missing {
+        program: String,
+        purpose: &'static str,
+    },
+    /// A child could not be run, or failed where it must not.
+    #[error("{what}")]
+    Child {
+        what: String,
+        #[source]
+        source: Box<proc::Error>,
+    },
+    /// A file could not be read or written.
+    #[error("{what} `{path}`")]
+    Io {
+        what: &'static str,
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
+    /// A data file (target, fragment, pattern) does not parse.
+    #[error("read `{path}`: {why}")]
+    Data { path: String, why: String },
+    /// A target was asked for that does not exist.
+    #[error("find target `{0}`")]
+    NoSuchTarget(String),
+    /// The tree is not one that kbuild can build.
+    #[error("build `{0}`: it has no Kbuild system (no scripts/Kbuild.include)")]
+    NotKbuild(String),
+    /// Options that did not take, one line each.
+    #[error("configure the kernel: {} option(s) did not take{}", .0.len(), lines(.0))]
+    Config(Vec<String>),
+    /// The base kernel does not compile.
+    #[error("build the base: make ended with {status}; the log is `{log}`{tail}")]
+    BaseBuild {
+        status: String,
+        log: Utf8PathBuf,
+        tail: String,
+    },
+    /// The series does not apply, or could not be read.
+    #[error("apply the series")]
+    Series(#[source] Box<dyn std::error::Error + Send + Sync>, Exit),
+    /// The tree could not be read.
+    #[error("read the tree")]
+    Tree(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another run holds the directory.
+    #[error("lock `{0}`: another run is using it")]
+    Locked(Utf8PathBuf),
+    /// A run to resume that does not exist, or was made from other inputs.
+    #[error("resume run `{run}`: {why}")]
+    Resume { run: String, why: String },
+    /// A check of our own data failed.
+    #[error("keep an invariant: {0}")]
+    Internal(String),
+}
+
+fn lines(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+impl Error {
+    /// Which exit code it means.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::Child { source, .. } if matches!(**source, proc::Error::Interrupted { .. }) => {
+                Exit::Interrupted
+            }
+            Error::Missing { .. }
+            | Error::Child { .. }
+            | Error::Io { .. }
+            | Error::BaseBuild { .. }
+            | Error::Tree(_)
+            | Error::Locked(_) => Exit::Infrastructure,
+            Error::NoSuchTarget(_)
+            | Error::NotKbuild(_)
+            | Error::Config(_)
+            | Error::Resume { .. } => Exit::Usage,
+            Error::Series(_, exit) => *exit,
+            Error::Data { .. } | Error::Internal(_) => Exit::Internal,
+        }
+    }
+
+    /// The next command to type, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Missing { .. } => Some("cargo xtask doctor --install".into()),
+            Error::Child { source, .. } => match &**source {
+                proc::Error::NotFound { .. } => Some("cargo xtask doctor --install".into()),
+                other => other.hint(),
+            },
+            Error::NoSuchTarget(_) => Some("cargo xtask ktest --list-targets".into()),
+            Error::NotKbuild(_) => Some("cargo xtask ktest --via refimpl".into()),
+            Error::BaseBuild { log, .. } => Some(format!("less {log}")),
+            Error::Resume { .. } => Some("leave --resume out to start a new run".into()),
+            _ => None,
+        }
+    }
+
+    /// For `map_err` on file operations.
+    pub(crate) fn io<'a>(
+        what: &'static str,
+        path: &'a Utf8Path,
+    ) -> impl FnOnce(std::io::Error) -> Error + 'a {
+        move |source| Error::Io {
+            what,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err` on children.
+    pub(crate) fn child(what: impl Into<String>) -> impl FnOnce(proc::Error) -> Error {
+        let what = what.into();
+        move |source| Error::Child {
+            what,
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What this machine has and lacks, and how to get what it lacks.
+
+use crate::error::Error;
+use serde::Serialize;
+use std::time::Duration;
+
+/// One thing that a verb needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    /// The program, or the header of a library.
+    pub name: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Debian's package.
+    pub package: &'static str,
+    /// Whether everything stops without it, or only something gets slower or is skipped.
+    pub need: Need,
+    /// Whether it is there.
+    pub found: bool,
+    /// The first line that it says of its version.
+    pub version: Option<String>,
+}
+
+/// How much depends on a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// Every verb.
+    Always,
+    /// Building kernels.
+    Build,
+    /// Booting them.
+    Boot,
+    /// Something that is skipped without it.
+    Optional,
+}
+
+enum Kind {
+    Program(&'static str),
+    Header(&'static str),
+}
+
+const TOOLS: &[(Kind, &str, &str, Need)] = &[
+    (
+        Kind::Program("cc"),
+        "compile kernels, drivers of the embedded tree, and selftests",
+        "gcc",
+        Need::Always,
+    ),
+    (
+        Kind::Program("git"),
+        "read revisions, make and check series",
+        "git",
+        Need::Always,
+    ),
+    (Kind::Program("make"), "drive kbuild", "make", Need::Build),
+    (Kind::Program("ld"), "link kernels", "binutils", Need::Build),
+    (
+        Kind::Program("flex"),
+        "kbuild's configuration programs",
+        "flex",
+        Need::Build,
+    ),
+    (
+        Kind::Program("bison"),
+        "kbuild's configuration programs",
+        "bison",
+        Need::Build,
+    ),
+    (
+        Kind::Program("bc"),
+        "kernel/time/timeconst.h",
+        "bc",
+        Need::Build,
+    ),
+    (
+        Kind::Program("perl"),
+        "checkpatch.pl, get_maintainer.pl, some generated headers",
+        "perl",
+        Need::Build,
+    ),
+    (
+        Kind::Program("gzip"),
+        "compress the image",
+        "gzip",
+        Need::Build,
+    ),
+    (
+        Kind::Header("libelf.h"),
+        "objtool",
+        "libelf-dev",
+        Need::Build,
+    ),
+    (
+        Kind::Header("openssl/opensslv.h"),
+        "kernels with signed modules (not our configuration)",
+        "libssl-dev",
+        Need::Optional,
+    ),
+    (
+        Kind::Program("qemu-system-x86_64"),
+        "boot kernels",
+        "qemu-system-x86",
+        Need::Boot,
+    ),
+    (
+        Kind::Program("ccache"),
+        "compile the same object once",
+        "ccache",
+        Need::Optional,
+    ),
+    (
+        Kind::Program("spatch"),
+        "compare with Coccinelle in bench",
+        "coccinelle",
+        Need::Optional,
+    ),
+    (Kind::Program("sparse"), "C=1", "sparse", Need::Optional),
+    (
+        Kind::Program("rg"),
+        "compare with ripgrep in bench",
+        "ripgrep",
+        Need::Optional,
+    ),
+    (Kind::Program("clang"), "LLVM=1", "clang", Need::Optional),
+];
+
+/// Looks for everything; sorted as the table is, what is needed most first.
+pub fn doctor() -> Vec<Tool> {
+    TOOLS
+        .iter()
+        .map(|(kind, purpose, package, need)| {
+            let (name, found, version) = match kind {
+                Kind::Program(name) => (*name, proc::on_path(name).is_some(), version(name)),
+                Kind::Header(name) => (*name, has_header(name), None),
+            };
+            Tool {
+                name,
+                purpose,
+                package,
+                need: *need,
+                found,
+                version,
+            }
+        })
+        .collect()
+}
+
+/// Installs what `tools` lacks with apt-get (through sudo where we are not root), and looks again.
+///
+/// # Errors
+/// [`Error::Missing`] where there is no apt-get, [`Error::Child`] when it fails.
+pub fn install(tools: &[Tool]) -> Result<Vec<Tool>, Error> {
+    let mut packages: Vec<&str> = tools
+        .iter()
+        .filter(|t| !t.found)
+        .map(|t| t.package)
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(doctor());
+    }
+    if proc::on_path("apt-get").is_none() {
+        return Err(Error::Missing {
+            program: "apt-get".into(),
+            purpose: "installing packages; use this machine's own package manager",
+        });
+    }
+    let apt = |arguments: &[&str]| {
+        let command = if is_root() {
+            proc::Command::new("apt-get")
+        } else {
+            proc::Command::new("sudo").arg("apt-get")
+        };
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .deadline(Duration::from_secs(1800))
+            .inherit()
+            .run()
+            .map_err(Error::child("install packages"))
+    };
+    apt(&["update", "-q"])?;
+    let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt(&arguments)?;
+    Ok(doctor())
+}
+
+/// The error that names `program`, where it is not installed.
+pub(crate) fn require(program: &str, purpose: &'static str) -> Result<(), Error> {
+    if proc::on_path(program).is_some() {
+        return Ok(());
+    }
+    Err(Error::Missing {
+        program: program.to_owned(),
+        purpose,
+    })
+}
+
+/// The error that names the first thing that building a kernel lacks.
+#[expect(dead_code, reason = "build and boot use it in the next commits")]
+pub(crate) fn require_build() -> Result<(), Error> {
+    for (kind, purpose, _, need) in TOOLS {
+        let (name, found) = match kind {
+            Kind::Program(name) => (*name, proc::on_path(name).is_some()),
+            Kind::Header(name) => (*name, has_header(name)),
+        };
+        if *need == Need::Build && !found {
+            return Err(Error::Missing {
+                program: name.to_owned(),
+                purpose,
+            });
+        }
+    }
+    require("cc", "compiling kernels")
+}
+
+/// The first line of `program --version`; `None` when it does not say.
+pub(crate) fn version(program: &str) -> Option<String> {
+    let output = proc::Command::new(program)
+        .arg("--version")
+        .env("LC_ALL", "C")
+        .deadline(Duration::from_secs(10))
+        .run()
+        .ok()?;
+    let text = output.stdout_text();
+    text.lines()
+        .find(|line| !line.trim().is_empty())
+        .map(|line| line.trim().to_owned())
+}
+
+fn has_header(name: &str) -> bool {
+    let places = [
+        "/usr/include",
+        "/usr/local/include",
+        "/usr/include/x86_64-linux-gnu",
+    ];
+    places
+        .iter()
+        .any(|dir| std::path::Path::new(dir).join(name).is_file())
+}
+
+fn is_root() -> bool {
+    proc::Command::new("id")
+        .arg("-u")
+        .run()
+        .is_ok_and(|o| o.stdout_text() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_says_what_it_is_for_and_where_it_comes_from() {
+        for tool in doctor() {
+            assert!(
+                !tool.purpose.is_empty() && !tool.package.is_empty(),
+                "{}",
+                tool.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_infrastructure_with_a_hint() {
+        let error = require("no-such-program-anywhere", "this test").unwrap_err();
+        assert_eq!(error.exit().code(), 69);
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("cargo xtask doctor --install")
+        );
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a caller chooses.
+
+use callsites::report::Callsite;
+use camino::Utf8PathBuf;
+use std::fmt;
+use std::sync::Arc;
+
+/// Told what is going on, one short sentence at a time; for a terminal.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Progress {
+    /// Calls `f` with every sentence.
+    pub fn new(f: impl Fn(&str) + Send + Sync + 'static) -> Progress {
+        Progress(Arc::new(f))
+    }
+
+    /// Says nothing.
+    pub fn silent() -> Progress {
+        Progress::new(|_| {})
+    }
+
+    #[expect(dead_code, reason = "build and boot use it in the next commits")]
+    pub(crate) fn say(&self, sentence: &str) {
+        (self.0)(sentence);
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// What `build` makes of every patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The objects of the files that a patch touches, one by one.
+    Objects,
+    /// The bootable image.
+    Image,
+}
+
+/// How [`crate::build::run`] builds.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// Where shadow trees and output directories are kept between runs.
+    pub cache: Utf8PathBuf,
+    /// Objects or the whole image.
+    pub what: What,
+    /// Fragments of the user's own, in kbuild's format, on top of ours.
+    pub fragments: Vec<Utf8PathBuf>,
+    /// Variables of make as kernel developers type them: `ARCH=arm64`, `LLVM=1`, `CC="ccache gcc"`, `W=1`, `C=1`, `O=DIR`.
+    pub kbuild: Vec<(String, String)>,
+    /// Parallel jobs of make; at least 1.
+    pub jobs: usize,
+    /// Where logs go; the cache when `None`.
+    pub logs: Option<Utf8PathBuf>,
+    /// Told what is going on.
+    pub progress: Progress,
+}
+
+impl BuildOptions {
+    /// Objects only, our configuration, as many jobs as there are processors.
+    pub fn new(cache: impl Into<Utf8PathBuf>) -> BuildOptions {
+        BuildOptions {
+            cache: cache.into(),
+            what: What::Objects,
+            fragments: Vec::new(),
+            kbuild: Vec::new(),
+            jobs: processors(),
+            logs: None,
+            progress: Progress::silent(),
+        }
+    }
+}
+
+/// Which kernels are booted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stages {
+    /// The base, then the kernel after every patch: names the first bad one.
+    EachPatch,
+    /// The base, then the kernel after the last patch.
+    Last,
+}
+
+/// How [`crate::run`] tests.
+#[derive(Debug, Clone)]
+pub struct KtestOptions {
+    /// Names of targets; all when empty.
+    pub targets: Vec<String>,
+    /// An image that is built already: it alone is booted, and called the base.
+    pub image: Option<Utf8PathBuf>,
+    /// Where shadow trees and output directories are kept between runs.
+    pub cache: Utf8PathBuf,
+    /// The directory that holds run directories, usually `target/runs`.
+    pub runs: Utf8PathBuf,
+    /// Finish this run: jobs with a result are not done again.
+    pub resume: Option<String>,
+    /// Fragments of the user's own, in kbuild's format, on top of ours.
+    pub fragments: Vec<Utf8PathBuf>,
+    /// Variables of make, as in [`BuildOptions::kbuild`].
+    pub kbuild: Vec<(String, String)>,
+    /// Parallel jobs of make; at least 1.
+    pub jobs: usize,
+    /// Which kernels are booted.
+    pub stages: Stages,
+    /// The audit's callsites: each is reported as executed, booted, built or none. Empty: the functions that a patch
+    /// changes stand in.
+    pub callsites: Vec<Callsite>,
+    /// The emulator; `qemu-system-x86_64` when `None`.
+    pub qemu: Option<Utf8PathBuf>,
+    /// A guest init that is built already; ours is compiled when `None`.
+    pub guest: Option<Utf8PathBuf>,
+    /// Memory of the guest in MiB.
+    pub memory_mib: u32,
+    /// Processors of the guest.
+    pub cpus: u32,
+    /// Seconds for everything in a boot that is not a target.
+    pub boot_seconds: u64,
+    /// Told what is going on.
+    pub progress: Progress,
+}
+
+impl KtestOptions {
+    /// All targets, every patch, two processors and 512 MiB.
+    pub fn new(cache: impl Into<Utf8PathBuf>, runs: impl Into<Utf8PathBuf>) -> KtestOptions {
+        KtestOptions {
+            targets: Vec::new(),
+            image: None,
+            cache: cache.into(),
+            runs: runs.into(),
+            resume: None,
+            fragments: Vec::new(),
+            kbuild: Vec::new(),
+            jobs: processors(),
+            stages: Stages::EachPatch,
+            callsites: Vec::new(),
+            qemu: None,
+            guest: None,
+            memory_mib: 512,
+            cpus: 2,
+            boot_seconds: 60,
+            progress: Progress::silent(),
+        }
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Targets: what can be tested in a guest, as data (`targets/*.toml`).
+//!
+//! A new target is one file here, with the options it needs and why, and one program in the guest.
+
+use crate::config::{Fragment, Value};
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Every file of `targets/`, embedded; a test compares the list with the directory.
+const FILES: &[(&str, &str)] = &[
+    ("gup-test", include_str!("../targets/gup-test.toml")),
+    ("vmci", include_str!("../targets/vmci.toml")),
+    ("infiniband", include_str!("../targets/infiniband.toml")),
+    ("process-vm", include_str!("../targets/process-vm.toml")),
+    ("io-uring", include_str!("../targets/io-uring.toml")),
+    ("udmabuf", include_str!("../targets/udmabuf.toml")),
+    ("af-xdp", include_str!("../targets/af-xdp.toml")),
+    ("direct-io", include_str!("../targets/direct-io.toml")),
+];
+
+/// What the pin counters must do while a target runs. In every case they must balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinRule {
+    /// Pins are taken on every kernel that has the counters.
+    Moved,
+    /// Pins are taken once a series has converted what the target exercises.
+    WhenConverted,
+    /// Pins may be taken or not; it depends on the kernel's version.
+    Balanced,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetSpec {
+    /// Its name.
+    pub name: String,
+    /// What it does, in one line.
+    pub title: String,
+    /// The guest's program.
+    pub program: String,
+    /// How long the program may run, in seconds of the guest's clock.
+    pub deadline_seconds: u64,
+    /// What the pin counters must do.
+    pub pins: PinRule,
+    /// Files (or directories, with a slash at their end) of the kernel that it reaches.
+    pub exercises: Vec<String>,
+    /// The options it needs.
+    pub fragment: Fragment,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    name: String,
+    title: String,
+    program: String,
+    deadline_seconds: u64,
+    pins: PinRule,
+    exercises: Vec<String>,
+    #[serde(default)]
+    y: BTreeMap<String, String>,
+    #[serde(default)]
+    n: BTreeMap<String, String>,
+    #[serde(default)]
+    value: BTreeMap<String, Value>,
+}
+
+impl TargetSpec {
+    /// Whether it reaches `path`.
+    pub fn reaches(&self, path: &str) -> bool {
+        self.exercises.iter().any(|place| {
+            if place.ends_with('/') {
+                path.starts_with(place.as_str())
+            } else {
+                path == place
+            }
+        })
+    }
+}
+
+/// All targets, in their listed order.
+///
+/// # Errors
+/// When the data does not parse, which a test rules out.
+pub fn all() -> Result<Vec<TargetSpec>, Error> {
+    FILES.iter().map(|(name, text)| parse(name, text)).collect()
+}
+
+/// The targets called `names`, in that order; all when `names` is empty.
+///
+/// # Errors
+/// [`Error::NoSuchTarget`].
+pub fn select(names: &[String]) -> Result<Vec<TargetSpec>, Error> {
+    let all = all()?;
+    if names.is_empty() {
+        return Ok(all);
+    }
+    names
+        .iter()
+        .map(|name| {
+            all.iter()
+                .find(|t| t.name == *name)
+                .cloned()
+                .ok_or_else(|| Error::NoSuchTarget(name.clone()))
+        })
+        .collect()
+}
+
+fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
+    let path = format!("ktest/targets/{name}.toml");
+    let bad = |why: String| Error::Data {
+        path: path.clone(),
+        why,
+    };
+    let data: Data = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
+    if data.name != name {
+        return Err(bad(format!("it calls itself `{}`", data.name)));
+    }
+    Ok(TargetSpec {
+        fragment: Fragment::new(&path, data.y, data.n, data.value)?,
+        name: data.name,
+        title: data.title,
+        program: data.program,
+        deadline_seconds: data.deadline_seconds,
+        pins: data.pins,
+        exercises: data.exercises,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_directory_is_a_target() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/targets");
+        let mut on_disk: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|e| {
+                e.unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .replace(".toml", "")
+            })
+            .collect();
+        let mut listed: Vec<String> = all().unwrap().into_iter().map(|t| t.name).collect();
+        on_disk.sort();
+        listed.sort();
+        assert_eq!(on_disk, listed);
+    }
+
+    #[test]
+    fn a_target_that_does_not_exist_is_an_error() {
+        let error = select(&["no-such".into()]).unwrap_err();
+        assert_eq!(error.to_string(), "find target `no-such`");
+    }
+
+    #[test]
+    fn a_directory_is_reached_only_below_its_slash() {
+        let vmci = select(&["vmci".into()]).unwrap().remove(0);
+        assert!(vmci.reaches("drivers/misc/vmw_vmci/vmci_host.c"));
+        assert!(!vmci.reaches("drivers/misc/vmw_vmci_other.c"));
+    }
+}

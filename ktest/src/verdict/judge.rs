@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rules.
+
+use super::types::{CallsiteEvidence, Outcome, Pins, SCHEMA, Splat, Stage, Target, Verdict};
+use crate::console::Scan;
+use crate::results::{Report, Results};
+use crate::target::{PinRule, TargetSpec};
+
+/// How QEMU's run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Exited,
+    /// It was stopped at its deadline.
+    Deadline,
+    /// It was stopped because the console or the results grew beyond their limit.
+    Flooded,
+}
+
+/// All that one boot left behind.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// How it ended.
+    pub ended: Ended,
+    /// The console.
+    pub scan: Scan,
+    /// The results port.
+    pub results: Results,
+}
+
+/// What a series has changed about a target: whether what it exercises now asks for pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Converted {
+    /// A patch brought pinning calls into files that the target exercises.
+    Yes,
+    /// None did.
+    No,
+}
+
+/// The verdict on one target after one boot.
+pub fn judge(spec: &TargetSpec, converted: Converted, seen: &Seen) -> Target {
+    let splats: Vec<Splat> = seen
+        .scan
+        .found
+        .iter()
+        .filter(|f| f.target.as_deref().is_none_or(|t| t == spec.name))
+        .map(|f| f.splat.clone())
+        .collect();
+    let report = seen.results.target(&spec.name);
+    let (result, reason) = outcome(spec, converted, seen, report);
+    let report = report.cloned().unwrap_or_default();
+    Target {
+        name: spec.name.clone(),
+        result,
+        reason,
+        subtests: report.subtests,
+        pins: report.pins,
+        drift_pages: report.drift_pages,
+        splats,
+        callsites: Vec::<CallsiteEvidence>::new(),
+    }
+}
+
+type Judgement = (Outcome, Option<String>);
+
+fn outcome(
+    spec: &TargetSpec,
+    converted: Converted,
+    seen: &Seen,
+    report: Option<&Report>,
+) -> Judgement {
+    if let Some(judgement) = died(spec, seen, report) {
+        return judgement;
+    }
+    if let Some(reason) = untrustworthy(seen) {
+        return (Outcome::Inconclusive, Some(reason));
+    }
+    let Some(report) = report else {
+        return inconclusive("the guest never began it");
+    };
+    let Some((word, why)) = &report.end else {
+        return inconclusive("the guest began it and never ended it");
+    };
+    match word.as_str() {
+        "timeout" => return (Outcome::Timeout, Some(why.clone())),
+        "pass" | "fail" | "skip" => {}
+        other => {
+            return inconclusive(&format!(
+                "the guest ended it with the unknown word `{other}`"
+            ));
+        }
+    }
+    let complaint = seen
+        .scan
+        .found
+        .iter()
+        .find(|f| f.target.as_deref().is_none_or(|t| t == spec.name));
+    if let Some(reason) = imbalance(report) {
+        return (Outcome::Fail, Some(reason));
+    }
+    if let Some(found) = complaint {
+        return (
+            Outcome::Fail,
+            Some(format!("console: {}", found.splat.first_line)),
+        );
+    }
+    if let Some(failed) = report.subtests.iter().find(|s| s.result == Outcome::Fail) {
+        let why = failed.reason.as_deref().unwrap_or("failed");
+        return (Outcome::Fail, Some(format!("{}: {why}", failed.name)));
+    }
+    match word.as_str() {
+        "fail" => (Outcome::Fail, Some(why.clone())),
+        _ if report.subtests.is_empty() && word == "pass" => {
+            inconclusive("it passed without a subtest")
+        }
+        _ if report.subtests.iter().all(|s| s.result == Outcome::Skip) => {
+            let first = report.subtests.first().and_then(|s| s.reason.clone());
+            let why = Some(why.clone()).filter(|w| !w.is_empty()).or(first);
+            (
+                Outcome::Skip,
+                Some(why.unwrap_or_else(|| "no reason given".into())),
+            )
+        }
+        "skip" => inconclusive("the guest skipped it although subtests ran"),
+        _ => unmoved(spec, converted, report),
+    }
+}
+
+/// Crash, hang, flood: whatever keeps the guest from speaking for itself.
+fn died(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> Option<Judgement> {
+    let ended = report.is_some_and(|r| r.end.is_some());
+    let fatal = seen.scan.found.iter().find(|f| {
+        let mine = f.target.as_deref() == Some(spec.name.as_str());
+        f.fatal && (mine || (f.target.is_none() && !ended))
+    });
+    if let Some(found) = fatal {
+        return Some((Outcome::Crash, Some(found.splat.first_line.clone())));
+    }
+    let elsewhere = seen.scan.found.iter().find(|f| f.fatal);
+    if let (Some(found), false) = (elsewhere, ended) {
+        let during = found.target.as_deref().unwrap_or("another");
+        return Some(inconclusive(&format!(
+            "not reached: the kernel crashed during {during}"
+        )));
+    }
+    if seen.ended == Ended::Flooded && !ended {
+        return Some(inconclusive(
+            "the guest wrote more than its logs may hold, and was stopped",
+        ));
+    }
+    if seen.ended == Ended::Deadline && !ended {
+        let running = seen.results.targets.iter().rfind(|(_, r)| r.end.is_none());
+        return Some(match running {
+            Some((name, _)) if *name == spec.name => (
+                Outcome::Timeout,
+                Some("the guest hung in it and was stopped".into()),
+            ),
+            Some((name, _)) => inconclusive(&format!("not reached: the guest hung in {name}")),
+            None if seen.results.targets.is_empty() => (
+                Outcome::Timeout,
+                Some("the guest hung while booting and was stopped".into()),
+            ),
+            None => (
+                Outcome::Timeout,
+                Some("the guest hung between two targets and was stopped".into()),
+            ),
+        });
+    }
+    if seen.ended == Ended::Deadline && seen.results.verdicts.len() == 1 {
+        return Some((
+            Outcome::Timeout,
+            Some("the guest gave its verdict, then hung instead of powering off".into()),
+        ));
+    }
+    None
+}
+
+/// Why nothing that the guest says counts.
+fn untrustworthy(seen: &Seen) -> Option<String> {
+    let verdicts = &seen.results.verdicts;
+    match verdicts.as_slice() {
+        [] => return Some("the guest ended without a verdict".into()),
+        [word] if word == "pass" || word == "fail" => {}
+        [word] => return Some(format!("the guest's verdict is the unknown word `{word}`")),
+        many => return Some(format!("the guest gave {} verdicts", many.len())),
+    }
+    if seen.ended == Ended::Flooded {
+        return Some("the guest wrote more than its logs may hold, and was stopped".into());
+    }
+    let all_well = seen.results.targets.iter().all(|(_, report)| {
+        report
+            .end
+            .as_ref()
+            .is_some_and(|(word, _)| word == "pass" || word == "skip")
+    });
+    if (verdicts[0] == "pass") != all_well {
+        return Some(format!(
+            "the guest's verdict is `{}`, its targets say otherwise",
+            verdicts[0]
+        ));
+    }
+    if let Some(problem) = seen.results.problems.first() {
+        return Some(format!(
+            "the results hold a line that nobody can read: {problem}"
+        ));
+    }
+    None
+}
+
+fn imbalance(report: &Report) -> Option<String> {
+    let say = |pins: Pins| {
+        format!(
+            "pins acquired {}, released {}",
+            pins.acquired, pins.released
+        )
+    };
+    let subtests = report
+        .subtests
+        .iter()
+        .filter_map(|s| s.pins.map(|p| (s, p)));
+    if let Some((subtest, pins)) = subtests.clone().find(|(_, p)| !p.balanced) {
+        return Some(format!("{} ({})", say(pins), subtest.name));
+    }
+    if let Some(pins) = report.pins.filter(|p| !p.balanced) {
+        return Some(say(pins));
+    }
+    None
+}
+
+/// The last rule: counters that ought to have moved did.
+fn unmoved(spec: &TargetSpec, converted: Converted, report: &Report) -> Judgement {
+    let must_move = match spec.pins {
+        PinRule::Moved => true,
+        PinRule::WhenConverted => converted == Converted::Yes,
+        PinRule::Balanced => false,
+    };
+    match report.pins {
+        None if must_move => inconclusive("the kernel has no pin counters"),
+        Some(pins) if must_move && pins.acquired == 0 => (
+            Outcome::Fail,
+            Some("pins acquired 0: what it exercises ought to pin and took none".into()),
+        ),
+        _ => (Outcome::Pass, None),
+    }
+}
+
+fn inconclusive(reason: &str) -> Judgement {
+    (Outcome::Inconclusive, Some(reason.to_owned()))
+}
+
+/// The verdict on a run of which every stage has been judged.
+pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
+    let bad = |stage: &Stage| -> Option<String> {
+        if stage.build.result == Outcome::Fail {
+            return Some(
+                stage
+                    .build
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| "it does not compile".into()),
+            );
+        }
+        let of = stage
+            .targets
+            .iter()
+            .find(|t| !matches!(t.result, Outcome::Pass | Outcome::Skip))?;
+        let reason = of.reason.as_deref().unwrap_or("failed");
+        Some(format!("{}: {reason}", of.name))
+    };
+    let inconclusive_only = |stage: &Stage| {
+        stage.build.result != Outcome::Fail
+            && stage.targets.iter().all(|t| {
+                matches!(
+                    t.result,
+                    Outcome::Pass | Outcome::Skip | Outcome::Inconclusive
+                )
+            })
+    };
+    let mut first_bad = None;
+    let (result, reason) = if let Some(why) = bad(&base) {
+        // With patches to judge, a bad base means that nothing can be said about them.
+        let result = if patches.is_empty() && !inconclusive_only(&base) {
+            Outcome::Fail
+        } else {
+            Outcome::Inconclusive
+        };
+        (result, format!("the base itself is not good: {why}"))
+    } else if let Some((stage, why)) = patches.iter().find_map(|s| bad(s).map(|why| (s, why))) {
+        first_bad = Some(stage.subject.clone());
+        let result = if inconclusive_only(stage) {
+            Outcome::Inconclusive
+        } else {
+            Outcome::Fail
+        };
+        (result, format!("\"{}\": {why}", stage.subject))
+    } else {
+        let last = patches.last().unwrap_or(&base);
+        let count = |r| last.targets.iter().filter(|t| t.result == r).count();
+        let (passed, skipped) = (count(Outcome::Pass), count(Outcome::Skip));
+        let result = if passed == 0 {
+            Outcome::Inconclusive
+        } else {
+            Outcome::Pass
+        };
+        (
+            result,
+            format!("{passed} target(s) passed, {skipped} skipped"),
+        )
+    };
+    Verdict {
+        schema: SCHEMA.into(),
+        result,
+        reason,
+        run: run.to_owned(),
+        first_bad,
+        base,
+        patches,
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! verdict.json. The field names are a contract: scripts read them. Add to them freely, never change them.
+
+use crate::exit::Exit;
+use serde::{Deserialize, Serialize};
+
+/// The schema this crate writes.
+pub const SCHEMA: &str = "verdict/1";
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it should, and that was seen.
+    Pass,
+    /// It was not done, for a reason that is given. Never counts as passed.
+    Skip,
+    /// It did something else.
+    Fail,
+    /// What was seen does not suffice for a verdict.
+    Inconclusive,
+    /// The kernel panicked, oopsed or rebooted by itself.
+    Crash,
+    /// It did not end in its time.
+    Timeout,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// Pass only when every chosen target passed on every patch; never [`Outcome::Skip`], `Crash` or `Timeout`.
+    pub result: Outcome,
+    /// One sentence.
+    pub reason: String,
+    /// Name of the run's directory.
+    pub run: String,
+    /// Subject of the first patch that is not as good as the base.
+    pub first_bad: Option<String>,
+    /// The kernel without patches.
+    pub base: Stage,
+    /// One kernel a patch, in the order of the series.
+    pub patches: Vec<Stage>,
+}
+
+/// One kernel: how it was built, and what every target said of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Subject of the last patch in it; of the base its version.
+    pub subject: String,
+    /// How it was built.
+    pub build: Build,
+    /// In the order in which they were asked for.
+    pub targets: Vec<Target>,
+}
+
+/// How a kernel was built.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Build {
+    /// Pass, fail (it does not compile), or skip (an image was given).
+    pub result: Outcome,
+    /// One sentence where it did not pass.
+    pub reason: Option<String>,
+    /// Warnings that the base does not have, normalised.
+    pub new_warnings: Vec<String>,
+    /// blake3 of the image.
+    pub image_hash: Option<String>,
+    /// Seconds that make took.
+    pub seconds: f64,
+}
+
+/// One target on one kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub result: Outcome,
+    /// One sentence where it did not pass.
+    pub reason: Option<String>,
+    /// What it consists of.
+    pub subtests: Vec<Subtest>,
+    /// The pin counters over the whole target; `None` when the kernel has none or the target did not get that far.
+    pub pins: Option<Pins>,
+    /// Pages that went missing over all repetitions, where that was measured.
+    pub drift_pages: Option<i64>,
+    /// What the kernel complained about while it ran.
+    pub splats: Vec<Splat>,
+    /// Whether the callsites ran.
+    pub callsites: Vec<CallsiteEvidence>,
+}
+
+/// One step of a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subtest {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub result: Outcome,
+    /// One sentence where it did not pass.
+    pub reason: Option<String>,
+    /// Seconds it took, by the guest's clock.
+    pub seconds: f64,
+    /// The pin counters over it.
+    pub pins: Option<Pins>,
+}
+
+/// nr_foll_pin_acquired and nr_foll_pin_released, as differences, in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pins {
+    /// Pins taken.
+    pub acquired: u64,
+    /// Pins given back.
+    pub released: u64,
+    /// The two are equal.
+    pub balanced: bool,
+    /// Pins that were seen held at once, where a subtest looked.
+    pub held: Option<u64>,
+}
+
+impl Pins {
+    /// With `balanced` computed.
+    pub fn new(acquired: u64, released: u64) -> Pins {
+        Pins {
+            acquired,
+            released,
+            balanced: acquired == released,
+            held: None,
+        }
+    }
+}
+
+/// A complaint on the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splat {
+    /// Name of the pattern: "panic", "oops", "warning", …
+    pub kind: String,
+    /// The line that matched, without its time stamp.
+    pub first_line: String,
+    /// 1-based line of the console log.
+    pub console_line: usize,
+}
+
+/// How far a callsite got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Nothing is known of it.
+    None,
+    /// Its object was compiled.
+    Built,
+    /// The kernel that holds it came up; its function was not seen running.
+    Booted,
+    /// Its function ran during the target.
+    Executed,
+}
+
+/// How far one callsite got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsiteEvidence {
+    /// The audit's id, or `path:function` where no audit was given.
+    pub id: String,
+    /// How far it got.
+    pub evidence: Evidence,
+}
+
+impl Verdict {
+    /// Which exit code it means.
+    ///
+    /// The first bad patch decides; a base that fails is infrastructure.
+    pub fn exit(&self) -> Exit {
+        let stage_exit = |stage: &Stage| {
+            let has = |result| stage.targets.iter().any(|t| t.result == result);
+            if stage.build.result == Outcome::Fail {
+                Some(Exit::Build)
+            } else if has(Outcome::Crash) {
+                Some(Exit::Crash)
+            } else if has(Outcome::Timeout) {
+                Some(Exit::Timeout)
+            } else {
+                None
+            }
+        };
+        if self.result == Outcome::Pass {
+            return Exit::Clean;
+        }
+        let base_is_bad = self.base.build.result == Outcome::Fail
+            || self.base.targets.iter().any(|t| {
+                matches!(
+                    t.result,
+                    Outcome::Fail | Outcome::Inconclusive | Outcome::Crash | Outcome::Timeout
+                )
+            });
+        if base_is_bad && !self.patches.is_empty() {
+            return Exit::Infrastructure;
+        }
+        if self.patches.is_empty() {
+            return stage_exit(&self.base).unwrap_or(Exit::Failed);
+        }
+        self.patches
+            .iter()
+            .find_map(stage_exit)
+            .unwrap_or(Exit::Failed)
+    }
+}
