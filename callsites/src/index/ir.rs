@@ -61,6 +61,10 @@ pub enum OutlineKind {
     Macro,
     /// Anything else with an initialiser in braces (ops tables).
     Table,
+    /// Any other variable.
+    Variable,
+    /// A function declared only.
+    Prototype,
 }
 
 /// A stretch of source that could not be read.

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One file's bytes to its facts.
+
+use super::declare;
+use super::function::{self, Parsed};
+use super::grammar::TIME_LIMIT;
+use super::ir::{FileFacts, OutlineItem, OutlineKind, Span, TypeRef, Unread};
+use super::items::{Item, ItemKind, split};
+use super::lex::{self, Kind};
+use super::source::Source;
+use super::wanted::{NameSet, Wanted, holds, sys_name};
+use camino::Utf8Path;
+use std::time::Instant;
+
+/// Files beyond this are listed as unread.
+pub const SIZE_LIMIT: usize = 24 << 20;
+
+/// Tables beyond this keep their initialiser unread unless they were asked for.
+const TABLE_LIMIT: u32 = 1 << 16;
+
+/// Reads a file: the items `wanted` selects are parsed, the others stand in the outline. Records, typedefs and
+/// the heads of variables are always read; never fails, what was not understood is in [`FileFacts::unread`].
+pub fn parse(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
+    read(path, bytes, |source, item| wanted.selects(source, item))
+}
+
+/// Reads a file and parses the items that begin where one of `spans` does (spans of [`FileFacts::outline`]).
+pub fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
+    read(path, bytes, |_, item| {
+        spans.iter().any(|span| span.start == item.span.start)
+    })
+}
+
+fn read(path: &Utf8Path, bytes: &[u8], selects: impl Fn(&Source<'_>, &Item) -> bool) -> FileFacts {
+    let mut facts = FileFacts {
+        path: path.to_owned(),
+        ..FileFacts::default()
+    };
+    if bytes.len() > SIZE_LIMIT {
+        let span = Span {
+            start: 0,
+            end: SIZE_LIMIT as u32,
+        };
+        facts.unread.push(Unread {
+            function: None,
+            span,
+            why: format!("larger than {} MiB", SIZE_LIMIT >> 20),
+        });
+        return facts;
+    }
+    let deadline = Instant::now() + TIME_LIMIT;
+    facts.line_starts = lex::line_starts(bytes);
+    let source = Source::of_file(bytes);
+    let items = split(&source);
+    facts.outline = items.iter().filter_map(outlined).collect();
+    let own = NameSet::new(
+        items
+            .iter()
+            .filter(|i| i.kind == ItemKind::Function)
+            .map(|i| i.name.as_str()),
+    );
+    let mut reader = Reader {
+        source: &source,
+        facts: &mut facts,
+        own: &own,
+        deadline,
+    };
+    for item in &items {
+        reader.item(item, selects(&source, item));
+    }
+    facts
+}
+
+fn outlined(item: &Item) -> Option<OutlineItem> {
+    let kind = match item.kind {
+        ItemKind::Function => OutlineKind::Function,
+        ItemKind::Record => OutlineKind::Record,
+        ItemKind::Macro { .. } => OutlineKind::Macro,
+        ItemKind::Variable if item.brace.is_some() => OutlineKind::Table,
+        ItemKind::Variable => OutlineKind::Variable,
+        ItemKind::Prototype => OutlineKind::Prototype,
+        ItemKind::Typedef | ItemKind::Other => return None,
+    };
+    Some(OutlineItem {
+        name: sys_name(item),
+        kind,
+        span: item.span,
+    })
+}
+
+struct Reader<'s, 'a> {
+    source: &'s Source<'a>,
+    facts: &'s mut FileFacts,
+    /// The file's own functions: a table that names one is an ops table.
+    own: &'s NameSet,
+    deadline: Instant,
+}
+
+impl Reader<'_, '_> {
+    fn item(&mut self, item: &Item, selected: bool) {
+        match item.kind {
+            ItemKind::Function if selected => {
+                match function::function(self.source, item, self.deadline) {
+                    Some(parsed) => self.add(parsed),
+                    None => self.unread(item, "no body"),
+                }
+            }
+            ItemKind::Macro { .. } if selected => {
+                if let Some(parsed) = function::define(self.source, item, self.deadline) {
+                    self.add(parsed);
+                }
+            }
+            ItemKind::Other if selected && self.calls(item) => {
+                self.add(function::file_scope_use(self.source, item, self.deadline));
+            }
+            ItemKind::Record | ItemKind::Typedef | ItemKind::Variable => {
+                self.declared(item, selected)
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, parsed: Parsed) {
+        self.facts.functions.push(parsed.function);
+        self.facts.records.extend(parsed.records);
+        self.facts.unread.extend(parsed.unread);
+    }
+
+    fn unread(&mut self, item: &Item, why: &str) {
+        self.facts.unread.push(Unread {
+            function: Some(item.name.clone()),
+            span: item.span,
+            why: why.to_owned(),
+        });
+    }
+
+    /// Does a macro use at file scope hold a call, beside its own?
+    fn calls(&self, item: &Item) -> bool {
+        let inner = (item.tokens.start + 1)..item.tokens.end.saturating_sub(1);
+        inner
+            .into_iter()
+            .any(|i| self.source.is_ident(i) && self.source.is(i + 1, b"("))
+    }
+
+    fn declared(&mut self, item: &Item, selected: bool) {
+        let source = self.source;
+        let end = item.tokens.end - usize::from(source.is(item.tokens.end - 1, b";"));
+        let mut records = Vec::new();
+        let declared = declare::declaration(source, item.tokens.start..end, "", &mut records);
+        if item.kind == ItemKind::Typedef {
+            for one in declared {
+                let ty: TypeRef = one.declaration.ty;
+                if !one.declaration.name.is_empty() && ty.name != one.declaration.name {
+                    self.facts.typedefs.push((one.declaration.name, ty));
+                }
+            }
+        } else {
+            for mut one in declared
+                .into_iter()
+                .filter(|d| !d.declaration.name.is_empty())
+            {
+                if let Some(init) = one.init.filter(|init| !init.is_empty()) {
+                    let span = source.span(&init);
+                    let ops = item.brace.is_some()
+                        && span.end - span.start < TABLE_LIMIT
+                        && holds(source, item, self.own);
+                    let plain = init.len() == 1 && source.tokens[init.start].kind != Kind::Punct;
+                    if selected || ops || plain {
+                        let (init, unread) = function::initialiser(source, init, self.deadline);
+                        one.declaration.init = init;
+                        if let Some((span, why)) = unread {
+                            self.facts.unread.push(Unread {
+                                function: Some(item.name.clone()),
+                                span,
+                                why: why.to_owned(),
+                            });
+                        }
+                    }
+                }
+                self.facts.globals.push(one.declaration);
+            }
+        }
+        self.facts.records.extend(records);
+    }
+}
+
+impl FileFacts {
+    /// 1-based line and column, in bytes, of an offset.
+    pub fn position(&self, offset: u32) -> (u32, u32) {
+        let line = self
+            .line_starts
+            .partition_point(|start| *start <= offset)
+            .max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        (line as u32, offset.saturating_sub(start) + 1)
+    }
+
+    /// The bytes of a 1-based line, without its end.
+    pub fn line_span(&self, line: u32) -> Option<Span> {
+        let start = *self.line_starts.get(line.checked_sub(1)? as usize)?;
+        let end = self
+            .line_starts
+            .get(line as usize)
+            .map_or(u32::MAX, |next| next - 1);
+        Some(Span { start, end })
+    }
+
+    /// Takes over functions and initialisers that another reading of the same file parsed.
+    pub fn merge(&mut self, other: FileFacts) {
+        for function in other.functions {
+            if !self.functions.iter().any(|f| f.span == function.span) {
+                self.functions.push(function);
+            }
+        }
+        self.functions.sort_by_key(|f| f.span.start);
+        for global in other.globals {
+            match self.globals.iter_mut().find(|g| g.span == global.span) {
+                Some(own) if own.init.is_none() => own.init = global.init,
+                Some(_) => {}
+                None => self.globals.push(global),
+            }
+        }
+        for record in other.records {
+            if !self
+                .records
+                .iter()
+                .any(|r| r.span == record.span && r.tag == record.tag)
+            {
+                self.records.push(record);
+            }
+        }
+        for unread in other.unread {
+            if !self.unread.contains(&unread) {
+                self.unread.push(unread);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
