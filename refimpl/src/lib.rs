@@ -4,3 +4,8 @@
 //! The other rooms ask here and repeat nothing. This crate knows no tree, no file and no driver.
 
 pub mod api;
+pub mod gup;
+pub mod mapping;
+pub mod page;
+pub mod put;
+pub mod version;

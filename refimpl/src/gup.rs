@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Acquires: get_user_pages*() and pin_user_pages*().
+//!
+//! Kernel source mirrored: mm/gup.c (is_valid_gup_args(), check_vma_flags(), __get_user_pages(),
+//! gup_fast_fallback()). Some of the pages asked for may come back; an error number comes only when none did.
+
+mod grab;
+#[cfg(test)]
+mod tests;
+
+use crate::mapping::{Area, Mm, PageIndex, Vma};
+use crate::page::{Memory, Pfn};
+
+/// FOLL_* bits as the callers of the exported functions may pass them (6.12: include/linux/mm_types.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// FOLL_WRITE
+    pub write: bool,
+    /// FOLL_FORCE
+    pub force: bool,
+    /// FOLL_LONGTERM
+    pub longterm: bool,
+}
+
+/// FOLL_GET or FOLL_PIN: which counts a page's reference goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hold {
+    /// get_user_pages*()
+    Get,
+    /// pin_user_pages*()
+    Pin,
+}
+
+/// How the pages are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Path {
+    /// Without locks first, with faults from where that ends: the `_fast` functions.
+    Fast,
+    /// Under mmap_lock.
+    Slow,
+}
+
+/// An error number, positive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[expect(clippy::upper_case_acronyms, reason = "they are spelled so in C")]
+pub enum Errno {
+    /// 12
+    #[error("ENOMEM")]
+    ENOMEM = 12,
+    /// 14
+    #[error("EFAULT")]
+    EFAULT = 14,
+    /// 22
+    #[error("EINVAL")]
+    EINVAL = 22,
+    /// 95
+    #[error("EOPNOTSUPP")]
+    EOPNOTSUPP = 95,
+}
+
+impl Errno {
+    /// The number.
+    pub fn number(self) -> i32 {
+        self as i32
+    }
+}
+
+/// get_user_pages(), get_user_pages_unlocked() (path slow) and get_user_pages_fast() (path fast): a plain reference on
+/// each page returned. Give them back with put_page().
+///
+/// # Errors
+/// When no page could be had: EFAULT for memory that is not there or not allowed, EINVAL for flags that do not go together.
+pub fn get_user_pages(
+    memory: &mut Memory,
+    mm: &mut Mm,
+    start: PageIndex,
+    nr: u64,
+    flags: Flags,
+    path: Path,
+) -> Result<Vec<Pfn>, Errno> {
+    if flags.longterm && memory.version().counts_pins() {
+        return Err(Errno::EINVAL);
+    }
+    acquire(memory, mm, start, nr, flags, Hold::Get, path)
+}
+
+/// pin_user_pages() and its kin (since 5.6): a pin on each page returned. Give them back with unpin_user_page*().
+///
+/// # Errors
+/// As [`get_user_pages`]; EINVAL too where the kernel has no such function; EOPNOTSUPP for a long-term pin of DAX memory.
+pub fn pin_user_pages(
+    memory: &mut Memory,
+    mm: &mut Mm,
+    start: PageIndex,
+    nr: u64,
+    flags: Flags,
+    path: Path,
+) -> Result<Vec<Pfn>, Errno> {
+    if !memory.version().counts_pins() {
+        return Err(Errno::EINVAL);
+    }
+    acquire(memory, mm, start, nr, flags, Hold::Pin, path)
+}
+
+fn acquire(
+    memory: &mut Memory,
+    mm: &mut Mm,
+    start: PageIndex,
+    nr: u64,
+    flags: Flags,
+    hold: Hold,
+    path: Path,
+) -> Result<Vec<Pfn>, Errno> {
+    let mut pages = Vec::new();
+    while (pages.len() as u64) < nr {
+        let at = PageIndex(start.0 + pages.len() as u64);
+        let quick = match path {
+            Path::Fast => {
+                present(memory, mm, at, flags).and_then(|pfn| grab::fast(memory, pfn, hold))
+            }
+            Path::Slow => None,
+        };
+        let got = match quick {
+            Some(pfn) => Ok(pfn),
+            None => slow(memory, mm, at, flags, hold),
+        };
+        match got {
+            Ok(pfn) => pages.push(pfn),
+            Err(errno) if pages.is_empty() => return Err(errno),
+            Err(_) => break,
+        }
+    }
+    Ok(pages)
+}
+
+/// What gup_fast finds in the page tables: nothing where a fault would be needed, nor in memory it may not touch.
+fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags) -> Option<Pfn> {
+    let vma = mm.vma(at)?;
+    check_vma(memory, vma, flags).ok()?;
+    mm.pte(at)
+        .filter(|pte| pte.writable || !flags.write)
+        .map(|pte| pte.pfn)
+}
+
+fn slow(
+    memory: &mut Memory,
+    mm: &mut Mm,
+    at: PageIndex,
+    flags: Flags,
+    hold: Hold,
+) -> Result<Pfn, Errno> {
+    let vma = mm.vma(at).ok_or(Errno::EFAULT)?;
+    check_vma(memory, vma, flags)?;
+    // FOLL_FORCE writes through a private mapping that its owner may only read; the model has no such mapping.
+    let pte = mm
+        .fault(memory, at, flags.write)
+        .map_err(|_| Errno::EFAULT)?;
+    grab::slow(memory, pte.pfn, hold)?;
+    Ok(pte.pfn)
+}
+
+/// check_vma_flags().
+fn check_vma(memory: &Memory, vma: Vma, flags: Flags) -> Result<(), Errno> {
+    let version = memory.version();
+    match vma.area {
+        Area::Io => Err(Errno::EFAULT),
+        Area::Secret if version.knows_secretmem() => Err(Errno::EFAULT),
+        Area::FsDax { .. } if flags.longterm => Err(Errno::EOPNOTSUPP),
+        Area::File { tracked: true, .. }
+            if flags.longterm
+                && flags.write
+                && version.refuses_longterm_write_to_tracked_file() =>
+        {
+            Err(Errno::EFAULT)
+        }
+        _ if flags.write && !vma.writable => Err(Errno::EFAULT),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A process's memory: areas, page table entries, faults, and the files behind them.
+//!
+//! Addresses are counted in pages ([`PageIndex`]). Faults follow mm/memory.c as far as references go: a read of untouched
+//! anonymous memory maps the zero page, a write gives it a page of its own, and the first write to a file page goes
+//! through page_mkwrite() and leaves it dirty.
+
+use std::collections::BTreeMap;
+
+use crate::page::{FolioId, Kind, Memory, Misuse, Pfn};
+
+/// A user address divided by the page size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageIndex(pub u64);
+
+/// What an area maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Area {
+    /// Anonymous memory.
+    Anon,
+    /// A shared mapping of a file; `tracked` when its file system tracks dirty pages (not shmem, not hugetlb).
+    File {
+        /// Which file.
+        file: usize,
+        /// Dirty pages are tracked.
+        tracked: bool,
+    },
+    /// A file on DAX storage.
+    FsDax {
+        /// Which file.
+        file: usize,
+    },
+    /// VM_IO or VM_PFNMAP: no struct page.
+    Io,
+    /// memfd_secret().
+    Secret,
+}
+
+/// A stretch of a process's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vma {
+    /// First page.
+    pub start: PageIndex,
+    /// Number of pages.
+    pub pages: u64,
+    /// What it maps; the first page is the first of the file.
+    pub area: Area,
+    /// Its owner may write.
+    pub writable: bool,
+    /// Faults bring folios of 2^order pages.
+    pub order: u32,
+}
+
+/// A page table entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pte {
+    /// The page mapped.
+    pub pfn: Pfn,
+    /// Writes go through without a fault.
+    pub writable: bool,
+}
+
+/// A process's memory.
+#[derive(Debug, Clone, Default)]
+pub struct Mm {
+    vmas: Vec<Vma>,
+    ptes: BTreeMap<PageIndex, Pte>,
+    /// Page cache by (file, page of the file).
+    cache: BTreeMap<(usize, u64), Pfn>,
+}
+
+/// SIGBUS, SIGSEGV and their kin: the access is not allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault;
+
+impl Mm {
+    /// Adds an area; areas do not overlap.
+    pub fn mmap(&mut self, vma: Vma) {
+        self.vmas.push(vma);
+    }
+
+    /// The area of a page.
+    pub fn vma(&self, at: PageIndex) -> Option<Vma> {
+        self.vmas
+            .iter()
+            .copied()
+            .find(|vma| (vma.start.0..vma.start.0 + vma.pages).contains(&at.0))
+    }
+
+    /// The entry that maps a page now.
+    pub fn pte(&self, at: PageIndex) -> Option<Pte> {
+        self.ptes.get(&at).copied()
+    }
+
+    /// handle_mm_fault(): brings the page in, writable where `write`.
+    pub fn fault(&mut self, memory: &mut Memory, at: PageIndex, write: bool) -> Result<Pte, Fault> {
+        let vma = self.vma(at).ok_or(Fault)?;
+        if vma.area == Area::Io || (write && !vma.writable) {
+            return Err(Fault);
+        }
+        let present = self.pte(at);
+        if let Some(pte) = present
+            && (pte.writable || !write)
+        {
+            return Ok(pte);
+        }
+        match vma.area {
+            Area::Anon | Area::Secret => Ok(self.fault_anon(memory, vma, at, write, present)),
+            Area::File { file, .. } | Area::FsDax { file } => {
+                Ok(self.fault_file(memory, vma, file, at, write))
+            }
+            Area::Io => Err(Fault),
+        }
+    }
+
+    fn fault_anon(
+        &mut self,
+        memory: &mut Memory,
+        vma: Vma,
+        at: PageIndex,
+        write: bool,
+        present: Option<Pte>,
+    ) -> Pte {
+        if !write {
+            return self.map(memory, at, Memory::ZERO, false);
+        }
+        if let Some(pte) = present
+            && pte.pfn != Memory::ZERO
+        {
+            return self.set(
+                at,
+                Pte {
+                    writable: true,
+                    ..pte
+                },
+            );
+        }
+        if present.is_some() {
+            self.zap(memory, at);
+        }
+        let (first, count) = aligned(vma, at);
+        let head = memory.alloc(count.ilog2(), Kind::Anon);
+        for offset in 0..count {
+            self.map(
+                memory,
+                PageIndex(first + offset),
+                Pfn(head.0 + offset),
+                true,
+            );
+        }
+        self.drop_ref(memory, head);
+        Pte {
+            pfn: Pfn(head.0 + at.0 - first),
+            writable: true,
+        }
+    }
+
+    fn fault_file(
+        &mut self,
+        memory: &mut Memory,
+        vma: Vma,
+        file: usize,
+        at: PageIndex,
+        write: bool,
+    ) -> Pte {
+        let pfn = self.cached(memory, vma, file, at);
+        if self.pte(at).is_none() {
+            self.map(memory, at, pfn, false);
+        }
+        if write {
+            if let Some(id) = memory.page_folio(pfn) {
+                let folio = memory.folio_mut(id);
+                folio.buffers = true;
+                folio.dirty = true;
+            }
+            return self.set(
+                at,
+                Pte {
+                    pfn,
+                    writable: true,
+                },
+            );
+        }
+        Pte {
+            pfn,
+            writable: false,
+        }
+    }
+
+    /// The page cache's page, read in where it is not there yet; the cache holds one reference for each page.
+    fn cached(&mut self, memory: &mut Memory, vma: Vma, file: usize, at: PageIndex) -> Pfn {
+        let (first, count) = aligned(vma, at);
+        let key = |page: u64| (file, page - vma.start.0);
+        if let Some(pfn) = self.cache.get(&key(at.0)) {
+            return *pfn;
+        }
+        let head = memory.alloc(count.ilog2(), Kind::File { attached: true });
+        if let Some(id) = memory.page_folio(head) {
+            memory.folio_ref_add(id, count as i32 - 1);
+        }
+        for offset in 0..count {
+            self.cache.insert(key(first + offset), Pfn(head.0 + offset));
+        }
+        Pfn(head.0 + at.0 - first)
+    }
+
+    fn map(&mut self, memory: &mut Memory, at: PageIndex, pfn: Pfn, writable: bool) -> Pte {
+        if pfn != Memory::ZERO
+            && let Some(id) = memory.page_folio(pfn)
+        {
+            memory.folio_ref_add(id, 1);
+            memory.folio_mut(id).mapcount += 1;
+        }
+        self.set(at, Pte { pfn, writable })
+    }
+
+    fn set(&mut self, at: PageIndex, pte: Pte) -> Pte {
+        self.ptes.insert(at, pte);
+        pte
+    }
+
+    fn drop_ref(&mut self, memory: &mut Memory, pfn: Pfn) {
+        if let Some(id) = memory.page_folio(pfn) {
+            memory.folio_ref_add(id, -1);
+        }
+    }
+
+    /// Takes one entry away, with the reference and the mapcount it stood for.
+    pub fn zap(&mut self, memory: &mut Memory, at: PageIndex) -> Option<Misuse> {
+        let pte = self.ptes.remove(&at)?;
+        if pte.pfn == Memory::ZERO {
+            return None;
+        }
+        let id = memory.page_folio(pte.pfn)?;
+        memory.folio_mut(id).mapcount -= 1;
+        memory.folio_put_refs("zap", id, 1).err()
+    }
+
+    /// page_mkclean() and the end of writeback: clean, and the next write faults.
+    pub fn write_back(&mut self, memory: &mut Memory, id: FolioId) {
+        for pte in self.ptes.values_mut() {
+            if memory.page_folio(pte.pfn) == Some(id) {
+                pte.writable = false;
+            }
+        }
+        memory.clean(id);
+    }
+
+    /// truncate(): the file's pages leave the page tables and the cache. Pages that somebody holds live on without a
+    /// mapping.
+    pub fn truncate(&mut self, memory: &mut Memory, file: usize) -> Vec<Misuse> {
+        let mut misuses = Vec::new();
+        let pages: Vec<((usize, u64), Pfn)> = self
+            .cache
+            .iter()
+            .filter(|(key, _)| key.0 == file)
+            .map(|(key, pfn)| (*key, *pfn))
+            .collect();
+        for (key, pfn) in pages {
+            let mapped: Vec<PageIndex> = self
+                .ptes
+                .iter()
+                .filter(|(_, pte)| pte.pfn == pfn)
+                .map(|(at, _)| *at)
+                .collect();
+            misuses.extend(mapped.into_iter().filter_map(|at| self.zap(memory, at)));
+            self.cache.remove(&key);
+            if let Some(id) = memory.page_folio(pfn) {
+                let folio = memory.folio_mut(id);
+                folio.kind = Kind::File { attached: false };
+                folio.dirty = false;
+                misuses.extend(memory.folio_put_refs("truncate", id, 1).err());
+            }
+        }
+        misuses
+    }
+
+    /// The page cache's pages, by file and page.
+    pub fn cache(&self) -> &BTreeMap<(usize, u64), Pfn> {
+        &self.cache
+    }
+}
+
+/// First page and number of pages of the folio that a fault at `at` brings: naturally aligned within the area, a single
+/// page where a whole one does not fit.
+fn aligned(vma: Vma, at: PageIndex) -> (u64, u64) {
+    let count = 1_u64 << vma.order;
+    let first = vma.start.0 + (at.0 - vma.start.0) / count * count;
+    if first + count <= vma.start.0 + vma.pages {
+        (first, count)
+    } else {
+        (at.0, 1)
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The arithmetic of reference counts and pincounts.
+
+use super::{Consequence, FolioId, GUP_PIN_COUNTING_BIAS, Kind, Memory, Misuse, What};
+
+impl Memory {
+    /// folio_ref_add(): wraps as the kernel's does.
+    pub(crate) fn folio_ref_add(&mut self, id: FolioId, refs: i32) {
+        let folio = self.folio_mut(id);
+        folio.refcount = folio.refcount.wrapping_add(refs);
+    }
+
+    /// get_page(), folio_get(): one plain reference. A folio that is free, or whose count has overflowed, is a misuse.
+    pub fn folio_get(&mut self, id: FolioId) -> Result<(), Misuse> {
+        if self.folio(id).freed {
+            return Err(misuse(
+                "get_page",
+                What::Freed,
+                Consequence::UseAfterFree,
+                id,
+            ));
+        }
+        if self.folio(id).refcount <= 0 {
+            self.folio_ref_add(id, 1);
+            return Err(misuse(
+                "get_page",
+                What::Underflow,
+                Consequence::PinnedForever,
+                id,
+            ));
+        }
+        self.folio_ref_add(id, 1);
+        Ok(())
+    }
+
+    /// folio_put_refs(): drops references; at zero the folio is freed (include/linux/mm.h).
+    pub(crate) fn folio_put_refs(
+        &mut self,
+        call: &'static str,
+        id: FolioId,
+        refs: i32,
+    ) -> Result<(), Misuse> {
+        let folio = self.folio_mut(id);
+        if folio.freed {
+            folio.refcount = folio.refcount.wrapping_sub(refs);
+            return Err(misuse(call, What::Freed, Consequence::UseAfterFree, id));
+        }
+        let before = folio.refcount;
+        folio.refcount = before.wrapping_sub(refs);
+        match folio.refcount {
+            0 => self.free(call, id),
+            after if after < 0 && before >= 0 => Err(misuse(
+                call,
+                What::Underflow,
+                Consequence::PinnedForever,
+                id,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn free(&mut self, call: &'static str, id: FolioId) -> Result<(), Misuse> {
+        let folio = self.folio_mut(id);
+        if folio.kind == Kind::Zero {
+            return Err(misuse(call, What::Underflow, Consequence::BadPage, id));
+        }
+        folio.freed = true;
+        if folio.pincount != 0 || folio.mapcount != 0 {
+            return Err(misuse(call, What::FreedPinned, Consequence::BadPage, id));
+        }
+        Ok(())
+    }
+
+    /// Adds `refs` pins to the counts (mm/gup.c: try_grab_folio()); the caller has made sure that the folio may be
+    /// grabbed. The zero page stays as it is where the version says so.
+    pub(crate) fn pin_refs(&mut self, id: FolioId, refs: i32) {
+        self.folio_mut(id).live_pins += i64::from(refs);
+        if self.is_exempt(id) {
+            return;
+        }
+        if !self.version.counts_pins() {
+            self.folio_ref_add(id, refs);
+            return;
+        }
+        if self.version.has_pincount(self.folio(id).order) {
+            self.folio_ref_add(id, refs);
+            let folio = self.folio_mut(id);
+            folio.pincount = folio.pincount.wrapping_add(refs);
+        } else {
+            self.folio_ref_add(id, refs.wrapping_mul(GUP_PIN_COUNTING_BIAS));
+        }
+        self.stat.acquired += i64::from(refs);
+    }
+
+    /// gup_put_folio(FOLL_PIN): takes `refs` pins from the counts, the pincount before the reference count.
+    pub(crate) fn unpin_refs(
+        &mut self,
+        call: &'static str,
+        id: FolioId,
+        refs: i32,
+    ) -> Result<(), Misuse> {
+        self.folio_mut(id).live_pins -= i64::from(refs);
+        if self.is_exempt(id) {
+            return Ok(());
+        }
+        if !self.version.counts_pins() {
+            return self.folio_put_refs(call, id, refs);
+        }
+        self.stat.released += i64::from(refs);
+        if self.version.has_pincount(self.folio(id).order) {
+            let folio = self.folio_mut(id);
+            folio.pincount = folio.pincount.wrapping_sub(refs);
+            let missing = folio.pincount < 0;
+            self.folio_put_refs(call, id, refs)?;
+            return if missing {
+                Err(misuse(
+                    call,
+                    What::NotPinned,
+                    Consequence::FalseNegative,
+                    id,
+                ))
+            } else {
+                Ok(())
+            };
+        }
+        let dropped = refs.wrapping_mul(GUP_PIN_COUNTING_BIAS);
+        let held = self.folio(id).refcount;
+        let done = self.folio_put_refs(call, id, dropped);
+        // A count that was negative before has overflowed long since: how much of it is pins cannot be told.
+        if (0..dropped).contains(&held)
+            && !matches!(
+                done,
+                Err(Misuse {
+                    what: What::Freed,
+                    ..
+                })
+            )
+        {
+            return Err(misuse(
+                call,
+                What::NotPinned,
+                Consequence::PinnedForever,
+                id,
+            ));
+        }
+        done
+    }
+
+    fn is_exempt(&self, id: FolioId) -> bool {
+        self.folio(id).kind == Kind::Zero && self.version.zero_page_is_never_pinned()
+    }
+
+    /// split_folio(): refused when anybody but the page cache and the page tables holds a reference, pins above all
+    /// (mm/huge_memory.c: folio_expected_ref_count(), "extra pins"). On success each page is a folio of its own.
+    ///
+    /// Returns whether it was split; a folio of one page is not.
+    pub fn split_folio(&mut self, id: FolioId) -> bool {
+        let folio = self.folio(id).clone();
+        let pages = 1_i32 << folio.order;
+        let cache = match folio.kind {
+            Kind::File { attached: true } => pages,
+            _ => 0,
+        };
+        let expected = cache + folio.mapcount;
+        // One more is the caller's own.
+        if folio.order == 0 || folio.freed || folio.refcount != expected + 1 {
+            return false;
+        }
+        let cache_each = i32::from(cache > 0);
+        for page in 1..pages {
+            let new = FolioId(self.folios.len());
+            let pfn = super::Pfn(folio.head.0 + page as u64);
+            self.folios.push(super::Folio {
+                head: pfn,
+                order: 0,
+                refcount: cache_each,
+                mapcount: 0,
+                pincount: 0,
+                freed: cache_each == 0,
+                live_pins: 0,
+                ..folio.clone()
+            });
+            self.frames[pfn.0 as usize] = new;
+        }
+        let head = self.folio_mut(id);
+        head.order = 0;
+        head.refcount = cache_each + head.mapcount + 1;
+        true
+    }
+}
+
+pub(crate) fn misuse(
+    call: &'static str,
+    what: What,
+    consequence: Consequence,
+    id: FolioId,
+) -> Misuse {
+    Misuse {
+        call,
+        what,
+        consequence,
+        folio: Some(id),
+    }
+}

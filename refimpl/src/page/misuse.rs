@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is wrong with a call, and what a kernel would do about it.
+
+use super::FolioId;
+
+/// A call that a kernel does not survive, or survives with damage. The model's counts are afterwards what the kernel's
+/// would be; after an oops they are what they were at that point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{call}: {what}; a kernel would {consequence}")]
+pub struct Misuse {
+    /// The function called.
+    pub call: &'static str,
+    /// What is wrong.
+    pub what: What,
+    /// What comes of it.
+    pub consequence: Consequence,
+    /// The folio hit, where there is one.
+    pub folio: Option<FolioId>,
+}
+
+/// What is wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum What {
+    /// A NULL entry.
+    #[error("a NULL page")]
+    NullPage,
+    /// An error number where a count of pages belongs.
+    #[error("an error number as count")]
+    ErrorAsCount,
+    /// More entries asked for than the array has.
+    #[error("reads beyond the end of the array")]
+    OutOfBounds,
+    /// The reference count was zero already.
+    #[error("the folio is free")]
+    Freed,
+    /// The count of references is smaller than what a pin has added.
+    #[error("no pin is held")]
+    NotPinned,
+    /// More references dropped than held.
+    #[error("more references dropped than held")]
+    Underflow,
+    /// The last reference went while the count of pins was not zero.
+    #[error("freed with a pincount that is not zero")]
+    FreedPinned,
+    /// Something that sleeps, called where nothing may sleep.
+    #[error("sleeps in atomic context")]
+    SleepsInAtomic,
+    /// The caller holds the page lock that it asks for.
+    #[error("waits for a page lock that nobody will release")]
+    LockHeld,
+    /// Unlocks what is not locked.
+    #[error("the page is not locked")]
+    NotLocked,
+    /// The kernel has no such function.
+    #[error("not in this kernel")]
+    NoSuchFunction,
+}
+
+/// What a kernel would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum Consequence {
+    /// Dereference a bad pointer.
+    #[error("oops")]
+    Oops,
+    /// Print a warning and do nothing.
+    #[error("warn and return")]
+    Warn,
+    /// Report a bad page when it is freed.
+    #[error("report a bad page")]
+    BadPage,
+    /// Take the folio for pinned for ever, and refuse new references.
+    #[error("take the folio for pinned for ever")]
+    PinnedForever,
+    /// Take a folio that is pinned for one that is not.
+    #[error("not see the pins of others")]
+    FalseNegative,
+    /// Use memory that belongs to somebody else.
+    #[error("use freed memory")]
+    UseAfterFree,
+    /// Walk an array of nearly 2^64 entries.
+    #[error("walk past the array until it faults")]
+    Runaway,
+    /// Stop for good.
+    #[error("deadlock")]
+    Deadlock,
+    /// Not compile.
+    #[error("not compile")]
+    DoesNotCompile,
+}

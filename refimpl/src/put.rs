@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Releases: put_page() and its kin, put_user_page*() of the years in between, and unpin_user_page*().
+//!
+//! Arrays are slices of pages that may be NULL (`None`), and a count as a C caller passes it, which may be an error number
+//! or more than the slice holds. Each function does what the kernel's does up to the point where it stops.
+
+mod plain;
+#[cfg(test)]
+mod tests;
+mod unpin;
+mod user;
+
+use crate::page::{Consequence, FolioId, Memory, Misuse, Pfn, What};
+
+/// IS_ERR_VALUE(): the last 4095 values of an unsigned long are error numbers.
+pub fn is_err_value(count: u64) -> bool {
+    count >= (-4095_i64) as u64
+}
+
+impl Memory {
+    /// The folio of a page that a caller passed: NULL and frames that do not exist oops.
+    fn passed(&self, call: &'static str, page: Option<Pfn>) -> Result<FolioId, Misuse> {
+        page.and_then(|pfn| self.page_folio(pfn)).ok_or(Misuse {
+            call,
+            what: What::NullPage,
+            consequence: Consequence::Oops,
+            folio: None,
+        })
+    }
+
+    /// Entry `index` of the caller's array.
+    fn entry(
+        &self,
+        call: &'static str,
+        pages: &[Option<Pfn>],
+        index: u64,
+    ) -> Result<Option<Pfn>, Misuse> {
+        let found = usize::try_from(index)
+            .ok()
+            .and_then(|index| pages.get(index));
+        found.copied().ok_or(Misuse {
+            call,
+            what: What::OutOfBounds,
+            consequence: Consequence::Runaway,
+            folio: None,
+        })
+    }
+
+    fn absent(&self, call: &'static str) -> Misuse {
+        Misuse {
+            call,
+            what: What::NoSuchFunction,
+            consequence: Consequence::DoesNotCompile,
+            folio: None,
+        }
+    }
+}

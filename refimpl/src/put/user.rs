@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! put_user_page*(): the names of 2018 to 2020, which drop plain references and mark the place.
+//!
+//! They exist from the first series (here: 4.19 with it applied) to 5.5. release_user_pages() is the name that series
+//! began with.
+
+use crate::page::{Memory, Misuse, Pfn};
+use crate::version::Version;
+
+impl Memory {
+    fn has_user_names(&self, call: &'static str) -> Result<(), Misuse> {
+        if self.version() < Version::V5_7 {
+            Ok(())
+        } else {
+            Err(self.absent(call))
+        }
+    }
+
+    /// put_user_page(): put_page() by another name.
+    pub fn put_user_page(&mut self, page: Option<Pfn>) -> Result<(), Misuse> {
+        self.has_user_names("put_user_page")?;
+        self.put_as("put_user_page", page)
+    }
+
+    /// release_user_pages(), first version: put_user_page() on each, the last first.
+    pub fn release_user_pages(&mut self, pages: &[Option<Pfn>], npages: u64) -> Result<(), Misuse> {
+        self.has_user_names("release_user_pages")?;
+        for index in (0..npages).rev() {
+            let page = self.entry("release_user_pages", pages, index)?;
+            self.put_as("release_user_pages", page)?;
+        }
+        Ok(())
+    }
+
+    /// put_user_pages(): put_user_page() on each, the first first (mm/gup.c, 5.4).
+    pub fn put_user_pages(&mut self, pages: &[Option<Pfn>], npages: u64) -> Result<(), Misuse> {
+        self.has_user_names("put_user_pages")?;
+        for index in 0..npages {
+            let page = self.entry("put_user_pages", pages, index)?;
+            self.put_as("put_user_pages", page)?;
+        }
+        Ok(())
+    }
+
+    /// put_user_pages_dirty() of the third version: each folio that is clean is dirtied without the lock, then released.
+    /// Gone in 5.4.
+    pub fn put_user_pages_dirty(
+        &mut self,
+        pages: &[Option<Pfn>],
+        npages: u64,
+    ) -> Result<(), Misuse> {
+        if self.version() >= Version::V5_4 {
+            return Err(self.absent("put_user_pages_dirty"));
+        }
+        for index in 0..npages {
+            let page = self.entry("put_user_pages_dirty", pages, index)?;
+            let id = self.passed("put_user_pages_dirty", page)?;
+            if !self.folio(id).dirty {
+                self.folio_mark_dirty(id)?;
+            }
+            self.put_as("put_user_pages_dirty", page)?;
+        }
+        Ok(())
+    }
+
+    /// put_user_pages_dirty_lock(): page by page, dirtied under the lock where it is clean, then released. `make_dirty`
+    /// came with 5.4; without it pages are always dirtied.
+    pub fn put_user_pages_dirty_lock(
+        &mut self,
+        pages: &[Option<Pfn>],
+        npages: u64,
+        make_dirty: bool,
+    ) -> Result<(), Misuse> {
+        const CALL: &str = "put_user_pages_dirty_lock";
+        self.has_user_names(CALL)?;
+        for index in 0..npages {
+            let page = self.entry(CALL, pages, index)?;
+            let id = self.passed(CALL, page)?;
+            if make_dirty {
+                self.dirty_if_clean_lock(id)?;
+            }
+            self.put_as(CALL, page)?;
+        }
+        Ok(())
+    }
+}
