@@ -10,3 +10,4 @@ pub mod embedded;
 pub mod formats;
 pub mod index;
 pub mod report;
+pub mod tree;

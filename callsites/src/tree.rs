@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A kernel tree: a directory, a git revision read from the object store, or the one that comes with the program.
+//!
+//! In goes "DIR" or "REPO@REV"; out come paths and bytes. Whatever it is, it is only read. A path that is not UTF-8, a
+//! link that leads back, a directory that cannot be listed: each becomes an item of [`Tree::unread`], none an error.
+//!
+//! ```no_run
+//! let tree = callsites::tree::Tree::open("/usr/src/linux")?;
+//! println!("{} with {} files", tree.version(), tree.files().len());
+//! # Ok::<(), callsites::tree::Error>(())
+//! ```
+
+mod directory;
+mod error;
+mod revision;
+mod version;
+
+pub use error::Error;
+pub use version::era_of;
+
+use crate::embedded;
+use crate::report::{Era, TreeInfo, UnreadItem};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+
+/// A tree that was found to be a kernel's.
+#[derive(Debug)]
+pub struct Tree {
+    store: Store,
+    version: String,
+    era: Era,
+    files: Vec<Utf8PathBuf>,
+    unread: Vec<UnreadItem>,
+}
+
+#[derive(Debug)]
+enum Store {
+    Directory(Utf8PathBuf),
+    Revision(revision::Revision),
+    Embedded(BTreeMap<&'static Utf8Path, &'static [u8]>),
+}
+
+/// What tells whether a file has changed without reading it.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub enum Stamp {
+    /// Of a file: bytes, nanoseconds of its last change, inode.
+    File(u64, i128, u64),
+    /// Of a blob: its object id.
+    Blob([u8; 20]),
+    /// Comes with the program.
+    Embedded,
+}
+
+impl Tree {
+    /// Opens "DIR" or "REPO@REV". Fails when there is no such thing or when it is no kernel tree.
+    pub fn open(spec: &str) -> Result<Tree, Error> {
+        if Utf8Path::new(spec).is_dir() {
+            let found = directory::walk(Utf8Path::new(spec));
+            let store = Store::Directory(Utf8PathBuf::from(spec));
+            return Tree::checked(store, found.files, found.unread, spec);
+        }
+        let at = spec
+            .match_indices('@')
+            .find(|(at, _)| Utf8Path::new(&spec[..*at]).is_dir());
+        let Some((at, _)) = at else {
+            return Err(Error::Missing {
+                spec: spec.to_owned(),
+            });
+        };
+        let revision = revision::Revision::open(Utf8Path::new(&spec[..at]), &spec[at + 1..])?;
+        let (files, unread) = revision.files()?;
+        Tree::checked(Store::Revision(revision), files, unread, spec)
+    }
+
+    /// The small tree of an era that comes with the program. There is none without any releasing function of its own:
+    /// [`Era::PutPage`] gets the older of the two.
+    pub fn embedded(era: Era) -> Tree {
+        let files = embedded::files(match era {
+            Era::PutPage | Era::PutUserPage => embedded::Era::V4_19,
+            Era::Pin => embedded::Era::V6_12,
+        });
+        let paths = files
+            .keys()
+            .filter(|path| is_source(path))
+            .map(|path| path.to_path_buf())
+            .collect();
+        let mut tree = Tree {
+            store: Store::Embedded(files),
+            version: String::new(),
+            era,
+            files: paths,
+            unread: Vec::new(),
+        };
+        tree.version = tree
+            .read(Utf8Path::new("Makefile"))
+            .ok()
+            .and_then(|text| version::parse(&text))
+            .unwrap_or_default();
+        tree.era = tree.told_era();
+        tree
+    }
+
+    fn checked(
+        store: Store,
+        mut files: Vec<Utf8PathBuf>,
+        mut unread: Vec<UnreadItem>,
+        spec: &str,
+    ) -> Result<Tree, Error> {
+        files.sort_unstable();
+        unread.sort();
+        let mut tree = Tree {
+            store,
+            version: String::new(),
+            era: Era::Pin,
+            files,
+            unread,
+        };
+        let makefile = tree.read(Utf8Path::new("Makefile")).unwrap_or_default();
+        tree.version = version::parse(&makefile).ok_or_else(|| Error::NotKernel {
+            spec: spec.to_owned(),
+        })?;
+        tree.era = tree.told_era();
+        Ok(tree)
+    }
+
+    fn told_era(&self) -> Era {
+        match self.read(Utf8Path::new("include/linux/mm.h")) {
+            Ok(header) => era_of(&header),
+            Err(_) => version::era_by_number(&self.version),
+        }
+    }
+
+    /// From the top Makefile, "6.12.117".
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Which releasing functions the tree declares.
+    pub fn era(&self) -> Era {
+        self.era
+    }
+
+    /// Every `.c` and `.h` file, relative to the tree, sorted.
+    pub fn files(&self) -> &[Utf8PathBuf] {
+        &self.files
+    }
+
+    /// What could not be listed, each with its reason; sorted.
+    pub fn unread(&self) -> &[UnreadItem] {
+        &self.unread
+    }
+
+    /// The directory, when the tree is one.
+    pub fn root(&self) -> Option<&Utf8Path> {
+        match &self.store {
+            Store::Directory(root) => Some(root),
+            _ => None,
+        }
+    }
+
+    /// The repository and the full id of the commit, when the tree was read from one.
+    pub fn repository(&self) -> Option<(&Utf8Path, &str)> {
+        match &self.store {
+            Store::Revision(revision) => Some((revision.repository(), revision.commit())),
+            _ => None,
+        }
+    }
+
+    /// Version, era and revision as a report has them.
+    pub fn info(&self) -> TreeInfo {
+        TreeInfo {
+            version: self.version.clone(),
+            era: self.era,
+            revision: self.repository().map(|(_, commit)| commit.to_owned()),
+        }
+    }
+
+    /// The bytes of any file of the tree.
+    pub fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.read_into(path, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of any file of the tree, into a buffer that is emptied first.
+    pub fn read_into(&self, path: &Utf8Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        bytes.clear();
+        match &self.store {
+            Store::Directory(root) => {
+                directory::read(&root.join(path), bytes).map_err(|source| Error::Read {
+                    path: path.to_owned(),
+                    source,
+                })
+            }
+            Store::Revision(revision) => revision.read(path, bytes),
+            Store::Embedded(files) => match files.get(path) {
+                Some(found) => {
+                    bytes.extend_from_slice(found);
+                    Ok(())
+                }
+                None => Err(Error::absent(path)),
+            },
+        }
+    }
+
+    /// The stamp of a file; None when it is not there.
+    pub fn stamp(&self, path: &Utf8Path) -> Option<Stamp> {
+        match &self.store {
+            Store::Directory(root) => directory::stamp(&root.join(path)),
+            Store::Revision(revision) => revision.blob(path).map(Stamp::Blob),
+            Store::Embedded(files) => files.contains_key(path).then_some(Stamp::Embedded),
+        }
+    }
+}
+
+/// Is it a C source or a header?
+fn is_source(path: &Utf8Path) -> bool {
+    matches!(path.extension(), Some("c" | "h"))
+}
+
+#[cfg(test)]
+mod tests;

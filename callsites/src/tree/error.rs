@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why a tree could not be opened or read.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Why a tree could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither a directory nor "REPO@REV".
+    #[error("open {spec}: no such directory")]
+    Missing {
+        /// As given.
+        spec: String,
+    },
+    /// There is no top Makefile with a kernel version.
+    #[error("open {spec}: not a kernel tree (no Makefile with VERSION and PATCHLEVEL)")]
+    NotKernel {
+        /// As given.
+        spec: String,
+    },
+    /// The directory is no git repository that can be read.
+    #[error("open the git repository {path}: {source}")]
+    Repository {
+        /// The directory.
+        path: Utf8PathBuf,
+        /// What libgit2 said.
+        source: git2::Error,
+    },
+    /// The revision is unknown, or names no tree.
+    #[error("find revision {revision} in {path}: {source}")]
+    Revision {
+        /// The repository.
+        path: Utf8PathBuf,
+        /// As given.
+        revision: String,
+        /// What libgit2 said.
+        source: git2::Error,
+    },
+    /// A file could not be read.
+    #[error("read {path}: {source}")]
+    Read {
+        /// Relative to the tree.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A blob could not be read.
+    #[error("read {path} from the object store: {source}")]
+    Blob {
+        /// Relative to the tree.
+        path: Utf8PathBuf,
+        /// What libgit2 said.
+        source: git2::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn absent(path: &Utf8Path) -> Self {
+        Error::Read {
+            path: path.to_owned(),
+            source: std::io::ErrorKind::NotFound.into(),
+        }
+    }
+
+    /// The next command, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Missing { spec } if spec.contains('@') => {
+                Some("write REPO@REV with the path of a git repository before the @".into())
+            }
+            Error::Missing { .. } => Some("cargo xtask kernel list".into()),
+            Error::NotKernel { .. } => Some(
+                "cargo xtask kernel get 6.12, then --kernel with the directory it prints".into(),
+            ),
+            Error::Repository { path, .. } => Some(format!("git -C {path} status")),
+            Error::Revision { path, revision, .. } => Some(format!(
+                "git -C {path} fetch origin {revision}, or git -C {path} log --oneline for what is there"
+            )),
+            Error::Read { .. } | Error::Blob { .. } => None,
+        }
+    }
+}

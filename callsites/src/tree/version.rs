@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which kernel a tree is, told by its own Makefile and headers.
+
+use crate::index::lex::{Kind, Mode, tokens};
+use crate::report::Era;
+
+/// The version in a top Makefile, as `make kernelversion` prints it; None when there is none.
+pub(super) fn parse(makefile: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&makefile[..makefile.len().min(4096)]);
+    let value = |name: &str| {
+        text.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim() == name).then(|| value.trim().to_owned())
+        })
+    };
+    let (version, patchlevel) = (value("VERSION")?, value("PATCHLEVEL")?);
+    version.parse::<u32>().ok()?;
+    patchlevel.parse::<u32>().ok()?;
+    let mut out = format!("{version}.{patchlevel}");
+    if let Some(sublevel) = value("SUBLEVEL").filter(|s| !s.is_empty()) {
+        out.push('.');
+        out.push_str(&sublevel);
+    }
+    out.push_str(&value("EXTRAVERSION").unwrap_or_default());
+    Some(out)
+}
+
+/// The era that include/linux/mm.h tells by what it declares, comments aside.
+pub fn era_of(mm_h: &[u8]) -> Era {
+    let all = tokens(mm_h, 0, mm_h.len(), Mode::File);
+    let names = |prefix: &[u8]| {
+        all.iter().any(|t| match t.kind {
+            Kind::Ident => t.text(mm_h).starts_with(prefix),
+            // `#define put_user_page(page) put_page(page)`
+            Kind::Directive => tokens(mm_h, t.start as usize + 1, t.end as usize, Mode::MacroBody)
+                .get(1)
+                .is_some_and(|name| name.text(mm_h).starts_with(prefix)),
+            _ => false,
+        })
+    };
+    if names(b"pin_user_pages") {
+        Era::Pin
+    } else if names(b"put_user_page") {
+        Era::PutUserPage
+    } else {
+        Era::PutPage
+    }
+}
+
+/// The era of the release a version names: put_user_page*() came with 5.2, pin_user_pages*() with 5.6.
+pub(super) fn era_by_number(version: &str) -> Era {
+    let mut parts = version
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
+    match (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) {
+        at if at >= (5, 6) => Era::Pin,
+        at if at >= (5, 2) => Era::PutUserPage,
+        _ => Era::PutPage,
+    }
+}
