@@ -152,6 +152,32 @@ impl From<proc::Error> for Failure {
     }
 }
 
+impl From<ktest::Exit> for Exit {
+    fn from(exit: ktest::Exit) -> Self {
+        match exit {
+            ktest::Exit::Clean => Exit::Clean,
+            ktest::Exit::Failed => Exit::Findings,
+            ktest::Exit::Usage => Exit::Usage,
+            ktest::Exit::Conflict => Exit::Conflict,
+            ktest::Exit::Build => Exit::Build,
+            ktest::Exit::Crash => Exit::Crash,
+            ktest::Exit::Timeout => Exit::Timeout,
+            ktest::Exit::Infrastructure => Exit::Infrastructure,
+            ktest::Exit::Internal => Exit::Internal,
+            ktest::Exit::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+impl From<ktest::Error> for Failure {
+    fn from(error: ktest::Error) -> Self {
+        let (exit, hint) = (error.exit().into(), error.hint());
+        Self::new(exit, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,7 +40,13 @@ Exit codes: 0 clean, 1 findings or failed tests, 2 usage, 3 conflict, 4 build fa
 pub struct Common {
     /// Kernel tree: a directory, REPO@REVISION, or a version that `kernel get` has fetched. Without it: the working
     /// directory where that is a kernel tree, else the small embedded tree.
-    #[arg(long, global = true, env = "KERNEL_TREE", value_name = "TREE")]
+    #[arg(
+        long,
+        global = true,
+        env = "KERNEL_TREE",
+        hide_env_values = true,
+        value_name = "TREE"
+    )]
     pub kernel: Option<String>,
     /// Jobs to run at a time; all processors by default.
     #[arg(short, long, global = true, value_name = "N")]
@@ -83,6 +89,16 @@ pub enum Verb {
     /// List the kernel trees at hand, or get one.
     #[command(subcommand)]
     Kernel(Kernel),
+    /// Say what this machine has and lacks, with the command that mends it.
+    Doctor(Doctor),
+    /// Check the rules of this repository that no compiler checks.
+    Tidy,
+    /// Write the files that are made from code, or check that they are up to date.
+    Codegen(Codegen),
+    /// Run the tests of this repository.
+    Test(Test),
+    /// Do everything that must hold before a change lands.
+    Ci(Ci),
 }
 
 /// `kernel`
@@ -102,4 +118,43 @@ pub struct KernelGet {
     /// Clone from this repository instead of asking the distribution's packages.
     #[arg(long, value_name = "REPO")]
     pub from: Option<String>,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Install what is missing, with the distribution's package manager.
+    #[arg(long)]
+    pub install: bool,
+}
+
+/// `codegen`
+#[derive(Debug, Args)]
+pub struct Codegen {
+    /// Write nothing; fail when a file is not what would be written.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `test`
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Passed on to `cargo nextest run` (or `cargo test`): names of tests, -p CRATE.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENT"
+    )]
+    pub arguments: Vec<String>,
+}
+
+/// `ci`
+#[derive(Debug, Args)]
+pub struct Ci {
+    /// Only these steps.
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// All but these steps.
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub skip: Vec<String>,
 }

@@ -3,12 +3,16 @@
 //!
 //! There is no logic of kernels, pages or patches here; a verb that needs some is a verb whose library lacks a function.
 
+mod ci;
+mod codegen;
 mod console;
 mod exit;
 mod flags;
 mod kbuild;
 mod kernels;
+mod tidy;
 mod verbs;
+mod workspace;
 
 use clap::{CommandFactory, Parser};
 use console::Console;

@@ -23,22 +23,27 @@ pub struct Store {
 
 const UNFINISHED: &str = ".unfinished-";
 
+/// `${XDG_CACHE_HOME:-~/.cache}/gup-toolkit`
+pub fn cache() -> Result<Utf8PathBuf, Failure> {
+    let set = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value| Utf8Path::new(value).is_absolute())
+            .map(Utf8PathBuf::from)
+    };
+    let cache = set("XDG_CACHE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".cache")))
+        .ok_or_else(|| {
+            Failure::new(Exit::Usage, "no place for a cache: HOME is not set")
+                .hint("XDG_CACHE_HOME=DIR cargo xtask …")
+        })?;
+    Ok(cache.join("gup-toolkit"))
+}
+
 impl Store {
     /// The user's cache.
     pub fn of_user() -> Result<Store, Failure> {
-        let set = |name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value| Utf8Path::new(value).is_absolute())
-                .map(Utf8PathBuf::from)
-        };
-        let cache = set("XDG_CACHE_HOME")
-            .or_else(|| Some(set("HOME")?.join(".cache")))
-            .ok_or_else(|| {
-                Failure::new(Exit::Usage, "no place for a cache: HOME is not set")
-                    .hint("XDG_CACHE_HOME=DIR cargo xtask kernel …")
-            })?;
-        Ok(Store::at(&cache.join("gup-toolkit/kernels")))
+        Ok(Store::at(&cache()?.join("kernels")))
     }
 
     /// A cache at a place of one's own.

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One file per verb: each turns flags into one library call, and its result into text or JSON.
 
+mod ci;
+pub mod codegen;
+mod doctor;
 mod kernel;
+mod test;
+pub mod tidy;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
@@ -20,5 +25,10 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
     }
     match cli.verb {
         Verb::Kernel(verb) => kernel::run(common, verb, console),
+        Verb::Doctor(args) => doctor::run(common, &args, console),
+        Verb::Tidy => tidy::run(common),
+        Verb::Codegen(args) => codegen::run(common, &args, console),
+        Verb::Test(args) => test::run(common, &args, console),
+        Verb::Ci(args) => ci::run(common, &args, console),
     }
 }

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Documents made from code and data, so that neither can say what the other does not.
+//!
+//! Each module makes one page; [`files`] lists them all. `codegen` writes them, `codegen --check` compares.
+
+pub mod cli;
+pub mod dependencies;
+pub mod files;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `xtask/data/rooms.toml`: the order of crates and modules, and the files that may be long.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The data that the rules ask.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rooms {
+    /// From the ground up.
+    pub crates: Vec<String>,
+    /// Crates that import none of the others.
+    pub apart: Vec<String>,
+    /// Per crate, its modules in the order of flow.
+    pub modules: BTreeMap<String, Vec<String>>,
+    /// Long files, each with a reason.
+    pub long: BTreeMap<String, String>,
+}
+
+/// Reads the data.
+pub fn rooms() -> Rooms {
+    toml::from_str(include_str!("../../data/rooms.toml")).expect("a test parses the same text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_parses_and_every_long_file_has_a_reason() {
+        let rooms = rooms();
+        assert!(rooms.crates.contains(&"callsites".to_owned()));
+        assert!(rooms.long.values().all(|reason| reason.len() > 20));
+    }
+}
