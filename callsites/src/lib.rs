@@ -7,7 +7,11 @@
 //! names it has are those of the kernel-wide functions in `refimpl`'s catalogue.
 
 pub mod embedded;
+pub mod explain;
 pub mod formats;
 pub mod index;
 pub mod report;
+pub mod sample;
+pub mod since;
 pub mod tree;
+pub mod truth;

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The story of one callsite: where its page came from, on what way, what it shares a fate with, and why the verdict.
+
+use crate::formats::{role, severity, verdict};
+use crate::report::{Callsite, Evidence, Report};
+use camino::Utf8Path;
+use std::fmt::Write as _;
+
+/// No callsite has that id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("find callsite `{id}` among the {callsites} of this audit")]
+pub struct UnknownId {
+    /// What was asked for.
+    pub id: String,
+    /// How many there are.
+    pub callsites: usize,
+    /// The ids most like it, best first.
+    pub nearest: Vec<String>,
+}
+
+impl UnknownId {
+    /// What to ask for instead.
+    pub fn hint(&self) -> Option<String> {
+        match self.nearest.as_slice() {
+            [] => Some("`audit` lists the callsites; with --json each has its id".to_owned()),
+            nearest => Some(format!("the nearest are {}", nearest.join(", "))),
+        }
+    }
+}
+
+/// Tells the story of callsite `id`, its source lines read by `read`; an unambiguous beginning of an id will do.
+///
+/// # Errors
+/// No callsite, or more than one, has an id that begins so.
+pub fn explain_with(
+    read: &dyn Fn(&Utf8Path) -> Option<Vec<u8>>,
+    report: &Report,
+    id: &str,
+) -> Result<String, UnknownId> {
+    let site = find(report, id)?;
+    let mut story = String::new();
+    tell(&mut story, read, report, site).expect("a String takes all that is written to it");
+    Ok(story)
+}
+
+fn find<'r>(report: &'r Report, id: &str) -> Result<&'r Callsite, UnknownId> {
+    if let Some(site) = report.callsites.iter().find(|site| site.id == id) {
+        return Ok(site);
+    }
+    let beginning: Vec<&Callsite> =
+        report.callsites.iter().filter(|site| !id.is_empty() && site.id.starts_with(id)).collect();
+    if let [site] = beginning[..] {
+        return Ok(site);
+    }
+    // `path:line` is what every format prints, so that it is accepted as a question too.
+    let place: Vec<&Callsite> =
+        report.callsites.iter().filter(|site| format!("{}:{}", site.path, site.line) == id).collect();
+    if let [site] = place[..] {
+        return Ok(site);
+    }
+    let ambiguous = if beginning.is_empty() { place } else { beginning };
+    let nearest = if ambiguous.is_empty() {
+        let mut all: Vec<(usize, &str)> =
+            report.callsites.iter().map(|site| (distance(&site.id, id), site.id.as_str())).collect();
+        all.sort_unstable();
+        all.into_iter().take(3).map(|(_, id)| id.to_owned()).collect()
+    } else {
+        ambiguous.into_iter().take(5).map(|site| site.id.clone()).collect()
+    };
+    Err(UnknownId { id: id.to_owned(), callsites: report.callsites.len(), nearest })
+}
+
+/// Levenshtein's distance in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn tell(
+    story: &mut String,
+    read: &dyn Fn(&Utf8Path) -> Option<Vec<u8>>,
+    report: &Report,
+    site: &Callsite,
+) -> std::fmt::Result {
+    let Callsite { path, line, function, call, .. } = site;
+    writeln!(story, "{path}:{line} {function}() calls {call}, {} {}", article(site), role(site.role))?;
+    if !site.guards.is_empty() {
+        writeln!(story, "  built only with {}", site.guards.join(" and "))?;
+    }
+    excerpt(story, read, path, *line)?;
+    let confidence = format!("{:?}", site.confidence).to_lowercase();
+    writeln!(story, "\nverdict: {} (confidence {confidence})", verdict(site.verdict))?;
+    writeln!(story, "  {}", site.reason)?;
+    if let Some(case) = site.case {
+        writeln!(story, "  case {case} of Documentation/core-api/pin_user_pages.rst")?;
+    }
+    if let Some(new) = site.replacement.as_ref().filter(|new| *new != call) {
+        writeln!(story, "  {new}() should stand here")?;
+    }
+    let way = if site.role == crate::report::Role::Acquire { "the pages go to" } else { "the pages come from" };
+    if !site.origins.is_empty() {
+        writeln!(story, "\n{way}:")?;
+        for origin in &site.origins {
+            writeln!(story, "  {origin}")?;
+        }
+    }
+    if !site.evidence.is_empty() {
+        writeln!(story, "\non this way:")?;
+        for (n, Evidence { path, line, text }) in site.evidence.iter().enumerate() {
+            writeln!(story, "  {}. {path}:{line}  {text}", n + 1)?;
+        }
+    }
+    tell_group(story, report, site)?;
+    let here = report.findings.iter().filter(|f| f.path == *path && f.function == *function);
+    for finding in here {
+        writeln!(
+            story,
+            "\n{}: {} at line {} [{} {}]",
+            severity(finding.severity),
+            finding.message,
+            finding.line,
+            finding.rule,
+            finding.name
+        )?;
+    }
+    Ok(())
+}
+
+fn article(site: &Callsite) -> &'static str {
+    if site.role == crate::report::Role::Acquire { "an" } else { "a" }
+}
+
+fn tell_group(story: &mut String, report: &Report, site: &Callsite) -> std::fmt::Result {
+    let Some(group) = site.group.as_ref().and_then(|id| report.groups.iter().find(|g| g.id == *id)) else {
+        return writeln!(story, "\nit belongs to no group");
+    };
+    let state = if group.convertible { "convertible" } else { "not convertible" };
+    writeln!(story, "\ngroup {} ({}), {state}; these share their pages:", group.id, group.subsystem)?;
+    let ids = group.acquires.iter().chain(&group.dirties).chain(&group.releases);
+    for member in ids.filter_map(|id| report.callsites.iter().find(|s| s.id == *id)) {
+        let mark = if member.id == site.id { '*' } else { ' ' };
+        let Callsite { path, line, function, call, .. } = member;
+        writeln!(story, " {mark}{path}:{line} {function}() {call}: {}", verdict(member.verdict))?;
+    }
+    for why in &group.blocked_by {
+        writeln!(story, "  blocked: {why}")?;
+    }
+    Ok(())
+}
+
+/// The line with two around it, as the tree has them.
+fn excerpt(
+    story: &mut String,
+    read: &dyn Fn(&Utf8Path) -> Option<Vec<u8>>,
+    path: &str,
+    line: u32,
+) -> std::fmt::Result {
+    let Some(bytes) = read(Utf8Path::new(path)) else { return Ok(()) };
+    let (first, last) = (line.saturating_sub(2).max(1), line + 2);
+    let lines = bytes.split(|byte| *byte == b'\n').zip(1_u32..);
+    for (text, number) in lines.skip_while(|(_, n)| *n < first).take_while(|(_, n)| *n <= last) {
+        let mark = if number == line { '>' } else { ' ' };
+        let text = String::from_utf8_lossy(text).replace('\t', "        ");
+        writeln!(story, "  {mark}{number:5} {}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distance_counts_insertions_deletions_and_replacements() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+}
