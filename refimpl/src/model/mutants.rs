@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Mistakes put in on purpose: each must break a property that the right order keeps, or the property sees nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{Config, Mutation, Storage};
+use super::driver::{Callsites, Driver};
+use super::error::Error;
+use super::explore::{Outcome, explore};
+use super::interleaving::{FORK, GUP_FAST};
+use super::policy::Policy;
+use super::property::Property;
+
+/// What became of one mutant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutantResult {
+    /// What was done wrong.
+    pub name: String,
+    /// The property that is to notice.
+    pub property: Property,
+    /// Does the property hold without the mistake?
+    pub holds_without: bool,
+    /// Is it broken with it?
+    pub broken_with: bool,
+    /// Steps of the shortest story, its cycle included; 0 when nothing was broken.
+    pub steps: usize,
+}
+
+impl MutantResult {
+    /// Noticed: broken by the mistake, and by nothing else.
+    pub fn is_killed(&self) -> bool {
+        self.holds_without && self.broken_with
+    }
+}
+
+/// Makes every mistake in turn.
+///
+/// # Errors
+/// When a model does not fit, see [`Error`].
+pub fn mutants() -> Result<Vec<MutantResult>, Error> {
+    let mut results = Vec::new();
+    for (name, property, right, wrong) in protocol() {
+        let wrong = explore(&wrong)?;
+        results.push(MutantResult {
+            name: name.to_owned(),
+            property,
+            holds_without: explore(&right)?.outcome(property) == Outcome::Holds,
+            broken_with: wrong.outcome(property) == Outcome::Broken,
+            steps: wrong.trace(property).map_or(0, |trace| trace.steps.len()),
+        });
+    }
+    for (race, variants) in [
+        ("gup_fast against page_mkclean", &GUP_FAST[..]),
+        ("gup_fast against fork", &FORK[..]),
+    ] {
+        let right = variants.iter().filter(|variant| variant.is_faithful);
+        let holds_without = right
+            .map(|variant| variant.explore())
+            .try_fold(true, |all, result| {
+                result.map(|result| all && result.missed.is_none())
+            })?;
+        for variant in variants.iter().filter(|variant| !variant.is_faithful) {
+            let missed = variant.explore()?.missed;
+            results.push(MutantResult {
+                name: format!("{race}: {}", variant.name),
+                property: Property::MissedPin,
+                holds_without,
+                broken_with: missed.is_some(),
+                steps: missed.map_or(0, |trace| trace.steps.len()),
+            });
+        }
+    }
+    Ok(results)
+}
+
+/// Name, property, the right configuration, the wrong one.
+fn protocol() -> Vec<(&'static str, Property, Config, Config)> {
+    let base = |policy, driver| Config::base(policy, driver, Callsites::Converted);
+    let skip = base(Policy::SkipReclaim, Driver::Eventually);
+    let wait = base(Policy::Wait, Driver::Eventually);
+    let notifier = base(Policy::Odp, Driver::Invalidatable);
+    let dax = Config {
+        storage: Storage::Dax,
+        fsyncs: 0,
+        flusher: false,
+        reclaim: false,
+        ..skip
+    };
+    let caller = |right: Config, callsites| (right, Config { callsites, ..right });
+    let kernel = |right: Config, mutation| (right, Config { mutation, ..right });
+    let stored = Config {
+        user_writes: 2,
+        dma_writes: 1,
+        ..wait
+    };
+    [
+        (
+            "caller: put before dirty",
+            Property::Nobuf,
+            caller(skip, Callsites::PutBeforeDirty),
+        ),
+        (
+            "caller: put before dirty",
+            Property::Uaf,
+            caller(skip, Callsites::PutBeforeDirty),
+        ),
+        (
+            "caller: never dirty",
+            Property::LostDma,
+            caller(skip, Callsites::NoDirty),
+        ),
+        (
+            "caller: released before the device is done",
+            Property::Torn,
+            caller(wait, Callsites::BeforeDeviceDone),
+        ),
+        (
+            "caller: one still takes a plain reference",
+            Property::Nobuf,
+            caller(skip, Callsites::OneMissing),
+        ),
+        (
+            "caller: unpins a plain reference",
+            Property::Nobuf,
+            caller(skip, Callsites::UnpinOnGet),
+        ),
+        (
+            "caller: unconditional page lock",
+            Property::RelDeadlock,
+            (
+                wait,
+                Config {
+                    policy: Policy::WaitLocked,
+                    ..wait
+                },
+            ),
+        ),
+        (
+            "kernel: looks for pins before it write-protects",
+            Property::Torn,
+            kernel(wait, Mutation::CheckBeforeMkclean),
+        ),
+        (
+            "kernel: the last unpin wakes nobody",
+            Property::TruncStuck,
+            kernel(dax, Mutation::MissingWakeup),
+        ),
+        (
+            "kernel: the notifier is not called",
+            Property::FsyncLies,
+            kernel(notifier, Mutation::NoInvalidate),
+        ),
+        (
+            "kernel: write faults do not wait for writeback",
+            Property::Torn,
+            kernel(stored, Mutation::NoStableFault),
+        ),
+        (
+            "kernel: fsync looks at PG_dirty and not at the tag",
+            Property::FsyncLies,
+            kernel(wait, Mutation::NoDirtyTag),
+        ),
+        (
+            "policy: a formula that grants one reference too many",
+            Property::Nobuf,
+            (
+                base(Policy::Mapcount, Driver::Eventually),
+                base(Policy::MapcountWrong, Driver::Eventually),
+            ),
+        ),
+        (
+            "policy: a bounced page is not reserved again",
+            Property::Noresv,
+            (
+                base(Policy::BounceReserve, Driver::Eventually),
+                base(Policy::BounceKeep, Driver::Eventually),
+            ),
+        ),
+        (
+            "policy: a bounced page is marked clean",
+            Property::FsyncLies,
+            (
+                base(Policy::BounceReserve, Driver::Eventually),
+                base(Policy::BounceClear, Driver::Eventually),
+            ),
+        ),
+        (
+            "policy: the copy is made after the checksum",
+            Property::Torn,
+            (
+                base(Policy::BounceReserve, Driver::Eventually),
+                base(Policy::BounceBlock, Driver::Eventually),
+            ),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, property, (right, wrong))| (name, property, right, wrong))
+    .collect()
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs scenarios and gathers what a person, or a program reading JSON, is told.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::driver::{Callsites, Driver};
+use super::error::Error;
+use super::explore::explore;
+use super::policy::Policy;
+use super::property::Property;
+use super::scenario::{Scenario, Subject};
+use super::trace::Trace;
+
+/// What the caller asks for in place of a scenario's own lists; an empty list leaves the scenario's.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Policies to compare.
+    pub policies: Vec<Policy>,
+    /// Drivers to compare.
+    pub drivers: Vec<Driver>,
+    /// Callsites to compare.
+    pub callsites: Vec<Callsites>,
+}
+
+/// The results of some scenarios.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// "model/1".
+    pub schema: String,
+    /// One entry per scenario asked for, in the order asked.
+    pub scenarios: Vec<ScenarioReport>,
+}
+
+/// The results of one scenario.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioReport {
+    /// Such as "S1".
+    pub name: String,
+    /// What happens, in a line.
+    pub title: String,
+    /// What the answers show.
+    pub about: String,
+    /// The properties it is about.
+    pub shows: Vec<Property>,
+    /// One per combination, or per variant of a race.
+    pub rows: Vec<Row>,
+}
+
+/// One exploration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// The variant of a race; null for the protocol.
+    pub variant: Option<String>,
+    /// Policy, driver and callsites; null for a race.
+    pub config: Option<Config>,
+    /// Exact number of unique states.
+    pub states: usize,
+    /// Exact number of steps between them.
+    pub transitions: usize,
+    /// Does a device ever get to write? Where not, every pin was refused.
+    pub device_writes: bool,
+    /// Every property that can be broken.
+    pub broken: Vec<Property>,
+    /// A story for each property the scenario is about and that can be broken.
+    pub traces: Vec<Trace>,
+}
+
+/// Explores the scenarios, each to the end.
+///
+/// # Errors
+/// When a model does not fit, see [`Error`].
+pub fn run(scenarios: &[&Scenario], selection: &Selection) -> Result<Report, Error> {
+    let scenarios = scenarios
+        .iter()
+        .map(|scenario| one(scenario, selection))
+        .collect::<Result<_, _>>()?;
+    Ok(Report {
+        schema: "model/1".to_owned(),
+        scenarios,
+    })
+}
+
+fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Error> {
+    let mut rows = Vec::new();
+    match &scenario.subject {
+        Subject::Race(variants) => {
+            for variant in *variants {
+                let result = variant.explore()?;
+                rows.push(Row {
+                    variant: Some(variant.name.to_owned()),
+                    config: None,
+                    states: result.states,
+                    transitions: result.transitions,
+                    device_writes: true,
+                    broken: result.missed.iter().map(|trace| trace.property).collect(),
+                    traces: result.missed.into_iter().collect(),
+                });
+            }
+        }
+        Subject::Protocol {
+            config,
+            policies,
+            drivers,
+            callsites,
+        } => {
+            let policies = or(&selection.policies, policies);
+            let drivers = or(&selection.drivers, drivers);
+            let callsites = or(&selection.callsites, callsites);
+            for &callsites in callsites {
+                for &driver in drivers {
+                    for &policy in policies {
+                        rows.push(row(
+                            &Config {
+                                policy,
+                                driver,
+                                callsites,
+                                ..*config
+                            },
+                            scenario.shows,
+                        )?);
+                    }
+                }
+            }
+        }
+    }
+    Ok(ScenarioReport {
+        name: scenario.name.to_owned(),
+        title: scenario.title.to_owned(),
+        about: scenario.about.to_owned(),
+        shows: scenario.shows.to_vec(),
+        rows,
+    })
+}
+
+fn or<'a, T>(asked: &'a [T], own: &'a [T]) -> &'a [T] {
+    if asked.is_empty() { own } else { asked }
+}
+
+fn row(config: &Config, shows: &[Property]) -> Result<Row, Error> {
+    let explored = explore(config)?;
+    Ok(Row {
+        variant: None,
+        config: Some(*config),
+        states: explored.states(),
+        transitions: explored.transitions(),
+        device_writes: explored.device_writes(),
+        broken: explored.broken(),
+        traces: shows
+            .iter()
+            .filter_map(|&property| explored.trace(property))
+            .collect(),
+    })
+}
