@@ -31,17 +31,26 @@
 //! How to convert a caller, or what a callsite means: it is given callsites and says whether they ran. It never
 //! guesses: a missing, doubled or unknown guest verdict is inconclusive, and a skipped test never counts as passed.
 
+pub mod boot;
+pub mod build;
 pub mod config;
 pub mod console;
 mod error;
 mod exit;
 pub mod host;
+pub mod image;
 mod options;
 pub mod results;
+mod run;
+mod series;
+mod source;
 pub mod target;
 pub mod verdict;
 
 pub use error::Error;
+pub use build::BuildReport;
 pub use exit::Exit;
 pub use options::{BuildOptions, KtestOptions, Progress, Stages, What};
+pub use run::run;
+pub use source::Source;
 pub use verdict::Verdict;

@@ -21,7 +21,6 @@ impl Progress {
         Progress::new(|_| {})
     }
 
-    #[expect(dead_code, reason = "build and boot use it in the next commits")]
     pub(crate) fn say(&self, sentence: &str) {
         (self.0)(sentence);
     }

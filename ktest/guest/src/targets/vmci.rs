@@ -17,7 +17,7 @@ const SET_NOTIFY: u64 = io(7, 0xcb);
 /// The version that brought doorbell notification; what a caller of that age says it speaks.
 const SPEAKS: u32 = 10 << 16;
 /// The kernel chooses the context's id.
-const ANY_CID: u32 = u32::MAX;
+const ANY_CID: u32 = 0;
 
 #[repr(C)]
 struct InitBlock {

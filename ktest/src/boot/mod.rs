@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Boots an image in QEMU and waits for its end: power-off, deadline, or a log that grows beyond its limit.
+//!
+//! The first serial line is the console, the second the results port; each goes to a file of the run. Software
+//! emulation on q35 is what works everywhere; nothing here asks whether hardware acceleration would.
+
+use crate::console::Patterns;
+use crate::error::Error;
+use crate::results::Results;
+use crate::verdict::{Ended, Seen};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::time::{Duration, Instant};
+
+/// The emulator.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// A console of a sound run has some 500 lines; one of a kernel that complains without end must not fill the disk.
+const LOG_BYTES: u64 = 8 << 20;
+/// How much later than its own deadlines a guest is stopped: software emulation on a busy host is slow.
+const SLACK: u64 = 3;
+/// How often the logs are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What to boot, and how.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The emulator.
+    pub qemu: Utf8PathBuf,
+    /// A bzImage.
+    pub kernel: Utf8PathBuf,
+    /// The initramfs.
+    pub initrd: Utf8PathBuf,
+    /// Names and deadlines in seconds, in order.
+    pub targets: Vec<(String, u64)>,
+    /// In MiB.
+    pub memory_mib: u32,
+    /// Processors.
+    pub cpus: u32,
+    /// For everything that is no target.
+    pub boot_seconds: u64,
+}
+
+impl Machine {
+    /// The kernel command line.
+    pub fn cmdline(&self) -> String {
+        let targets: Vec<String> = self
+            .targets
+            .iter()
+            .map(|(name, seconds)| format!("{name}:{seconds}"))
+            .collect();
+        // reboot=t with -no-reboot ends QEMU when a kernel panics; nokaslr makes addresses of two runs comparable.
+        format!(
+            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 reboot=t nokaslr ktest.targets={}",
+            targets.join(",")
+        )
+    }
+
+    /// Arguments of the emulator; `console` and `results` are files.
+    pub fn arguments(&self, console: &Utf8Path, results: &Utf8Path) -> Vec<String> {
+        let words: Vec<String> = vec![
+            "-nodefaults".into(),
+            "-no-user-config".into(),
+            "-display".into(),
+            "none".into(),
+            "-machine".into(),
+            "q35".into(),
+            "-accel".into(),
+            "tcg".into(),
+            "-cpu".into(),
+            "max".into(),
+            "-smp".into(),
+            self.cpus.to_string(),
+            "-m".into(),
+            format!("{}M", self.memory_mib),
+            "-no-reboot".into(),
+            "-chardev".into(),
+            format!("file,id=console,path={console}"),
+            "-serial".into(),
+            "chardev:console".into(),
+            "-chardev".into(),
+            format!("file,id=results,path={results}"),
+            "-serial".into(),
+            "chardev:results".into(),
+            "-kernel".into(),
+            self.kernel.to_string(),
+            "-initrd".into(),
+            self.initrd.to_string(),
+            "-append".into(),
+            self.cmdline(),
+        ];
+        words
+    }
+
+    /// How long the whole guest may take.
+    fn deadline(&self) -> Duration {
+        let targets: u64 = self.targets.iter().map(|(_, seconds)| seconds).sum();
+        Duration::from_secs(self.boot_seconds + targets * SLACK / 2 + SLACK)
+    }
+}
+
+/// Boots `machine`, leaving `console.log`, `results.ktap` and `qemu.log` in `dir`.
+///
+/// # Errors
+/// [`Error::Missing`] without an emulator, [`Error::Child`] when it ends with an error of its own or after ctrl-C,
+/// [`Error::Io`] when a log cannot be read.
+pub fn boot(machine: &Machine, dir: &Utf8Path) -> Result<Seen, Error> {
+    crate::host::require(machine.qemu.as_str(), "booting kernels")?;
+    let (console, results) = (dir.join("console.log"), dir.join("results.ktap"));
+    for file in [&console, &results] {
+        std::fs::write(file, b"").map_err(Error::io("write", file))?;
+    }
+    let deadline = machine.deadline();
+    let mut child = proc::Command::new(&machine.qemu)
+        .args(machine.arguments(&console, &results))
+        .log(dir.join("qemu.log"))
+        // Ours comes first; this one only stands behind it.
+        .deadline(deadline + Duration::from_secs(60))
+        .spawn()
+        .map_err(Error::child("start the emulator"))?;
+    let started = Instant::now();
+    let ended = loop {
+        if let Some(output) = child.wait_for(LOOK).map_err(Error::child("run the emulator"))? {
+            if !output.success() && size(&console) == 0 && size(&results) == 0 {
+                // It refused before a guest began: not the kernel's fault.
+                return Err(Error::Child {
+                    what: "run the emulator".into(),
+                    source: Box::new(proc::Error::Failed {
+                        argv: machine.qemu.to_string(),
+                        status: format!("exit code {:?}", output.code),
+                        code: output.code,
+                        stderr: output.stderr_text(),
+                    }),
+                });
+            }
+            break Ended::Exited;
+        }
+        if started.elapsed() > deadline {
+            child.stop();
+            break Ended::Deadline;
+        }
+        if size(&console) > LOG_BYTES || size(&results) > LOG_BYTES {
+            child.stop();
+            break Ended::Flooded;
+        }
+    };
+    seen(ended, &console, &results)
+}
+
+/// Reads what a boot left behind; also for a run that is resumed.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn seen(ended: Ended, console: &Utf8Path, results: &Utf8Path) -> Result<Seen, Error> {
+    let read = |path: &Utf8Path| {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let end = bytes.len().min(2 * LOG_BYTES as usize);
+        Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    };
+    Ok(Seen {
+        ended,
+        scan: Patterns::built_in()?.scan(&read(console)?),
+        results: Results::parse(&read(results)?),
+    })
+}
+
+fn size(file: &Utf8Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |m| m.len())
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One typed function for each thing that kbuild is asked for.
+
+use crate::config::{DotConfig, Fragment, prove};
+use crate::error::Error;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::time::Duration;
+
+const CONFIGURE: Duration = Duration::from_secs(600);
+const COMPILE: Duration = Duration::from_secs(4 * 3600);
+
+/// A source tree, an output directory, and the variables of make.
+#[derive(Debug, Clone)]
+pub struct Kbuild {
+    /// The shadow.
+    pub source: Utf8PathBuf,
+    /// The output directory.
+    pub output: Utf8PathBuf,
+    /// The user's variables and ours, as make takes them.
+    pub variables: Vec<(String, String)>,
+    /// Parallel jobs.
+    pub jobs: usize,
+}
+
+impl Kbuild {
+    /// With ccache in front of the compilers where there is one and the user named no compiler.
+    pub fn new(source: &Utf8Path, output: &Utf8Path, user: &[(String, String)], jobs: usize) -> Kbuild {
+        let mut variables: Vec<(String, String)> =
+            user.iter().filter(|(name, _)| name != "O").cloned().collect();
+        let chosen = |name: &str| user.iter().any(|(n, _)| n == name);
+        let plain = !chosen("CC") && !chosen("LLVM") && !chosen("CROSS_COMPILE");
+        if plain && proc::on_path("ccache").is_some() {
+            variables.push(("CC".into(), "ccache gcc".into()));
+            if !chosen("HOSTCC") {
+                variables.push(("HOSTCC".into(), "ccache gcc".into()));
+            }
+        }
+        Kbuild {
+            source: source.to_owned(),
+            output: output.to_owned(),
+            variables,
+            jobs: jobs.max(1),
+        }
+    }
+
+    /// `make TARGETS`, with everything pinned that would make two builds differ.
+    pub fn make(&self, targets: &[&str]) -> proc::Command {
+        let variables = self.variables.iter().map(|(name, value)| format!("{name}={value}"));
+        proc::Command::new("make")
+            .arg("-C")
+            .arg(&self.source)
+            .arg(format!("O={}", self.output))
+            .arg(format!("-j{}", self.jobs))
+            .args(variables)
+            .args(targets)
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .env_remove("KBUILD_OUTPUT")
+            .env("LC_ALL", "C")
+            .env("CCACHE_DEPEND", "1")
+            .env("KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 1970")
+            .env("KBUILD_BUILD_USER", "ktest")
+            .env("KBUILD_BUILD_HOST", "ktest")
+            .env("KBUILD_BUILD_VERSION", "1")
+            .deadline(COMPILE)
+    }
+
+    /// Makes a `.config` of tinyconfig and `fragment`, and proves that every option took. Does nothing where the output
+    /// directory has the same already.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the options that did not take; [`Error::Child`] when kbuild fails.
+    pub fn configure(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
+        let (wanted, dot_config) = (self.output.join("ktest.fragment"), self.output.join(".config"));
+        let text = fragment.text();
+        if std::fs::read_to_string(&wanted).ok().as_deref() != Some(&text) || !dot_config.is_file() {
+            std::fs::create_dir_all(&self.output).map_err(Error::io("make directory", &self.output))?;
+            let configure = |target: &str| {
+                self.make(&[target])
+                    .log(log)
+                    .deadline(CONFIGURE)
+                    .run()
+                    .map_err(Error::child(format!("configure the kernel (make {target})")))
+            };
+            configure("tinyconfig")?;
+            let mut config = std::fs::read_to_string(&dot_config).map_err(Error::io("read", &dot_config))?;
+            config.push_str(&text);
+            std::fs::write(&dot_config, config).map_err(Error::io("write", &dot_config))?;
+            configure("olddefconfig")?;
+            super::shadow::write_file(&wanted, text.as_bytes())?;
+        }
+        let text = std::fs::read_to_string(&dot_config).map_err(Error::io("read", &dot_config))?;
+        let got = DotConfig::parse(&text);
+        let lacking = prove(fragment, &got, &self.source);
+        if lacking.is_empty() {
+            return Ok(got);
+        }
+        // The next run shall configure again.
+        std::fs::remove_file(&wanted).map_err(Error::io("remove", &wanted))?;
+        Err(Error::Config(lacking))
+    }
+
+    /// The name of the image for the architecture that is built, and where it comes to lie.
+    pub fn image(&self) -> (&'static str, Utf8PathBuf) {
+        ("bzImage", self.output.join("arch/x86/boot/bzImage"))
+    }
+}

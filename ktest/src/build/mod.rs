@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Compiles kernels, one patch after another, from a tree of links beside the user's.
+//!
+//! In go a tree, a series and options; out comes a [`BuildReport`]. Output directories are kept between runs and keyed by
+//! configuration and compiler, so that only what a patch touches is compiled again. Nothing is written to the user's tree.
+
+mod kbuild;
+mod objects;
+mod report;
+mod run;
+mod shadow;
+pub(crate) mod stage;
+mod warnings;
+
+pub use kbuild::Kbuild;
+pub use objects::{ObjectBuild, compile_objects};
+pub use report::{BuildReport, BuildStage, SCHEMA};
+pub use run::{Prepared, prepare, run};
+pub use shadow::{Overlay, Shadow};
+pub use warnings::{Warning, new_warnings, parse as parse_warnings};

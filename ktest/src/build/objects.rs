@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Compiles the objects of single source files.
+
+use super::kbuild::Kbuild;
+use super::warnings::{Warning, parse};
+use crate::error::Error;
+use crate::verdict::Outcome;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObjectBuild {
+    /// The source file, relative to the tree.
+    pub path: String,
+    /// Pass, fail, or skip (nothing is compiled from it here).
+    pub result: Outcome,
+    /// One sentence where it did not pass.
+    pub reason: Option<String>,
+}
+
+impl ObjectBuild {
+    pub(super) fn text(&self) -> String {
+        let word = match self.result {
+            Outcome::Pass => "compiled",
+            Outcome::Skip => "skipped ",
+            _ => "FAILED  ",
+        };
+        let reason = self.reason.as_deref().unwrap_or("");
+        format!("{word} {} {reason}", self.path).trim_end().to_owned()
+    }
+}
+
+/// Compiles the object of every C file of `files`, each with a make of its own so that one failure hides no other.
+/// `again` compiles what is up to date too: only what is compiled can warn.
+///
+/// # Errors
+/// [`Error::Child`] when make cannot be run or is interrupted; what does not compile is in the result.
+pub fn compile_objects(
+    kbuild: &Kbuild,
+    files: &[Utf8PathBuf],
+    again: bool,
+    logs: &Utf8Path,
+) -> Result<(Vec<ObjectBuild>, BTreeMap<Warning, usize>), Error> {
+    let mut objects = Vec::new();
+    let mut warnings = BTreeMap::new();
+    for file in files {
+        if file.extension() != Some("c") || !kbuild.source.join(file).is_file() {
+            objects.push(skipped(file, "nothing is compiled from it by itself"));
+            continue;
+        }
+        let object = file.with_extension("o");
+        let output = kbuild.output.join(&object);
+        if again && output.is_file() {
+            std::fs::remove_file(&output).map_err(Error::io("remove", &output))?;
+        }
+        let log = logs.join(format!("{}.log", object.as_str().replace('/', "-")));
+        let made = kbuild
+            .make(&[object.as_str()])
+            .log(&log)
+            .run_unchecked()
+            .map_err(Error::child(format!("compile {file}")))?;
+        let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
+        for (warning, count) in parse(&said, kbuild.source.as_str()) {
+            *warnings.entry(warning).or_default() += count;
+        }
+        objects.push(judge(file, made.success(), output.is_file(), &said));
+    }
+    Ok((objects, warnings))
+}
+
+fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBuild {
+    let path = file.to_string();
+    if ended_well && there {
+        return ObjectBuild {
+            path,
+            result: Outcome::Pass,
+            reason: None,
+        };
+    }
+    let unreached = said.contains("No rule to make target") && !said.contains("error:");
+    if unreached || (ended_well && !there) {
+        return skipped(file, "this configuration does not reach it");
+    }
+    let error = said
+        .lines()
+        .find(|line| line.contains("error:") || line.contains("fatal error"))
+        .or_else(|| said.lines().find(|line| line.contains("***")))
+        .unwrap_or("make failed");
+    ObjectBuild {
+        path,
+        result: Outcome::Fail,
+        reason: Some(error.trim().to_owned()),
+    }
+}
+
+fn skipped(file: &Utf8Path, why: &str) -> ObjectBuild {
+    ObjectBuild {
+        path: file.to_string(),
+        result: Outcome::Skip,
+        reason: Some(why.to_owned()),
+    }
+}

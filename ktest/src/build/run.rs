@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Base, then patch after patch.
+
+use super::kbuild::Kbuild;
+use super::report::{BuildReport, BuildStage, SCHEMA};
+use super::shadow::{Overlay, Shadow};
+use super::stage::{Made, fragment, hash, make_stage, strings, touched};
+use super::warnings::new_warnings;
+use crate::config::{DotConfig, Fragment};
+use crate::error::Error;
+use crate::host;
+use crate::options::{BuildOptions, Progress, What};
+use crate::source::Source;
+use crate::verdict::Outcome;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// A shadow, an output directory and a proven configuration.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Where patches are laid over.
+    pub shadow: Shadow,
+    /// How to call make.
+    pub kbuild: Kbuild,
+    /// What kbuild made of the fragments.
+    pub config: DotConfig,
+}
+
+/// Links the shadow, finds the output directory of this configuration, configures it.
+///
+/// # Errors
+/// [`Error::NotKbuild`], [`Error::Missing`] for a tool, [`Error::Config`] for an option that did not take.
+pub fn prepare(
+    source: &Source,
+    cache: &Utf8Path,
+    fragment: &Fragment,
+    user: &[(String, String)],
+    jobs: usize,
+    progress: &Progress,
+) -> Result<Prepared, Error> {
+    if !source.root.join("scripts/Kbuild.include").is_file() {
+        return Err(Error::NotKbuild(source.version.clone()));
+    }
+    host::require_build()?;
+    progress.say("linking the tree");
+    let key = &blake3::hash(source.root.as_str().as_bytes()).to_hex()[..12];
+    let name = source.root.file_name().unwrap_or("tree");
+    let home = cache.join("builds").join(format!("{name}-{key}"));
+    std::fs::create_dir_all(&home).map_err(Error::io("make directory", &home))?;
+    let shadow = Shadow::open(&source.root, &home)?;
+    shadow.set(&Overlay::new())?;
+    let output = match user.iter().find(|(name, _)| name == "O") {
+        Some((_, dir)) => camino::absolute_utf8(dir).map_err(Error::io("find", dir.as_str().into()))?,
+        None => home.join(format!("out-{}", output_key(fragment, user))),
+    };
+    let kbuild = Kbuild::new(shadow.source(), &output, user, jobs);
+    progress.say("configuring the kernel");
+    let config = kbuild.configure(fragment, &home.join("configure.log"))?;
+    Ok(Prepared {
+        shadow,
+        kbuild,
+        config,
+    })
+}
+
+/// One output directory for each configuration and compiler.
+fn output_key(fragment: &Fragment, user: &[(String, String)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(fragment.text().as_bytes());
+    for (name, value) in user {
+        if matches!(name.as_str(), "ARCH" | "LLVM" | "CC" | "CROSS_COMPILE" | "LLVM_IAS") {
+            hasher.update(format!("{name}={value}\n").as_bytes());
+        }
+    }
+    hasher.finalize().to_hex()[..12].to_owned()
+}
+
+/// Builds the base, then every patch of the series.
+///
+/// # Errors
+/// See [`Error`]; a patch that does not compile is in the report.
+pub fn run(
+    source: &Source,
+    series: Option<&Utf8Path>,
+    options: &BuildOptions,
+) -> Result<BuildReport, Error> {
+    let staged = match series {
+        Some(dir) => crate::series::stage(source, dir)?,
+        None => Vec::new(),
+    };
+    let fragment = fragment(&options.fragments)?;
+    let touched = touched(&staged);
+    let (cache, kbuild) = (&options.cache, &options.kbuild);
+    let prepared = prepare(source, cache, &fragment, kbuild, options.jobs, &options.progress)?;
+    let logs = options.logs.clone().unwrap_or_else(|| options.cache.join("builds/logs"));
+    let say = |subject: &str| options.progress.say(&format!("building {subject}"));
+    say(&format!("Linux {}", source.version));
+    let base = make_stage(&prepared, &Overlay::new(), &touched, options.what, true, &logs.join("00"))?;
+    let mut patches = Vec::new();
+    for (index, stage) in staged.iter().enumerate() {
+        say(&stage.subject);
+        let dir = logs.join(format!("{:02}", index + 1));
+        let made = make_stage(&prepared, &stage.overlay, &stage.touched, options.what, false, &dir)?;
+        patches.push(finished(&stage.subject, &base, made, &prepared, options.what)?);
+    }
+    prepared.shadow.set(&Overlay::new())?;
+    let subject = format!("Linux {}", source.version);
+    let base = finished(&subject, &base.clone(), base, &prepared, options.what)?;
+    Ok(BuildReport {
+        schema: SCHEMA.into(),
+        base,
+        patches,
+    })
+}
+
+fn finished(
+    subject: &str,
+    base: &Made,
+    made: Made,
+    prepared: &Prepared,
+    what: What,
+) -> Result<BuildStage, Error> {
+    let image_hash = match (what, made.result) {
+        (What::Image, Outcome::Pass) => Some(hash(&prepared.kbuild.image().1)?),
+        _ => None,
+    };
+    Ok(BuildStage {
+        subject: subject.to_owned(),
+        result: made.result,
+        reason: made.reason,
+        objects: made.objects,
+        new_warnings: strings(&new_warnings(&base.warnings, &made.warnings)),
+        image_hash,
+        seconds: made.seconds,
+    })
+}

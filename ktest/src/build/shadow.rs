@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A tree of links beside the user's tree, in which single files can be replaced.
+//!
+//! Every directory is a real one; in each, `.tree` points to the user's directory and every file is a link `.tree/NAME`
+//! (short, so that it fits the inode). An overlay file system would do the same with privileges and a mount; links work
+//! for everyone and stay between runs, so that make's times stay true:
+//!
+//! - a file laid over is a real file, as new as the moment it was written;
+//! - a file given back to the base is not a link again, whose target is old, but a copy of the base's bytes, as new as
+//!   the moment it was given back. make compares times only: with a link it would keep the patched object.
+
+use crate::error::Error;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use walkdir::WalkDir;
+
+/// Files that differ from the tree: new contents, or `None` where the file is gone. Paths are relative to the tree.
+pub type Overlay = BTreeMap<Utf8PathBuf, Option<Vec<u8>>>;
+
+const LINK: &str = ".tree";
+
+/// A shadow of one tree. While it lives, no other process uses the same one.
+#[derive(Debug)]
+pub struct Shadow {
+    tree: Utf8PathBuf,
+    source: Utf8PathBuf,
+    state: Utf8PathBuf,
+    _lock: File,
+}
+
+impl Shadow {
+    /// The shadow of `tree` below `home`, made or brought up to date.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another process uses it, [`Error::Io`].
+    pub fn open(tree: &Utf8Path, home: &Utf8Path) -> Result<Shadow, Error> {
+        let source = home.join("source");
+        std::fs::create_dir_all(&source).map_err(Error::io("make directory", &source))?;
+        let lock_path = home.join("lock");
+        let lock = File::create(&lock_path).map_err(Error::io("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(Error::Locked(home.to_owned())),
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(Error::io("lock", &lock_path)(error));
+            }
+        }
+        let shadow = Shadow {
+            tree: tree.to_owned(),
+            source,
+            state: home.join("replaced"),
+            _lock: lock,
+        };
+        shadow.link_all()?;
+        Ok(shadow)
+    }
+
+    /// Writes a file whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_beside(file: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
+        write_file(file, contents)
+    }
+
+    /// The directory to build from.
+    pub fn source(&self) -> &Utf8Path {
+        &self.source
+    }
+
+    /// Makes the shadow the tree with `overlay` on top, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn set(&self, overlay: &Overlay) -> Result<(), Error> {
+        let mut replaced = self.replaced();
+        replaced.extend(overlay.keys().cloned());
+        // Written first: what is listed too much is looked at once more, what is listed too little stays patched.
+        let list: String = replaced.iter().map(|path| format!("{path}\n")).collect();
+        write_file(&self.state, list.as_bytes())?;
+        for path in &replaced {
+            let wanted = match overlay.get(path) {
+                Some(contents) => contents.clone(),
+                None => self.original(path)?,
+            };
+            self.place(path, wanted.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn replaced(&self) -> BTreeSet<Utf8PathBuf> {
+        let text = std::fs::read_to_string(&self.state).unwrap_or_default();
+        text.lines().map(Utf8PathBuf::from).collect()
+    }
+
+    fn original(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, Error> {
+        let file = self.tree.join(path);
+        match std::fs::read(&file) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &file)(error)),
+        }
+    }
+
+    fn place(&self, path: &Utf8Path, contents: Option<&[u8]>) -> Result<(), Error> {
+        let file = self.source.join(path);
+        let Some(contents) = contents else {
+            return remove(&file);
+        };
+        if std::fs::read(&file).is_ok_and(|now| now == contents) {
+            return Ok(());
+        }
+        if let Some(parent) = file.parent() {
+            std::fs::create_dir_all(parent).map_err(Error::io("make directory", parent))?;
+        }
+        write_file(&file, contents)?;
+        let mode = std::fs::metadata(self.tree.join(path)).map(|m| m.permissions());
+        if let Ok(mode) = mode {
+            std::fs::set_permissions(&file, mode).map_err(Error::io("set mode of", &file))?;
+        }
+        Ok(())
+    }
+
+    /// Adds links for what is new in the tree and takes away those of what is gone.
+    fn link_all(&self) -> Result<(), Error> {
+        let replaced = self.replaced();
+        let theirs = listing(&self.tree, true)?;
+        let ours = listing(&self.source, false)?;
+        for (path, kind) in ours.iter().rev() {
+            if theirs.contains_key(path) || replaced.contains(path) {
+                continue;
+            }
+            let full = self.source.join(path);
+            match kind {
+                Kind::Directory => std::fs::remove_dir_all(&full).or_else(gone_is_fine),
+                Kind::File => std::fs::remove_file(&full).or_else(gone_is_fine),
+            }
+            .map_err(Error::io("remove", &full))?;
+        }
+        self.link_directory(Utf8Path::new(""))?;
+        for (path, kind) in &theirs {
+            if ours.get(path) == Some(kind) {
+                continue;
+            }
+            let full = self.source.join(path);
+            match kind {
+                Kind::Directory => self.link_directory(path)?,
+                Kind::File => {
+                    let target = format!("{LINK}/{}", path.file_name().unwrap_or_default());
+                    symlink(target, &full).map_err(Error::io("link", &full))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn link_directory(&self, path: &Utf8Path) -> Result<(), Error> {
+        let full = self.source.join(path);
+        std::fs::create_dir_all(&full).map_err(Error::io("make directory", &full))?;
+        let link = full.join(LINK);
+        if link.read_link_utf8().is_ok_and(|to| to == self.tree.join(path)) {
+            return Ok(());
+        }
+        remove(&link)?;
+        symlink(self.tree.join(path), &link).map_err(Error::io("link", &link))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    File,
+}
+
+/// Everything below `root`, links not followed. Of the user's tree, what a build left in it is not seen: kbuild refuses
+/// to build elsewhere from a source tree that was built in.
+fn listing(root: &Utf8Path, of_the_user: bool) -> Result<BTreeMap<Utf8PathBuf, Kind>, Error> {
+    let mut found = BTreeMap::new();
+    let unseen = |relative: &Utf8Path| {
+        let built = matches!(
+            relative.as_str(),
+            ".config" | ".config.old" | "include/config" | "include/generated" | "vmlinux" | "vmlinux.o"
+        );
+        let generated = relative.starts_with("arch") && relative.ends_with("include/generated");
+        relative.file_name() == Some(".git")
+            || relative.file_name() == Some(LINK)
+            || (of_the_user && (built || generated))
+    };
+    let relative_of = |path: &std::path::Path| -> Option<Utf8PathBuf> {
+        // Paths of a kernel tree are UTF-8; another file cannot be part of the build.
+        Utf8Path::from_path(path)?.strip_prefix(root).ok().map(Utf8Path::to_owned)
+    };
+    let walk = WalkDir::new(root)
+        .min_depth(1)
+        .into_iter()
+        .filter_entry(|entry| relative_of(entry.path()).is_some_and(|r| !unseen(&r)));
+    for entry in walk {
+        let entry = entry.map_err(|error| {
+            let source = error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::Other.into());
+            Error::io("walk", root)(source)
+        })?;
+        let kind = if entry.file_type().is_dir() {
+            Kind::Directory
+        } else {
+            Kind::File
+        };
+        if let Some(relative) = relative_of(entry.path()) {
+            found.insert(relative, kind);
+        }
+    }
+    Ok(found)
+}
+
+fn gone_is_fine(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Ok(());
+    }
+    Err(error)
+}
+
+fn remove(file: &Utf8Path) -> Result<(), Error> {
+    std::fs::remove_file(file)
+        .or_else(gone_is_fine)
+        .map_err(Error::io("remove", file))
+}
+
+/// Writes beside, then renames: a link is replaced, never written through.
+pub(crate) fn write_file(file: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
+    let parent = file.parent().unwrap_or(Utf8Path::new("."));
+    let written = (|| {
+        let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(parent)?;
+        temporary.write_all(contents)?;
+        temporary.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    })();
+    written.map_err(Error::io("write", file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup() -> (tempfile::TempDir, Utf8PathBuf, Utf8PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap().to_owned();
+        let (tree, home) = (root.join("tree"), root.join("home"));
+        std::fs::create_dir_all(tree.join("mm/sub")).unwrap();
+        std::fs::write(tree.join("Makefile"), "x").unwrap();
+        std::fs::write(tree.join("mm/gup.c"), "base").unwrap();
+        std::fs::write(tree.join("mm/sub/a.h"), "a").unwrap();
+        (dir, tree, home)
+    }
+
+    fn overlay(path: &str, contents: Option<&str>) -> Overlay {
+        Overlay::from([(path.into(), contents.map(|c| c.as_bytes().to_vec()))])
+    }
+
+    fn read(shadow: &Shadow, path: &str) -> Option<String> {
+        std::fs::read_to_string(shadow.source().join(path)).ok()
+    }
+
+    #[test]
+    fn a_dropped_patch_leaves_a_file_newer_than_the_patched_one() {
+        let (_dir, tree, home) = setup();
+        let shadow = Shadow::open(&tree, &home).unwrap();
+        let time = |s: &Shadow| std::fs::metadata(s.source().join("mm/gup.c")).unwrap().modified().unwrap();
+        shadow.set(&overlay("mm/gup.c", Some("patched"))).unwrap();
+        let patched = time(&shadow);
+        assert_eq!(read(&shadow, "mm/gup.c").unwrap(), "patched");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        shadow.set(&Overlay::new()).unwrap();
+        assert_eq!(read(&shadow, "mm/gup.c").unwrap(), "base");
+        assert!(time(&shadow) > patched);
+        assert_eq!(std::fs::read_to_string(tree.join("mm/gup.c")).unwrap(), "base");
+    }
+
+    #[test]
+    fn the_users_tree_is_never_written_and_its_changes_are_seen() {
+        let (_dir, tree, home) = setup();
+        {
+            let shadow = Shadow::open(&tree, &home).unwrap();
+            shadow.set(&overlay("mm/sub/a.h", None)).unwrap();
+            assert_eq!(read(&shadow, "mm/sub/a.h"), None);
+            shadow.set(&overlay("mm/new/b.c", Some("b"))).unwrap();
+            assert_eq!(read(&shadow, "mm/sub/a.h").unwrap(), "a");
+        }
+        assert!(!tree.join("mm/new").exists());
+        std::fs::write(tree.join("mm/late.c"), "late").unwrap();
+        std::fs::write(tree.join("mm/sub/a.h"), "changed").unwrap();
+        std::fs::remove_file(tree.join("Makefile")).unwrap();
+        let shadow = Shadow::open(&tree, &home).unwrap();
+        shadow.set(&Overlay::new()).unwrap();
+        assert_eq!(read(&shadow, "mm/late.c").unwrap(), "late");
+        assert_eq!(read(&shadow, "mm/sub/a.h").unwrap(), "changed");
+        assert_eq!(read(&shadow, "Makefile"), None);
+        assert_eq!(read(&shadow, "mm/new/b.c"), None);
+    }
+
+    #[test]
+    fn a_second_user_of_a_shadow_is_told_so() {
+        let (_dir, tree, home) = setup();
+        let _first = Shadow::open(&tree, &home).unwrap();
+        assert!(matches!(Shadow::open(&tree, &home), Err(Error::Locked(_))));
+    }
+
+    #[test]
+    fn what_a_build_left_in_the_tree_is_not_seen() {
+        let (_dir, tree, home) = setup();
+        std::fs::write(tree.join(".config"), "x").unwrap();
+        std::fs::create_dir_all(tree.join("arch/x86/include/generated")).unwrap();
+        let shadow = Shadow::open(&tree, &home).unwrap();
+        assert_eq!(read(&shadow, ".config"), None);
+        assert!(!shadow.source().join("arch/x86/include/generated").exists());
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The initramfs: our static init, the list of functions to probe, and the tree's selftest where it compiles.
+//!
+//! Same inputs, same bytes: inode numbers count up, every time is 0, every owner is root.
+
+mod guest;
+mod newc;
+
+pub use guest::{Guest, build_guest, build_selftest};
+pub use newc::Archive;
+
+use crate::error::Error;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Writes the initramfs of `guest` with `probes` to `to`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write(guest: &Guest, probes: &[String], to: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+    let read = |path: &Utf8Path| std::fs::read(path).map_err(Error::io("read", path));
+    let mut archive = Archive::default();
+    for directory in ["dev", "proc", "sys", "tmp", "ktest"] {
+        archive.directory(directory);
+    }
+    // The kernel opens it as the init's standard input and output before /dev is mounted.
+    archive.device("dev/console", 5, 1);
+    archive.file("init", 0o755, &read(&guest.init)?);
+    archive.file("ktest/probes", 0o644, lines(probes).as_bytes());
+    if let Some(selftest) = &guest.selftest {
+        archive.file("ktest/gup_test", 0o755, &read(selftest)?);
+    }
+    std::fs::write(to, archive.finish()).map_err(Error::io("write", to))?;
+    Ok(to.to_owned())
+}
+
+fn lines(words: &[String]) -> String {
+    words.iter().map(|word| format!("{word}\n")).collect()
+}

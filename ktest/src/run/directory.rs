@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `target/runs/<id>/`: what went in, one directory a kernel with one log a child, and verdict.json at the end.
+//!
+//! The id is a number that counts up and the beginning of the inputs' hash. A run is locked while it is written; every
+//! result is written beside and renamed, so that what is there is whole, and a resumed run does not do it again.
+
+use crate::build::Shadow;
+use crate::error::Error;
+use crate::verdict::{Stage, Verdict};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+
+/// A program that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolVersion {
+    /// Its name.
+    pub name: String,
+    /// What it says of itself.
+    pub version: Option<String>,
+}
+
+/// What decides a run's outcome. Two runs with equal inputs may share results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Always `run/1`.
+    pub schema: String,
+    /// Version of the tree.
+    pub tree: String,
+    /// Subject of each patch and blake3 of what the tree becomes with it.
+    pub patches: Vec<(String, String)>,
+    /// Names of the targets.
+    pub targets: Vec<String>,
+    /// blake3 of the merged fragments.
+    pub config: String,
+    /// Variables of make.
+    pub kbuild: Vec<(String, String)>,
+    /// blake3 of a given image.
+    pub image: Option<String>,
+    /// Memory in MiB and processors of the guest.
+    pub machine: (u32, u32),
+    /// Programs that took part.
+    pub tools: Vec<ToolVersion>,
+    /// The command that does it again.
+    pub reproduce: String,
+}
+
+/// A run's directory, locked.
+#[derive(Debug)]
+pub struct RunDirectory {
+    /// Its name.
+    pub id: String,
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    _lock: File,
+}
+
+impl RunDirectory {
+    /// A new one below `runs`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(runs: &Utf8Path, inputs: &Inputs) -> Result<RunDirectory, Error> {
+        std::fs::create_dir_all(runs).map_err(Error::io("make directory", runs))?;
+        let hash = &blake3::hash(inputs.identity().as_bytes()).to_hex()[..8];
+        let mut number = 1 + highest(runs)?;
+        let (id, path) = loop {
+            let id = format!("{number:04}-{hash}");
+            let path = runs.join(&id);
+            match std::fs::create_dir(&path) {
+                Ok(()) => break (id, path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(Error::io("make directory", &path)(error)),
+            }
+        };
+        let lock = lock(&path)?;
+        let directory = RunDirectory {
+            id,
+            path,
+            _lock: lock,
+        };
+        directory.write("run.json", inputs)?;
+        Ok(directory)
+    }
+
+    /// One that is there already, made from the same inputs.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] when there is none or it was made from others, [`Error::Locked`].
+    pub fn resume(runs: &Utf8Path, id: &str, inputs: &Inputs) -> Result<RunDirectory, Error> {
+        let path = runs.join(id);
+        let refuse = |why: &str| Error::Resume {
+            run: id.to_owned(),
+            why: why.to_owned(),
+        };
+        let text = std::fs::read(path.join("run.json")).map_err(|_| refuse("there is no such run"))?;
+        let theirs: Inputs = serde_json::from_slice(&text).map_err(|e| refuse(&e.to_string()))?;
+        if theirs.identity() != inputs.identity() {
+            return Err(refuse("it was made from other inputs"));
+        }
+        let lock = lock(&path)?;
+        Ok(RunDirectory {
+            id: id.to_owned(),
+            path,
+            _lock: lock,
+        })
+    }
+
+    /// The directory of stage `number` (0 is the base), made.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn stage(&self, number: usize) -> Result<Utf8PathBuf, Error> {
+        let path = self.path.join(format!("{number:02}"));
+        std::fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
+        Ok(path)
+    }
+
+    /// The result of stage `number`, where it is finished.
+    pub fn finished(&self, number: usize) -> Option<Stage> {
+        let file = self.path.join(format!("{number:02}/stage.json"));
+        // Written whole or not at all; one that does not parse is done again.
+        serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    }
+
+    /// Records the result of stage `number`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn record(&self, number: usize, stage: &Stage) -> Result<(), Error> {
+        self.write(&format!("{number:02}/stage.json"), stage)
+    }
+
+    /// Records the verdict.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn conclude(&self, verdict: &Verdict) -> Result<(), Error> {
+        self.write("verdict.json", verdict)
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|error| Error::Internal(format!("write {name} as JSON: {error}")))?;
+        bytes.push(b'\n');
+        Shadow::write_beside(&self.path.join(name), &bytes)
+    }
+}
+
+impl Inputs {
+    /// All that decides the outcome; versions of tools and the command line are recorded, not compared.
+    fn identity(&self) -> String {
+        let inputs = (&self.tree, &self.patches, &self.targets, &self.config, &self.kbuild);
+        format!("{inputs:?} {:?} {:?}", self.image, self.machine)
+    }
+}
+
+fn highest(runs: &Utf8Path) -> Result<usize, Error> {
+    let entries = runs.read_dir_utf8().map_err(Error::io("read", runs))?;
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().split('-').next()?.parse().ok())
+        .max()
+        .unwrap_or(0))
+}
+
+fn lock(path: &Utf8Path) -> Result<File, Error> {
+    let file = path.join("lock");
+    let lock = File::create(&file).map_err(Error::io("open", &file))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked(path.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", &file)(error)),
+    }
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a tree and a series to a verdict: base first, then patch after patch, every step recorded in the run's directory.
+
+mod directory;
+mod evidence;
+mod stages;
+
+pub use stages::run;
