@@ -201,7 +201,6 @@ pub(crate) fn require(program: &str, purpose: &'static str) -> Result<(), Error>
 }
 
 /// The error that names the first thing that building a kernel lacks.
-
 pub(crate) fn require_build() -> Result<(), Error> {
     for (kind, purpose, _, need) in TOOLS {
         let (name, found) = match kind {

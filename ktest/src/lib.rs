@@ -47,10 +47,9 @@ mod source;
 pub mod target;
 pub mod verdict;
 
-pub use error::Error;
 pub use build::BuildReport;
+pub use error::Error;
 pub use exit::Exit;
 pub use options::{BuildOptions, KtestOptions, Progress, Stages, What};
 pub use run::run;
-pub use source::Source;
 pub use verdict::Verdict;

@@ -62,7 +62,9 @@ fn mails(dir: &Utf8Path) -> Result<Vec<(Utf8PathBuf, String)>, Error> {
     let bad = |error: std::io::Error| Error::io("read series", dir)(error);
     let mut files: Vec<Utf8PathBuf> = Vec::new();
     for entry in dir.read_dir_utf8().map_err(bad)? {
-        let path = entry.map_err(|e| Error::io("read series", dir)(e))?.into_path();
+        let path = entry
+            .map_err(|e| Error::io("read series", dir)(e))?
+            .into_path();
         let name = path.file_name().unwrap_or_default();
         if name.ends_with(".patch") && !name.starts_with("0000-") {
             files.push(camino::absolute_utf8(&path).map_err(|e| Error::io("read", &path)(e))?);
@@ -86,8 +88,15 @@ fn mails(dir: &Utf8Path) -> Result<Vec<(Utf8PathBuf, String)>, Error> {
 fn touched(mail: &str) -> BTreeSet<Utf8PathBuf> {
     let mut paths = BTreeSet::new();
     for line in mail.lines() {
-        for (mark, prefix) in [("--- ", "a/"), ("+++ ", "b/"), ("rename from ", ""), ("rename to ", "")] {
-            if let Some(path) = line.strip_prefix(mark).and_then(|rest| rest.strip_prefix(prefix))
+        for (mark, prefix) in [
+            ("--- ", "a/"),
+            ("+++ ", "b/"),
+            ("rename from ", ""),
+            ("rename to ", ""),
+        ] {
+            if let Some(path) = line
+                .strip_prefix(mark)
+                .and_then(|rest| rest.strip_prefix(prefix))
                 && (!prefix.is_empty() || mail.contains("\nsimilarity index "))
             {
                 paths.insert(Utf8PathBuf::from(path.trim_end()));
@@ -99,7 +108,9 @@ fn touched(mail: &str) -> BTreeSet<Utf8PathBuf> {
 
 /// The subject, unfolded, without its bracketed prefix.
 fn subject(mail: &str) -> String {
-    let mut lines = mail.lines().skip_while(|line| !line.starts_with("Subject:"));
+    let mut lines = mail
+        .lines()
+        .skip_while(|line| !line.starts_with("Subject:"));
     let Some(first) = lines.next() else {
         return "a patch without a subject".into();
     };
@@ -108,7 +119,10 @@ fn subject(mail: &str) -> String {
         subject.push(' ');
         subject.push_str(line.trim());
     }
-    match subject.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    match subject
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some((prefix, rest)) if prefix.contains("PATCH") => rest.trim().to_owned(),
         _ => subject,
     }

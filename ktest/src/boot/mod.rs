@@ -118,7 +118,10 @@ pub fn boot(machine: &Machine, dir: &Utf8Path) -> Result<Seen, Error> {
         .map_err(Error::child("start the emulator"))?;
     let started = Instant::now();
     let ended = loop {
-        if let Some(output) = child.wait_for(LOOK).map_err(Error::child("run the emulator"))? {
+        if let Some(output) = child
+            .wait_for(LOOK)
+            .map_err(Error::child("run the emulator"))?
+        {
             if !output.success() && size(&console) == 0 && size(&results) == 0 {
                 // It refused before a guest began: not the kernel's fault.
                 return Err(Error::Child {

@@ -24,9 +24,17 @@ pub struct Kbuild {
 
 impl Kbuild {
     /// With ccache in front of the compilers where there is one and the user named no compiler.
-    pub fn new(source: &Utf8Path, output: &Utf8Path, user: &[(String, String)], jobs: usize) -> Kbuild {
-        let mut variables: Vec<(String, String)> =
-            user.iter().filter(|(name, _)| name != "O").cloned().collect();
+    pub fn new(
+        source: &Utf8Path,
+        output: &Utf8Path,
+        user: &[(String, String)],
+        jobs: usize,
+    ) -> Kbuild {
+        let mut variables: Vec<(String, String)> = user
+            .iter()
+            .filter(|(name, _)| name != "O")
+            .cloned()
+            .collect();
         let chosen = |name: &str| user.iter().any(|(n, _)| n == name);
         let plain = !chosen("CC") && !chosen("LLVM") && !chosen("CROSS_COMPILE");
         if plain && proc::on_path("ccache").is_some() {
@@ -45,7 +53,10 @@ impl Kbuild {
 
     /// `make TARGETS`, with everything pinned that would make two builds differ.
     pub fn make(&self, targets: &[&str]) -> proc::Command {
-        let variables = self.variables.iter().map(|(name, value)| format!("{name}={value}"));
+        let variables = self
+            .variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
         proc::Command::new("make")
             .arg("-C")
             .arg(&self.source)
@@ -71,19 +82,27 @@ impl Kbuild {
     /// # Errors
     /// [`Error::Config`] naming the options that did not take; [`Error::Child`] when kbuild fails.
     pub fn configure(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
-        let (wanted, dot_config) = (self.output.join("ktest.fragment"), self.output.join(".config"));
+        let (wanted, dot_config) = (
+            self.output.join("ktest.fragment"),
+            self.output.join(".config"),
+        );
         let text = fragment.text();
-        if std::fs::read_to_string(&wanted).ok().as_deref() != Some(&text) || !dot_config.is_file() {
-            std::fs::create_dir_all(&self.output).map_err(Error::io("make directory", &self.output))?;
+        if std::fs::read_to_string(&wanted).ok().as_deref() != Some(&text) || !dot_config.is_file()
+        {
+            std::fs::create_dir_all(&self.output)
+                .map_err(Error::io("make directory", &self.output))?;
             let configure = |target: &str| {
                 self.make(&[target])
                     .log(log)
                     .deadline(CONFIGURE)
                     .run()
-                    .map_err(Error::child(format!("configure the kernel (make {target})")))
+                    .map_err(Error::child(format!(
+                        "configure the kernel (make {target})"
+                    )))
             };
             configure("tinyconfig")?;
-            let mut config = std::fs::read_to_string(&dot_config).map_err(Error::io("read", &dot_config))?;
+            let mut config =
+                std::fs::read_to_string(&dot_config).map_err(Error::io("read", &dot_config))?;
             config.push_str(&text);
             std::fs::write(&dot_config, config).map_err(Error::io("write", &dot_config))?;
             configure("olddefconfig")?;

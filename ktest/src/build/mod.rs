@@ -15,6 +15,7 @@ mod warnings;
 pub use kbuild::Kbuild;
 pub use objects::{ObjectBuild, compile_objects};
 pub use report::{BuildReport, BuildStage, SCHEMA};
-pub use run::{Prepared, prepare, run};
+pub(crate) use run::prepare;
+pub use run::{Prepared, run};
 pub use shadow::{Overlay, Shadow};
 pub use warnings::{Warning, new_warnings, parse as parse_warnings};

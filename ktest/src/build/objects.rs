@@ -28,7 +28,9 @@ impl ObjectBuild {
             _ => "FAILED  ",
         };
         let reason = self.reason.as_deref().unwrap_or("");
-        format!("{word} {} {reason}", self.path).trim_end().to_owned()
+        format!("{word} {} {reason}", self.path)
+            .trim_end()
+            .to_owned()
     }
 }
 

@@ -64,7 +64,11 @@ impl BuildReport {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for stage in [&self.base].into_iter().chain(&self.patches) {
-            let word = if stage.result == Outcome::Pass { "ok" } else { "FAIL" };
+            let word = if stage.result == Outcome::Pass {
+                "ok"
+            } else {
+                "FAIL"
+            };
             let _infallible = writeln!(text, "{word:4} {} ({:.1} s)", stage.subject, stage.seconds);
             if let Some(reason) = &stage.reason {
                 let _infallible = writeln!(text, "       {reason}");

@@ -12,7 +12,8 @@ use crate::host;
 use crate::options::{BuildOptions, Progress, What};
 use crate::source::Source;
 use crate::verdict::Outcome;
-use camino::{Utf8Path, Utf8PathBuf};
+use callsites::tree::Tree;
+use camino::Utf8Path;
 
 /// A shadow, an output directory and a proven configuration.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// [`Error::NotKbuild`], [`Error::Missing`] for a tool, [`Error::Config`] for an option that did not take.
-pub fn prepare(
+pub(crate) fn prepare(
     source: &Source,
     cache: &Utf8Path,
     fragment: &Fragment,
@@ -49,7 +50,9 @@ pub fn prepare(
     let shadow = Shadow::open(&source.root, &home)?;
     shadow.set(&Overlay::new())?;
     let output = match user.iter().find(|(name, _)| name == "O") {
-        Some((_, dir)) => camino::absolute_utf8(dir).map_err(Error::io("find", dir.as_str().into()))?,
+        Some((_, dir)) => {
+            camino::absolute_utf8(dir).map_err(Error::io("find", dir.as_str().into()))?
+        }
         None => home.join(format!("out-{}", output_key(fragment, user))),
     };
     let kbuild = Kbuild::new(shadow.source(), &output, user, jobs);
@@ -67,7 +70,10 @@ fn output_key(fragment: &Fragment, user: &[(String, String)]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(fragment.text().as_bytes());
     for (name, value) in user {
-        if matches!(name.as_str(), "ARCH" | "LLVM" | "CC" | "CROSS_COMPILE" | "LLVM_IAS") {
+        if matches!(
+            name.as_str(),
+            "ARCH" | "LLVM" | "CC" | "CROSS_COMPILE" | "LLVM_IAS"
+        ) {
             hasher.update(format!("{name}={value}\n").as_bytes());
         }
     }
@@ -79,10 +85,11 @@ fn output_key(fragment: &Fragment, user: &[(String, String)]) -> String {
 /// # Errors
 /// See [`Error`]; a patch that does not compile is in the report.
 pub fn run(
-    source: &Source,
+    tree: &Tree,
     series: Option<&Utf8Path>,
     options: &BuildOptions,
 ) -> Result<BuildReport, Error> {
+    let source = &Source::of(tree, &options.cache)?;
     let staged = match series {
         Some(dir) => crate::series::stage(source, dir)?,
         None => Vec::new(),
@@ -90,17 +97,47 @@ pub fn run(
     let fragment = fragment(&options.fragments)?;
     let touched = touched(&staged);
     let (cache, kbuild) = (&options.cache, &options.kbuild);
-    let prepared = prepare(source, cache, &fragment, kbuild, options.jobs, &options.progress)?;
-    let logs = options.logs.clone().unwrap_or_else(|| options.cache.join("builds/logs"));
+    let prepared = prepare(
+        source,
+        cache,
+        &fragment,
+        kbuild,
+        options.jobs,
+        &options.progress,
+    )?;
+    let logs = options
+        .logs
+        .clone()
+        .unwrap_or_else(|| options.cache.join("builds/logs"));
     let say = |subject: &str| options.progress.say(&format!("building {subject}"));
     say(&format!("Linux {}", source.version));
-    let base = make_stage(&prepared, &Overlay::new(), &touched, options.what, true, &logs.join("00"))?;
+    let base = make_stage(
+        &prepared,
+        &Overlay::new(),
+        &touched,
+        options.what,
+        true,
+        &logs.join("00"),
+    )?;
     let mut patches = Vec::new();
     for (index, stage) in staged.iter().enumerate() {
         say(&stage.subject);
         let dir = logs.join(format!("{:02}", index + 1));
-        let made = make_stage(&prepared, &stage.overlay, &stage.touched, options.what, false, &dir)?;
-        patches.push(finished(&stage.subject, &base, made, &prepared, options.what)?);
+        let made = make_stage(
+            &prepared,
+            &stage.overlay,
+            &stage.touched,
+            options.what,
+            false,
+            &dir,
+        )?;
+        patches.push(finished(
+            &stage.subject,
+            &base,
+            made,
+            &prepared,
+            options.what,
+        )?);
     }
     prepared.shadow.set(&Overlay::new())?;
     let subject = format!("Linux {}", source.version);

@@ -161,7 +161,10 @@ impl Shadow {
         let full = self.source.join(path);
         std::fs::create_dir_all(&full).map_err(Error::io("make directory", &full))?;
         let link = full.join(LINK);
-        if link.read_link_utf8().is_ok_and(|to| to == self.tree.join(path)) {
+        if link
+            .read_link_utf8()
+            .is_ok_and(|to| to == self.tree.join(path))
+        {
             return Ok(());
         }
         remove(&link)?;
@@ -182,7 +185,12 @@ fn listing(root: &Utf8Path, of_the_user: bool) -> Result<BTreeMap<Utf8PathBuf, K
     let unseen = |relative: &Utf8Path| {
         let built = matches!(
             relative.as_str(),
-            ".config" | ".config.old" | "include/config" | "include/generated" | "vmlinux" | "vmlinux.o"
+            ".config"
+                | ".config.old"
+                | "include/config"
+                | "include/generated"
+                | "vmlinux"
+                | "vmlinux.o"
         );
         let generated = relative.starts_with("arch") && relative.ends_with("include/generated");
         relative.file_name() == Some(".git")
@@ -191,7 +199,10 @@ fn listing(root: &Utf8Path, of_the_user: bool) -> Result<BTreeMap<Utf8PathBuf, K
     };
     let relative_of = |path: &std::path::Path| -> Option<Utf8PathBuf> {
         // Paths of a kernel tree are UTF-8; another file cannot be part of the build.
-        Utf8Path::from_path(path)?.strip_prefix(root).ok().map(Utf8Path::to_owned)
+        Utf8Path::from_path(path)?
+            .strip_prefix(root)
+            .ok()
+            .map(Utf8Path::to_owned)
     };
     let walk = WalkDir::new(root)
         .min_depth(1)
@@ -199,7 +210,9 @@ fn listing(root: &Utf8Path, of_the_user: bool) -> Result<BTreeMap<Utf8PathBuf, K
         .filter_entry(|entry| relative_of(entry.path()).is_some_and(|r| !unseen(&r)));
     for entry in walk {
         let entry = entry.map_err(|error| {
-            let source = error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::Other.into());
+            let source = error
+                .into_io_error()
+                .unwrap_or_else(|| std::io::ErrorKind::Other.into());
             Error::io("walk", root)(source)
         })?;
         let kind = if entry.file_type().is_dir() {
@@ -231,7 +244,9 @@ fn remove(file: &Utf8Path) -> Result<(), Error> {
 pub(crate) fn write_file(file: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
     let parent = file.parent().unwrap_or(Utf8Path::new("."));
     let written = (|| {
-        let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(parent)?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempfile_in(parent)?;
         temporary.write_all(contents)?;
         temporary.persist(file).map_err(|error| error.error)?;
         Ok(())
@@ -266,7 +281,12 @@ mod tests {
     fn a_dropped_patch_leaves_a_file_newer_than_the_patched_one() {
         let (_dir, tree, home) = setup();
         let shadow = Shadow::open(&tree, &home).unwrap();
-        let time = |s: &Shadow| std::fs::metadata(s.source().join("mm/gup.c")).unwrap().modified().unwrap();
+        let time = |s: &Shadow| {
+            std::fs::metadata(s.source().join("mm/gup.c"))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
         shadow.set(&overlay("mm/gup.c", Some("patched"))).unwrap();
         let patched = time(&shadow);
         assert_eq!(read(&shadow, "mm/gup.c").unwrap(), "patched");
@@ -274,7 +294,10 @@ mod tests {
         shadow.set(&Overlay::new()).unwrap();
         assert_eq!(read(&shadow, "mm/gup.c").unwrap(), "base");
         assert!(time(&shadow) > patched);
-        assert_eq!(std::fs::read_to_string(tree.join("mm/gup.c")).unwrap(), "base");
+        assert_eq!(
+            std::fs::read_to_string(tree.join("mm/gup.c")).unwrap(),
+            "base"
+        );
     }
 
     #[test]

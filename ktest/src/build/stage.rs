@@ -37,7 +37,11 @@ pub(crate) fn make_stage(
     std::fs::create_dir_all(logs).map_err(Error::io("make directory", logs))?;
     let (objects, mut warnings) = compile_objects(&prepared.kbuild, files, again, logs)?;
     let failed = objects.iter().find(|o| o.result == Outcome::Fail);
-    let mut result = if failed.is_some() { Outcome::Fail } else { Outcome::Pass };
+    let mut result = if failed.is_some() {
+        Outcome::Fail
+    } else {
+        Outcome::Pass
+    };
     let mut reason = failed.map(|o| {
         let why = o.reason.as_deref().unwrap_or("failed");
         format!("{} does not compile: {why}", o.path)
@@ -55,10 +59,15 @@ pub(crate) fn make_stage(
             *warnings.entry(warning).or_default() += count;
         }
         if !made.success() || !image.is_file() {
-            let line = said.lines().find(|l| l.contains("error:") || l.contains("undefined reference"));
+            let line = said
+                .lines()
+                .find(|l| l.contains("error:") || l.contains("undefined reference"));
             let line = line.or_else(|| said.lines().find(|l| l.contains("***")));
             result = Outcome::Fail;
-            reason = Some(format!("the image does not build: {}", line.unwrap_or("make failed").trim()));
+            reason = Some(format!(
+                "the image does not build: {}",
+                line.unwrap_or("make failed").trim()
+            ));
         }
     }
     Ok(Made {
@@ -83,7 +92,11 @@ pub(crate) fn hash(file: &Utf8Path) -> Result<String, Error> {
 /// once), and the user's.
 pub(crate) fn fragment(user: &[Utf8PathBuf]) -> Result<Fragment, Error> {
     let mut fragments = vec![config::base()?];
-    fragments.extend(crate::target::all()?.into_iter().map(|target| target.fragment));
+    fragments.extend(
+        crate::target::all()?
+            .into_iter()
+            .map(|target| target.fragment),
+    );
     for path in user {
         fragments.push(Fragment::read(path)?);
     }

@@ -50,7 +50,10 @@ pub fn parse(said: &str, source: &str) -> BTreeMap<Warning, usize> {
 }
 
 /// Those of `now` that `base` has not, or has less often.
-pub fn new_warnings(base: &BTreeMap<Warning, usize>, now: &BTreeMap<Warning, usize>) -> Vec<Warning> {
+pub fn new_warnings(
+    base: &BTreeMap<Warning, usize>,
+    now: &BTreeMap<Warning, usize>,
+) -> Vec<Warning> {
     now.iter()
         .filter(|(warning, count)| base.get(warning).unwrap_or(&0) < count)
         .map(|(warning, _)| warning.clone())
@@ -68,16 +71,23 @@ mod tests {
     #[test]
     fn a_warning_that_only_moved_is_not_new() {
         let base = parse(SAID, "/c/source");
-        let moved = SAID.replace(":12:3:", ":14:5:").replace("12 bytes", "13 bytes");
+        let moved = SAID
+            .replace(":12:3:", ":14:5:")
+            .replace("12 bytes", "13 bytes");
         assert_eq!(new_warnings(&base, &parse(&moved, "/c/source")), []);
     }
 
     #[test]
     fn a_second_warning_of_the_same_kind_is_new() {
         let base = parse(SAID, "/c/source");
-        let twice = format!("{SAID}/c/source/mm/gup.c:99:3: warning: unused variable 'i' [-Wunused-variable]\n");
+        let twice = format!(
+            "{SAID}/c/source/mm/gup.c:99:3: warning: unused variable 'i' [-Wunused-variable]\n"
+        );
         let new = new_warnings(&base, &parse(&twice, "/c/source"));
-        assert_eq!(new[0].to_string(), "mm/gup.c: unused variable 'i' [-Wunused-variable]");
+        assert_eq!(
+            new[0].to_string(),
+            "mm/gup.c: unused variable 'i' [-Wunused-variable]"
+        );
         assert_eq!(new.len(), 1);
     }
 }

@@ -32,7 +32,15 @@ pub fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf,
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     crate::host::require(&cargo, "compiling the guest's init")?;
     proc::Command::new(cargo)
-        .args(["build", "--quiet", "--offline", "--locked", "--package", "guest", "--target", TARGET])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "guest",
+            "--target",
+            TARGET,
+        ])
         .args(["--profile", "guest"])
         .args(["--config", "profile.guest.inherits=\"release\""])
         .args(["--config", "profile.guest.opt-level=\"s\""])
@@ -59,13 +67,20 @@ pub fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf,
 pub fn build_selftest(source: &Utf8Path, to: &Utf8Path) -> Result<Option<Utf8PathBuf>, Error> {
     let tests = source.join("tools/testing/selftests");
     let (mm, vm) = (tests.join("mm"), tests.join("vm"));
-    let dir = if mm.join("gup_test.c").is_file() { mm } else { vm };
+    let dir = if mm.join("gup_test.c").is_file() {
+        mm
+    } else {
+        vm
+    };
     if !dir.join("gup_test.c").is_file() {
         return Ok(None);
     }
     let program = to.join("gup_test");
     let with = |extra: &[&str]| {
-        let files = ["gup_test.c"].iter().chain(extra).map(|file| dir.join(file));
+        let files = ["gup_test.c"]
+            .iter()
+            .chain(extra)
+            .map(|file| dir.join(file));
         proc::Command::new("cc")
             .args(["-static", "-O1", "-w", "-D_GNU_SOURCE", "-I"])
             .arg(source)

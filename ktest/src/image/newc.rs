@@ -91,7 +91,8 @@ impl Archive {
         ];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {
-            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
+            self.bytes
+                .extend_from_slice(format!("{field:08x}").as_bytes());
         }
         self.bytes.extend_from_slice(member.name.as_bytes());
         self.bytes.push(0);
@@ -121,9 +122,12 @@ mod tests {
         let heads: Vec<usize> = text.match_indices("070701").map(|(at, _)| at).collect();
         assert_eq!(heads.len(), 3);
         assert!(heads.iter().all(|at| at % 4 == 0));
-        assert_eq!(&text[heads[1]..heads[1] + 110], "070701\
+        assert_eq!(
+            &text[heads[1]..heads[1] + 110],
+            "070701\
             00000002000081ed00000000000000000000000100000000000000050000000000000000000000000000000000000005\
-            00000000");
+            00000000"
+        );
         assert!(text.trim_end_matches('\0').ends_with("TRAILER!!!"));
     }
 

@@ -93,7 +93,8 @@ impl RunDirectory {
             run: id.to_owned(),
             why: why.to_owned(),
         };
-        let text = std::fs::read(path.join("run.json")).map_err(|_| refuse("there is no such run"))?;
+        let text =
+            std::fs::read(path.join("run.json")).map_err(|_| refuse("there is no such run"))?;
         let theirs: Inputs = serde_json::from_slice(&text).map_err(|e| refuse(&e.to_string()))?;
         if theirs.identity() != inputs.identity() {
             return Err(refuse("it was made from other inputs"));
@@ -150,7 +151,13 @@ impl RunDirectory {
 impl Inputs {
     /// All that decides the outcome; versions of tools and the command line are recorded, not compared.
     fn identity(&self) -> String {
-        let inputs = (&self.tree, &self.patches, &self.targets, &self.config, &self.kbuild);
+        let inputs = (
+            &self.tree,
+            &self.patches,
+            &self.targets,
+            &self.config,
+            &self.kbuild,
+        );
         format!("{inputs:?} {:?} {:?}", self.image, self.machine)
     }
 }

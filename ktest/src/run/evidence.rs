@@ -14,17 +14,18 @@ use std::sync::LazyLock;
 
 /// A callsite whose function is watched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Watched {
+pub(crate) struct Watched {
     /// The audit's id, or `path:function`.
-    pub id: String,
+    pub(crate) id: String,
     /// Relative to the tree.
-    pub path: Utf8PathBuf,
+    pub(crate) path: Utf8PathBuf,
     /// The function that holds it.
-    pub function: String,
+    pub(crate) function: String,
 }
 
 static PINNING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(pin_user_(page|folio)\w*|memfd_pin_folios)\s*\(").expect("a literal pattern compiles")
+    Regex::new(r"\b(pin_user_(page|folio)\w*|memfd_pin_folios)\s*\(")
+        .expect("a literal pattern compiles")
 });
 
 /// What to watch for a series: the audit's converted callsites in files that it touches, or where no audit was given
@@ -61,10 +62,13 @@ pub(crate) fn watched(source: &Source, staged: &[Staged], callsites: &[Callsite]
 }
 
 /// Functions whose text differs, sorted.
-pub fn changed_functions(before: &[u8], now: &[u8]) -> Vec<String> {
+pub(crate) fn changed_functions(before: &[u8], now: &[u8]) -> Vec<String> {
     let (before, now) = (functions(before), functions(now));
     let differs = |(name, text): &(&String, &String)| before.get(*name) != Some(*text);
-    now.iter().filter(differs).map(|(name, _)| name.clone()).collect()
+    now.iter()
+        .filter(differs)
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// Functions by name, as kernel style writes them: a head that begins in column one, a body between `{` and `}` in
@@ -117,14 +121,15 @@ fn name_of(head: &str) -> Option<String> {
 }
 
 /// Whether `overlay` brings more pinning calls into files that the target exercises than the base has there.
-pub fn converted(source: &Utf8Path, overlay: &Overlay, target: &TargetSpec) -> Converted {
+pub(crate) fn converted(source: &Utf8Path, overlay: &Overlay, target: &TargetSpec) -> Converted {
     let count = |bytes: &[u8]| PINNING.find_iter(&String::from_utf8_lossy(bytes)).count();
     let more = overlay
         .iter()
         .filter(|(path, _)| target.reaches(path.as_str()))
         .any(|(path, now)| {
             let before = std::fs::read(source.join(path)).unwrap_or_default();
-            now.as_deref().is_some_and(|now| count(now) > count(&before))
+            now.as_deref()
+                .is_some_and(|now| count(now) > count(&before))
         });
     if more { Converted::Yes } else { Converted::No }
 }
@@ -139,9 +144,15 @@ mod tests {
     #[test]
     fn only_functions_whose_text_changed_are_watched() {
         let now = BEFORE.replace("put_page(p)", "unpin_user_page(p)");
-        assert_eq!(changed_functions(BEFORE.as_bytes(), now.as_bytes()), ["give"]);
+        assert_eq!(
+            changed_functions(BEFORE.as_bytes(), now.as_bytes()),
+            ["give"]
+        );
         let now = BEFORE.replace("get(a)", "pin(a)");
-        assert_eq!(changed_functions(BEFORE.as_bytes(), now.as_bytes()), ["take"]);
+        assert_eq!(
+            changed_functions(BEFORE.as_bytes(), now.as_bytes()),
+            ["take"]
+        );
         assert!(changed_functions(BEFORE.as_bytes(), BEFORE.as_bytes()).is_empty());
     }
 
@@ -152,7 +163,17 @@ mod tests {
         let mut target = crate::target::select(&["vmci".into()]).unwrap().remove(0);
         target.exercises = vec!["d/".into()];
         let with = |text: &str| Overlay::from([("d/a.c".into(), Some(text.as_bytes().to_vec()))]);
-        assert_eq!(converted(root, &with("unpin_user_page(p);"), &target), Converted::No);
-        assert_eq!(converted(root, &with("n = pin_user_pages_fast(a, 1, 0, &p);"), &target), Converted::Yes);
+        assert_eq!(
+            converted(root, &with("unpin_user_page(p);"), &target),
+            Converted::No
+        );
+        assert_eq!(
+            converted(
+                root,
+                &with("n = pin_user_pages_fast(a, 1, 0, &p);"),
+                &target
+            ),
+            Converted::Yes
+        );
     }
 }

@@ -4,8 +4,8 @@
 use super::directory::{Inputs, RunDirectory, ToolVersion};
 use super::evidence::{Watched, converted, watched};
 use crate::boot::{Machine, QEMU, boot};
-use crate::build::{Kbuild, Overlay, Prepared, new_warnings, prepare};
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
+use crate::build::{Kbuild, Overlay, Prepared, new_warnings, prepare};
 use crate::error::Error;
 use crate::image::{Guest, build_guest, build_selftest, write};
 use crate::options::{KtestOptions, Stages, What};
@@ -16,6 +16,7 @@ use crate::verdict::{
     Build, CallsiteEvidence, Evidence, Outcome, Seen, Stage, Target, Verdict, judge, summarise,
 };
 use crate::{host, series};
+use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
@@ -34,13 +35,14 @@ struct Session<'a> {
 /// # Errors
 /// See [`Error`]: whatever keeps a verdict from being reached. What a kernel does is in the verdict.
 pub fn run(
-    source: &Source,
+    tree: &Tree,
     series: Option<&Utf8Path>,
     options: &KtestOptions,
 ) -> Result<Verdict, Error> {
     let targets = select(&options.targets)?;
     let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
     host::require(qemu.as_str(), "booting kernels")?;
+    let source = &Source::of(tree, &options.cache)?;
     let staged = match series {
         Some(dir) => series::stage(source, dir)?,
         None => Vec::new(),
@@ -72,7 +74,11 @@ pub fn run(
     Ok(verdict)
 }
 
-fn guest(source: &Source, directory: &RunDirectory, options: &KtestOptions) -> Result<Guest, Error> {
+fn guest(
+    source: &Source,
+    directory: &RunDirectory,
+    options: &KtestOptions,
+) -> Result<Guest, Error> {
     let init = match &options.guest {
         Some(init) => init.clone(),
         None => build_guest(&options.cache, &options.progress)?,
@@ -127,7 +133,10 @@ impl Session<'_> {
         }
         let base = self.stage(&prepared, &Overlay::new(), 0, &name, &base_made, &base_made)?;
         let mut patches = Vec::new();
-        let bad = base.targets.iter().any(|t| !matches!(t.result, Outcome::Pass | Outcome::Skip));
+        let bad = base
+            .targets
+            .iter()
+            .any(|t| !matches!(t.result, Outcome::Pass | Outcome::Skip));
         if !bad {
             let wanted = match options.stages {
                 Stages::EachPatch => 0,
@@ -144,7 +153,14 @@ impl Session<'_> {
                     continue;
                 }
                 let made = self.make(&prepared, overlay, files, false, number, &patch.subject)?;
-                patches.push(self.stage(&prepared, overlay, number, &patch.subject, &base_made, &made)?);
+                patches.push(self.stage(
+                    &prepared,
+                    overlay,
+                    number,
+                    &patch.subject,
+                    &base_made,
+                    &made,
+                )?);
             }
         }
         // The next run finds the base, and make has nothing to do for it.
@@ -249,7 +265,12 @@ impl Session<'_> {
     }
 
     /// Only of the callsites in files that the target exercises.
-    fn evidence(&self, spec: &TargetSpec, seen: &Seen, kbuild: Option<&Kbuild>) -> Vec<CallsiteEvidence> {
+    fn evidence(
+        &self,
+        spec: &TargetSpec,
+        seen: &Seen,
+        kbuild: Option<&Kbuild>,
+    ) -> Vec<CallsiteEvidence> {
         let report = seen.results.target(&spec.name);
         let ended = report.is_some_and(|r| r.end.is_some());
         let nothing = BTreeMap::new();
@@ -325,8 +346,14 @@ fn inputs(
     Ok(Inputs {
         schema: "run/1".into(),
         tree: source.version.clone(),
-        patches: staged.iter().map(|s| (s.subject.clone(), digest(&s.overlay))).collect(),
-        reproduce: format!("cargo xtask ktest --kernel TREE SERIES_DIR --target {}", names.join(",")),
+        patches: staged
+            .iter()
+            .map(|s| (s.subject.clone(), digest(&s.overlay)))
+            .collect(),
+        reproduce: format!(
+            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}",
+            names.join(",")
+        ),
         targets: names,
         config: blake3::hash(config.as_bytes()).to_hex().to_string(),
         kbuild: options.kbuild.clone(),
