@@ -42,7 +42,6 @@ pub enum Path {
 
 /// An error number, positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[expect(clippy::upper_case_acronyms, reason = "they are spelled so in C")]
 pub enum Errno {
     /// 12
     #[error("ENOMEM")]

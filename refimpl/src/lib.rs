@@ -4,6 +4,7 @@
 //! The other rooms ask here and repeat nothing. This crate knows no tree, no file and no driver.
 
 pub mod api;
+pub mod capi;
 pub mod gup;
 pub mod mapping;
 pub mod model;

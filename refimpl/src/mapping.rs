@@ -275,6 +275,14 @@ impl Mm {
         misuses
     }
 
+    /// find_or_create_page() without the lock and the caller's reference: the cache's page, made where there is none.
+    pub fn cache_page(&mut self, memory: &mut Memory, file: usize, index: u64) -> Pfn {
+        *self
+            .cache
+            .entry((file, index))
+            .or_insert_with(|| memory.alloc(0, Kind::File { attached: true }))
+    }
+
     /// The page cache's pages, by file and page.
     pub fn cache(&self) -> &BTreeMap<(usize, u64), Pfn> {
         &self.cache

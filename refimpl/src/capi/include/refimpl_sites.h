@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Tells the memory manager where each call stands. Goes in front of a driver, after the headers
+ * that declare the functions, so that a declaration is never rewritten. A macro of a name that is
+ * used as a field or a variable is left alone by the preprocessor: it only takes calls.
+ *
+ * Arguments are worked out before the place is told, since they may hold such calls themselves.
+ */
+#ifndef _REFIMPL_SITES_H
+#define _REFIMPL_SITES_H
+
+#include <linux/dma-mapping.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+void refimpl_at(const char *path, unsigned int line, const char *function);
+
+#define __REFIMPL_HERE refimpl_at(__FILE__, __LINE__, __func__)
+
+#define __REFIMPL_1(fn, a) \
+	({ __auto_type __a = (a); __REFIMPL_HERE; fn(__a); })
+#define __REFIMPL_2(fn, a, b) \
+	({ __auto_type __a = (a); __auto_type __b = (b); __REFIMPL_HERE; fn(__a, __b); })
+#define __REFIMPL_3(fn, a, b, c) \
+	({ __auto_type __a = (a); __auto_type __b = (b); __auto_type __c = (c); \
+	   __REFIMPL_HERE; fn(__a, __b, __c); })
+#define __REFIMPL_N(fn, ...) \
+	({ __REFIMPL_HERE; fn(__VA_ARGS__); })
+
+#define get_user_pages(...)		__REFIMPL_N(get_user_pages, __VA_ARGS__)
+#define get_user_pages_unlocked(...)	__REFIMPL_N(get_user_pages_unlocked, __VA_ARGS__)
+#define get_user_pages_fast(...)	__REFIMPL_N(get_user_pages_fast, __VA_ARGS__)
+#define pin_user_pages(...)		__REFIMPL_N(pin_user_pages, __VA_ARGS__)
+#define pin_user_pages_unlocked(...)	__REFIMPL_N(pin_user_pages_unlocked, __VA_ARGS__)
+#define pin_user_pages_fast(...)	__REFIMPL_N(pin_user_pages_fast, __VA_ARGS__)
+
+#define alloc_page(gfp)			__REFIMPL_1(alloc_page, gfp)
+#define __free_page(page)		__REFIMPL_1(__free_page, page)
+#define find_get_page(m, i)		__REFIMPL_2(find_get_page, m, i)
+#define find_or_create_page(m, i, gfp)	__REFIMPL_3(find_or_create_page, m, i, gfp)
+#define get_page(page)			__REFIMPL_1(get_page, page)
+
+#define put_page(page)			__REFIMPL_1(put_page, page)
+#define release_pages(pages, nr)	__REFIMPL_2(release_pages, pages, nr)
+#define put_user_page(page)		__REFIMPL_1(put_user_page, page)
+#define put_user_pages(pages, nr)	__REFIMPL_2(put_user_pages, pages, nr)
+#define put_user_pages_dirty(pages, nr)	__REFIMPL_2(put_user_pages_dirty, pages, nr)
+#define put_user_pages_dirty_lock(...)	__REFIMPL_N(put_user_pages_dirty_lock, __VA_ARGS__)
+#define unpin_user_page(page)		__REFIMPL_1(unpin_user_page, page)
+#define unpin_user_pages(pages, nr)	__REFIMPL_2(unpin_user_pages, pages, nr)
+#define unpin_user_pages_dirty_lock(pages, nr, dirty) \
+	__REFIMPL_3(unpin_user_pages_dirty_lock, pages, nr, dirty)
+#define unpin_user_page_range_dirty_lock(page, nr, dirty) \
+	__REFIMPL_3(unpin_user_page_range_dirty_lock, page, nr, dirty)
+
+#define set_page_dirty(page)		__REFIMPL_1(set_page_dirty, page)
+#define set_page_dirty_lock(page)	__REFIMPL_1(set_page_dirty_lock, page)
+#define lock_page(page)			__REFIMPL_1(lock_page, page)
+#define unlock_page(page)		__REFIMPL_1(unlock_page, page)
+
+#define dma_run(dev, addr, size, dir) \
+	__REFIMPL_N(dma_run, dev, addr, size, dir)
+
+#endif
