@@ -178,6 +178,13 @@ impl From<ktest::Error> for Failure {
     }
 }
 
+impl From<refimpl::model::Error> for Failure {
+    fn from(error: refimpl::model::Error) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, format!("failed to {error}")).or_hint(hint)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

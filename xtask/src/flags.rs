@@ -89,6 +89,8 @@ pub enum Verb {
     /// List the kernel trees at hand, or get one.
     #[command(subcommand)]
     Kernel(Kernel),
+    /// Explore what policies for pinned pages allow and what they break.
+    Model(Model),
     /// Say what this machine has and lacks, with the command that mends it.
     Doctor(Doctor),
     /// Check the rules of this repository that no compiler checks.
@@ -118,6 +120,31 @@ pub struct KernelGet {
     /// Clone from this repository instead of asking the distribution's packages.
     #[arg(long, value_name = "REPO")]
     pub from: Option<String>,
+}
+
+/// `model`
+#[derive(Debug, Args)]
+pub struct Model {
+    /// Scenarios by name (S1), all by default; or `table`; or `mutants`.
+    pub scenario: Vec<String>,
+    /// Compare these policies instead of the scenario's own.
+    #[arg(long, value_name = "P", value_delimiter = ',', num_args = 1..)]
+    pub policy: Vec<String>,
+    /// Compare these drivers instead of the scenario's own.
+    #[arg(long, value_name = "D", value_delimiter = ',', num_args = 1..)]
+    pub driver: Vec<String>,
+    /// Compare these callsites instead of the scenario's own.
+    #[arg(long, value_name = "C", value_delimiter = ',', num_args = 1..)]
+    pub callsites: Vec<String>,
+    /// List the scenarios and what each is about.
+    #[arg(long)]
+    pub list: bool,
+    /// With `table`: how the number of states grows with pages and devices.
+    #[arg(long)]
+    pub growth: bool,
+    /// Tell the story of each broken property.
+    #[arg(long)]
+    pub trace: bool,
 }
 
 /// `doctor`

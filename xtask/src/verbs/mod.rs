@@ -5,6 +5,7 @@ mod ci;
 pub mod codegen;
 mod doctor;
 mod kernel;
+mod model;
 mod test;
 pub mod tidy;
 
@@ -25,6 +26,7 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
     }
     match cli.verb {
         Verb::Kernel(verb) => kernel::run(common, verb, console),
+        Verb::Model(args) => model::run(common, &args),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),
         Verb::Codegen(args) => codegen::run(common, &args, console),

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! run.json: what was asked for, with which tools, and what came of each stage.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The schema of run.json.
+pub const SCHEMA: &str = "run/1";
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// What was asked for.
+    pub inputs: Inputs,
+    /// First lines of what the tools say of their versions.
+    pub tools: BTreeMap<String, String>,
+    /// In the order in which they ran.
+    pub stages: Vec<Stage>,
+}
+
+/// What was asked for. A run can only be resumed with the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// "6.12.117", or "6.12.0 (embedded)".
+    pub tree: String,
+    /// The git revision, where the tree was read from one.
+    pub revision: Option<String>,
+    /// Relative to the tree; empty for all of it.
+    pub paths: Vec<String>,
+    /// Names of targets; empty for those that reach a converted file.
+    pub targets: Vec<String>,
+    /// kbuild variables.
+    pub kbuild: Vec<(String, String)>,
+}
+
+/// What came of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// audit, convert, apply, …
+    pub name: String,
+    /// How it ended.
+    pub result: Ended,
+    /// One line.
+    pub summary: String,
+    /// Lines for those who want to know more.
+    #[serde(default)]
+    pub details: Vec<String>,
+    /// The next command, where there is one.
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// Measured.
+    pub seconds: f64,
+}
+
+/// How a stage ended. Skipped never counts as passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It ran and found nothing wrong.
+    Passed,
+    /// It ran and found something wrong.
+    Failed,
+    /// It did not run, for a reason that is given.
+    Skipped,
+}
+
+impl Ended {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ended::Passed => "passed",
+            Ended::Failed => "failed",
+            Ended::Skipped => "skipped",
+        }
+    }
+}
+
+impl Record {
+    /// Passed, failed, skipped.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |ended| self.stages.iter().filter(|stage| stage.result == ended).count();
+        (count(Ended::Passed), count(Ended::Failed), count(Ended::Skipped))
+    }
+
+    /// The verdict on the whole: "pass" needs a passed trial of the converted code, a failure anywhere is "fail", and a
+    /// run in which nothing tried the converted code is "inconclusive".
+    pub fn verdict(&self) -> &'static str {
+        let tried = |stage: &&Stage| matches!(stage.name.as_str(), "userspace" | "ktest");
+        let ended = |result| self.stages.iter().filter(tried).any(|stage| stage.result == result);
+        if self.stages.iter().any(|stage| stage.result == Ended::Failed) {
+            "fail"
+        } else if ended(Ended::Passed) {
+            "pass"
+        } else {
+            "inconclusive"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(stages: &[(&str, Ended)]) -> Record {
+        let stages = stages.iter().map(|(name, result)| Stage {
+            name: (*name).into(),
+            result: *result,
+            summary: String::new(),
+            details: vec![],
+            hint: None,
+            seconds: 0.0,
+        });
+        Record {
+            schema: SCHEMA.into(),
+            inputs: Inputs { tree: "6.12".into(), revision: None, paths: vec![], targets: vec![], kbuild: vec![] },
+            tools: BTreeMap::new(),
+            stages: stages.collect(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_tried_nothing_is_inconclusive_and_never_a_pass() {
+        use Ended::{Failed, Passed, Skipped};
+        assert_eq!(record(&[("audit", Passed), ("ktest", Skipped)]).verdict(), "inconclusive");
+        assert_eq!(record(&[("audit", Passed)]).verdict(), "inconclusive");
+        assert_eq!(record(&[("userspace", Passed), ("ktest", Skipped)]).verdict(), "pass");
+        assert_eq!(record(&[("userspace", Passed), ("build", Failed)]).verdict(), "fail");
+        assert_eq!(record(&[("a", Passed), ("b", Skipped), ("c", Failed)]).counts(), (1, 1, 1));
+    }
+}

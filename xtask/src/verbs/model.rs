@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `model [SCENARIO…]`, `model table`, `model mutants`: what policies for pinned pages allow and what they break.
+
+use crate::console::{deliver, deliver_json};
+use crate::exit::{Exit, Failure};
+use crate::flags::{Common, Model};
+use refimpl::model::{
+    Callsites, Driver, Error, GrowthOptions, Policy, Selection, TableOptions, growth, mutants,
+    render, run as explore, scenario, scenarios, table,
+};
+use serde::Serialize;
+use serde_json::json;
+
+/// Past this many states a growing model is not explored further.
+const GROWTH_LIMIT: u32 = 2_000_000;
+
+/// Runs `model`.
+pub fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
+    let words: Vec<&str> = args.scenario.iter().map(String::as_str).collect();
+    if args.list {
+        let all = scenarios();
+        let names: Vec<_> = all
+            .iter()
+            .map(|one| json!({ "name": one.name, "title": one.title }))
+            .collect();
+        show(
+            common,
+            &json!({ "schema": "model-list/1", "scenarios": names }),
+            || render::listing(&all),
+        )?;
+        return Ok(Exit::Clean);
+    }
+    match words[..] {
+        ["table"] if args.growth => {
+            let rows = growth(&GrowthOptions {
+                most: 4,
+                limit: GROWTH_LIMIT,
+            })?;
+            show(common, &rows, || render::growth(&rows))?;
+        }
+        ["table"] => {
+            let table = table(&table_options(common, args)?)?;
+            show(common, &table, || render::table(&table))?;
+        }
+        ["mutants"] => {
+            let results = mutants()?;
+            show(
+                common,
+                &json!({ "schema": "model-mutants/1", "mutants": results }),
+                || render::mutants(&results),
+            )?;
+            let survived = results.iter().any(|result| !result.is_killed());
+            return Ok(if survived {
+                Exit::Findings
+            } else {
+                Exit::Clean
+            });
+        }
+        _ => {
+            let chosen = match words[..] {
+                [] => scenarios(),
+                _ => words
+                    .iter()
+                    .map(|name| scenario(name))
+                    .collect::<Result<_, _>>()?,
+            };
+            let report = explore(&chosen, &selection(args)?)?;
+            show(common, &report, || render::report(&report, args.trace))?;
+        }
+    }
+    Ok(Exit::Clean)
+}
+
+fn parsed<T>(
+    names: &[String],
+    parse: impl Fn(&str) -> Result<T, Error>,
+) -> Result<Vec<T>, Failure> {
+    Ok(names
+        .iter()
+        .map(|name| parse(name))
+        .collect::<Result<_, _>>()?)
+}
+
+fn selection(args: &Model) -> Result<Selection, Failure> {
+    Ok(Selection {
+        policies: parsed(&args.policy, Policy::parse)?,
+        drivers: parsed(&args.driver, Driver::parse)?,
+        callsites: parsed(&args.callsites, Callsites::parse)?,
+    })
+}
+
+fn table_options(common: &Common, args: &Model) -> Result<TableOptions, Failure> {
+    let Selection {
+        policies,
+        drivers,
+        callsites,
+    } = selection(args)?;
+    let or_all = |empty: bool| empty.then_some(());
+    Ok(TableOptions {
+        policies: or_all(policies.is_empty()).map_or(policies, |()| Policy::ALL.to_vec()),
+        drivers: or_all(drivers.is_empty()).map_or(drivers, |()| Driver::ALL.to_vec()),
+        callsites: or_all(callsites.is_empty()).map_or(callsites, |()| Callsites::ALL.to_vec()),
+        jobs: common.jobs.map_or(0, Into::into),
+    })
+}
+
+fn show(
+    common: &Common,
+    value: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let output = common.output.as_deref();
+    if common.json {
+        deliver_json(output, value)
+    } else {
+        deliver(output, |to| Ok(to.write_all(text().as_bytes())?))
+    }
+}
