@@ -178,6 +178,20 @@ impl From<ktest::Error> for Failure {
     }
 }
 
+impl From<callsites::tree::Error> for Failure {
+    fn from(error: callsites::tree::Error) -> Self {
+        use callsites::tree::Error as Tree;
+        let exit = match &error {
+            Tree::Read { .. } | Tree::Blob { .. } => Exit::Infrastructure,
+            _ => Exit::Usage,
+        };
+        let hint = error.hint();
+        Self::new(exit, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
 impl From<refimpl::model::Error> for Failure {
     fn from(error: refimpl::model::Error) -> Self {
         let hint = error.hint();

@@ -89,6 +89,10 @@ pub enum Verb {
     /// List the kernel trees at hand, or get one.
     #[command(subcommand)]
     Kernel(Kernel),
+    /// Compile what a series touches, patch by patch, and compare warnings with the base.
+    Build(Build),
+    /// Boot the base and every patched kernel, run targets in them, and give a verdict.
+    Ktest(Ktest),
     /// Explore what policies for pinned pages allow and what they break.
     Model(Model),
     /// Say what this machine has and lacks, with the command that mends it.
@@ -120,6 +124,44 @@ pub struct KernelGet {
     /// Clone from this repository instead of asking the distribution's packages.
     #[arg(long, value_name = "REPO")]
     pub from: Option<String>,
+}
+
+/// `build`
+#[derive(Debug, Args)]
+pub struct Build {
+    /// A directory that `convert` has written; the base alone without it.
+    pub series: Option<Utf8PathBuf>,
+    /// More kbuild options, on top of ours.
+    #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
+    pub config: Vec<Utf8PathBuf>,
+    /// Compile the touched objects only (the default).
+    #[arg(long, conflicts_with = "image")]
+    pub objects: bool,
+    /// Build the whole image.
+    #[arg(long)]
+    pub image: bool,
+}
+
+/// `ktest`
+#[derive(Debug, Args)]
+pub struct Ktest {
+    /// A directory that `convert` has written; the base alone without it.
+    pub series: Option<Utf8PathBuf>,
+    /// Which targets; all by default.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    pub target: Vec<String>,
+    /// List the targets.
+    #[arg(long)]
+    pub list_targets: bool,
+    /// Boot this image and build nothing.
+    #[arg(long, value_name = "BZIMAGE", conflicts_with = "series")]
+    pub image: Option<Utf8PathBuf>,
+    /// Finish this run.
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<String>,
+    /// More kbuild options, on top of ours.
+    #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
+    pub config: Vec<Utf8PathBuf>,
 }
 
 /// `model`

@@ -10,7 +10,9 @@ mod exit;
 mod flags;
 mod kbuild;
 mod kernels;
+mod places;
 mod tidy;
+mod tree;
 mod verbs;
 mod workspace;
 

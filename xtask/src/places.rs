@@ -11,17 +11,7 @@ pub fn runs() -> Utf8PathBuf {
     workspace::root().join("target/runs")
 }
 
-/// Parsed files, by content.
-pub fn parsed() -> Result<Utf8PathBuf, Failure> {
-    Ok(store::cache()?.join("parsed"))
-}
-
-/// The repository of our own in which series are made.
-pub fn series() -> Result<Utf8PathBuf, Failure> {
-    Ok(store::cache()?.join("series"))
-}
-
-/// Output directories of kernel builds, by configuration and compiler.
-pub fn builds() -> Result<Utf8PathBuf, Failure> {
-    Ok(store::cache()?.join("builds"))
+/// Kernel builds, parsed files, the repository in which series are made: everything that can be made again.
+pub fn cache() -> Result<Utf8PathBuf, Failure> {
+    store::cache()
 }

@@ -24,8 +24,11 @@ fn open(spec: &str) -> Result<Tree, Failure> {
         && let Ok(version) = spec.parse::<Version>()
     {
         let tree = Store::of_user()?.find(version).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("no kernel tree of version {version} at hand"))
-                .hint(format!("cargo xtask kernel get {version}"))
+            Failure::new(
+                Exit::Usage,
+                format!("no kernel tree of version {version} at hand"),
+            )
+            .hint(format!("cargo xtask kernel get {version}"))
         })?;
         return Ok(Tree::open(tree.dir.as_str())?);
     }

@@ -17,7 +17,7 @@ pub struct Run {
     _lock: File,
 }
 
-const RECORD: &str = "run.json";
+const RECORD: &str = "pipeline.json";
 
 impl Run {
     /// A new run: the next free number and a word that says of what.
@@ -45,10 +45,17 @@ impl Run {
     fn lock(dir: Utf8PathBuf, id: String) -> Result<Run, Failure> {
         let lock = File::create(dir.join("lock")).map_err(|error| refused(&dir, error))?;
         lock.try_lock().map_err(|_| {
-            Failure::new(Exit::Infrastructure, format!("run {id} is being written by another process"))
-                .hint("wait for it, or start a run of your own")
+            Failure::new(
+                Exit::Infrastructure,
+                format!("run {id} is being written by another process"),
+            )
+            .hint("wait for it, or start a run of your own")
         })?;
-        Ok(Run { id, dir, _lock: lock })
+        Ok(Run {
+            id,
+            dir,
+            _lock: lock,
+        })
     }
 
     /// Writes a file of the run.
@@ -68,12 +75,16 @@ impl Run {
 pub fn read(dir: &Utf8Path) -> Result<Record, Failure> {
     let path = dir.join(RECORD);
     let bytes = std::fs::read(&path).map_err(|error| {
-        Failure::new(Exit::Usage, format!("{dir} holds no finished stage of a run"))
-            .because(error)
-            .hint("cargo xtask pipeline makes one")
+        Failure::new(
+            Exit::Usage,
+            format!("{dir} holds no finished stage of a run"),
+        )
+        .because(error)
+        .hint("cargo xtask pipeline makes one")
     })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{path} is no record of a run")).because(error))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{path} is no record of a run")).because(error)
+    })
 }
 
 /// The directory of a run: by id under `runs`, by a unique beginning of an id ("0007"), or by path.
@@ -84,11 +95,17 @@ pub fn find(runs: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Failure> {
     let entries = runs.read_dir_utf8().into_iter().flatten().flatten();
     let mut matching: Vec<Utf8PathBuf> = entries
         .map(|entry| entry.into_path())
-        .filter(|dir| dir.file_name().is_some_and(|id| id == name || id.starts_with(&format!("{name}-"))))
+        .filter(|dir| {
+            dir.file_name()
+                .is_some_and(|id| id == name || id.starts_with(&format!("{name}-")))
+        })
         .collect();
     match (matching.pop(), matching.pop()) {
         (Some(dir), None) => Ok(dir),
-        _ => Err(Failure::new(Exit::Usage, format!("there is no run `{name}`")).hint(format!("ls {runs}"))),
+        _ => Err(
+            Failure::new(Exit::Usage, format!("there is no run `{name}`"))
+                .hint(format!("ls {runs}")),
+        ),
     }
 }
 
@@ -116,7 +133,10 @@ mod tests {
         assert_eq!(Run::create(runs, "embedded").unwrap().id, "0002-embedded");
         assert_eq!(find(runs, "0001").unwrap(), first.dir);
         assert_eq!(find(runs, "7").unwrap_err().exit, Exit::Usage);
-        assert_eq!(Run::resume(runs, "0001").unwrap_err().exit, Exit::Infrastructure);
+        assert_eq!(
+            Run::resume(runs, "0001").unwrap_err().exit,
+            Exit::Infrastructure
+        );
         drop(first);
         assert!(Run::resume(runs, "0001").is_ok());
     }
@@ -126,7 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap();
         assert_eq!(read(path).unwrap_err().exit, Exit::Usage);
-        std::fs::write(path.join("run.json"), "{}").unwrap();
+        std::fs::write(path.join("pipeline.json"), "{}").unwrap();
         assert_eq!(read(path).unwrap_err().exit, Exit::Usage);
     }
 }

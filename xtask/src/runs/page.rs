@@ -76,7 +76,11 @@ fn overview(runs: &[Shown]) -> Markup {
 
 fn section(run: &Shown) -> Markup {
     let record = &run.record;
-    let paths = if record.inputs.paths.is_empty() { "the whole tree".to_owned() } else { record.inputs.paths.join(" ") };
+    let paths = if record.inputs.paths.is_empty() {
+        "the whole tree".to_owned()
+    } else {
+        record.inputs.paths.join(" ")
+    };
     html! {
         h2 id=(run.id) { "Linux " (record.inputs.tree) ": " span class=(record.verdict()) { (record.verdict()) } }
         p { (paths) @if let Some(revision) = &record.inputs.revision { ", revision " code { (revision) } } }
@@ -148,7 +152,10 @@ fn groups(audit: &Report) -> Markup {
 
 fn targets(verdict: &Verdict) -> Markup {
     let word = |outcome: ktest::verdict::Outcome| {
-        serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+        serde_json::to_value(outcome)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
     };
     html! {
         h2 { "Kernels that were booted" }

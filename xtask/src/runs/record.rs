@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! run.json: what was asked for, with which tools, and what came of each stage.
+//! pipeline.json: what was asked for, with which tools, and what came of each stage.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The schema of run.json.
+/// The schema of pipeline.json.
 pub const SCHEMA: &str = "run/1";
 
 /// A run.
@@ -80,16 +80,34 @@ impl Ended {
 impl Record {
     /// Passed, failed, skipped.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let count = |ended| self.stages.iter().filter(|stage| stage.result == ended).count();
-        (count(Ended::Passed), count(Ended::Failed), count(Ended::Skipped))
+        let count = |ended| {
+            self.stages
+                .iter()
+                .filter(|stage| stage.result == ended)
+                .count()
+        };
+        (
+            count(Ended::Passed),
+            count(Ended::Failed),
+            count(Ended::Skipped),
+        )
     }
 
     /// The verdict on the whole: "pass" needs a passed trial of the converted code, a failure anywhere is "fail", and a
     /// run in which nothing tried the converted code is "inconclusive".
     pub fn verdict(&self) -> &'static str {
         let tried = |stage: &&Stage| matches!(stage.name.as_str(), "userspace" | "ktest");
-        let ended = |result| self.stages.iter().filter(tried).any(|stage| stage.result == result);
-        if self.stages.iter().any(|stage| stage.result == Ended::Failed) {
+        let ended = |result| {
+            self.stages
+                .iter()
+                .filter(tried)
+                .any(|stage| stage.result == result)
+        };
+        if self
+            .stages
+            .iter()
+            .any(|stage| stage.result == Ended::Failed)
+        {
             "fail"
         } else if ended(Ended::Passed) {
             "pass"
@@ -114,7 +132,13 @@ mod tests {
         });
         Record {
             schema: SCHEMA.into(),
-            inputs: Inputs { tree: "6.12".into(), revision: None, paths: vec![], targets: vec![], kbuild: vec![] },
+            inputs: Inputs {
+                tree: "6.12".into(),
+                revision: None,
+                paths: vec![],
+                targets: vec![],
+                kbuild: vec![],
+            },
             tools: BTreeMap::new(),
             stages: stages.collect(),
         }
@@ -123,10 +147,22 @@ mod tests {
     #[test]
     fn a_run_that_tried_nothing_is_inconclusive_and_never_a_pass() {
         use Ended::{Failed, Passed, Skipped};
-        assert_eq!(record(&[("audit", Passed), ("ktest", Skipped)]).verdict(), "inconclusive");
+        assert_eq!(
+            record(&[("audit", Passed), ("ktest", Skipped)]).verdict(),
+            "inconclusive"
+        );
         assert_eq!(record(&[("audit", Passed)]).verdict(), "inconclusive");
-        assert_eq!(record(&[("userspace", Passed), ("ktest", Skipped)]).verdict(), "pass");
-        assert_eq!(record(&[("userspace", Passed), ("build", Failed)]).verdict(), "fail");
-        assert_eq!(record(&[("a", Passed), ("b", Skipped), ("c", Failed)]).counts(), (1, 1, 1));
+        assert_eq!(
+            record(&[("userspace", Passed), ("ktest", Skipped)]).verdict(),
+            "pass"
+        );
+        assert_eq!(
+            record(&[("userspace", Passed), ("build", Failed)]).verdict(),
+            "fail"
+        );
+        assert_eq!(
+            record(&[("a", Passed), ("b", Skipped), ("c", Failed)]).counts(),
+            (1, 1, 1)
+        );
     }
 }

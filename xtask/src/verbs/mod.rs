@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One file per verb: each turns flags into one library call, and its result into text or JSON.
 
+mod build;
 mod ci;
 pub mod codegen;
 mod doctor;
 mod kernel;
+mod ktest;
 mod model;
 mod test;
 pub mod tidy;
@@ -17,7 +19,8 @@ use crate::kbuild::Variables;
 /// Runs the verb.
 pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
     let common = &cli.common;
-    if let Some((name, _)) = variables.first() {
+    let runs_make = matches!(cli.verb, Verb::Build(_) | Verb::Ktest(_));
+    if let (false, Some((name, _))) = (runs_make, variables.first()) {
         return Err(Failure::new(
             Exit::Usage,
             format!("this verb runs no make: it has no use for {name}="),
@@ -26,6 +29,8 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
     }
     match cli.verb {
         Verb::Kernel(verb) => kernel::run(common, verb, console),
+        Verb::Build(args) => build::run(common, &args, variables, console),
+        Verb::Ktest(args) => ktest::run(common, &args, variables, console),
         Verb::Model(args) => model::run(common, &args),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),

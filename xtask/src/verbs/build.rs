@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `build [SERIES_DIR]`: compiles what a series touches, or the whole image, patch by patch.
+
+use crate::console::{Console, deliver, deliver_json};
+use crate::exit::{Exit, Failure};
+use crate::flags::{Build, Common};
+use crate::kbuild::Variables;
+use crate::{places, tree};
+use ktest::{BuildOptions, Progress, What};
+
+/// Runs `build`.
+pub fn run(
+    common: &Common,
+    args: &Build,
+    kbuild: Variables,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let tree = tree::choose(common)?;
+    let what = if args.image {
+        What::Image
+    } else {
+        What::Objects
+    };
+    let options = BuildOptions {
+        what,
+        fragments: args.config.clone(),
+        ..options(common, kbuild, console)?
+    };
+    if common.dry_run {
+        let of = args
+            .series
+            .as_ref()
+            .map_or("the base".to_owned(), |series| {
+                format!("the base and every patch of {series}")
+            });
+        console.say(format!("would build {of} in {}", options.cache));
+        return Ok(Exit::Clean);
+    }
+    let report = ktest::build::run(&tree, args.series.as_deref(), &options)?;
+    let output = common.output.as_deref();
+    if common.json {
+        deliver_json(output, &report)?;
+    } else {
+        deliver(output, |to| Ok(to.write_all(report.text().as_bytes())?))?;
+    }
+    Ok(report.exit().into())
+}
+
+/// What the flags say of building.
+pub fn options(
+    common: &Common,
+    kbuild: Variables,
+    console: &Console,
+) -> Result<BuildOptions, Failure> {
+    let mut options = BuildOptions::new(places::cache()?);
+    options.kbuild = kbuild;
+    options.progress = progress(console);
+    if let Some(jobs) = common.jobs {
+        options.jobs = jobs.get();
+    }
+    Ok(options)
+}
+
+/// What goes on, as talk.
+pub fn progress(console: &Console) -> Progress {
+    let console = console.clone();
+    Progress::new(move |sentence| console.say(sentence))
+}

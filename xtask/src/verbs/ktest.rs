@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ktest [SERIES_DIR]`: boots the base and every patched kernel, runs targets in them, and prints the verdict.
+
+use crate::console::{Console, deliver, deliver_json};
+use crate::exit::{Exit, Failure};
+use crate::flags::{Common, Ktest};
+use crate::kbuild::Variables;
+use crate::verbs::build;
+use crate::{places, tree};
+use ktest::verdict::{Outcome, Stage};
+use ktest::{KtestOptions, Verdict};
+use serde_json::json;
+use std::io::Write;
+
+/// Runs `ktest`.
+pub fn run(
+    common: &Common,
+    args: &Ktest,
+    kbuild: Variables,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if args.list_targets {
+        return list(common);
+    }
+    let tree = tree::choose(common)?;
+    let built = build::options(common, kbuild, console)?;
+    let mut options = KtestOptions::new(built.cache, places::runs());
+    options.targets = args.target.clone();
+    options.image = args.image.clone();
+    options.resume = args.resume.clone();
+    options.fragments = args.config.clone();
+    options.kbuild = built.kbuild;
+    options.jobs = built.jobs;
+    options.progress = built.progress;
+    if common.dry_run {
+        let names: Vec<String> = ktest::target::select(&options.targets)?
+            .into_iter()
+            .map(|target| target.name)
+            .collect();
+        console.say(format!(
+            "would boot Linux {} with the targets {}",
+            tree.version(),
+            names.join(", ")
+        ));
+        return Ok(Exit::Clean);
+    }
+    let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
+    let output = common.output.as_deref();
+    if common.json {
+        deliver_json(output, &verdict)?;
+    } else {
+        deliver(output, |to| text(&verdict, to))?;
+    }
+    Ok(verdict.exit().into())
+}
+
+fn list(common: &Common) -> Result<Exit, Failure> {
+    let targets = ktest::target::all()?;
+    let output = common.output.as_deref();
+    if common.json {
+        let targets: Vec<_> = targets
+            .iter()
+            .map(|target| json!({ "name": target.name, "title": target.title }))
+            .collect();
+        deliver_json(
+            output,
+            &json!({ "schema": "targets/1", "targets": targets }),
+        )?;
+    } else {
+        deliver(output, |to| {
+            for target in &targets {
+                writeln!(to, "{:<12} {}", target.name, target.title)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(Exit::Clean)
+}
+
+/// A verdict for people.
+pub fn text(verdict: &Verdict, to: &mut dyn Write) -> Result<(), Failure> {
+    for stage in std::iter::once(&verdict.base).chain(&verdict.patches) {
+        writeln!(to, "{}", stage.subject)?;
+        for line in lines(stage) {
+            writeln!(to, "    {line}")?;
+        }
+    }
+    if let Some(first) = &verdict.first_bad {
+        writeln!(to, "first bad: {first}")?;
+    }
+    Ok(writeln!(
+        to,
+        "{}: {} (run {})",
+        word(verdict.result),
+        verdict.reason,
+        verdict.run
+    )?)
+}
+
+/// What happened to one kernel, a line each.
+pub fn lines(stage: &Stage) -> Vec<String> {
+    let mut lines = Vec::new();
+    let because = |reason: &Option<String>| {
+        reason
+            .as_ref()
+            .map_or(String::new(), |reason| format!(": {reason}"))
+    };
+    if stage.build.result != Outcome::Pass {
+        lines.push(format!(
+            "{:<13} build{}",
+            word(stage.build.result),
+            because(&stage.build.reason)
+        ));
+    }
+    lines.extend(
+        stage
+            .build
+            .new_warnings
+            .iter()
+            .map(|warning| format!("new warning: {warning}")),
+    );
+    for target in &stage.targets {
+        let pins = target.pins.as_ref().map_or(String::new(), |pins| {
+            format!(
+                ", {} pins taken, {} given back",
+                pins.acquired, pins.released
+            )
+        });
+        lines.push(format!(
+            "{:<13} {}{pins}{}",
+            word(target.result),
+            target.name,
+            because(&target.reason)
+        ));
+        lines.extend(
+            target
+                .splats
+                .iter()
+                .map(|splat| format!("    {}", splat.first_line)),
+        );
+    }
+    lines
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Skip => "skip",
+        Outcome::Fail => "fail",
+        Outcome::Inconclusive => "inconclusive",
+        Outcome::Crash => "crash",
+        Outcome::Timeout => "timeout",
+    }
+}
