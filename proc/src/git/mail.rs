@@ -18,7 +18,7 @@ pub struct Committer {
 }
 
 impl Committer {
-    fn on(&self, command: Command) -> Command {
+    pub(super) fn on(&self, command: Command) -> Command {
         command
             .env("GIT_COMMITTER_NAME", &self.name)
             .env("GIT_COMMITTER_EMAIL", &self.email)

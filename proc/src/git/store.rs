@@ -123,3 +123,125 @@ pub fn fetch_branch(into: &Path, from: &Path, source: &str, branch: &str) -> Res
         .run()
         .map(drop)
 }
+
+/// `git read-tree TREE` into an index file of its own.
+///
+/// # Errors
+/// When `tree` is unknown.
+pub fn read_tree(repo: &Path, index: &Path, tree: &str) -> Result<(), Error> {
+    git(repo)
+        .env("GIT_INDEX_FILE", index)
+        .args(["read-tree", tree])
+        .run()
+        .map(drop)
+}
+
+/// `git apply --cached` of a patch on that index, or of its reverse. The exit code tells whether it applied.
+///
+/// # Errors
+/// Only when git cannot be run.
+pub fn apply_cached(
+    repo: &Path,
+    index: &Path,
+    patch: &[u8],
+    reverse: bool,
+) -> Result<crate::command::Output, Error> {
+    let command = git(repo)
+        .env("GIT_INDEX_FILE", index)
+        .args(["apply", "--cached", "--whitespace=nowarn"])
+        .stdin(patch);
+    match reverse {
+        true => command.arg("--reverse"),
+        false => command,
+    }
+    .run_unchecked()
+}
+
+/// `git write-tree` of that index: the id of the tree.
+///
+/// # Errors
+/// When the object store cannot be written.
+pub fn write_tree(repo: &Path, index: &Path) -> Result<String, Error> {
+    let output = git(repo)
+        .env("GIT_INDEX_FILE", index)
+        .arg("write-tree")
+        .run()?;
+    Ok(output.stdout_text())
+}
+
+/// `git add --all --force`, then `git commit`, in a work tree: the id of the commit.
+///
+/// # Errors
+/// When there is nothing to commit.
+pub fn commit_all(
+    worktree: &Path,
+    message: &str,
+    committer: &super::mail::Committer,
+) -> Result<String, Error> {
+    git(worktree).args(["add", "--all", "--force"]).run()?;
+    committer
+        .on(git(worktree).args(["commit", "--quiet", "--no-verify", "-m", message]))
+        .env("GIT_AUTHOR_NAME", &committer.name)
+        .env("GIT_AUTHOR_EMAIL", &committer.email)
+        .env("GIT_AUTHOR_DATE", format!("@{} +0000", committer.seconds))
+        .run()?;
+    super::commit_id(worktree, "HEAD")
+}
+
+/// `git rev-list --reverse BASE..HEAD`: commits from the oldest.
+///
+/// # Errors
+/// When `base` is unknown.
+pub fn commits_since(repo: &Path, base: &str) -> Result<Vec<String>, Error> {
+    let output = git(repo)
+        .args(["rev-list", "--reverse"])
+        .arg(format!("{base}..HEAD"))
+        .run()?;
+    Ok(output.stdout_text().lines().map(str::to_owned).collect())
+}
+
+/// The paths that `commit` changes against its parent.
+///
+/// # Errors
+/// When `commit` is unknown.
+pub fn changed_paths(repo: &Path, commit: &str) -> Result<Vec<String>, Error> {
+    let output = git(repo)
+        .args([
+            "diff-tree",
+            "--no-commit-id",
+            "--name-only",
+            "--no-renames",
+            "-r",
+            "-z",
+        ])
+        .arg(commit)
+        .run()?;
+    let names = output.stdout.split(|&byte| byte == 0);
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect())
+}
+
+/// The bytes of `path` at `rev`; None when it has no such file.
+///
+/// # Errors
+/// Only when git cannot be run.
+pub fn show(repo: &Path, rev: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    let output = git(repo)
+        .args(["cat-file", "blob"])
+        .arg(format!("{rev}:{path}"))
+        .run_unchecked()?;
+    Ok(output.success().then_some(output.stdout))
+}
+
+/// The subject of a commit.
+///
+/// # Errors
+/// When `commit` is unknown.
+pub fn subject(repo: &Path, commit: &str) -> Result<String, Error> {
+    let output = git(repo)
+        .args(["show", "--no-patch", "--format=%s", commit])
+        .run()?;
+    Ok(output.stdout_text())
+}
