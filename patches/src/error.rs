@@ -58,12 +58,23 @@ pub enum Error {
     /// `user.name` or `user.email` is not set.
     #[error("sign the series: git knows no {0}")]
     NoIdentity(&'static str),
+    /// Files to be converted differ between the checkout and its commit.
+    #[error("convert {}: changed in the checkout and not committed", paths.join(", "))]
+    Dirty {
+        /// The changed files.
+        paths: Vec<String>,
+        /// The checkout.
+        tree: Utf8PathBuf,
+    },
     /// The target of an application is in use.
     #[error("apply into {0}: it exists and is not empty")]
     TargetInUse(Utf8PathBuf),
     /// A worktree was asked of a tree that is not a git repository.
     #[error("make a worktree of {0}: it is not a git repository")]
     NotARepository(String),
+    /// A full copy was asked of a tree that is no directory.
+    #[error("copy the tree: it is no directory")]
+    NoDirectory,
     /// The branch to create exists.
     #[error("create branch `{branch}` in {into}: it exists")]
     BranchExists { branch: String, into: Utf8PathBuf },
@@ -81,7 +92,10 @@ pub enum Error {
     },
     /// The tree could not be read.
     #[error("read the tree")]
-    Tree(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Tree(#[from] callsites::tree::Error),
+    /// A program failed.
+    #[error("run a program for the series")]
+    Proc(#[from] proc::Error),
     /// The object store failed.
     #[error("write to the object store {path}")]
     Store {
@@ -120,12 +134,16 @@ impl Error {
             Error::NoSuchGroup(_)
             | Error::ApiMissing { .. }
             | Error::NoIdentity(_)
+            | Error::Dirty { .. }
             | Error::TargetInUse(_)
             | Error::NotARepository(_)
+            | Error::NoDirectory
             | Error::BranchExists { .. }
             | Error::BadSeries { .. } => Class::Usage,
             Error::Conflict { .. } => Class::Conflict,
             Error::Io { .. } | Error::Tree(_) | Error::Store { .. } => Class::Infrastructure,
+            Error::Proc(proc::Error::Interrupted { .. }) => Class::Interrupted,
+            Error::Proc(_) => Class::Infrastructure,
             Error::Unproven(_) => Class::Internal,
         }
     }
@@ -144,6 +162,10 @@ impl Error {
                 Some("git config --global user.email YOU@EXAMPLE.ORG".into())
             }
             Error::NoIdentity(_) => Some("git config --global user.name 'YOUR NAME'".into()),
+            Error::Dirty { tree, .. } => Some(format!(
+                "commit them, or read the commit alone: --kernel {tree}@HEAD"
+            )),
+            Error::Tree(error) => error.hint(),
             Error::TargetInUse(_) => Some("name a directory that does not exist yet".into()),
             Error::NotARepository(_) => {
                 Some("leave --worktree out: the series is then applied to a copy".into())
@@ -157,7 +179,23 @@ impl Error {
             Error::Conflict { .. } => {
                 Some("cargo xtask convert on this tree makes a series for it".into())
             }
+            Error::Proc(error) => error.hint(),
             _ => None,
+        }
+    }
+
+    /// A path that is not UTF-8.
+    pub(crate) fn bad_path(path: &std::path::Path) -> Error {
+        let path = Utf8PathBuf::from(path.to_string_lossy().into_owned());
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidFilename, "not UTF-8");
+        Error::Io { path, source }
+    }
+
+    /// For `map_err` on the object store.
+    pub(crate) fn store(path: &Utf8Path) -> impl Fn(git2::Error) -> Error + '_ {
+        move |source| Error::Store {
+            path: path.to_owned(),
+            source,
         }
     }
 

@@ -39,10 +39,25 @@
 //!
 //! This crate deliberately does not know how a verdict was found, how a kernel is built or booted, and no driver.
 
+pub mod apply;
+pub mod commit;
+mod conflict;
+pub mod convert;
+mod draft;
+pub mod edits;
 pub mod error;
+pub mod mbox;
 pub mod options;
+mod origin;
 pub mod series;
+pub mod verify;
+mod version;
 
+pub use apply::{Applied, AppliedPatch, apply};
+pub use convert::convert;
 pub use error::{Class, Error, Hunk};
-pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
-pub use series::{Checks, Info};
+pub use options::{Api, ApplyOptions, ConvertOptions, Evidence, Export, Form, Select, Signer};
+pub use series::{Checks, Info, Series};
+
+#[cfg(test)]
+mod fixture;

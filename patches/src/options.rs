@@ -2,6 +2,7 @@
 //! What a caller chooses: which groups, which API, who signs, where a series is applied.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
 
 /// Which groups of a report are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Api {
 }
 
 /// Whose name a series carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signer {
     /// `user.name` and `user.email` as git finds them from the tree's repository, or from the working directory. Missing
     /// ones are [`crate::Error::NoIdentity`].
@@ -42,6 +43,19 @@ pub struct Export {
     pub branch: String,
     /// The repository.
     pub into: Utf8PathBuf,
+}
+
+/// What is known of a converted call from building and running it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// Nothing.
+    None,
+    /// Its file was compiled.
+    Built,
+    /// A kernel that holds it has booted.
+    Booted,
+    /// It was seen to run.
+    Executed,
 }
 
 /// How a series is made.
@@ -64,6 +78,8 @@ pub struct ConvertOptions {
     pub work: Utf8PathBuf,
     /// A branch to create in a repository of the user's.
     pub export: Option<Export>,
+    /// What building and running has shown, by callsite id; it becomes the "how tested" of each message.
+    pub evidence: BTreeMap<String, Evidence>,
     /// Run checkpatch.pl and get_maintainer.pl of the tree. False: the checks are recorded as skipped.
     pub scripts: bool,
 }
@@ -80,6 +96,7 @@ impl ConvertOptions {
             date: None,
             work: work.as_ref().to_owned(),
             export: None,
+            evidence: BTreeMap::new(),
             scripts: true,
         }
     }

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A series: its mails, what it says of itself, and its directory.
 //!
-//! [`Info`] is series.toml and [`Checks`] is checks.json; the mails are bytes as git wrote them. Writing is all or
-//! nothing: a directory appears whole or not at all.
+//! [`Info`] is series.toml and [`Checks`] is checks.json; the mails are bytes as git wrote them. Which groups share a
+//! patch is decided in `unit`, the words are those of `text`, and the tree's own scripts run in `scripts`.
 
-pub mod info;
+mod directory;
+mod info;
+pub(crate) mod scripts;
+pub(crate) mod text;
+pub(crate) mod unit;
 
+#[cfg(test)]
+mod tests;
+
+pub use directory::Series;
 pub use info::{
-    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced,
+    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced, SCHEMA,
 };

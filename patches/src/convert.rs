@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An audit becomes a series.
+
+use crate::commit::{Files, Identity};
+use crate::draft::{Draft, Job};
+use crate::edits::{self, Planned, Source, Sources, Words};
+use crate::error::Error;
+use crate::options::{Api, ConvertOptions, Select, Signer};
+use crate::origin::{Origin, origin};
+use crate::series::unit;
+use crate::series::{Refused, Series};
+use callsites::report::{Group, Report};
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::btree_map::Entry;
+
+/// Converts the selected groups of an audited tree.
+///
+/// # Errors
+/// [`Error::Nothing`] when no group could be converted, and whatever stops git, the file system or a check of our own.
+pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result<Series, Error> {
+    let words = words(tree, report, options.api)?;
+    let selected = select(report, &options.select)?;
+    let sources = read(tree, report, &selected)?;
+    let (plans, refused) = plan(&sources, report, &selected, &words);
+    if plans.is_empty() {
+        let reasons = refused
+            .iter()
+            .flat_map(|group| {
+                let why = group.reasons.iter();
+                why.map(|why| format!("{}: {why}", group.subsystem))
+            })
+            .collect();
+        return Err(Error::Nothing {
+            groups: selected.len(),
+            reasons,
+        });
+    }
+    let origin = origin(tree)?;
+    let identity = identity(origin.as_ref(), options.signer)?;
+    let patches = contents(&sources, unit::patches(plans))?;
+    let job = Job {
+        tree,
+        options,
+        words: &words,
+        sources: &sources,
+        origin: origin.as_ref(),
+    };
+    Draft::commit(job, patches, identity)?.series(refused)
+}
+
+fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
+    let header = tree.read(Utf8Path::new("include/linux/mm.h"))?;
+    Words::of(api, report.tree.era, &header).map_err(|why| Error::ApiMissing {
+        api: match api {
+            Api::PutUserPage => "put_user_page",
+            _ => "pin",
+        },
+        version: report.tree.version.clone(),
+        why,
+    })
+}
+
+fn select<'a>(report: &'a Report, select: &Select) -> Result<Vec<&'a Group>, Error> {
+    let chosen = |test: &dyn Fn(&Group) -> bool| report.groups.iter().filter(|g| test(g)).collect();
+    match select {
+        // Groups in which nothing is left to convert are no news.
+        Select::All => Ok(chosen(&|group| has_work(report, group))),
+        Select::Paths(paths) => Ok(chosen(&|group| {
+            let files = edits::files(report, group);
+            let inside = |file: &&str| {
+                paths
+                    .iter()
+                    .any(|path| Utf8Path::new(file).starts_with(path))
+            };
+            files.iter().any(inside) && has_work(report, group)
+        })),
+        Select::Groups(ids) => ids
+            .iter()
+            .map(|id| {
+                let found = report.groups.iter().find(|group| &group.id == id);
+                found.ok_or_else(|| Error::NoSuchGroup(id.clone()))
+            })
+            .collect(),
+    }
+}
+
+fn has_work(report: &Report, group: &Group) -> bool {
+    report.callsites.iter().any(|site| {
+        site.group.as_ref() == Some(&group.id)
+            && site.verdict == callsites::report::Verdict::Convert
+    })
+}
+
+fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {
+    let mut sources = Sources::new();
+    for group in groups.iter().filter(|group| group.convertible) {
+        for path in edits::files(report, group) {
+            let path = Utf8PathBuf::from(path);
+            if let Entry::Vacant(vacant) = sources.entry(path) {
+                let path = vacant.key();
+                let sites = report.callsites.iter().filter(|site| site.path == *path);
+                let names = sites.map(|site| site.function.as_str()).collect();
+                let source = Source::read(tree, path, &names)?;
+                vacant.insert(source);
+            }
+        }
+    }
+    Ok(sources)
+}
+
+fn plan(
+    sources: &Sources,
+    report: &Report,
+    groups: &[&Group],
+    words: &Words,
+) -> (Vec<Planned>, Vec<Refused>) {
+    let mut plans = Vec::new();
+    let mut refused = Vec::new();
+    for group in groups {
+        match edits::group(sources, report, group, words) {
+            Ok(plan) => plans.push(plan),
+            Err(reasons) => refused.push(Refused {
+                group: group.id.clone(),
+                subsystem: group.subsystem.clone(),
+                reasons,
+            }),
+        }
+    }
+    (plans, refused)
+}
+
+fn contents(
+    sources: &Sources,
+    patches: Vec<(String, Planned)>,
+) -> Result<Vec<(String, Planned, Files)>, Error> {
+    patches
+        .into_iter()
+        .map(|(unit, plan)| {
+            let files = plan.contents(sources).map_err(Error::Unproven)?;
+            Ok((unit, plan, files))
+        })
+        .collect()
+}
+
+/// Who signs; None for a rehearsal.
+fn identity(origin: Option<&Origin>, signer: Signer) -> Result<Option<Identity>, Error> {
+    if signer == Signer::Unsigned {
+        return Ok(None);
+    }
+    let dir = origin.map_or(Utf8Path::new("."), |origin| origin.repository.as_path());
+    let get = |key| {
+        let value = proc::git::user_config(dir.as_std_path(), key)?;
+        value.ok_or(Error::NoIdentity(key))
+    };
+    Ok(Some(Identity {
+        name: get("user.name")?,
+        email: get("user.email")?,
+    }))
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Planned patches become commits, the commits mails, and the mails a checked series.
+
+use crate::commit::{BRANCH, Files, Identity, Store, UNDATED};
+use crate::edits::{Planned, Sources, Words};
+use crate::error::Error;
+use crate::mbox::{self, Mail};
+use crate::options::{Api, ConvertOptions, Export};
+use crate::origin::Origin;
+use crate::series::scripts::{Script, checkpatch, get_maintainer};
+use crate::series::text;
+use crate::series::unit;
+use crate::series::{
+    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA, Series,
+};
+use crate::verify;
+use crate::version;
+use callsites::tree::Tree;
+use camino::Utf8PathBuf;
+use git2::Oid;
+use proc::git::mail::Committer;
+use std::collections::BTreeSet;
+
+/// What a series is made from.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// The tree.
+    pub tree: &'a Tree,
+    /// What was asked for.
+    pub options: &'a ConvertOptions,
+    /// The releasing functions.
+    pub words: &'a Words,
+    /// The files before the edits.
+    pub sources: &'a Sources,
+    /// The tree's history.
+    pub origin: Option<&'a Origin>,
+}
+
+/// Who stands as author of a rehearsal, which mail and commit need: nobody.
+fn nobody() -> Identity {
+    Identity {
+        name: "Unsigned".into(),
+        email: "unsigned@localhost".into(),
+    }
+}
+
+/// Commits that are not mails yet.
+pub struct Draft<'a> {
+    job: Job<'a>,
+    store: Store,
+    base: Oid,
+    base_info: Base,
+    seconds: i64,
+    identity: Option<Identity>,
+    commits: Vec<Oid>,
+    patches: Vec<Patch>,
+}
+
+impl<'a> Draft<'a> {
+    /// Commits each patch on top of the one before it.
+    ///
+    /// # Errors
+    /// [`Error::Dirty`] when a file is not what the base commit has, and failures of git.
+    pub fn commit(
+        job: Job<'a>,
+        patches: Vec<(String, Planned, Files)>,
+        identity: Option<Identity>,
+    ) -> Result<Draft<'a>, Error> {
+        let origin = job.origin;
+        let repository = origin.map(|origin| origin.repository.as_path());
+        let store = Store::create(&job.options.work, repository)?;
+        let touched: BTreeSet<&Utf8PathBuf> = patches.iter().flat_map(|p| p.2.keys()).collect();
+        let base = match origin {
+            Some(origin) => {
+                let base = store.shared_base(&origin.commit)?;
+                refuse_dirty(&store, base, &touched, job)?;
+                base
+            }
+            None => {
+                let files = touched
+                    .iter()
+                    .map(|&path| (path.clone(), job.sources[path].bytes.clone()))
+                    .collect();
+                store.base_of_files(&files, job.tree.version())?
+            }
+        };
+        let public = match repository {
+            Some(path) => proc::git::store::is_public(path.as_std_path(), &base.to_string())?,
+            None => false,
+        };
+        let seconds = match (job.options.date, origin) {
+            (Some(seconds), _) => seconds,
+            (None, Some(_)) => store.seconds(base)?,
+            (None, None) => UNDATED,
+        };
+        let mut draft = Draft {
+            job,
+            base_info: Base {
+                version: job.tree.version().to_owned(),
+                revision: origin.map(|_| base.to_string()),
+                tree: store.tree_id(base)?.to_string(),
+                public,
+            },
+            store,
+            base,
+            seconds,
+            identity,
+            commits: Vec::new(),
+            patches: Vec::new(),
+        };
+        for (unit, plan, files) in patches {
+            draft.add(&unit, plan, &files)?;
+        }
+        Ok(draft)
+    }
+
+    fn add(&mut self, unit: &str, plan: Planned, files: &Files) -> Result<(), Error> {
+        let (options, words) = (self.job.options, self.job.words);
+        let learnt = match self.job.origin {
+            Some(origin) => {
+                let names: Vec<&str> = files.keys().map(|path| path.as_str()).collect();
+                let base = self.base.to_string();
+                let subjects = proc::git::store::log_subjects(
+                    origin.repository.as_std_path(),
+                    &base,
+                    &names,
+                    unit::HISTORY,
+                )?;
+                unit::learnt_prefix(&subjects)
+            }
+            None => None,
+        };
+        let prefix = learnt.unwrap_or_else(|| unit::prefix_of(unit));
+        let subject = text::subject(&prefix, &plan, words);
+        let tested = text::tested(&plan, &options.evidence);
+        let message = text::message(&subject, &plan, words, &tested, self.identity.as_ref());
+        let author = self.identity.clone().unwrap_or_else(nobody);
+        let parent = self.commits.last().copied().unwrap_or(self.base);
+        let commit = self
+            .store
+            .commit(parent, files, &message, &author, self.seconds)?;
+        self.commits.push(commit);
+        self.patches.push(Patch {
+            file: String::new(),
+            subject,
+            groups: plan.groups,
+            files: files.keys().map(|path| path.to_string()).collect(),
+            changes: plan.changes.into_iter().collect(),
+            tested,
+            recipients: Default::default(),
+            callsites: plan.replaced,
+        });
+        Ok(())
+    }
+
+    /// Writes the mails, proves them right, and runs the checks.
+    ///
+    /// # Errors
+    /// [`Error::Unproven`] when a mail does not say what its commit says, and failures of git.
+    pub fn series(mut self, refused: Vec<Refused>) -> Result<Series, Error> {
+        let Job {
+            tree,
+            options,
+            words,
+            ..
+        } = self.job;
+        let tip = self.commits.last().copied().unwrap_or(self.base);
+        let previous = options.previous.as_deref().map(Series::read).transpose()?;
+        let since = match &previous {
+            Some(previous) => Some(version::since(&self.store, previous, self.base, tip)?),
+            None => None,
+        };
+        let version = previous.as_ref().map_or(1, |old| old.info.version + 1);
+        let (title, body) = self.cover(options, words, previous.as_ref());
+        let tables = text::cover_tables(
+            &self.patches,
+            &refused,
+            &self.base_info,
+            self.identity.is_some(),
+            since.as_ref(),
+        );
+        self.store
+            .set_branch(tip, &format!("{title}\n\n{}\n\n{tables}", body.trim_end()))?;
+        let author = self.identity.clone().unwrap_or_else(nobody);
+        let committer = Committer {
+            name: author.name,
+            email: author.email,
+            seconds: self.seconds,
+        };
+        let base = self.base.to_string();
+        let public = self.base_info.public.then_some(base.as_str());
+        let mails = mbox::write(&self.store, self.base, public, version, &committer)?;
+        let checks = self.check(tree, options, &mails)?;
+        if let Some(export) = &options.export {
+            self.export(export)?;
+        }
+        Ok(Series {
+            info: Info {
+                schema: SCHEMA.into(),
+                title,
+                version,
+                api: words.api_name().into(),
+                signed: self.identity.is_some(),
+                cover: body.trim_end().to_owned() + "\n",
+                base: self.base_info,
+                patches: self.patches,
+                refused,
+            },
+            checks,
+            mails,
+        })
+    }
+
+    /// Title and body of the cover letter: by hand, from the version before, or our own.
+    fn cover(
+        &self,
+        options: &ConvertOptions,
+        words: &Words,
+        previous: Option<&Series>,
+    ) -> (String, String) {
+        if let Some(text) = &options.cover {
+            let (title, body) = text.split_once('\n').unwrap_or((text, ""));
+            return (title.trim().to_owned(), body.trim().to_owned());
+        }
+        if let Some(kept) = previous.and_then(version::hand_written) {
+            return kept;
+        }
+        let title = match self.patches.as_slice() {
+            [only] => only.subject.clone(),
+            _ if words.api == Api::Pin => {
+                "convert get_user_pages*() callers to pin_user_pages*()".into()
+            }
+            _ => "convert put_page() to put_user_page*()".into(),
+        };
+        (title, text::cover_body(words, &self.patches))
+    }
+
+    /// Reads every mail back, proves the round trip, and runs the tree's scripts.
+    fn check(
+        &mut self,
+        tree: &Tree,
+        options: &ConvertOptions,
+        mails: &[Mail],
+    ) -> Result<Checks, Error> {
+        let patch_mails: Vec<Mail> = mails
+            .iter()
+            .filter(|mail| !mail.file.starts_with("0000-"))
+            .cloned()
+            .collect();
+        if patch_mails.len() != self.commits.len() {
+            return Err(Error::Unproven(format!(
+                "{} commits became {} mails",
+                self.commits.len(),
+                patch_mails.len()
+            )));
+        }
+        let round = verify::round_trip(&self.store, self.base, &self.commits, &patch_mails)?;
+        let script = |name| Script {
+            name,
+            root: tree.root(),
+            enabled: options.scripts,
+        };
+        let signed = match self.identity.is_some() {
+            true => Check::new(
+                "signed-off-by",
+                Outcome::Passed,
+                "by git's user.name and user.email",
+            ),
+            false => Check::new(
+                "signed-off-by",
+                Outcome::Failed,
+                "a rehearsal, signed by nobody",
+            ),
+        };
+        let mut patches = Vec::new();
+        for ((patch, mail), round) in self.patches.iter_mut().zip(&patch_mails).zip(round) {
+            let read = mbox::read(mail, self.store.scratch())?;
+            if read.subject != patch.subject {
+                return Err(Error::Unproven(format!(
+                    "{}: its subject is `{}`",
+                    mail.file, read.subject
+                )));
+            }
+            patch.file = mail.file.clone();
+            let file = self.store.scratch().join(&mail.file);
+            std::fs::write(&file, &mail.bytes).map_err(Error::io(self.store.path()))?;
+            let mut checks: Vec<Check> = round.into();
+            checks.push(Check::new(
+                "mail",
+                Outcome::Passed,
+                "git mailinfo and mail-parser read the same",
+            ));
+            checks.push(signed.clone());
+            checks.push(checkpatch(&script("checkpatch.pl"), &file));
+            let (recipients, check) = get_maintainer(&script("get_maintainer.pl"), &file);
+            patch.recipients = recipients;
+            checks.push(check);
+            checks.push(Check::new(
+                "compile",
+                Outcome::Skipped,
+                "cargo xtask build compiles every patch",
+            ));
+            patches.push(PatchChecks {
+                subject: patch.subject.clone(),
+                checks,
+            });
+        }
+        Ok(Checks {
+            schema: "checks/1".into(),
+            series: Vec::new(),
+            patches,
+        })
+    }
+
+    fn export(&self, export: &Export) -> Result<(), Error> {
+        let into = export.into.as_std_path();
+        if proc::git::store::branch_exists(into, &export.branch)? {
+            return Err(Error::BranchExists {
+                branch: export.branch.clone(),
+                into: export.into.clone(),
+            });
+        }
+        let from = self.store.path().as_std_path();
+        proc::git::store::fetch_branch(into, from, BRANCH, &export.branch)?;
+        Ok(())
+    }
+}
+
+/// The commit must have what was audited, or the patches would be for something else.
+fn refuse_dirty(
+    store: &Store,
+    base: Oid,
+    touched: &BTreeSet<&Utf8PathBuf>,
+    job: Job<'_>,
+) -> Result<(), Error> {
+    let mut changed = Vec::new();
+    for &path in touched {
+        if store.read(base, path)?.as_ref() != Some(&job.sources[path].bytes) {
+            changed.push(path.to_string());
+        }
+    }
+    match (changed.is_empty(), job.origin) {
+        (false, Some(origin)) => Err(Error::Dirty {
+            paths: changed,
+            tree: origin.repository.clone(),
+        }),
+        _ => Ok(()),
+    }
+}

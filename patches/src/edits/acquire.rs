@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An acquire gets its pinning name; before 5.6 its text stays.
+
+use super::rename::Call;
+use super::replace::Edit;
+use super::source::{Found, Source, is_macro};
+use super::words::Words;
+use crate::options::Api;
+use callsites::index::ir::Span;
+use callsites::report::Callsite;
+use refimpl::api::catalogue;
+
+/// What becomes of one acquire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquired {
+    /// The edits; none where the text stays.
+    pub edits: Vec<Edit>,
+    /// The function that stands there now.
+    pub becomes: String,
+    /// What a reviewer should decide, whole sentences.
+    pub notes: Vec<String>,
+}
+
+/// Plans the edits of one acquire. `whole_function`: every call of that name in the function is converted, so that
+/// messages that name it are rewritten too.
+///
+/// # Errors
+/// Why it cannot be converted, as a clause.
+pub fn acquire(
+    source: &Source,
+    site: &Callsite,
+    words: &Words,
+    whole_function: bool,
+) -> Result<Acquired, String> {
+    let found = source.find(site)?;
+    let stays = words.api != Api::Pin;
+    let becomes = match &site.replacement {
+        _ if stays => site.call.clone(),
+        Some(name) => name.clone(),
+        None => {
+            return Err(format!(
+                "there is no pinning counterpart of {}()",
+                site.call
+            ));
+        }
+    };
+    let text = source.text(found.whole);
+    if stays {
+        return Ok(Acquired {
+            edits: Vec::new(),
+            becomes,
+            notes: Vec::new(),
+        });
+    }
+    same_arguments(&site.call, &becomes, found.arguments.len())?;
+    let pages = catalogue()
+        .get(&site.call)
+        .and_then(|function| function.page_argument(found.arguments.len()));
+    if pages.is_some_and(|at| source.slice(found.arguments[at]) == b"NULL") {
+        return Err("it asks for no pages, so there is nothing to pin".into());
+    }
+    if text.contains("FOLL_GET") {
+        return Err("it passes FOLL_GET, which excludes FOLL_PIN".into());
+    }
+    let mut notes = Vec::new();
+    if site.case == Some(2) && !text.contains("FOLL_LONGTERM") {
+        notes.push(format!(
+            "{}() in {} keeps its flags. If user space controls how long these pages stay pinned, FOLL_LONGTERM belongs \
+             there; that changes which memory can be pinned and is left to a patch of its own.",
+            site.function, site.path
+        ));
+    }
+    let call = Call {
+        bytes: &source.bytes,
+        callee: found.callee,
+        whole: found.whole,
+        arguments: found.arguments.clone(),
+        in_macro: is_macro(found.function),
+    };
+    let mut edits = vec![call.renamed(&becomes)];
+    if whole_function {
+        edits.extend(messages(source, &found, &site.call, &becomes));
+    }
+    Ok(Acquired {
+        edits,
+        becomes,
+        notes,
+    })
+}
+
+/// A rename is only right where both functions take the same arguments in the same places.
+fn same_arguments(old: &str, new: &str, count: usize) -> Result<(), String> {
+    let form = |name: &str| {
+        let function = catalogue().get(name)?;
+        function.signatures.iter().find(|form| form.args == count)
+    };
+    match (form(old), form(new)) {
+        (Some(old), Some(new)) if old == new => Ok(()),
+        _ => Err(format!(
+            "{new}() takes other arguments than {old}(), so the call must be written anew by hand"
+        )),
+    }
+}
+
+/// Strings of the function that name the old call: a message must not name a function that is no longer called.
+fn messages(source: &Source, found: &Found<'_>, old: &str, new: &str) -> Vec<Edit> {
+    let body: Span = found.function.body_span;
+    strings(source.slice(body))
+        .into_iter()
+        .flat_map(|(from, to)| {
+            let text = &source.slice(body)[from..to];
+            words(text, old)
+                .into_iter()
+                .map(move |at| body.start as usize + from + at)
+        })
+        .map(|at| Edit::new(at, at + old.len(), new))
+        .collect()
+}
+
+/// Where `word` stands in `text` as a whole identifier.
+fn words(text: &[u8], word: &str) -> Vec<usize> {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    bstr::ByteSlice::find_iter(text, word)
+        .filter(|&at| {
+            let before = at.checked_sub(1).and_then(|before| text.get(before));
+            !is_part(before) && !is_part(text.get(at + word.len()))
+        })
+        .collect()
+}
+
+/// The string literals of C source, comments and characters passed over.
+fn strings(text: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        at += match rest {
+            [b'/', b'*', ..] => {
+                bstr::ByteSlice::find(&rest[2..], "*/").map_or(rest.len(), |n| n + 4)
+            }
+            [b'/', b'/', ..] => bstr::ByteSlice::find(rest, "\n").unwrap_or(rest.len()),
+            [quote @ (b'"' | b'\''), ..] => {
+                let mut end = 1;
+                while end < rest.len() && rest[end] != *quote {
+                    end += 1 + usize::from(rest[end] == b'\\');
+                }
+                let end = end.min(rest.len());
+                if *quote == b'"' {
+                    found.push((at + 1, at + end));
+                }
+                (end + 1).min(rest.len())
+            }
+            _ => 1,
+        };
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_string_literals_are_messages() {
+        let text = br#"f("a\"b", '"', /* "no" */ 1); // "no"
+"c""#;
+        let found: Vec<&[u8]> = strings(text).iter().map(|&(a, b)| &text[a..b]).collect();
+        assert_eq!(found, [b"a\\\"b".as_slice(), b"c"]);
+    }
+
+    #[test]
+    fn a_longer_name_is_another_name() {
+        assert_eq!(
+            words(b"get_user_pages_fast get_user_pages(", "get_user_pages"),
+            [20]
+        );
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How many pages a release is told to release, and whether that number can be negative.
+//!
+//! A loop over `i < n` does nothing for a negative `n`. The functions that take an array have an unsigned count: they
+//! warn (since 5.11) or run away. So a count that may hold an error code keeps its loop.
+
+use super::walk::{all_expressions, holds, is_name, plain};
+use callsites::index::ir::{Expr, Function, Span, Stmt};
+use callsites::index::walk::expression as every;
+
+/// The number of pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Where it is written.
+    pub span: Span,
+    /// What it can be.
+    pub sign: Sign,
+}
+
+/// What a count can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sign {
+    /// Unsigned, a constant, or tested before.
+    NotNegative,
+    /// Of a signed type, but no error code was seen to get there.
+    Signed,
+    /// The value that an acquiring call has returned, not tested before.
+    MayBeError,
+}
+
+/// What `count` can be where `path` ends.
+pub fn sign(function: &Function, path: &[&Stmt], count: &Expr) -> Sign {
+    let mut worst = Sign::NotNegative;
+    every(count, &mut |expr| {
+        if let Expr::Name(name, _) = expr {
+            worst = worst.max(sign_of_name(function, path, name));
+        }
+    });
+    // A field, or what a call returns, has a type that is not known here; as a number of pages it is taken as given.
+    match plain(count) {
+        Expr::Name(..) | Expr::Binary { .. } => worst,
+        _ => worst.min(Sign::NotNegative),
+    }
+}
+
+fn sign_of_name(function: &Function, path: &[&Stmt], name: &str) -> Sign {
+    let mut types: Vec<&str> = function
+        .params
+        .iter()
+        .filter(|param| param.name == name)
+        .map(|param| param.ty.name.as_str())
+        .collect();
+    let mut assigned = false;
+    for stmt in &function.body {
+        super::walk::statements(stmt, &mut |stmt| {
+            if let Stmt::Decl(list, _) = stmt {
+                for decl in list.iter().filter(|decl| decl.name == name) {
+                    types.push(&decl.ty.name);
+                    assigned |= decl.init.as_ref().is_some_and(is_acquire);
+                }
+            }
+        });
+    }
+    if !types.iter().any(|ty| is_signed(ty)) {
+        return Sign::NotNegative;
+    }
+    all_expressions(function, &mut |expr| {
+        if let Expr::Assign { target, value, .. } = expr {
+            assigned |= is_name(target, name) && is_acquire(value);
+        }
+    });
+    if tested(function, path, name) {
+        Sign::NotNegative
+    } else if assigned {
+        Sign::MayBeError
+    } else {
+        Sign::Signed
+    }
+}
+
+fn is_signed(ty: &str) -> bool {
+    matches!(
+        ty,
+        "int"
+            | "long"
+            | "signed int"
+            | "signed long"
+            | "long int"
+            | "long long"
+            | "short"
+            | "ssize_t"
+            | "s32"
+            | "s64"
+            | "__s32"
+            | "__s64"
+    )
+}
+
+fn is_acquire(expr: &Expr) -> bool {
+    plain(expr)
+        .callee_name()
+        .is_some_and(|name| name.contains("get_user_page") || name.contains("pin_user_page"))
+}
+
+/// Whether the way to the release has passed a test of `name` against zero.
+fn tested(function: &Function, path: &[&Stmt], name: &str) -> bool {
+    let first = path.first().map(|stmt| stmt.span());
+    let mut passed = tested_before(&function.body, first, name, false);
+    for (depth, stmt) in path.iter().enumerate() {
+        let next = path.get(depth + 1).map(|next| next.span());
+        match stmt {
+            Stmt::If { cond, then, .. } => {
+                let in_then = next.is_some_and(|next| holds(then.span(), next));
+                passed |= if in_then {
+                    implies(cond, name, "&&", &[">", ">="])
+                } else {
+                    implies(cond, name, "||", &["<", "<="])
+                };
+            }
+            Stmt::Block(list, _) => passed = tested_before(list, next, name, passed),
+            _ => {}
+        }
+    }
+    passed
+}
+
+/// What is known of `name` after the statements of `list` that stand before `next`.
+fn tested_before(list: &[Stmt], next: Option<Span>, name: &str, passed: bool) -> bool {
+    list.iter()
+        .take_while(|stmt| next.is_some_and(|next| stmt.span().end <= next.start))
+        .fold(passed, |passed, stmt| {
+            (passed && !assigns(stmt, name)) || leaves_when_negative(stmt, name)
+        })
+}
+
+/// `if (name < 0) return …;`
+fn leaves_when_negative(stmt: &Stmt, name: &str) -> bool {
+    let Stmt::If { cond, then, .. } = stmt else {
+        return false;
+    };
+    let last = match then.as_ref() {
+        Stmt::Block(list, _) => list.last(),
+        other => Some(other),
+    };
+    let leaves = matches!(
+        last,
+        Some(Stmt::Return(..) | Stmt::Goto { .. } | Stmt::Break(_) | Stmt::Continue(_))
+    );
+    leaves && implies(cond, name, "||", &["<", "<="])
+}
+
+/// Whether `cond`, or one of its parts joined by `join`, compares `name` with zero by one of `ops`.
+fn implies(cond: &Expr, name: &str, join: &str, ops: &[&str]) -> bool {
+    match plain(cond) {
+        Expr::Binary {
+            op, left, right, ..
+        } if op == join => implies(left, name, join, ops) || implies(right, name, join, ops),
+        Expr::Binary {
+            op, left, right, ..
+        } => {
+            let zero = matches!(plain(right), Expr::Literal(text, _) if text == "0" || text == "1");
+            zero && ops.contains(&op.as_str()) && is_name(plain(left), name)
+        }
+        _ => false,
+    }
+}
+
+fn assigns(stmt: &Stmt, name: &str) -> bool {
+    let mut found = false;
+    super::walk::statements(stmt, &mut |stmt| {
+        for expr in super::walk::expressions(stmt) {
+            every(expr, &mut |expr| {
+                found |= matches!(expr, Expr::Assign { target, .. } if is_name(target, name));
+            });
+        }
+    });
+    found
+}

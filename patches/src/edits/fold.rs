@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Loops over an array that do nothing but (dirty and) release its pages: what one call on the array can replace.
+//!
+//! Whatever the loop does beyond that keeps it a loop, and only the name of the call inside changes: that is always
+//! right, and a reviewer sees at once that nothing else has changed.
+
+use super::count::{self, Count};
+use super::walk::{all_expressions, holds, is_name, plain, statements};
+use super::words::{Dirty, dirties};
+use callsites::index::ir::{Expr, Function, LoopKind, Span, Stmt};
+use callsites::index::walk::expression as every;
+
+/// A loop that one call can replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fold {
+    /// The whole loop.
+    pub statement: Span,
+    /// The array.
+    pub array: Span,
+    /// How many of its first entries are released.
+    pub count: Count,
+    /// How they are dirtied first, and under which condition (None: always).
+    pub dirty: Option<(Dirty, Option<Span>)>,
+    /// The loop released from the last entry to the first.
+    pub downwards: bool,
+    /// Variables that only served this loop, if nothing else uses them.
+    pub variables: Vec<String>,
+}
+
+/// Why a loop stays.
+pub type Why = &'static str;
+
+/// The header of a counting loop.
+struct Header<'a> {
+    index: &'a str,
+    count: &'a Expr,
+    downwards: bool,
+    /// The count is the index itself (`while (i--)`).
+    by_index: bool,
+}
+
+/// Reads the innermost loop of `path`, which leads to the release `call`.
+///
+/// # Errors
+/// Why the loop must stay, as a clause.
+pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Result<Fold, Why> {
+    let depth = path
+        .iter()
+        .rposition(|stmt| matches!(stmt, Stmt::Loop { .. }))
+        .ok_or("it stands in no loop")?;
+    let Stmt::Loop { body, span, .. } = path[depth] else {
+        return Err("it stands in no loop");
+    };
+    let header = header(path[depth]).ok_or("it is not a counting loop from the first entry")?;
+    let body = Body::read(bytes, body, &header, call)?;
+    if every_part(header.count, changes) {
+        return Err("its bound has side effects");
+    }
+    let nested = path[..depth]
+        .iter()
+        .any(|stmt| matches!(stmt, Stmt::Loop { .. }));
+    if read_elsewhere(function, header.index, *span, nested) {
+        return Err("its index is read after it");
+    }
+    for alias in &body.aliases {
+        if read_elsewhere(function, alias, *span, true) {
+            return Err("its page variable is read outside of it");
+        }
+    }
+    let count = Count {
+        span: header.count.span(),
+        sign: count::sign(function, path, header.count),
+    };
+    if count.sign == count::Sign::MayBeError {
+        return Err("its count may be a negative error code");
+    }
+    if matches!(body.dirty, Some((Dirty::Unlocked, _))) && may_be_atomic(function) {
+        return Err("it dirties pages without their lock in a function that takes spinlocks");
+    }
+    let mut variables = body.aliases.clone();
+    if !header.by_index {
+        variables.push(header.index.to_owned());
+    }
+    Ok(Fold {
+        statement: *span,
+        array: body.array.ok_or("it releases no entry of an array")?,
+        count,
+        dirty: body.dirty,
+        downwards: header.downwards,
+        variables,
+    })
+}
+
+fn header(stmt: &Stmt) -> Option<Header<'_>> {
+    let Stmt::Loop {
+        kind,
+        init,
+        cond: Some(cond),
+        step,
+        ..
+    } = stmt
+    else {
+        return None;
+    };
+    match kind {
+        LoopKind::For => for_header(init.as_deref()?, cond, step.as_ref()?),
+        LoopKind::While => {
+            let (index, prefix) = match plain(cond) {
+                Expr::Update {
+                    op,
+                    prefix,
+                    operand,
+                    ..
+                } if op == "--" => (operand, *prefix),
+                Expr::Binary {
+                    op, left, right, ..
+                } if op == ">=" && is_number(right, "0") => match plain(left) {
+                    Expr::Update {
+                        op,
+                        prefix: true,
+                        operand,
+                        ..
+                    } if op == "--" => (operand, false),
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            match (index.as_ref(), prefix) {
+                (Expr::Name(name, _), false) => Some(Header {
+                    index: name,
+                    count: index,
+                    downwards: true,
+                    by_index: true,
+                }),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn for_header<'a>(init: &'a Stmt, cond: &'a Expr, step: &'a Expr) -> Option<Header<'a>> {
+    let (index, first) = match init {
+        Stmt::Expr(
+            Expr::Assign {
+                op, target, value, ..
+            },
+            _,
+        ) if op == "=" => match target.as_ref() {
+            Expr::Name(name, _) => (name, value.as_ref()),
+            _ => return None,
+        },
+        Stmt::Decl(list, _) => match list.as_slice() {
+            [only] => (&only.name, only.init.as_ref()?),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let Expr::Binary {
+        op, left, right, ..
+    } = cond
+    else {
+        return None;
+    };
+    if !is_name(plain(left), index) {
+        return None;
+    }
+    let steps = |update: &str, assign: &str| match step {
+        Expr::Update { op, operand, .. } => op == update && is_name(operand, index),
+        Expr::Assign {
+            op, target, value, ..
+        } => op == assign && is_name(target, index) && is_number(value, "1"),
+        _ => false,
+    };
+    let upwards = matches!(op.as_str(), "<" | "!=") && is_number(first, "0") && steps("++", "+=");
+    let count = match plain(first) {
+        _ if upwards => Some(right.as_ref()),
+        Expr::Binary {
+            op: minus,
+            left,
+            right: one,
+            ..
+        } if minus == "-"
+            && is_number(one, "1")
+            && op == ">="
+            && is_number(right, "0")
+            && steps("--", "-=") =>
+        {
+            Some(left.as_ref())
+        }
+        _ => None,
+    }?;
+    Some(Header {
+        index,
+        count,
+        downwards: !upwards,
+        by_index: false,
+    })
+}
+
+fn is_number(expr: &Expr, number: &str) -> bool {
+    matches!(plain(expr), Expr::Literal(text, _) if text.trim_end_matches(['u', 'U', 'l', 'L']) == number)
+}
+
+/// What a loop body was found to do.
+struct Body<'a> {
+    bytes: &'a [u8],
+    aliases: Vec<String>,
+    array: Option<Span>,
+    dirty: Option<(Dirty, Option<Span>)>,
+    released: bool,
+}
+
+impl<'a> Body<'a> {
+    fn read(
+        bytes: &'a [u8],
+        body: &Stmt,
+        header: &Header<'_>,
+        call: Span,
+    ) -> Result<Body<'a>, Why> {
+        let list: Vec<&Stmt> = match body {
+            Stmt::Block(list, _) => list.iter().collect(),
+            other => vec![other],
+        };
+        let mut read = Body {
+            bytes,
+            aliases: Vec::new(),
+            array: None,
+            dirty: None,
+            released: false,
+        };
+        for stmt in list {
+            read.statement(stmt, header, call)?;
+        }
+        if read.released {
+            Ok(read)
+        } else {
+            Err("it releases under a condition")
+        }
+    }
+
+    fn statement(&mut self, stmt: &Stmt, header: &Header<'_>, call: Span) -> Result<(), Why> {
+        const MORE: Why = "it does more than release";
+        if self.released {
+            return Err(MORE);
+        }
+        match stmt {
+            Stmt::Decl(list, _) => match list.as_slice() {
+                [only] if only.init.as_ref().is_some_and(|e| self.entry(e, header)) => {
+                    self.aliases.push(only.name.clone());
+                    Ok(())
+                }
+                _ => Err(MORE),
+            },
+            Stmt::Expr(
+                Expr::Assign {
+                    op, target, value, ..
+                },
+                _,
+            ) if op == "=" => match target.as_ref() {
+                Expr::Name(name, _) if self.entry(value, header) => {
+                    self.aliases.push(name.clone());
+                    Ok(())
+                }
+                _ => Err(MORE),
+            },
+            Stmt::Expr(expr @ Expr::Call { args, span, .. }, _) if *span == call => {
+                match (expr.callee_name(), args.as_slice()) {
+                    (Some(_), [page]) if self.entry(page, header) => {
+                        self.released = true;
+                        Ok(())
+                    }
+                    _ => Err("it releases no entry of an array"),
+                }
+            }
+            Stmt::Expr(expr, _) => {
+                let dirty = self.dirtying(expr, header).ok_or(MORE)?;
+                self.set_dirty(dirty, None)
+            }
+            Stmt::If {
+                cond,
+                then,
+                otherwise: None,
+                ..
+            } => {
+                let inner = match then.as_ref() {
+                    Stmt::Block(list, _) if list.len() == 1 => &list[0],
+                    other => other,
+                };
+                let Stmt::Expr(expr, _) = inner else {
+                    return Err(MORE);
+                };
+                let dirty = self.dirtying(expr, header).ok_or(MORE)?;
+                let condition = self.condition(cond, header)?;
+                self.set_dirty(dirty, condition)
+            }
+            _ => Err(MORE),
+        }
+    }
+
+    fn set_dirty(&mut self, dirty: Dirty, condition: Option<Span>) -> Result<(), Why> {
+        if self.dirty.is_some() {
+            return Err("it dirties pages in more than one way");
+        }
+        self.dirty = Some((dirty, condition));
+        Ok(())
+    }
+
+    fn dirtying(&mut self, expr: &Expr, header: &Header<'_>) -> Option<Dirty> {
+        let dirty = dirties(expr.callee_name()?)?;
+        match expr {
+            Expr::Call { args, .. } => match args.as_slice() {
+                [page] if self.entry(page, header) => Some(dirty),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What is left of a condition when the test for an already dirty page is taken out; the helper makes that itself.
+    fn condition(&mut self, cond: &Expr, header: &Header<'_>) -> Result<Option<Span>, Why> {
+        if self.is_clean_test(cond, header) {
+            return Ok(None);
+        }
+        let cond = match cond {
+            Expr::Binary {
+                op, left, right, ..
+            } if op == "&&" && self.is_clean_test(right, header) => left,
+            other => other,
+        };
+        let varies = every_part(cond, |expr| {
+            changes(expr)
+                || matches!(expr, Expr::Call { .. } | Expr::Block(..) | Expr::Unread(..))
+                || is_name(expr, header.index)
+                || self.aliases.iter().any(|alias| is_name(expr, alias))
+        });
+        if varies {
+            return Err("its condition for dirtying differs from page to page");
+        }
+        Ok(Some(cond.span()))
+    }
+
+    fn is_clean_test(&mut self, expr: &Expr, header: &Header<'_>) -> bool {
+        let Expr::Unary { op, operand, .. } = expr else {
+            return false;
+        };
+        match operand.as_ref() {
+            call @ Expr::Call { args, .. } => {
+                op == "!"
+                    && call.callee_name() == Some("PageDirty")
+                    && args.len() == 1
+                    && self.entry(&args[0], header)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether `expr` is the entry of the array that this turn of the loop is about.
+    fn entry(&mut self, expr: &Expr, header: &Header<'_>) -> bool {
+        match plain(expr) {
+            Expr::Name(name, _) => self.aliases.contains(name),
+            Expr::Index { base, index, .. } if is_name(plain(index), header.index) => {
+                let varies = every_part(base, |expr| {
+                    changes(expr)
+                        || matches!(expr, Expr::Call { .. })
+                        || is_name(expr, header.index)
+                });
+                // A second array in one loop is not for one call.
+                let text = |span: Span| &self.bytes[span.start as usize..span.end as usize];
+                let same = self
+                    .array
+                    .is_none_or(|array| text(array) == text(base.span()));
+                if !varies && self.array.is_none() {
+                    self.array = Some(base.span());
+                }
+                !varies && same
+            }
+            _ => false,
+        }
+    }
+}
+
+fn changes(expr: &Expr) -> bool {
+    matches!(expr, Expr::Assign { .. } | Expr::Update { .. })
+}
+
+fn every_part(expr: &Expr, mut test: impl FnMut(&Expr) -> bool) -> bool {
+    let mut found = false;
+    every(expr, &mut |expr| found |= test(expr));
+    found
+}
+
+/// Whether `name` is read outside of `own` in a way that could see the value that the loop leaves behind.
+fn read_elsewhere(function: &Function, name: &str, own: Span, anywhere: bool) -> bool {
+    let mut targets = Vec::new();
+    let mut reads = Vec::new();
+    all_expressions(function, &mut |expr| match expr {
+        Expr::Assign { op, target, .. } if op == "=" && is_name(target, name) => {
+            targets.push(target.span());
+        }
+        Expr::Name(found, span) if found == name => reads.push(*span),
+        _ => {}
+    });
+    // Loops that set the variable themselves read only what they have set.
+    let mut setters = vec![own];
+    for stmt in &function.body {
+        statements(stmt, &mut |stmt| {
+            if let Stmt::Loop {
+                init: Some(init),
+                span,
+                ..
+            } = stmt
+            {
+                let sets = match init.as_ref() {
+                    Stmt::Expr(Expr::Assign { op, target, .. }, _) => {
+                        op == "=" && is_name(target, name)
+                    }
+                    Stmt::Decl(list, _) => list.iter().any(|decl| decl.name == name),
+                    _ => false,
+                };
+                if sets {
+                    setters.push(*span);
+                }
+            }
+        });
+    }
+    reads.iter().any(|read| {
+        !targets.contains(read)
+            && !setters.iter().any(|&setter| holds(setter, *read))
+            && (anywhere || read.start >= own.start)
+    })
+}
+
+/// Whether the function itself enters a section in which nothing may sleep.
+fn may_be_atomic(function: &Function) -> bool {
+    const ENTERS: [&str; 10] = [
+        "spin_lock",
+        "spin_trylock",
+        "raw_spin_lock",
+        "read_lock",
+        "write_lock",
+        "rcu_read_lock",
+        "preempt_disable",
+        "local_irq_",
+        "local_bh_disable",
+        "kmap_atomic",
+    ];
+    let mut found = false;
+    all_expressions(function, &mut |expr| {
+        let name = expr.callee_name().unwrap_or_default();
+        found |= ENTERS.iter().any(|enters| name.starts_with(enters));
+    });
+    found
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Verdicts become replaced byte ranges: whole groups, or a reason why not.
+//!
+//! In go the parsed files and the audit's report; out come [`Planned`] edits. The rules:
+//!
+//! * Only what must change changes. A loop that does nothing but release its array becomes one call; any other loop stays
+//!   and the call inside gets its new name.
+//! * Behaviour never changes silently. What changes is named in [`Planned::changes`]; where it could not be named safely
+//!   (a count that may be an error code, dirtying that may now sleep under a lock) the loop stays.
+//! * Variables and braces that lost their purpose go. Comments stay.
+//! * Edits never overlap, and reversing them gives the base byte for byte.
+//!
+//! Deliberately absent: any look at which pages flow where. That is the audit's, and a member that it does not call
+//! `convert` or `done` stops its group.
+
+mod acquire;
+mod count;
+mod fold;
+mod layout;
+mod plan;
+mod release;
+mod rename;
+mod replace;
+mod source;
+mod unused;
+mod walk;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use plan::{Planned, Sources, files, group};
+pub use replace::{Edit, Overlap, carry_out, ordered, reversed};
+pub use source::Source;
+pub use words::Words;

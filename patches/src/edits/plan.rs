@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Groups become edits: all members of a group, or none.
+
+use super::acquire::acquire;
+use super::release::release;
+use super::replace::{Edit, carry_out, ordered};
+use super::source::Source;
+use super::unused;
+use super::walk::holds;
+use super::words::Words;
+use crate::commit::Files;
+use crate::series::Replaced;
+use callsites::index::ir::Span;
+use callsites::report::{Callsite, Group, Report, Role, Verdict};
+use camino::Utf8PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Parsed files by path.
+pub type Sources = BTreeMap<Utf8PathBuf, Source>;
+
+/// What a group becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Planned {
+    /// Ids of its groups.
+    pub groups: Vec<String>,
+    /// Edits by file.
+    pub edits: BTreeMap<Utf8PathBuf, Vec<Edit>>,
+    /// Every member, in the order (path, line).
+    pub replaced: Vec<Replaced>,
+    /// Changes in behaviour, whole sentences.
+    pub changes: BTreeSet<String>,
+    /// What is left for a reviewer to decide, whole sentences.
+    pub notes: BTreeSet<String>,
+    /// Cases of pin_user_pages.rst that its acquires were given.
+    pub cases: BTreeSet<u8>,
+    /// Loops that stay, with the reason, whole sentences.
+    pub kept: BTreeSet<String>,
+    folds: Vec<Folded>,
+}
+
+/// A loop that went, for the variables it leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Folded {
+    path: Utf8PathBuf,
+    function: Span,
+    statement: Span,
+    variables: Vec<String>,
+    becomes: String,
+}
+
+/// The files in which `group` has members.
+pub fn files<'a>(report: &'a Report, group: &Group) -> BTreeSet<&'a str> {
+    members(report, group)
+        .map(|site| site.path.as_str())
+        .collect()
+}
+
+fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'a Callsite> {
+    let ids: BTreeSet<String> = group
+        .acquires
+        .iter()
+        .chain(&group.releases)
+        .chain(&group.dirties)
+        .cloned()
+        .collect();
+    report
+        .callsites
+        .iter()
+        .filter(move |site| ids.contains(&site.id))
+}
+
+/// Plans one whole group.
+///
+/// # Errors
+/// Every reason why it must be left alone, one sentence each.
+pub fn group(
+    sources: &Sources,
+    report: &Report,
+    group: &Group,
+    words: &Words,
+) -> Result<Planned, Vec<String>> {
+    if !group.convertible {
+        return Err(group.blocked_by.clone());
+    }
+    let mut planned = Planned {
+        groups: vec![group.id.clone()],
+        ..Planned::default()
+    };
+    let mut reasons = Vec::new();
+    for site in members(report, group) {
+        if let Err(why) = planned.add(sources, report, site, words) {
+            reasons.push(format!(
+                "{}:{} {}(): {}() stays because {why}",
+                site.path, site.line, site.function, site.call
+            ));
+        }
+    }
+    planned.dirties_went_too(report, group);
+    let changed = planned.edits.values().any(|edits| !edits.is_empty());
+    if reasons.is_empty() && !changed {
+        reasons.push("every call of the group already is what it should be".into());
+    }
+    if reasons.is_empty() {
+        Ok(planned)
+    } else {
+        Err(reasons)
+    }
+}
+
+impl Planned {
+    fn add(
+        &mut self,
+        sources: &Sources,
+        report: &Report,
+        site: &Callsite,
+        words: &Words,
+    ) -> Result<(), String> {
+        let becomes = match (site.role, site.verdict) {
+            (_, Verdict::Done) | (Role::Dirty, _) => site.call.clone(),
+            (_, Verdict::Keep | Verdict::Mixed | Verdict::Unknown) => {
+                return Err(format!("the audit says: {}", site.reason));
+            }
+            (role, Verdict::Convert) => {
+                let path = Utf8PathBuf::from(&site.path);
+                let source = sources.get(&path).ok_or("its file could not be read")?;
+                match role {
+                    Role::Acquire => self.add_acquire(source, report, site, words)?,
+                    _ => self.add_release(source, site, words)?,
+                }
+            }
+        };
+        self.cases.extend(site.case);
+        self.replaced.push(Replaced {
+            id: site.id.clone(),
+            path: site.path.clone(),
+            function: site.function.clone(),
+            line: site.line,
+            call: site.call.clone(),
+            becomes,
+        });
+        Ok(())
+    }
+
+    fn add_acquire(
+        &mut self,
+        source: &Source,
+        report: &Report,
+        site: &Callsite,
+        words: &Words,
+    ) -> Result<String, String> {
+        let whole_function = report
+            .callsites
+            .iter()
+            .filter(|other| {
+                (&other.path, &other.function, &other.call)
+                    == (&site.path, &site.function, &site.call)
+            })
+            .all(|other| other.verdict == Verdict::Convert);
+        let acquired = acquire(source, site, words, whole_function)?;
+        self.edit(source, acquired.edits);
+        self.notes.extend(acquired.notes);
+        Ok(acquired.becomes)
+    }
+
+    fn add_release(
+        &mut self,
+        source: &Source,
+        site: &Callsite,
+        words: &Words,
+    ) -> Result<String, String> {
+        let released = release(source, site, words)?;
+        self.edit(source, released.edits);
+        self.changes.extend(released.changes);
+        if let Some(why) = released.kept {
+            self.kept
+                .insert(format!("The loop in {}() stays: {why}.", site.function));
+        }
+        if let Some(fold) = released.fold {
+            let function = source
+                .facts
+                .functions
+                .iter()
+                .map(|function| function.span)
+                .find(|&span| holds(span, fold.statement))
+                .unwrap_or_default();
+            self.folds.push(Folded {
+                path: source.path.clone(),
+                function,
+                statement: fold.statement,
+                variables: fold.variables,
+                becomes: released.becomes.clone(),
+            });
+        }
+        Ok(released.becomes)
+    }
+
+    /// A dirtying call inside of a folded loop is now part of the call that took the loop's place.
+    fn dirties_went_too(&mut self, report: &Report, group: &Group) {
+        for site in members(report, group).filter(|site| site.role == Role::Dirty) {
+            let fold = self
+                .folds
+                .iter()
+                .find(|fold| fold.path == site.path && holds(fold.statement, site.span));
+            let replaced = self.replaced.iter_mut().find(|other| other.id == site.id);
+            if let (Some(fold), Some(replaced)) = (fold, replaced) {
+                replaced.becomes = fold.becomes.clone();
+            }
+        }
+    }
+
+    fn edit(&mut self, source: &Source, edits: Vec<Edit>) {
+        self.edits
+            .entry(source.path.clone())
+            .or_default()
+            .extend(edits);
+    }
+
+    /// Two plans as one.
+    pub fn join(mut self, other: Planned) -> Planned {
+        self.groups.extend(other.groups);
+        for (path, edits) in other.edits {
+            self.edits.entry(path).or_default().extend(edits);
+        }
+        self.replaced.extend(other.replaced);
+        self.replaced
+            .sort_by(|a, b| (&a.path, a.line, &a.id).cmp(&(&b.path, b.line, &b.id)));
+        self.changes.extend(other.changes);
+        self.notes.extend(other.notes);
+        self.cases.extend(other.cases);
+        self.kept.extend(other.kept);
+        self.folds.extend(other.folds);
+        self
+    }
+
+    /// The edits of each file in order, with those that remove what the folded loops leave unused.
+    ///
+    /// # Errors
+    /// The file in which two edits overlap.
+    pub fn finish(&self, sources: &Sources) -> Result<BTreeMap<Utf8PathBuf, Vec<Edit>>, String> {
+        let mut edits = self.edits.clone();
+        let functions: BTreeSet<(&Utf8PathBuf, Span)> = self
+            .folds
+            .iter()
+            .map(|fold| (&fold.path, fold.function))
+            .collect();
+        for (path, span) in functions {
+            let source = sources.get(path).ok_or("a planned file is not at hand")?;
+            let folds = self
+                .folds
+                .iter()
+                .filter(|fold| &fold.path == path && fold.function == span);
+            let gone: Vec<Span> = folds.clone().map(|fold| fold.statement).collect();
+            let names = folds.flat_map(|fold| fold.variables.clone()).collect();
+            let function = source.facts.functions.iter().find(|f| f.span == span);
+            let function = function.ok_or("a planned function is not at hand")?;
+            let more = self.with_names_kept(source, function, names, &gone);
+            edits.entry(path.clone()).or_default().extend(more);
+        }
+        let mut done = BTreeMap::new();
+        for (path, edits) in edits {
+            let length = sources.get(&path).map_or(0, |source| source.bytes.len());
+            let edits = ordered(edits, length)
+                .map_err(|overlap| format!("edits of {path} overlap: {overlap:?}"))?;
+            if !edits.is_empty() {
+                done.insert(path, edits);
+            }
+        }
+        Ok(done)
+    }
+
+    /// A variable that the text in place of its loop still names is used.
+    fn with_names_kept(
+        &self,
+        source: &Source,
+        function: &callsites::index::ir::Function,
+        names: BTreeSet<String>,
+        gone: &[Span],
+    ) -> Vec<Edit> {
+        let texts: Vec<String> = self.edits[&source.path]
+            .iter()
+            .filter(|edit| gone.iter().any(|&gone| holds(edit.span, gone)))
+            .map(|edit| String::from_utf8_lossy(&edit.text).into_owned())
+            .collect();
+        let named = |name: &String| {
+            texts.iter().any(|text| {
+                text.split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .any(|word| word == name)
+            })
+        };
+        let names = names.into_iter().filter(|name| !named(name)).collect();
+        unused::remove(source, function, &names, gone)
+    }
+
+    /// The new contents of every touched file.
+    ///
+    /// # Errors
+    /// As [`Planned::finish`].
+    pub fn contents(&self, sources: &Sources) -> Result<Files, String> {
+        let edits = self.finish(sources)?;
+        Ok(edits
+            .into_iter()
+            .map(|(path, edits)| {
+                let bytes = carry_out(&sources[&path].bytes, &edits);
+                (path, bytes)
+            })
+            .collect())
+    }
+}

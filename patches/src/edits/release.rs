@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One release gets its replacement: the loop around it becomes one call, or only its name changes.
+
+use super::count::Sign;
+use super::fold::{self, Fold};
+use super::layout::{self, begins_line, column, indent, line_start};
+use super::rename::Call;
+use super::replace::Edit;
+use super::source::{Found, Source, is_macro};
+use super::walk;
+use super::words::{Dirty, Words};
+use callsites::index::ir::{Span, Stmt};
+use callsites::report::Callsite;
+
+/// What becomes of one release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// The edits.
+    pub edits: Vec<Edit>,
+    /// The function that stands there now.
+    pub becomes: String,
+    /// The loop that went.
+    pub fold: Option<Fold>,
+    /// Changes in behaviour, whole sentences.
+    pub changes: Vec<String>,
+    /// Why the loop around it stays, where there is one.
+    pub kept: Option<&'static str>,
+}
+
+/// Plans the edits of one release.
+///
+/// # Errors
+/// Why it cannot be converted, as a clause.
+pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Released, String> {
+    let found = source.find(site)?;
+    match site.call.as_str() {
+        "release_pages" => release_pages(source, &found, words),
+        "put_page" | "put_user_page" => put_page(source, &found, words),
+        other => Err(format!(
+            "there is no pinning counterpart of {other}() in this tree"
+        )),
+    }
+}
+
+fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Released, String> {
+    let name = words
+        .many
+        .ok_or("the tree has no function that releases an array of user pages")?;
+    if found.arguments.len() != 2 {
+        return Err("release_pages() has a third argument here".into());
+    }
+    let path = walk::path(found.function, found.whole);
+    let mut count = Sign::NotNegative;
+    walk::all_expressions(found.function, &mut |expr| {
+        if expr.span() == found.arguments[1] {
+            count = super::count::sign(found.function, &path, expr);
+        }
+    });
+    let changes = match count {
+        Sign::NotNegative => Vec::new(),
+        Sign::Signed => vec![negative_count(found, name)],
+        Sign::MayBeError => {
+            return Err(
+                "its count may be a negative error code, which release_pages() ignores".into(),
+            );
+        }
+    };
+    Ok(Released {
+        edits: vec![call(source, found).renamed(name)],
+        becomes: name.into(),
+        fold: None,
+        changes,
+        kept: None,
+    })
+}
+
+fn put_page(source: &Source, found: &Found<'_>, words: &Words) -> Result<Released, String> {
+    if found.arguments.len() != 1 {
+        return Err("it does not have one argument".into());
+    }
+    let path = walk::path(found.function, found.whole);
+    let in_loop = path.iter().any(|stmt| matches!(stmt, Stmt::Loop { .. }));
+    let kept = match folded(source, found, &path, words) {
+        Ok(released) => return Ok(released),
+        Err(why) => in_loop.then_some(why),
+    };
+    Ok(Released {
+        edits: vec![call(source, found).renamed(words.one)],
+        becomes: words.one.into(),
+        fold: None,
+        changes: Vec::new(),
+        kept,
+    })
+}
+
+fn call<'a>(source: &'a Source, found: &Found<'_>) -> Call<'a> {
+    Call {
+        bytes: &source.bytes,
+        callee: found.callee,
+        whole: found.whole,
+        arguments: found.arguments.clone(),
+        in_macro: is_macro(found.function),
+    }
+}
+
+fn folded(
+    source: &Source,
+    found: &Found<'_>,
+    path: &[&Stmt],
+    words: &Words,
+) -> Result<Released, fold::Why> {
+    if is_macro(found.function) {
+        return Err("it stands in a macro");
+    }
+    let fold = fold::read(&source.bytes, found.function, path, found.whole)?;
+    let bytes = &source.bytes;
+    let loop_text = source.slice(fold.statement);
+    if has_comment(loop_text) {
+        return Err("it holds a comment");
+    }
+    if loop_text.starts_with(b"#") || bstr::ByteSlice::contains_str(loop_text, "\n#") {
+        return Err("it holds a preprocessor line");
+    }
+    let array = layout::one_line(&source.text(fold.array));
+    let count = layout::one_line(&source.text(fold.count.span));
+    let condition = fold
+        .dirty
+        .and_then(|(_, condition)| condition)
+        .map(|span| layout::one_line(&source.text(span)));
+    let lines = lines(words, &fold, array, count, condition)?;
+    let (start, end) = (fold.statement.start as usize, fold.statement.end as usize);
+    if !begins_line(bytes, start) {
+        return Err("it does not begin its line");
+    }
+    let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
+    let begin = column(margin.as_bytes(), 0);
+    let becomes = lines.last().map(|line| line.callee).unwrap_or(words.one);
+    let single = lines.len() == 1;
+    let text = render(&lines, begin, &margin);
+    let edit = match around(source, path, fold.statement) {
+        Some((open, close)) if single => {
+            // The braces go with the loop: a single statement has none.
+            let line = line_start(bytes, start);
+            let before = source.bytes[..open].trim_ascii_end().len();
+            Edit::new(
+                before,
+                close,
+                format!("\n{}{text}", String::from_utf8_lossy(&bytes[line..start])),
+            )
+        }
+        _ => Edit::new(start, end, text),
+    };
+    Ok(Released {
+        edits: vec![edit],
+        becomes: becomes.into(),
+        changes: changes(found, &fold, becomes, words),
+        fold: Some(fold),
+        kept: None,
+    })
+}
+
+/// A call in a rendered replacement, with the `if` or `else` above it.
+struct Line {
+    above: Option<String>,
+    callee: &'static str,
+    arguments: Vec<String>,
+}
+
+/// The calls that do what the loop did.
+fn lines(
+    words: &Words,
+    fold: &Fold,
+    array: String,
+    count: String,
+    condition: Option<String>,
+) -> Result<Vec<Line>, fold::Why> {
+    const NONE: fold::Why = "the tree has no function that does the same for an array";
+    let plain = |callee: Option<&'static str>, above: Option<String>| {
+        callee.ok_or(NONE).map(|callee| Line {
+            above,
+            callee,
+            arguments: vec![array.clone(), count.clone()],
+        })
+    };
+    let Some((dirty, _)) = fold.dirty else {
+        return Ok(vec![plain(words.many, None)?]);
+    };
+    // Where there is a function that dirties without the lock, nothing needs to change.
+    let (callee, flag) = match (dirty, words.many_dirty, words.many_dirty_lock) {
+        (Dirty::Unlocked, Some(name), _) => (Some(name), false),
+        (_, _, Some(lock)) => (Some(lock.name), lock.flag),
+        _ => (None, false),
+    };
+    if flag {
+        let condition = condition.unwrap_or_else(|| "true".into());
+        let mut line = plain(callee, None)?;
+        line.arguments.push(condition);
+        return Ok(vec![line]);
+    }
+    Ok(match condition {
+        None => vec![plain(callee, None)?],
+        Some(condition) => vec![
+            plain(callee, Some(format!("if ({condition})")))?,
+            plain(words.many, Some("else".into()))?,
+        ],
+    })
+}
+
+fn render(lines: &[Line], begin: usize, margin: &str) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let mut begin = begin;
+        if !text.is_empty() {
+            text.push('\n');
+            text.push_str(margin);
+        }
+        if let Some(above) = &line.above {
+            text.push_str(&format!("{above}\n{margin}\t"));
+            begin += 8;
+        }
+        text.push_str(&layout::call(line.callee, &line.arguments, begin, ";"));
+        text.push(';');
+    }
+    text
+}
+
+/// The braces of an `if` without `else` that hold nothing but `statement`: from `{` to past `}`.
+fn around(source: &Source, path: &[&Stmt], statement: Span) -> Option<(usize, usize)> {
+    let depth = path.iter().position(|stmt| stmt.span() == statement)?;
+    let Stmt::Block(list, span) = path.get(depth.checked_sub(1)?)? else {
+        return None;
+    };
+    let Stmt::If {
+        then,
+        otherwise: None,
+        ..
+    } = path.get(depth.checked_sub(2)?)?
+    else {
+        return None;
+    };
+    // The last arm of an else-if chain keeps its braces, as the arms before it may have theirs.
+    let in_chain = depth >= 3
+        && matches!(path[depth - 3], Stmt::If { otherwise: Some(other), .. } if other.span() == path[depth - 2].span());
+    let inside = source.slice(*span);
+    let alone = list.len() == 1 && then.span() == *span && !has_comment(inside) && !in_chain;
+    alone.then_some((span.start as usize, span.end as usize))
+}
+
+fn has_comment(text: &[u8]) -> bool {
+    text.windows(2).any(|two| two == b"/*" || two == b"//")
+}
+
+fn changes(found: &Found<'_>, fold: &Fold, becomes: &str, words: &Words) -> Vec<String> {
+    let function = &found.function.name;
+    let mut changes = Vec::new();
+    let locks = words
+        .many_dirty_lock
+        .is_some_and(|lock| lock.name == becomes);
+    if let Some((Dirty::Unlocked, _)) = fold.dirty
+        && locks
+    {
+        changes.push(format!(
+            "{function}() dirtied the pages without their lock. {becomes}() takes the page lock, which closes the race with \
+             truncation, but may sleep: this function must not be called in atomic context."
+        ));
+    }
+    if fold.count.sign == Sign::Signed {
+        changes.push(negative_count(found, becomes));
+    }
+    if fold.downwards {
+        changes.push(format!(
+            "{function}() released the pages from the last to the first; {becomes}() begins with the first."
+        ));
+    }
+    changes
+}
+
+fn negative_count(found: &Found<'_>, becomes: &str) -> String {
+    format!(
+        "The count in {}() is signed. A negative one was ignored; {becomes}() takes an unsigned count and must never be given one.",
+        found.function.name
+    )
+}

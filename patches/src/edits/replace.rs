@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Replaced byte ranges of one file: put in order, checked, carried out, taken back.
+
+use callsites::index::ir::Span;
+
+/// New bytes for a range of old ones.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edit {
+    /// The range in the file as it was.
+    pub span: Span,
+    /// What stands there afterwards.
+    pub text: Vec<u8>,
+}
+
+impl Edit {
+    /// An edit of the bytes from `start` to `end`.
+    pub fn new(start: usize, end: usize, text: impl Into<Vec<u8>>) -> Edit {
+        Edit {
+            span: Span {
+                start: start as u32,
+                end: end as u32,
+            },
+            text: text.into(),
+        }
+    }
+}
+
+/// Two edits that cannot both be carried out, or one that lies outside of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlap(pub Span, pub Span);
+
+/// Sorts edits, drops exact repetitions, and refuses overlaps.
+///
+/// # Errors
+/// [`Overlap`] with the two ranges; a range outside of the `length` bytes overlaps with the end.
+pub fn ordered(mut edits: Vec<Edit>, length: usize) -> Result<Vec<Edit>, Overlap> {
+    edits.sort();
+    edits.dedup();
+    let end = Span {
+        start: length as u32,
+        end: u32::MAX,
+    };
+    for edit in &edits {
+        if edit.span.start > edit.span.end || edit.span.end > end.start {
+            return Err(Overlap(edit.span, end));
+        }
+    }
+    match edits
+        .windows(2)
+        .find(|pair| pair[0].span.end > pair[1].span.start || pair[0].span == pair[1].span)
+    {
+        Some(pair) => Err(Overlap(pair[0].span, pair[1].span)),
+        None => Ok(edits),
+    }
+}
+
+/// The file with its [`ordered`] edits carried out.
+pub fn carry_out(base: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(base.len());
+    let mut at = 0;
+    for edit in edits {
+        result.extend_from_slice(&base[at..edit.span.start as usize]);
+        result.extend_from_slice(&edit.text);
+        at = edit.span.end as usize;
+    }
+    result.extend_from_slice(&base[at..]);
+    result
+}
+
+/// The edits that turn the edited file back into `base`.
+pub fn reversed(base: &[u8], edits: &[Edit]) -> Vec<Edit> {
+    let mut shift = 0_i64;
+    edits
+        .iter()
+        .map(|edit| {
+            let start = (i64::from(edit.span.start) + shift) as usize;
+            shift += edit.text.len() as i64 - i64::from(edit.span.end - edit.span.start);
+            let old = &base[edit.span.start as usize..edit.span.end as usize];
+            Edit::new(start, start + edit.text.len(), old)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A file and edits of it that do not overlap.
+    fn file_and_edits() -> impl Strategy<Value = (Vec<u8>, Vec<Edit>)> {
+        let pieces = prop::collection::vec(
+            (
+                prop::collection::vec(any::<u8>(), 1..12),
+                prop::option::of(prop::collection::vec(any::<u8>(), 0..12)),
+            ),
+            0..12,
+        );
+        pieces.prop_map(|pieces| {
+            let mut base = Vec::new();
+            let mut edits = Vec::new();
+            for (old, new) in pieces {
+                let start = base.len();
+                base.extend_from_slice(&old);
+                if let Some(new) = new {
+                    edits.push(Edit::new(start, base.len(), new));
+                }
+            }
+            (base, edits)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_and_its_reverse_give_the_base_bytes((base, edits) in file_and_edits()) {
+            let edits = ordered(edits, base.len()).expect("built without overlap");
+            let edited = carry_out(&base, &edits);
+            prop_assert_eq!(carry_out(&edited, &reversed(&base, &edits)), base);
+        }
+    }
+
+    #[test]
+    fn edits_that_overlap_are_refused() {
+        let edits = vec![Edit::new(0, 4, "a"), Edit::new(3, 6, "b")];
+        assert!(ordered(edits, 10).is_err());
+        assert!(ordered(vec![Edit::new(8, 12, "a")], 10).is_err());
+    }
+
+    #[test]
+    fn an_edit_that_two_callsites_ask_for_is_made_once() {
+        let edits = vec![Edit::new(0, 4, "a"), Edit::new(0, 4, "a")];
+        assert_eq!(ordered(edits, 10).map(|edits| edits.len()), Ok(1));
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A file that is edited: its bytes, and what the index read in them.
+
+use super::walk::{all_expressions, holds};
+use crate::error::Error;
+use callsites::index::ir::{Expr, FileFacts, Function, Linkage, Span};
+use callsites::index::{self, NameSet, Wanted};
+use callsites::report::Callsite;
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
+
+/// A file with its facts.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Relative to the tree.
+    pub path: Utf8PathBuf,
+    /// As the tree has it.
+    pub bytes: Vec<u8>,
+    /// As the index read it.
+    pub facts: FileFacts,
+}
+
+/// A call found again in its file.
+pub struct Found<'a> {
+    /// Around it.
+    pub function: &'a Function,
+    /// The callee's name.
+    pub callee: Span,
+    /// From the callee's name to the closing parenthesis.
+    pub whole: Span,
+    /// Its arguments.
+    pub arguments: Vec<Span>,
+}
+
+impl Source {
+    /// Reads and parses the functions of `path` that bear one of `names`.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn read(tree: &Tree, path: &Utf8Path, names: &BTreeSet<&str>) -> Result<Source, Error> {
+        let bytes = tree.read(path)?;
+        Ok(Source::parse(path, bytes, names))
+    }
+
+    /// Parses the functions of a file that bear one of `names`.
+    pub fn parse(path: &Utf8Path, bytes: Vec<u8>, names: &BTreeSet<&str>) -> Source {
+        let names = NameSet::new(names);
+        Source {
+            facts: index::parse(path, &bytes, &Wanted::Named(&names)),
+            path: path.to_owned(),
+            bytes,
+        }
+    }
+
+    /// Source text.
+    pub fn text(&self, span: Span) -> String {
+        String::from_utf8_lossy(self.slice(span)).into_owned()
+    }
+
+    /// Source bytes.
+    pub fn slice(&self, span: Span) -> &[u8] {
+        let end = (span.end as usize).min(self.bytes.len());
+        &self.bytes[(span.start as usize).min(end)..end]
+    }
+
+    /// The call that `site` is about.
+    ///
+    /// # Errors
+    /// Why it cannot be edited, as a clause.
+    pub fn find(&self, site: &Callsite) -> Result<Found<'_>, &'static str> {
+        let function = self
+            .facts
+            .functions
+            .iter()
+            .find(|function| holds(function.span, site.span))
+            .ok_or("its function could not be read")?;
+        let mut found = None;
+        all_expressions(function, &mut |expr| {
+            if let Expr::Call { callee, args, span } = expr
+                && expr.callee_name() == Some(&site.call)
+                && callee.span().start == site.span.start
+            {
+                // The index may end an argument before its closing parenthesis; only the call's own end counts.
+                found = Some((callee.span(), *span, args.iter().map(Expr::span).collect()));
+            }
+        });
+        let (callee, whole, arguments) = match (found, &site.edit) {
+            (Some(found), _) => found,
+            (None, Some(edit)) => (edit.callee, site.span, edit.arguments.clone()),
+            (None, None) => return Err("its call could not be read"),
+        };
+        if self.slice(callee) != site.call.as_bytes() {
+            return Err("the file is not the one that was audited");
+        }
+        Ok(Found {
+            function,
+            callee,
+            whole,
+            arguments: self.whole_arguments(whole, &arguments),
+        })
+    }
+
+    /// Argument spans widened to what stands between the commas: the index drops parentheses and casts may begin before
+    /// the operand.
+    fn whole_arguments(&self, whole: Span, arguments: &[Span]) -> Vec<Span> {
+        let bytes = self.slice(whole);
+        let Some(open) = bytes.iter().position(|&byte| byte == b'(') else {
+            return arguments.to_vec();
+        };
+        let mut result = Vec::new();
+        let (mut depth, mut start) = (0_usize, open + 1);
+        let mut push = |from: usize, to: usize| {
+            let text = &bytes[from..to];
+            let lead = text.len() - text.trim_ascii_start().len();
+            let kept = text.trim_ascii().len();
+            result.push(Span {
+                start: whole.start + (from + lead) as u32,
+                end: whole.start + (from + lead + kept) as u32,
+            });
+        };
+        for (at, byte) in bytes.iter().enumerate().skip(open + 1) {
+            match byte {
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' if depth == 0 => {
+                    if at > start || !arguments.is_empty() {
+                        push(start, at);
+                    }
+                    break;
+                }
+                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+                b',' if depth == 0 => {
+                    push(start, at);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+        }
+        // A comma or parenthesis inside of a string would have misled this count.
+        if result.len() == arguments.len() {
+            result
+        } else {
+            arguments.to_vec()
+        }
+    }
+}
+
+/// Whether lines of `function` end in backslashes.
+pub fn is_macro(function: &Function) -> bool {
+    function.linkage == Linkage::Macro
+}

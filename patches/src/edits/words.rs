@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which releasing functions a tree offers, and which one a shape of release gets.
+
+use crate::options::Api;
+use callsites::report::Era;
+use regex::bytes::Regex;
+
+/// The releasing functions of one tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// `pin` or `put_user_page`.
+    pub api: Api,
+    /// For one page.
+    pub one: &'static str,
+    /// For an array of pages.
+    pub many: Option<&'static str>,
+    /// For an array of pages that are dirtied under their lock.
+    pub many_dirty_lock: Option<DirtyLock>,
+    /// For an array of pages that are dirtied without their lock (5.2 and 5.3 only).
+    pub many_dirty: Option<&'static str>,
+    /// The functions are not declared in the tree yet: the series needs the patches that introduce them.
+    pub introduced_elsewhere: bool,
+}
+
+/// The two signatures that the dirtying function has had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirtyLock {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether a third argument says if the pages are dirtied (since 5.4).
+    pub flag: bool,
+}
+
+impl Words {
+    /// Reads what `header` (include/linux/mm.h) declares.
+    ///
+    /// # Errors
+    /// A sentence that says why the API cannot be had in this tree.
+    pub fn of(api: Api, era: Era, header: &[u8]) -> Result<Words, String> {
+        let api = match (api, era) {
+            (Api::Auto, Era::Pin) => Api::Pin,
+            (Api::Auto, _) => Api::PutUserPage,
+            (api, _) => api,
+        };
+        let has = |name| declares(header, name, "");
+        if api == Api::Pin {
+            if era != Era::Pin {
+                return Err("pin_user_pages*() came with 5.6".into());
+            }
+            let lock = "unpin_user_pages_dirty_lock";
+            return Ok(Words {
+                api,
+                one: "unpin_user_page",
+                many: has("unpin_user_pages").then_some("unpin_user_pages"),
+                many_dirty_lock: has(lock).then_some(DirtyLock {
+                    name: lock,
+                    flag: true,
+                }),
+                many_dirty: None,
+                introduced_elsewhere: false,
+            });
+        }
+        match era {
+            Era::Pin => Err("put_user_page*() was renamed to unpin_user_page*() in 5.6".into()),
+            Era::PutUserPage => {
+                let lock = "put_user_pages_dirty_lock";
+                Ok(Words {
+                    api,
+                    one: "put_user_page",
+                    many: has("put_user_pages").then_some("put_user_pages"),
+                    many_dirty_lock: has(lock).then(|| DirtyLock {
+                        name: lock,
+                        flag: declares(header, lock, "[^;]*make_dirty"),
+                    }),
+                    many_dirty: has("put_user_pages_dirty").then_some("put_user_pages_dirty"),
+                    introduced_elsewhere: false,
+                })
+            }
+            Era::PutPage => Ok(Words {
+                api,
+                one: "put_user_page",
+                many: Some("release_user_pages"),
+                many_dirty_lock: None,
+                many_dirty: None,
+                introduced_elsewhere: !has("put_user_page"),
+            }),
+        }
+    }
+
+    /// "pin" or "put_user_page", as series.toml has it.
+    pub fn api_name(&self) -> &'static str {
+        match self.api {
+            Api::Pin => "pin",
+            _ => "put_user_page",
+        }
+    }
+}
+
+fn declares(header: &[u8], name: &str, then: &str) -> bool {
+    Regex::new(&format!(r"\b{name}\s*\({then}")).is_ok_and(|regex| regex.is_match(header))
+}
+
+/// The functions that mark one page dirty, and whether they take the page's lock.
+pub fn dirties(name: &str) -> Option<Dirty> {
+    match name {
+        "set_page_dirty_lock" => Some(Dirty::Locked),
+        "set_page_dirty" | "SetPageDirty" => Some(Dirty::Unlocked),
+        _ => None,
+    }
+}
+
+/// How a page is marked dirty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dirty {
+    /// Under the page's lock; may sleep.
+    Locked,
+    /// Without it.
+    Unlocked,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_of_the_dirtying_function_is_read_from_the_header() {
+        let old = b"void put_user_pages_dirty_lock(struct page **pages, unsigned long npages);";
+        let new = b"void put_user_pages_dirty_lock(struct page **pages, unsigned long npages,\n\tbool make_dirty);";
+        let flag = |header: &[u8]| {
+            let words = Words::of(Api::Auto, Era::PutUserPage, header).expect("era has the API");
+            words.many_dirty_lock.map(|lock| lock.flag)
+        };
+        assert_eq!(
+            (flag(old), flag(new), flag(b"")),
+            (Some(false), Some(true), None)
+        );
+    }
+
+    #[test]
+    fn an_api_of_another_era_is_refused() {
+        assert!(Words::of(Api::Pin, Era::PutUserPage, b"").is_err());
+        assert!(Words::of(Api::PutUserPage, Era::Pin, b"").is_err());
+    }
+}

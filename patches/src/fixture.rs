@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Small drivers of our own and the report that an audit of them would give: every call of one driver is one group.
+
+use crate::edits::{self, Planned, Source, Sources, Words};
+use crate::options::Api;
+use callsites::index::ir::{Expr, Function};
+use callsites::report::{
+    Callsite, Confidence, Coverage, Era, Group, Report, Role, SCHEMA, TreeInfo, Verdict,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::{self, catalogue};
+use std::collections::BTreeSet;
+
+/// What the mm.h of an era declares of the releasing functions.
+pub fn header(era: Era) -> &'static str {
+    match era {
+        Era::PutPage => "void put_page(struct page *page);\n",
+        Era::PutUserPage => {
+            "void put_user_page(struct page *page);\n\
+             void put_user_pages_dirty_lock(struct page **pages, unsigned long npages,\n\t\t\t       bool make_dirty);\n\
+             void put_user_pages(struct page **pages, unsigned long npages);\n"
+        }
+        Era::Pin => {
+            "void unpin_user_page(struct page *page);\n\
+             void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages,\n\t\t\t\t bool make_dirty);\n\
+             void unpin_user_pages(struct page **pages, unsigned long npages);\n"
+        }
+    }
+}
+
+/// The report on `files`: every call that the catalogue has as acquire, release or dirty is to be converted.
+pub fn report(era: Era, files: &[(&str, &str)]) -> Report {
+    let mut callsites = Vec::new();
+    for (path, text) in files {
+        let facts = callsites::index::parse(
+            Utf8Path::new(path),
+            text.as_bytes(),
+            &callsites::index::Wanted::All,
+        );
+        for function in &facts.functions {
+            callsites.extend(sites(path, text, function, era));
+        }
+    }
+    let ids = |role| -> Vec<String> {
+        let of_role = callsites
+            .iter()
+            .filter(|site: &&Callsite| site.role == role);
+        of_role.map(|site| site.id.clone()).collect()
+    };
+    let subsystem = files.first().map_or("", |(path, _)| path);
+    let group = Group {
+        id: "g1".into(),
+        subsystem: subsystem.rsplit_once('/').map_or("", |(dir, _)| dir).into(),
+        acquires: ids(Role::Acquire),
+        releases: ids(Role::Release),
+        dirties: ids(Role::Dirty),
+        convertible: true,
+        blocked_by: Vec::new(),
+    };
+    Report {
+        schema: SCHEMA.into(),
+        tree: TreeInfo {
+            version: "6.12.1".into(),
+            era,
+            revision: None,
+        },
+        coverage: Coverage::default(),
+        callsites,
+        groups: vec![group],
+        findings: Vec::new(),
+    }
+}
+
+fn sites(path: &str, text: &str, function: &Function, era: Era) -> Vec<Callsite> {
+    let mut sites = Vec::new();
+    callsites::index::walk::expressions(&function.body, &mut |expr| {
+        let Expr::Call { span, .. } = expr else {
+            return;
+        };
+        let Some(known) = expr.callee_name().and_then(|name| catalogue().get(name)) else {
+            return;
+        };
+        let role = match known.role {
+            api::Role::Acquire => Role::Acquire,
+            api::Role::Release => Role::Release,
+            api::Role::Dirty => Role::Dirty,
+            _ => return,
+        };
+        let line = text[..span.start as usize].matches('\n').count() as u32 + 1;
+        let age = match era {
+            Era::PutPage => api::Era::PutPage,
+            Era::PutUserPage => api::Era::PutUserPage,
+            Era::Pin => api::Era::Pin,
+        };
+        sites.push(Callsite {
+            id: format!("{}:{line}:{}", function.name, known.name),
+            path: path.into(),
+            line,
+            column: 1,
+            function: function.name.clone(),
+            call: known.name.clone(),
+            role,
+            verdict: Verdict::Convert,
+            case: Some(5),
+            confidence: Confidence::High,
+            reason: "its data is accessed".into(),
+            origins: Vec::new(),
+            group: Some("g1".into()),
+            replacement: known.replacement(age).map(str::to_owned),
+            shape: None,
+            guards: Vec::new(),
+            evidence: Vec::new(),
+            span: *span,
+            edit: None,
+        });
+    });
+    sites
+}
+
+/// The parsed files.
+pub fn sources(files: &[(&str, &str)], report: &Report) -> Sources {
+    let names: BTreeSet<&str> = report
+        .callsites
+        .iter()
+        .map(|site| site.function.as_str())
+        .collect();
+    files
+        .iter()
+        .map(|(path, text)| {
+            let path = Utf8PathBuf::from(path);
+            let source = Source::parse(&path, text.as_bytes().to_vec(), &names);
+            (path, source)
+        })
+        .collect()
+}
+
+/// One driver, planned in an era.
+pub fn planned(era: Era, text: &str) -> Result<Planned, Vec<String>> {
+    let files = [("drivers/misc/toy.c", text)];
+    let report = report(era, &files);
+    let words = Words::of(Api::Auto, era, header(era).as_bytes()).map_err(|why| vec![why])?;
+    edits::group(
+        &sources(&files, &report),
+        &report,
+        &report.groups[0],
+        &words,
+    )
+}
+
+/// One driver before and after as a diff of the changed lines.
+pub fn diff(era: Era, text: &str) -> String {
+    let files = [("drivers/misc/toy.c", text)];
+    let report = report(era, &files);
+    let plan = match planned(era, text) {
+        Ok(plan) => plan,
+        Err(reasons) => return format!("refused\n{}\n", reasons.join("\n")),
+    };
+    let contents = plan
+        .contents(&sources(&files, &report))
+        .expect("no overlap");
+    let new = contents.values().next().expect("one file was edited");
+    let new = String::from_utf8(new.clone()).expect("UTF-8 in, UTF-8 out");
+    changed_lines(text, &new)
+}
+
+/// Removed and added lines, those that stay left out; tabs as arrows.
+fn changed_lines(old: &str, new: &str) -> String {
+    let old: Vec<&str> = old.lines().collect();
+    let new: Vec<&str> = new.lines().collect();
+    // Longest common subsequence, by the book: fixtures are small.
+    let mut length = vec![vec![0; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            length[i][j] = match old[i] == new[j] {
+                true => length[i + 1][j + 1] + 1,
+                false => length[i + 1][j].max(length[i][j + 1]),
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut text = String::new();
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if j >= new.len() || i < old.len() && length[i + 1][j] >= length[i][j + 1] {
+            text += &format!("-{}\n", old[i].replace('\t', "→"));
+            i += 1;
+        } else {
+            text += &format!("+{}\n", new[j].replace('\t', "→"));
+            j += 1;
+        }
+    }
+    text
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Commits become mails: written by `git format-patch`, then read back and compared.
+//!
+//! Every mail is read by two readers that know nothing of each other, mail-parser and `git mailinfo`. They must agree on
+//! author, subject and message, and the bytes of the patch must be those that stand in the mail. A mail on which they
+//! differ is [`Error::Unproven`] and is never written out.
+
+use crate::commit::{BRANCH, Identity, Store};
+use crate::error::Error;
+use camino::Utf8PathBuf;
+use git2::Oid;
+use mail_parser::MessageParser;
+use proc::git::mail::{Committer, FormatPatch, MailInfo, format_patch, mailinfo};
+
+/// A mail of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// "0001-foo-convert-….patch"
+    pub file: String,
+    /// As git wrote it, beginning with its "From " line.
+    pub bytes: Vec<u8>,
+}
+
+/// What a mail says, as both readers agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Its author.
+    pub author: Identity,
+    /// Subject without `[PATCH …]`.
+    pub subject: String,
+    /// The commit message below the subject.
+    pub message: String,
+    /// The patch, `---` line and diffstat included.
+    pub patch: Vec<u8>,
+}
+
+/// Writes the commits `base..BRANCH` as mails, the cover letter first.
+///
+/// # Errors
+/// When git fails or the directory cannot be read.
+pub fn write(
+    store: &Store,
+    base: Oid,
+    public_base: Option<&str>,
+    version: u32,
+    committer: &Committer,
+) -> Result<Vec<Mail>, Error> {
+    let out = store.scratch().join("mails");
+    let range = format!("{base}..{BRANCH}");
+    let options = FormatPatch {
+        range: &range,
+        base: public_base,
+        version,
+        out: &out,
+        committer,
+    };
+    format_patch(store.path().as_std_path(), &options)?;
+    let out = Utf8PathBuf::from_path_buf(out).map_err(|path| Error::bad_path(&path))?;
+    let mut mails = Vec::new();
+    for entry in out.read_dir_utf8().map_err(Error::io(&out))? {
+        let entry = entry.map_err(Error::io(&out))?;
+        let bytes = std::fs::read(entry.path()).map_err(Error::io(entry.path()))?;
+        mails.push(Mail {
+            file: entry.file_name().to_owned(),
+            bytes,
+        });
+    }
+    mails.sort_by(|a, b| a.file.cmp(&b.file));
+    std::fs::remove_dir_all(&out).map_err(Error::io(&out))?;
+    Ok(mails)
+}
+
+/// Reads one patch mail with both readers.
+///
+/// # Errors
+/// [`Error::Unproven`] where they disagree, with what they read.
+pub fn read(mail: &Mail, scratch: &std::path::Path) -> Result<Read, Error> {
+    let git = mailinfo(scratch, &mail.bytes)?;
+    let ours = parse(mail)?;
+    compare(mail, &git, &ours)?;
+    Ok(Read {
+        patch: git.patch,
+        ..ours
+    })
+}
+
+/// Reads one patch mail with mail-parser alone.
+///
+/// # Errors
+/// [`Error::Unproven`] when it is not a mail with author and subject.
+pub fn parse(mail: &Mail) -> Result<Read, Error> {
+    let broken = |what: &str| Error::Unproven(format!("{}: {what}", mail.file));
+    // The "From <id> <date>" line belongs to the mbox, not to the mail.
+    let start = match mail.bytes.strip_prefix(b"From ") {
+        Some(rest) => 6 + rest.iter().position(|&byte| byte == b'\n').unwrap_or(0),
+        None => 0,
+    };
+    let message = MessageParser::default()
+        .parse(&mail.bytes[start..])
+        .ok_or_else(|| broken("not a mail"))?;
+    let from = message
+        .from()
+        .and_then(|from| from.first())
+        .ok_or_else(|| broken("no author"))?;
+    let subject = message.subject().ok_or_else(|| broken("no subject"))?;
+    let body = message.body_text(0).ok_or_else(|| broken("no text"))?;
+    let body = body.replace("\r\n", "\n");
+    let end = body.find("\n---\n").map_or(body.len(), |at| at + 1);
+    Ok(Read {
+        author: Identity {
+            name: from.name().unwrap_or_default().to_owned(),
+            email: from.address().unwrap_or_default().to_owned(),
+        },
+        subject: strip_prefix(subject).to_owned(),
+        message: body[..end].trim_end().to_owned(),
+        patch: body.as_bytes()[end..].to_vec(),
+    })
+}
+
+/// "[PATCH v2 1/3] foo: bar" without its bracket.
+pub fn strip_prefix(subject: &str) -> &str {
+    match subject.strip_prefix('[').and_then(|s| s.split_once(']')) {
+        Some((_, rest)) => rest.trim_start(),
+        None => subject,
+    }
+}
+
+fn compare(mail: &Mail, git: &MailInfo, ours: &Read) -> Result<(), Error> {
+    let differ = |what: &str, git: &str, ours: &str| {
+        Error::Unproven(format!(
+            "{}: git reads the {what} as `{git}`, mail-parser as `{ours}`",
+            mail.file
+        ))
+    };
+    let message = String::from_utf8_lossy(&git.message);
+    for (what, git, ours) in [
+        ("author", git.author.as_str(), ours.author.name.as_str()),
+        ("address", &git.email, &ours.author.email),
+        ("subject", &git.subject, &ours.subject),
+        ("message", message.trim_end(), &ours.message),
+    ] {
+        if git != ours {
+            return Err(differ(what, git, ours));
+        }
+    }
+    let stands = |part: &[u8]| bstr::ByteSlice::contains_str(mail.bytes.as_slice(), part);
+    if !stands(&git.patch) {
+        return Err(differ("patch", "other bytes", "those of the mail"));
+    }
+    Ok(())
+}
+
+/// The patch mails one after the other, as `git am` takes them.
+pub fn concatenate(mails: &[Mail]) -> Vec<u8> {
+    let patches = mails.iter().filter(|mail| !mail.file.starts_with("0000-"));
+    patches
+        .flat_map(|mail| mail.bytes.iter().copied())
+        .collect()
+}

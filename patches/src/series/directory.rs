@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The directory of a series: written whole or not at all, read with every mistake named.
+
+use super::info::{Checks, Info, SCHEMA};
+use crate::error::Error;
+use crate::mbox::{Mail, concatenate};
+use camino::Utf8Path;
+
+/// A series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// series.toml.
+    pub info: Info,
+    /// checks.json.
+    pub checks: Checks,
+    /// The mails in order, the cover letter first.
+    pub mails: Vec<Mail>,
+}
+
+impl Series {
+    /// The patches as one mbox.
+    pub fn mbox(&self) -> Vec<u8> {
+        concatenate(&self.mails)
+    }
+
+    /// Groups that were selected and left alone.
+    pub fn refused(&self) -> &[super::Refused] {
+        &self.info.refused
+    }
+
+    /// Writes the directory. An earlier series in its place is replaced as a whole.
+    ///
+    /// # Errors
+    /// [`Error::TargetInUse`] when `dir` holds something else; [`Error::Io`].
+    pub fn write(&self, dir: &Utf8Path) -> Result<(), Error> {
+        let occupied = dir.is_dir()
+            && dir
+                .read_dir_utf8()
+                .map_err(Error::io(dir))?
+                .next()
+                .is_some();
+        if occupied && !dir.join("series.toml").is_file() || dir.is_file() {
+            return Err(Error::TargetInUse(dir.to_owned()));
+        }
+        let parent = match dir.parent() {
+            Some(parent) if !parent.as_str().is_empty() => parent,
+            _ => Utf8Path::new("."),
+        };
+        std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
+        let fresh = tempfile::Builder::new()
+            .prefix(".series-")
+            .tempdir_in(parent)
+            .map_err(Error::io(parent))?;
+        let files = self.files()?;
+        for (name, bytes) in &files {
+            let path = fresh.path().join(name);
+            std::fs::write(&path, bytes).map_err(Error::io(dir))?;
+        }
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(fresh.path(), mode).map_err(Error::io(dir))?;
+        // The old series steps aside first, so that no moment shows a mixture of two.
+        let aside = occupied
+            .then(|| {
+                tempfile::Builder::new()
+                    .prefix(".old-series-")
+                    .tempdir_in(parent)
+            })
+            .transpose()
+            .map_err(Error::io(parent))?;
+        if let Some(aside) = &aside {
+            std::fs::rename(dir, aside.path().join("series")).map_err(Error::io(dir))?;
+        } else if dir.is_dir() {
+            std::fs::remove_dir(dir).map_err(Error::io(dir))?;
+        }
+        std::fs::rename(fresh.path(), dir).map_err(Error::io(dir))?;
+        // Renamed away: nothing is left for the temporary directory to remove.
+        let _moved = fresh.keep();
+        Ok(())
+    }
+
+    /// Every file of the directory.
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let unproven = |what: String| Error::Unproven(what);
+        let toml = toml::to_string(&self.info).map_err(|e| unproven(e.to_string()))?;
+        let mut json =
+            serde_json::to_vec_pretty(&self.checks).map_err(|e| unproven(e.to_string()))?;
+        json.push(b'\n');
+        let mut files = vec![
+            ("series.toml".to_owned(), toml.into_bytes()),
+            ("checks.json".to_owned(), json),
+            ("series.mbox".to_owned(), self.mbox()),
+        ];
+        files.extend(
+            self.mails
+                .iter()
+                .map(|mail| (mail.file.clone(), mail.bytes.clone())),
+        );
+        Ok(files)
+    }
+
+    /// Reads a directory. The mails count, not series.mbox: they are what people edit.
+    ///
+    /// # Errors
+    /// [`Error::BadSeries`] with what is missing or damaged.
+    pub fn read(dir: &Utf8Path) -> Result<Series, Error> {
+        let bad = |why: String| Error::BadSeries {
+            path: dir.to_owned(),
+            why,
+        };
+        let text = std::fs::read_to_string(dir.join("series.toml"))
+            .map_err(|error| bad(format!("series.toml: {error}")))?;
+        let info: Info =
+            toml::from_str(&text).map_err(|error| bad(format!("series.toml: {error}")))?;
+        if info.schema != SCHEMA {
+            return Err(bad(format!("its schema is {}, not {SCHEMA}", info.schema)));
+        }
+        let checks = match std::fs::read(dir.join("checks.json")) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| bad(format!("checks.json: {error}")))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Checks::default(),
+            Err(error) => return Err(bad(format!("checks.json: {error}"))),
+        };
+        let mut mails = Vec::new();
+        let cover = dir.join("0000-cover-letter.patch");
+        let names = cover
+            .is_file()
+            .then(|| "0000-cover-letter.patch".to_owned())
+            .into_iter()
+            .chain(info.patches.iter().map(|patch| patch.file.clone()));
+        for file in names {
+            // A name in series.toml must not lead out of the directory.
+            if file.contains('/') || file.starts_with('.') {
+                return Err(bad(format!("`{file}` is not the name of a mail")));
+            }
+            let bytes = std::fs::read(dir.join(&file)).map_err(|e| bad(format!("{file}: {e}")))?;
+            mails.push(Mail { file, bytes });
+        }
+        Ok(Series {
+            info,
+            checks,
+            mails,
+        })
+    }
+}

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The whole way on small trees: convert, write, read, apply, and what must be refused.
+
+use crate::fixture::{self, header};
+use crate::series::Outcome;
+use crate::{
+    ApplyOptions, Class, ConvertOptions, Error, Export, Form, Select, Series, Signer, apply,
+    convert,
+};
+use callsites::report::{Era, Report};
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use proc::git::mail::Committer;
+use proc::git::store;
+use std::fs;
+
+const HOST: &str = "\
+static int toy_attach(struct toy *toy, unsigned long addr)
+{
+	int ret;
+
+	ret = get_user_pages_fast(addr, 1, FOLL_WRITE, &toy->page);
+	if (ret != 1)
+		return -EFAULT;
+	return 0;
+}
+";
+
+const CONTEXT: &str = "\
+void toy_detach(struct toy *toy)
+{
+	if (toy->page)
+		put_page(toy->page);
+}
+
+static void toy_free(struct page **pages, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		set_page_dirty_lock(pages[i]);
+		put_page(pages[i]);
+	}
+}
+";
+
+const FILES: [(&str, &str); 2] = [
+    ("drivers/misc/toy/context.c", CONTEXT),
+    ("drivers/misc/toy/host.c", HOST),
+];
+
+/// A small tree in a directory of its own, with its report.
+struct Fixture {
+    dir: tempfile::TempDir,
+    report: Report,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let dir = tempfile::tempdir().expect("a directory");
+        let fixture = Fixture {
+            dir,
+            report: fixture::report(Era::Pin, &FILES),
+        };
+        let tree = fixture.path("tree");
+        let makefile = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\nEXTRAVERSION =\n";
+        put(&tree, "Makefile", makefile);
+        put(&tree, "include/linux/mm.h", header(Era::Pin));
+        for (path, text) in FILES {
+            put(&tree, path, text);
+        }
+        fixture
+    }
+
+    fn with_git(self) -> Fixture {
+        let tree = self.path("tree");
+        store::init(tree.as_std_path()).expect("git init");
+        let subject = "misc: toy: add a driver to play with";
+        store::commit_all(tree.as_std_path(), subject, &author()).expect("git commit");
+        for (key, value) in [
+            ("user.name", "Jørn Å. Müller"),
+            ("user.email", "jm@example.org"),
+        ] {
+            let git = proc::git::git(tree.as_std_path());
+            git.args(["config", key, value]).run().expect("git config");
+        }
+        self
+    }
+
+    fn path(&self, name: &str) -> Utf8PathBuf {
+        let path = self.dir.path().join(name);
+        Utf8PathBuf::from_path_buf(path).expect("temporary directories are UTF-8")
+    }
+
+    fn tree(&self) -> Tree {
+        Tree::open(self.path("tree").as_str()).expect("a kernel tree")
+    }
+
+    fn options(&self) -> ConvertOptions {
+        ConvertOptions::new(self.path("work"))
+    }
+
+    fn rehearsal(&self) -> ConvertOptions {
+        ConvertOptions {
+            signer: Signer::Unsigned,
+            ..self.options()
+        }
+    }
+
+    fn convert(&self, options: &ConvertOptions) -> Result<Series, Error> {
+        convert(&self.tree(), &self.report, options)
+    }
+
+    /// The rehearsal's series, written out.
+    fn written(&self) -> Utf8PathBuf {
+        let series = self.convert(&self.rehearsal()).expect("it converts");
+        let dir = self.path("series");
+        series.write(&dir).expect("it can be written");
+        dir
+    }
+}
+
+fn put(tree: &Utf8Path, path: &str, text: &str) {
+    let path = tree.join(path);
+    fs::create_dir_all(path.parent().expect("a file")).expect("a directory");
+    fs::write(path, text).expect("a file");
+}
+
+fn author() -> Committer {
+    Committer {
+        name: "Somebody".into(),
+        email: "somebody@example.org".into(),
+        seconds: 1_700_000_000,
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_tree_without_git_gives_this_series() {
+    let fixture = Fixture::new();
+    let series = fixture.convert(&fixture.rehearsal()).expect("it converts");
+    insta::assert_snapshot!("cover_without_git", text(&series.mails[0].bytes));
+    insta::assert_snapshot!("mbox_without_git", text(&series.mbox()));
+    let toml = toml::to_string(&series.info).expect("it serialises");
+    insta::assert_snapshot!("series_toml_without_git", toml);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let fixture = Fixture::new();
+    let first = fixture.convert(&fixture.rehearsal()).expect("it converts");
+    let second = fixture.convert(&fixture.rehearsal()).expect("it converts");
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_git_tree_gives_its_prefix_its_signature_and_names_that_survive() {
+    let fixture = Fixture::new().with_git();
+    let series = fixture.convert(&fixture.options()).expect("it converts");
+    assert_eq!(
+        series.info.patches[0].subject,
+        "misc: toy: convert get_user_pages_fast() to pin_user_pages_fast()"
+    );
+    let read = crate::mbox::parse(&series.mails[1]).expect("a mail");
+    assert_eq!(read.author.name, "Jørn Å. Müller");
+    assert!(
+        read.message
+            .ends_with("Signed-off-by: Jørn Å. Müller <jm@example.org>"),
+        "{}",
+        read.message
+    );
+    // Nobody else has this commit, so no trailer may claim that it can be fetched.
+    assert!(!text(&series.mbox()).contains("base-commit:"));
+    assert!(text(&series.mails[0].bytes).contains("(not public)"));
+}
+
+#[test]
+fn a_base_that_a_tag_holds_is_named_in_a_trailer() {
+    let fixture = Fixture::new().with_git();
+    let tree = fixture.path("tree");
+    let git = proc::git::git(tree.as_std_path());
+    git.args(["tag", "v6.12.1"]).run().expect("git tag");
+    let head = proc::git::commit_id(tree.as_std_path(), "HEAD").expect("a commit");
+    let series = fixture.convert(&fixture.options()).expect("it converts");
+    assert!(text(&series.mails[0].bytes).contains(&format!("base-commit: {head}")));
+}
+
+#[test]
+fn converting_writes_nothing_into_the_users_repository() {
+    let fixture = Fixture::new().with_git();
+    let listing = |dir: &Utf8Path| {
+        let mut names: Vec<String> = Vec::new();
+        let mut open = vec![dir.to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in dir.read_dir_utf8().expect("a directory") {
+                let entry = entry.expect("an entry");
+                match entry.file_type().expect("a type").is_dir() {
+                    true => open.push(entry.path().to_owned()),
+                    false => {
+                        let bytes = fs::read(entry.path()).expect("a file");
+                        names.push(format!("{} {}", entry.path(), bytes.len()));
+                    }
+                }
+            }
+        }
+        names.sort();
+        names
+    };
+    let before = listing(&fixture.path("tree"));
+    fixture.convert(&fixture.options()).expect("it converts");
+    assert_eq!(listing(&fixture.path("tree")), before);
+}
+
+#[test]
+fn a_changed_file_in_the_checkout_is_refused() {
+    let fixture = Fixture::new().with_git();
+    put(
+        &fixture.path("tree"),
+        "drivers/misc/toy/host.c",
+        &format!("\n{HOST}"),
+    );
+    let mut moved = fixture.report.clone();
+    for site in moved
+        .callsites
+        .iter_mut()
+        .filter(|site| site.path.ends_with("host.c"))
+    {
+        site.span.start += 1;
+        site.span.end += 1;
+    }
+    let error = convert(&fixture.tree(), &moved, &fixture.options()).expect_err("dirty");
+    assert!(matches!(error, Error::Dirty { .. }), "{error}");
+    assert_eq!(error.class(), Class::Usage);
+}
+
+#[test]
+fn a_group_asked_for_by_a_wrong_id_is_an_error() {
+    let fixture = Fixture::new();
+    let mut options = fixture.rehearsal();
+    options.select = Select::Groups(vec!["nonsense".into()]);
+    let error = fixture.convert(&options).expect_err("no such group");
+    assert!(matches!(error, Error::NoSuchGroup(_)));
+}
+
+#[test]
+fn a_group_with_an_unknown_member_is_left_alone_with_its_reason() {
+    let mut fixture = Fixture::new();
+    fixture.report.groups[0].convertible = false;
+    fixture.report.groups[0].blocked_by = vec!["toy_detach() may release other pages".into()];
+    let error = fixture.convert(&fixture.rehearsal()).expect_err("blocked");
+    assert_eq!(error.class(), Class::Nothing);
+    assert!(
+        error
+            .to_string()
+            .contains("toy_detach() may release other pages")
+    );
+}
+
+#[test]
+fn a_series_applies_to_a_tree_without_git_and_leaves_that_tree_alone() {
+    let fixture = Fixture::new();
+    let series = fixture.written();
+    let target = fixture.path("patched");
+    let applied =
+        apply(&fixture.tree(), &series, &ApplyOptions::touched(&target)).expect("it applies");
+    assert_eq!(applied.patches.len(), 1);
+    let host = fs::read_to_string(target.join("drivers/misc/toy/host.c")).expect("a file");
+    assert!(host.contains("pin_user_pages_fast(addr"));
+    let patch = &applied.patches[0];
+    assert_eq!(
+        patch.files[Utf8Path::new("drivers/misc/toy/host.c")],
+        host.as_bytes()
+    );
+    let before = fs::read_to_string(fixture.path("tree/drivers/misc/toy/host.c")).expect("a file");
+    assert_eq!(before, HOST);
+}
+
+#[test]
+fn a_full_copy_has_every_file_of_the_tree() {
+    let fixture = Fixture::new();
+    let series = fixture.written();
+    let target = fixture.path("full");
+    apply(&fixture.tree(), &series, &ApplyOptions::full(&target)).expect("it applies");
+    assert!(target.join("include/linux/mm.h").is_file());
+    let host = fs::read_to_string(target.join("drivers/misc/toy/host.c")).expect("a file");
+    assert!(host.contains("pin_user_pages_fast(addr"));
+}
+
+#[test]
+fn a_worktree_of_the_users_repository_gets_the_branch_that_was_asked_for() {
+    let fixture = Fixture::new().with_git();
+    let series = fixture.written();
+    let target = fixture.path("worktree");
+    let options = ApplyOptions {
+        form: Form::Worktree,
+        branch: Some("pins".into()),
+        ..ApplyOptions::touched(&target)
+    };
+    apply(&fixture.tree(), &series, &options).expect("it applies");
+    let tree = fixture.path("tree");
+    assert!(store::branch_exists(tree.as_std_path(), "pins").expect("git works"));
+    let status = proc::git::status(tree.as_std_path()).expect("git works");
+    assert_eq!(status.stdout_text(), "");
+}
+
+#[test]
+fn a_series_that_does_not_apply_shows_hunk_and_tree_and_leaves_nothing_behind() {
+    let fixture = Fixture::new();
+    let series = fixture.written();
+    let other = CONTEXT.replace("if (toy->page)", "if (toy->page && toy->bound)");
+    put(&fixture.path("tree"), "drivers/misc/toy/context.c", &other);
+    let target = fixture.path("patched");
+    let error =
+        apply(&fixture.tree(), &series, &ApplyOptions::touched(&target)).expect_err("a conflict");
+    assert_eq!(error.class(), Class::Conflict);
+    insta::assert_snapshot!("conflict", error.to_string().replace('\t', "→"));
+    let left: Vec<_> = fixture
+        .dir
+        .path()
+        .read_dir()
+        .expect("a directory")
+        .collect();
+    assert_eq!(
+        left.len(),
+        3,
+        "tree, series and work are all there is: {left:?}"
+    );
+}
+
+#[test]
+fn a_conflict_in_a_worktree_takes_the_worktree_away_again() {
+    let fixture = Fixture::new().with_git();
+    let series = fixture.written();
+    let tree = fixture.path("tree");
+    let other = CONTEXT.replace("if (toy->page)", "if (toy->page && toy->bound)");
+    put(&tree, "drivers/misc/toy/context.c", &other);
+    store::commit_all(tree.as_std_path(), "misc: toy: bind", &author()).expect("git commit");
+    let target = fixture.path("worktree");
+    let options = ApplyOptions {
+        form: Form::Worktree,
+        ..ApplyOptions::touched(&target)
+    };
+    let error = apply(&fixture.tree(), &series, &options).expect_err("a conflict");
+    assert_eq!(error.class(), Class::Conflict);
+    assert!(!target.exists());
+    let list = proc::git::git(tree.as_std_path())
+        .args(["worktree", "list"])
+        .run()
+        .expect("git works");
+    assert_eq!(list.stdout_text().lines().count(), 1);
+}
+
+#[test]
+fn a_target_in_use_is_refused() {
+    let fixture = Fixture::new();
+    let series = fixture.written();
+    put(&fixture.path("patched"), "mine", "precious\n");
+    let options = ApplyOptions::touched(fixture.path("patched"));
+    let error = apply(&fixture.tree(), &series, &options).expect_err("in use");
+    assert!(matches!(error, Error::TargetInUse(_)));
+    let series = Series::read(&series).expect("a series");
+    assert!(matches!(
+        series.write(&fixture.path("patched")),
+        Err(Error::TargetInUse(_))
+    ));
+}
+
+#[test]
+fn a_damaged_series_is_told_by_what_is_wrong_with_it() {
+    let fixture = Fixture::new();
+    let dir = fixture.written();
+    let series = Series::read(&dir).expect("a series");
+    fs::remove_file(dir.join(&series.mails[1].file)).expect("it is there");
+    let error = Series::read(&dir).expect_err("a mail is missing");
+    assert!(error.to_string().contains(&series.mails[1].file), "{error}");
+    assert!(matches!(
+        Series::read(&fixture.path("tree")),
+        Err(Error::BadSeries { .. })
+    ));
+}
+
+#[test]
+fn a_branch_is_exported_only_once_and_only_when_asked_for() {
+    let fixture = Fixture::new().with_git();
+    let mut options = fixture.options();
+    options.export = Some(Export {
+        branch: "pins".into(),
+        into: fixture.path("tree"),
+    });
+    fixture.convert(&options).expect("it converts");
+    let tree = fixture.path("tree");
+    let subject = store::subject(tree.as_std_path(), "pins").expect("a branch");
+    assert_eq!(
+        subject,
+        "misc: toy: convert get_user_pages_fast() to pin_user_pages_fast()"
+    );
+    assert!(matches!(
+        fixture.convert(&options),
+        Err(Error::BranchExists { .. })
+    ));
+}
+
+#[test]
+fn a_second_version_keeps_the_hand_written_cover_and_shows_the_difference() {
+    let fixture = Fixture::new().with_git();
+    let mut options = fixture.options();
+    options.cover = Some("toy: let the toys be pinned\n\nWritten by hand.".into());
+    let first = fixture.convert(&options).expect("it converts");
+    let dir = fixture.path("series");
+    first.write(&dir).expect("it can be written");
+    let cover = dir.join("0000-cover-letter.patch");
+    let edited = text(&first.mails[0].bytes).replace("Written by hand.", "Edited in the mail.");
+    fs::write(&cover, edited).expect("a file");
+    options.cover = None;
+    options.previous = Some(dir);
+    let second = fixture.convert(&options).expect("it converts");
+    assert_eq!(second.info.version, 2);
+    assert_eq!(second.info.title, "toy: let the toys be pinned");
+    let cover = text(&second.mails[0].bytes);
+    assert!(
+        cover.contains("Subject: [PATCH v2 0/1] toy: let the toys be pinned"),
+        "{cover}"
+    );
+    assert!(cover.contains("Edited in the mail."), "{cover}");
+    assert!(cover.contains("Changes since v1:"), "{cover}");
+    assert!(text(&second.mails[1].bytes).contains("[PATCH v2 1/1]"));
+}
+
+#[test]
+fn scripts_that_are_missing_are_skipped_and_an_unsigned_series_fails_its_check() {
+    let fixture = Fixture::new();
+    let series = fixture.convert(&fixture.rehearsal()).expect("it converts");
+    let outcomes: Vec<(&str, Outcome)> = series.checks.patches[0]
+        .checks
+        .iter()
+        .map(|check| (check.name.as_str(), check.outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("apply", Outcome::Passed),
+            ("reverse", Outcome::Passed),
+            ("mail", Outcome::Passed),
+            ("signed-off-by", Outcome::Failed),
+            ("checkpatch", Outcome::Skipped),
+            ("get_maintainer", Outcome::Skipped),
+            ("compile", Outcome::Skipped),
+        ]
+    );
+}

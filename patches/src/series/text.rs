@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The words of a series: subjects, messages, the cover letter.
+
+use super::info::{Base, Patch, Refused};
+use crate::commit::Identity;
+use crate::edits::{Planned, Words};
+use crate::options::{Api, Evidence};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// Columns of a message line.
+const WIDTH: usize = 72;
+/// Columns of a subject.
+const SUBJECT: usize = 75;
+
+/// Breaks a paragraph into lines; later lines get `margin`.
+pub fn wrap(text: &str, first: &str, margin: &str) -> String {
+    let mut result = first.to_owned();
+    let mut column = first.chars().count();
+    let mut begun = false;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if begun && column + 1 + width > WIDTH {
+            result.push('\n');
+            result.push_str(margin);
+            column = margin.chars().count();
+        } else if begun {
+            result.push(' ');
+            column += 1;
+        }
+        result.push_str(word);
+        column += width;
+        begun = true;
+    }
+    result
+}
+
+fn paragraph(text: &str) -> String {
+    wrap(text, "", "")
+}
+
+fn list(items: &BTreeSet<String>) -> String {
+    let items: Vec<String> = items.iter().map(|item| wrap(item, " - ", "   ")).collect();
+    items.join("\n")
+}
+
+/// "a(), b() and c()"
+fn calls(names: &BTreeSet<&str>) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name}()")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// What is converted, by name: (old, new) for acquires and releases.
+struct Names<'a> {
+    acquirers: BTreeSet<&'a str>,
+    acquires: BTreeSet<(&'a str, &'a str)>,
+    releases: BTreeSet<(&'a str, &'a str)>,
+    release_calls: usize,
+}
+
+fn names(plan: &Planned) -> Names<'_> {
+    let mut names = Names {
+        acquirers: BTreeSet::new(),
+        acquires: BTreeSet::new(),
+        releases: BTreeSet::new(),
+        release_calls: 0,
+    };
+    for site in &plan.replaced {
+        let pair = (site.call.as_str(), site.becomes.as_str());
+        let catalogue = refimpl::api::catalogue();
+        if catalogue.is(&site.call, refimpl::api::Role::Acquire) {
+            names.acquirers.insert(&site.function);
+            names.acquires.insert(pair);
+        } else if pair.0 != pair.1 {
+            names.releases.insert(pair);
+            names.release_calls += 1;
+        }
+    }
+    names
+}
+
+/// The subject of a patch.
+pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
+    let names = names(plan);
+    let pairs = match words.api {
+        Api::Pin if !names.acquires.is_empty() => names.acquires,
+        _ => names.releases,
+    };
+    let star = |first: fn(&(&str, &str)) -> String, general: &str| {
+        let all: BTreeSet<String> = pairs.iter().map(first).collect();
+        match (all.len(), all.first()) {
+            (1, Some(only)) => format!("{only}()"),
+            _ => general.to_owned(),
+        }
+    };
+    let (old, new) = match words.api {
+        Api::Pin => ("get_user_pages*()", "pin_user_pages*()"),
+        _ => ("put_page()", "put_user_page*()"),
+    };
+    let exact = format!(
+        "{prefix}: convert {} to {}",
+        star(|pair| pair.0.to_owned(), old),
+        star(|pair| pair.1.to_owned(), new)
+    );
+    if exact.chars().count() <= SUBJECT {
+        exact
+    } else {
+        format!("{prefix}: convert {old} to {new}")
+    }
+}
+
+/// What a case of pin_user_pages.rst is about.
+fn case(number: u8) -> &'static str {
+    match number {
+        1 => "direct I/O on the pages (case 1)",
+        2 => "DMA to pages that stay pinned for long (case 2)",
+        3 => "a device that follows mmu notifiers (case 3)",
+        4 => "the pages' own struct page (case 4)",
+        _ => "access to the data in the pages (case 5)",
+    }
+}
+
+/// The message of a patch, subject and Signed-off-by included.
+pub fn message(
+    subject: &str,
+    plan: &Planned,
+    words: &Words,
+    tested: &str,
+    signed: Option<&Identity>,
+) -> String {
+    let names = names(plan);
+    let old: BTreeSet<&str> = names.acquires.iter().map(|pair| pair.0).collect();
+    let new: BTreeSet<&str> = names.acquires.iter().map(|pair| pair.1).collect();
+    let released: BTreeSet<&str> = names.releases.iter().map(|pair| pair.1).collect();
+    let before: BTreeSet<&str> = names.releases.iter().map(|pair| pair.0).collect();
+    let cases: Vec<&str> = plan.cases.iter().map(|&number| case(number)).collect();
+    let purpose = match cases.is_empty() {
+        true => String::new(),
+        false => format!(" for {}", cases.join(" and ")),
+    };
+    let mut text = format!("{subject}\n\n");
+    let mut say = |paragraph: String| {
+        text.push_str(&paragraph);
+        text.push_str("\n\n");
+    };
+    match words.api {
+        Api::Pin => {
+            let verb = if names.acquirers.len() == 1 {
+                "takes"
+            } else {
+                "take"
+            };
+            if !names.acquirers.is_empty() {
+                say(paragraph(&format!(
+                    "{} {verb} user pages by {}{purpose}. Pages that are used like this have to be pinned: a plain \
+                     reference does not tell file systems and the memory management that somebody outside of their \
+                     control may write to the page. Documentation/core-api/pin_user_pages.rst has the cases.",
+                    calls(&names.acquirers),
+                    calls(&old),
+                )));
+            }
+            let acquire = match new.is_empty() {
+                true => "Release the pages".to_owned(),
+                false => format!("Acquire the pages by {} and release them", calls(&new)),
+            };
+            let count = match names.release_calls {
+                0 => String::new(),
+                1 => " The one call that releases them is converted in the same patch, because a pin must never be \
+                      dropped by a plain put."
+                    .to_owned(),
+                2 => " Both calls that release them are converted in the same patch, because a pin must never be dropped \
+                      by a plain put."
+                    .to_owned(),
+                n => format!(
+                    " All {n} calls that release them are converted in the same patch, because a pin must never be \
+                     dropped by a plain put."
+                ),
+            };
+            let by = match released.is_empty() {
+                true => "as before".to_owned(),
+                false => format!("by {}", calls(&released)),
+            };
+            say(paragraph(&format!("{acquire} {by}.{count}")));
+        }
+        _ => {
+            say(paragraph(&format!(
+                "Release user pages that came from {} by {} instead of {}, so that later they can be told from pages \
+                 that merely carry an extra reference. Nothing changes in what these functions do to the page count \
+                 today.",
+                if old.is_empty() {
+                    "get_user_pages*()".to_owned()
+                } else {
+                    calls(&old)
+                },
+                calls(&released),
+                calls(&before),
+            )));
+        }
+    }
+    if plan.changes.is_empty() {
+        say(paragraph(
+            "Apart from that, no change in behaviour is intended.",
+        ));
+    } else {
+        say(format!("Changes in behaviour:\n\n{}", list(&plan.changes)));
+    }
+    if !plan.notes.is_empty() {
+        say(format!("Left for review:\n\n{}", list(&plan.notes)));
+    }
+    say(paragraph(tested));
+    if let Some(signed) = signed {
+        let _ = writeln!(text, "Signed-off-by: {} <{}>", signed.name, signed.email);
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// How a patch was tested, from what is known of each of its calls.
+pub fn tested(plan: &Planned, evidence: &BTreeMap<String, Evidence>) -> String {
+    let level = |id: &String| evidence.get(id).copied().unwrap_or(Evidence::None);
+    let levels: Vec<Evidence> = plan.replaced.iter().map(|site| level(&site.id)).collect();
+    let total = levels.len();
+    let lowest = levels.iter().min().copied().unwrap_or(Evidence::None);
+    let executed = levels.iter().filter(|&&l| l == Evidence::Executed).count();
+    match (executed, lowest) {
+        (n, _) if n == total && n > 0 => {
+            "Every converted call was executed on a running kernel.".into()
+        }
+        (0, Evidence::None) => "Not tested.".into(),
+        (0, Evidence::Built) => "Compile tested only.".into(),
+        (0, _) => "Compile tested, and booted; no converted call was executed.".into(),
+        (n, Evidence::None) => {
+            format!(
+                "{n} of {total} calls were executed on a running kernel; not all others were compiled."
+            )
+        }
+        (n, _) => {
+            format!(
+                "{n} of {total} calls were executed on a running kernel; the others are compile tested only."
+            )
+        }
+    }
+}
+
+/// The body of a cover letter that nobody has written by hand.
+pub fn cover_body(words: &Words, patches: &[Patch]) -> String {
+    let what = match words.api {
+        Api::Pin => {
+            "These patches convert callers of get_user_pages*() that access the data in the pages, or let a device do \
+             so, to pin_user_pages*() and unpin_user_page*(). A page that is pinned can be told from one that merely \
+             has an extra reference; writeback, reclaim and migration need that to leave it alone while it may be \
+             written to behind their back."
+        }
+        _ => {
+            "These patches release pages that came from get_user_pages*() by put_user_page*() instead of put_page(). \
+             That does the same for now; it is the step before such pages can be counted and told from others."
+        }
+    };
+    let calls: usize = patches.iter().map(|patch| patch.callsites.len()).sum();
+    let mut text = paragraph(what);
+    text.push_str("\n\n");
+    text.push_str(&paragraph(&format!(
+        "Each patch converts all calls that acquire and release the same pages, so the series can be cut at any point. \
+         {calls} calls were looked at in {} patch{}; every release of these pages that the audit could find is among them.",
+        patches.len(),
+        if patches.len() == 1 { "" } else { "es" }
+    )));
+    if words.introduced_elsewhere {
+        text.push_str("\n\n");
+        text.push_str(&paragraph(
+            "The tree does not have these functions yet: the patches that introduce them come first.",
+        ));
+    }
+    text
+}
+
+/// What stands below the body: table of patches, testing, what was left alone, the base.
+pub fn cover_tables(
+    patches: &[Patch],
+    refused: &[Refused],
+    base: &Base,
+    signed: bool,
+    since: Option<&Since>,
+) -> String {
+    let mut text = String::from("Patches:\n\n");
+    let width = patches.len().to_string().len();
+    for (i, patch) in patches.iter().enumerate() {
+        let _ = writeln!(text, "  {:>width$}  {}", i + 1, patch.subject);
+        let margin = " ".repeat(width + 4);
+        let _ = writeln!(
+            text,
+            "{margin}{} file{}, {} calls",
+            patch.files.len(),
+            if patch.files.len() == 1 { "" } else { "s" },
+            patch.callsites.len()
+        );
+    }
+    text.push_str("\nTesting:\n\n");
+    for (i, patch) in patches.iter().enumerate() {
+        let first = format!("  {:>width$}  ", i + 1);
+        let margin = " ".repeat(width + 4);
+        let _ = writeln!(text, "{}", wrap(&patch.tested, &first, &margin));
+    }
+    let changing: Vec<usize> = (1..)
+        .zip(patches)
+        .filter(|(_, patch)| !patch.changes.is_empty())
+        .map(|(number, _)| number)
+        .collect();
+    if !changing.is_empty() {
+        let numbers: Vec<String> = changing.iter().map(usize::to_string).collect();
+        let _ = writeln!(
+            text,
+            "\n{}",
+            paragraph(&format!(
+                "Behaviour changes, as their messages say, in: {}.",
+                numbers.join(", ")
+            ))
+        );
+    }
+    if !refused.is_empty() {
+        text.push_str("\nLeft alone:\n\n");
+        for group in refused {
+            let why = group.reasons.first().map_or("", String::as_str);
+            let line = format!("{}: {why}", group.subsystem);
+            let _ = writeln!(text, "{}", wrap(&line, " - ", "   "));
+        }
+    }
+    if !signed {
+        text.push_str("\nThis is a rehearsal: nobody has signed these patches.\n");
+    }
+    if let Some(since) = since {
+        let _ = writeln!(text, "\nChanges since v{}:\n\n - ...\n", since.version);
+        let _ = writeln!(text, "{}", since.range_diff.trim_end());
+    }
+    let _ = writeln!(
+        text,
+        "\nBase: Linux {}{}",
+        base.version,
+        match (&base.revision, base.public) {
+            (Some(commit), true) => format!(", commit {commit}"),
+            (Some(commit), false) => format!(", commit {commit} (not public), tree {}", base.tree),
+            (None, _) => format!(
+                ", not from git; the touched files have git tree {}",
+                base.tree
+            ),
+        }
+    );
+    text
+}
+
+/// An older version of the series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// Its version.
+    pub version: u32,
+    /// The range-diff, or why there is none.
+    pub range_diff: String,
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which groups share a patch, and how its subject begins.
+//!
+//! One patch is one driver, or one subsystem where that is the custom (data/prefixes.toml). A group is never split: one
+//! that reaches over several drivers makes them one patch.
+
+use crate::edits::Planned;
+use regex::Regex;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// Subjects of the history of these files that are looked at for a prefix.
+pub const HISTORY: usize = 60;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    subsystem: Vec<Subsystem>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subsystem {
+    dir: String,
+    prefix: String,
+    unit: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Driver,
+    Subsystem,
+}
+
+static TABLE: LazyLock<Vec<Subsystem>> = LazyLock::new(|| {
+    let table: Table = toml::from_str(include_str!("../../data/prefixes.toml"))
+        .expect("the table is part of the program, and a test reads it");
+    table.subsystem
+});
+
+/// The directory or file (without ".c") that a patch covers.
+pub fn unit(path: &str) -> String {
+    let Some(subsystem) = subsystem(path) else {
+        return path
+            .rsplit_once('/')
+            .map_or(path, |(dir, _)| dir)
+            .to_owned();
+    };
+    match subsystem.unit {
+        Kind::Subsystem => subsystem.dir.clone(),
+        Kind::Driver => {
+            let below = &path[subsystem.dir.len() + 1..];
+            let name = below.split('/').next().unwrap_or(below);
+            format!("{}/{}", subsystem.dir, name.trim_end_matches(".c"))
+        }
+    }
+}
+
+fn subsystem(path: &str) -> Option<&'static Subsystem> {
+    TABLE
+        .iter()
+        .filter(|entry| {
+            path.strip_prefix(entry.dir.as_str())
+                .is_some_and(|rest| rest.starts_with('/'))
+        })
+        .max_by_key(|entry| entry.dir.len())
+}
+
+/// The prefix of a unit's subjects where there is no history.
+pub fn prefix_of(unit: &str) -> String {
+    let probe = format!("{unit}/");
+    match subsystem(&probe) {
+        Some(entry) => {
+            let driver = probe[entry.dir.len() + 1..].trim_end_matches('/');
+            entry.prefix.replace("{driver}", driver)
+        }
+        None => unit.rsplit('/').next().unwrap_or(unit).to_owned(),
+    }
+}
+
+/// The prefix that most of `subjects` have, the newest first; None when they have none in common use.
+pub fn learnt_prefix(subjects: &[String]) -> Option<String> {
+    static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^((?:[A-Za-z0-9_+.,/& -]{1,28}: ?)*[A-Za-z0-9_+.,/& -]{1,28}): ")
+            .expect("a constant")
+    });
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (age, subject) in subjects.iter().enumerate() {
+        let Some(found) = PREFIX.captures(subject) else {
+            continue;
+        };
+        let prefix = found[1].to_owned();
+        let treewide = prefix.to_lowercase().starts_with("tree") || subject.starts_with("Revert");
+        if !treewide {
+            counts.entry(prefix).or_insert((0, age)).0 += 1;
+        }
+    }
+    // The most frequent; among equals the newest.
+    let best = counts
+        .into_iter()
+        .max_by_key(|(_, (count, age))| (*count, std::cmp::Reverse(*age)));
+    best.map(|(prefix, _)| prefix)
+}
+
+/// Plans by unit, in the order of their units: plans that share a unit or reach over several become one.
+pub fn patches(plans: Vec<Planned>) -> Vec<(String, Planned)> {
+    let mut result: Vec<(BTreeSet<String>, Planned)> = Vec::new();
+    for plan in plans {
+        let mut units: BTreeSet<String> =
+            plan.replaced.iter().map(|site| unit(&site.path)).collect();
+        let mut joined = plan;
+        let (same, other): (Vec<_>, Vec<_>) = result
+            .into_iter()
+            .partition(|(seen, _)| !seen.is_disjoint(&units));
+        for (seen, plan) in same {
+            units.extend(seen);
+            joined = plan.join(joined);
+        }
+        result = other;
+        result.push((units, joined));
+    }
+    let mut result: Vec<(String, Planned)> = result
+        .into_iter()
+        .map(|(_, plan)| (most_touched(&plan), plan))
+        .collect();
+    result.sort_by(|a, b| (&a.0, &a.1.groups).cmp(&(&b.0, &b.1.groups)));
+    result
+}
+
+/// The unit in which most calls of the plan stand; the first in order among equals.
+fn most_touched(plan: &Planned) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for site in &plan.replaced {
+        *counts.entry(unit(&site.path)).or_default() += 1;
+    }
+    let most = counts.values().max().copied().unwrap_or(0);
+    counts
+        .into_iter()
+        .find(|(_, count)| *count == most)
+        .map(|(unit, _)| unit)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_the_directory_or_the_file_below_its_subsystem() {
+        assert_eq!(unit("drivers/misc/foo/host.c"), "drivers/misc/foo");
+        assert_eq!(unit("drivers/misc/foo.c"), "drivers/misc/foo");
+        assert_eq!(unit("drivers/gpu/drm/foo/gem/a.c"), "drivers/gpu/drm/foo");
+        assert_eq!(
+            unit("drivers/infiniband/hw/foo/mem.c"),
+            "drivers/infiniband"
+        );
+        assert_eq!(unit("unheard/of/place.c"), "unheard/of");
+    }
+
+    #[test]
+    fn the_prefix_comes_from_the_table_where_there_is_no_history() {
+        assert_eq!(prefix_of("drivers/misc/foo"), "misc: foo");
+        assert_eq!(prefix_of("drivers/gpu/drm/foo"), "drm/foo");
+        assert_eq!(prefix_of("mm"), "mm");
+        assert_eq!(prefix_of("unheard/of"), "of");
+    }
+
+    #[test]
+    fn the_most_frequent_prefix_of_the_history_wins_and_treewide_ones_do_not_count() {
+        let subjects = [
+            "treewide: use foo: in bar",
+            "treewide: again",
+            "treewide: and again",
+            "misc: bar: fix a leak",
+            "bar: fix it",
+            "misc: bar: say it: better",
+        ];
+        let subjects = subjects.map(str::to_owned);
+        assert_eq!(learnt_prefix(&subjects).as_deref(), Some("misc: bar"));
+        assert_eq!(learnt_prefix(&["no prefix here".to_owned()]), None);
+    }
+}
