@@ -2,16 +2,12 @@
 //! The protocol model: every answer and every state count, exactly.
 
 use refimpl::model::{
-    Callsites, Config, Driver, Error, GrowthOptions, Outcome, Policy, Property, Selection,
-    TableOptions, explore, explore_within, growth, mutants, render, run, scenario, scenarios,
-    table,
+    Callsites, Config, Driver, Error, GrowthOptions, Mutation, Outcome, Policy, Property,
+    Selection, Sizes, TableOptions, explore, explore_within, growth, mutants, render, run,
+    scenario, scenarios, table,
 };
 
-const OWN: Selection = Selection {
-    policies: Vec::new(),
-    drivers: Vec::new(),
-    callsites: Vec::new(),
-};
+const OWN: Selection = Selection::OWN;
 
 fn outcome(policy: Policy, driver: Driver, callsites: Callsites, property: Property) -> Outcome {
     explore(&Config::base(policy, driver, callsites))
@@ -59,6 +55,19 @@ const COLUMNS: [Property; 7] = [
     Property::RelDeadlock,
 ];
 
+/// One mark per column, "1" where the property can be broken.
+fn marks(policy: Policy, driver: Driver) -> String {
+    let explored = explore(&Config::base(policy, driver, Callsites::Converted)).unwrap();
+    let mark = |property: &Property| {
+        if explored.outcome(*property) == Outcome::Broken {
+            '1'
+        } else {
+            '0'
+        }
+    };
+    COLUMNS.iter().map(mark).collect()
+}
+
 #[test]
 fn drivers_that_release_in_the_end_give_the_known_table_but_for_leases() {
     let known = [
@@ -78,26 +87,74 @@ fn drivers_that_release_in_the_end_give_the_known_table_but_for_leases() {
         (Policy::Forbid, "0000000"),
     ];
     for (policy, row) in known {
-        let explored = explore(&Config::base(
+        assert_eq!(marks(policy, Driver::Eventually), row, "{}", policy.name());
+    }
+}
+
+#[test]
+fn drivers_that_never_release_give_the_known_table_but_for_leases() {
+    let known = [
+        (Policy::None, "0010100"),
+        (Policy::SkipReclaim, "0010100"),
+        (Policy::Mapcount, "0010100"),
+        (Policy::MapcountWrong, "0010100"),
+        (Policy::Wait, "0000010"),
+        (Policy::WaitLocked, "0000010"),
+        (Policy::BounceKeep, "0001000"),
+        (Policy::BounceReserve, "0000000"),
+        (Policy::BounceClear, "0000100"),
+        (Policy::Lease, "0011100"),
+        (Policy::LeaseWriteback, "0000000"),
+        (Policy::Odp, "0000000"),
+        (Policy::Forbid, "0000000"),
+    ];
+    for (policy, row) in known {
+        assert_eq!(marks(policy, Driver::Never), row, "{}", policy.name());
+    }
+}
+
+#[test]
+fn a_release_without_dirty_loses_data_where_writeback_leaves_the_page_clean_under_the_pin() {
+    for policy in Policy::ALL {
+        let lost = outcome(
             policy,
             Driver::Eventually,
-            Callsites::Converted,
-        ))
-        .unwrap();
-        let mark = |property: &Property| {
-            if explored.outcome(*property) == Outcome::Broken {
-                '1'
-            } else {
-                '0'
-            }
-        };
-        assert_eq!(
-            COLUMNS.iter().map(mark).collect::<String>(),
-            row,
-            "{}",
-            policy.name()
+            Callsites::NoDirty,
+            Property::LostDma,
+        ) == Outcome::Broken;
+        let cleans = matches!(
+            policy,
+            Policy::None
+                | Policy::SkipReclaim
+                | Policy::Mapcount
+                | Policy::MapcountWrong
+                | Policy::BounceClear
+                | Policy::Lease
         );
+        assert_eq!(lost, cleans, "{}", policy.name());
     }
+}
+
+#[test]
+fn a_chain_of_short_pins_starves_the_wait_although_each_is_released() {
+    assert_eq!(
+        outcome(
+            Policy::Wait,
+            Driver::Chain,
+            Callsites::Converted,
+            Property::FsyncStuck
+        ),
+        Outcome::Broken
+    );
+    assert_eq!(
+        outcome(
+            Policy::BounceReserve,
+            Driver::Chain,
+            Callsites::Converted,
+            Property::FsyncStuck
+        ),
+        Outcome::Holds
+    );
 }
 
 #[test]
@@ -207,6 +264,71 @@ fn hardware_that_can_be_invalidated_breaks_nothing_under_any_policy() {
             explored.broken().is_empty() && explored.device_writes(),
             "{}",
             policy.name()
+        );
+    }
+}
+
+#[test]
+fn reclaim_may_look_for_pins_before_it_unmaps_a_page_of_a_file() {
+    for driver in Driver::ALL {
+        let base = Config::base(Policy::SkipReclaim, driver, Callsites::Converted);
+        let early = Config {
+            mutation: Mutation::CheckBeforeMkclean,
+            user_writes: 1,
+            ..base
+        };
+        assert_eq!(
+            explore(&early).unwrap().outcome(Property::Nobuf),
+            Outcome::Holds,
+            "{}",
+            driver.name()
+        );
+    }
+}
+
+#[test]
+fn another_cpu_keeps_a_spinning_wait_from_stopping_the_release() {
+    let sizes = Sizes {
+        cpus: Some(3),
+        ..Sizes::OWN
+    };
+    let report = run(
+        &[scenario("S7d").unwrap()],
+        &Selection {
+            sizes,
+            drivers: vec![Driver::Eventually],
+            ..OWN
+        },
+    )
+    .unwrap();
+    assert_eq!(report.scenarios[0].rows[0].broken, []);
+}
+
+#[test]
+fn a_device_that_is_done_before_it_releases_loses_nothing_to_clear_page_dirty_for_io() {
+    for driver in [
+        Driver::AtOnce,
+        Driver::Eventually,
+        Driver::Chain,
+        Driver::Atomic,
+    ] {
+        assert_eq!(
+            outcome(
+                Policy::SkipReclaim,
+                driver,
+                Callsites::Converted,
+                Property::LostDma
+            ),
+            Outcome::Holds
+        );
+        assert_eq!(
+            outcome(
+                Policy::SkipReclaim,
+                driver,
+                Callsites::BeforeDeviceDone,
+                Property::LostDma
+            ),
+            Outcome::Broken
         );
     }
 }

@@ -41,7 +41,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { kind: "scenario", .. } => {
-                Some("`cargo xtask model --list` tells what each scenario is about".to_owned())
+                Some("`cargo xtask model list` tells what each scenario is about".to_owned())
             }
             Self::Unknown { .. } => None,
             Self::Size { .. } => None,

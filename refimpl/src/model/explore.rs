@@ -183,3 +183,79 @@ impl Exploration {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::graph::STRONG;
+    use crate::model::{Callsites, Driver, Policy};
+
+    /// Checks a lasso by its definition, without the algorithm that found it.
+    fn keeps_every_promise(explored: &Exploration, lasso: &Lasso<Step>) {
+        let mut at = 0;
+        for (from, edge) in lasso.prefix.iter().chain(&lasso.cycle) {
+            assert_eq!(*from, at, "each step begins where the last one ended");
+            at = edge.to;
+        }
+        assert_eq!(at, lasso.knot, "the cycle closes");
+        let circle: Vec<u32> = std::iter::once(lasso.knot)
+            .chain(lasso.cycle.iter().map(|(from, _)| *from))
+            .collect();
+        let anywhere = circle
+            .iter()
+            .fold(0, |bits, &state| bits | explored.graph.enabled(state));
+        let everywhere = circle.iter().fold(u64::MAX, |bits, &state| {
+            bits & explored.graph.enabled(state)
+        });
+        let taken = lasso
+            .cycle
+            .iter()
+            .fold(0, |bits, (_, edge)| bits | edge.class);
+        assert_eq!(anywhere & STRONG & !taken, 0, "a strong promise is broken");
+        assert_eq!(everywhere & !STRONG & !taken, 0, "a weak promise is broken");
+    }
+
+    #[test]
+    fn every_story_of_waiting_forever_is_a_fair_run() {
+        let mut stories = 0;
+        for policy in Policy::ALL {
+            for driver in Driver::ALL {
+                let explored = explore(&Config::base(policy, driver, Callsites::Converted))
+                    .expect("the base model fits");
+                for lasso in explored
+                    .stuck
+                    .iter()
+                    .filter_map(|(_, lasso)| lasso.as_ref())
+                {
+                    keeps_every_promise(&explored, lasso);
+                    stories += 1;
+                }
+            }
+        }
+        assert!(stories > 10);
+    }
+
+    #[test]
+    fn in_a_faithful_kernel_a_writable_entry_means_a_dirty_page() {
+        use crate::model::state::flag;
+        for driver in Driver::ALL {
+            let explored = explore(&Config::base(
+                Policy::SkipReclaim,
+                driver,
+                Callsites::Converted,
+            ))
+            .expect("it fits");
+            let pages = explored.graph.states.iter().map(|state| &state.pages[0]);
+            assert!(
+                pages
+                    .clone()
+                    .all(|page| !page.has(flag::WRITABLE) || page.has(flag::DIRTY))
+            );
+            assert!(
+                pages
+                    .clone()
+                    .all(|page| page.pins >= 0 && page.refs >= page.pins)
+            );
+        }
+    }
+}

@@ -19,6 +19,14 @@ pub struct GrowthOptions {
     pub limit: u32,
 }
 
+impl GrowthOptions {
+    /// Up to four of each, and no more than 300,000 states: some seconds.
+    pub const STANDARD: Self = Self {
+        most: 4,
+        limit: 300_000,
+    };
+}
+
 /// Counts by size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Growth {

@@ -51,7 +51,7 @@ pub use interleaving::{Interleaving, InterleavingResult};
 pub use mutants::{MutantResult, mutants};
 pub use policy::Policy;
 pub use property::Property;
-pub use run::{Report, Row, ScenarioReport, Selection, run};
+pub use run::{Report, Row, ScenarioReport, Selection, Sizes, run};
 pub use scenario::{Scenario, Subject, scenario, scenarios};
 pub use state::{MAX_DEVICES, MAX_FSYNCS, MAX_PAGES};
 pub use table::{Cell, Table, TableOptions, table};

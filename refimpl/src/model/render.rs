@@ -60,13 +60,25 @@ fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
     }
     if stories {
         for row in &scenario.rows {
-            for trace in &row.traces {
+            for (i, trace) in row.traces.iter().enumerate() {
                 text.push('\n');
-                line(
-                    text,
-                    format_args!("{} under {}", trace.property.name(), label(row)),
-                );
-                text.push_str(&story(trace));
+                let heading = format!("{} under {}", trace.property.name(), label(row));
+                match row.traces[..i]
+                    .iter()
+                    .find(|other| other.steps == trace.steps)
+                {
+                    Some(other) => {
+                        line(
+                            text,
+                            format_args!("{heading}: the story of {}", other.property.name()),
+                        );
+                        line(text, format_args!("  so  {}", trace.meaning));
+                    }
+                    None => {
+                        line(text, format_args!("{heading}"));
+                        text.push_str(&story(trace));
+                    }
+                }
             }
         }
     }

@@ -21,6 +21,51 @@ pub struct Selection {
     pub drivers: Vec<Driver>,
     /// Callsites to compare.
     pub callsites: Vec<Callsites>,
+    /// Sizes to take in place of a scenario's own.
+    pub sizes: Sizes,
+}
+
+/// Sizes of a model; `None` leaves the scenario's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Pages of the file, 1 to 4.
+    pub pages: Option<u8>,
+    /// Devices, 0 to 4; device d uses page d modulo the pages.
+    pub devices: Option<u8>,
+    /// Tasks that call fsync, 0 to 4.
+    pub fsyncs: Option<u8>,
+    /// CPUs that the tasks share, 1 to 4.
+    pub cpus: Option<u8>,
+}
+
+impl Selection {
+    /// Every scenario as it stands.
+    pub const OWN: Self = Self {
+        policies: Vec::new(),
+        drivers: Vec::new(),
+        callsites: Vec::new(),
+        sizes: Sizes::OWN,
+    };
+}
+
+impl Sizes {
+    /// The scenario's own.
+    pub const OWN: Self = Self {
+        pages: None,
+        devices: None,
+        fsyncs: None,
+        cpus: None,
+    };
+
+    fn apply(self, config: &Config) -> Config {
+        Config {
+            pages: self.pages.unwrap_or(config.pages),
+            devices: self.devices.unwrap_or(config.devices),
+            fsyncs: self.fsyncs.unwrap_or(config.fsyncs),
+            cpus: self.cpus.unwrap_or(config.cpus),
+            ..*config
+        }
+    }
 }
 
 /// The results of some scenarios.
@@ -104,6 +149,7 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
             drivers,
             callsites,
         } => {
+            let config = selection.sizes.apply(config);
             let policies = or(&selection.policies, policies);
             let drivers = or(&selection.drivers, drivers);
             let callsites = or(&selection.callsites, callsites);
@@ -115,7 +161,7 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
                                 policy,
                                 driver,
                                 callsites,
-                                ..*config
+                                ..config
                             },
                             scenario.shows,
                         )?);

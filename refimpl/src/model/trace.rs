@@ -84,18 +84,13 @@ fn tell<'a, 'p>(
             number: first + i,
             actor: edge.step.actor.name(config),
             what: edge.step.event.tell().to_owned(),
-            changes: changes(
-                config,
-                state(*before),
-                state(edge.to),
-                edge.step.page as usize,
-            ),
+            changes: changes(config, state(*before), state(edge.to)),
         })
         .collect()
 }
 
-/// What differs between two states, page by page; the page acted on is named even where there is only one.
-fn changes(config: &Config, before: &State, after: &State, _acted: usize) -> Vec<String> {
+/// What differs between two states, page by page.
+fn changes(config: &Config, before: &State, after: &State) -> Vec<String> {
     let mut lines = Vec::new();
     let large = config.callsites == Callsites::UnpinOnGet;
     for p in 0..config.pages as usize {

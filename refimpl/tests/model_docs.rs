@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every figure in docs/model.md and docs/thread.md is printed by the command above it.
+//!
+//! A console block begins with `$ cargo xtask model …` and holds all that the command prints. To renew the blocks after a change
+//! of the model, run the test with UPDATE_DOCS=1 and read the difference.
+
+use std::path::PathBuf;
+
+use refimpl::model::{
+    Callsites, Driver, GrowthOptions, Policy, Selection, TableOptions, growth, mutants, render,
+    run, scenario, scenarios, table,
+};
+
+/// What the command prints, by the same library calls that the verb makes.
+fn output(command: &str) -> String {
+    let mut words = command.split_whitespace();
+    let mut names = Vec::new();
+    let mut own = Selection::OWN;
+    let mut flags = Vec::new();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().expect("a value after the flag");
+        match word {
+            "--policy" => own.policies.push(Policy::parse(value()).expect("a policy")),
+            "--driver" => own.drivers.push(Driver::parse(value()).expect("a driver")),
+            "--callsites" => own
+                .callsites
+                .push(Callsites::parse(value()).expect("callsites")),
+            "--cpus" => own.sizes.cpus = Some(value().parse().expect("a count")),
+            flag if flag.starts_with("--") => flags.push(flag),
+            name => names.push(name),
+        }
+    }
+    match names.as_slice() {
+        ["table"] if flags.contains(&"--growth") => {
+            render::growth(&growth(&GrowthOptions::STANDARD).expect("the standard sizes fit"))
+        }
+        ["table"] => {
+            let Selection {
+                policies,
+                drivers,
+                callsites,
+                ..
+            } = own;
+            render::table(
+                &table(&TableOptions {
+                    policies,
+                    drivers,
+                    callsites,
+                    jobs: 2,
+                })
+                .expect("the base model fits"),
+            )
+        }
+        ["mutants"] => render::mutants(&mutants().expect("mutants fit")),
+        ["list"] => render::listing(&scenarios()),
+        names => {
+            let chosen: Vec<_> = names
+                .iter()
+                .map(|name| scenario(name).expect("a scenario"))
+                .collect();
+            render::report(
+                &run(&chosen, &own).expect("scenarios fit"),
+                flags.contains(&"--trace"),
+            )
+        }
+    }
+}
+
+/// The document with every block's output computed anew.
+fn renewed(text: &str) -> (String, usize) {
+    let mut fresh = String::new();
+    let mut blocks = 0;
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        fresh.push_str(line);
+        fresh.push('\n');
+        if let Some(command) = line.strip_prefix("$ cargo xtask model ") {
+            blocks += 1;
+            fresh.push_str(&output(command));
+            fresh.push_str("```\n");
+            lines
+                .by_ref()
+                .find(|line| *line == "```")
+                .expect("a block ends");
+        }
+    }
+    (fresh, blocks)
+}
+
+fn check(name: &str, least: usize) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
+    let text = std::fs::read_to_string(&path).expect("the document exists");
+    let (fresh, blocks) = renewed(&text);
+    assert!(blocks >= least, "{name} has {blocks} blocks");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &fresh).expect("the document can be written");
+    } else {
+        assert!(
+            fresh == text,
+            "{name} shows what the model no longer prints; run with UPDATE_DOCS=1"
+        );
+    }
+}
+
+#[test]
+fn the_answers_to_the_thread_are_what_the_model_prints() {
+    check("thread.md", 8);
+}
+
+#[test]
+fn the_page_about_the_model_shows_what_the_model_prints() {
+    check("model.md", 4);
+}
+
+#[test]
+fn a_block_that_shows_something_else_is_noticed() {
+    let text = "```console\n$ cargo xtask model S7a\nwait, never  1 state  holds\n```\n";
+    assert_ne!(renewed(text).0, text);
+}
