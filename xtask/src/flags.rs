@@ -95,6 +95,8 @@ pub enum Verb {
     Ktest(Ktest),
     /// Explore what policies for pinned pages allow and what they break.
     Model(Model),
+    /// Make one HTML page of one or more runs.
+    Report(Report),
     /// Say what this machine has and lacks, with the command that mends it.
     Doctor(Doctor),
     /// Check the rules of this repository that no compiler checks.
@@ -187,6 +189,14 @@ pub struct Model {
     /// Tell the story of each broken property.
     #[arg(long)]
     pub trace: bool,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Runs by id or directory.
+    #[arg(required = true)]
+    pub runs: Vec<String>,
 }
 
 /// `doctor`

@@ -11,6 +11,7 @@ mod flags;
 mod kbuild;
 mod kernels;
 mod places;
+mod runs;
 mod tidy;
 mod tree;
 mod verbs;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             .into();
         }
     };
+    proc::interrupt::install();
     let console = Console::new(&cli.common);
     let result = verbs::run(cli, variables, &console);
     if proc::interrupted() {

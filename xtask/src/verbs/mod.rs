@@ -8,6 +8,7 @@ mod doctor;
 mod kernel;
 mod ktest;
 mod model;
+mod report;
 mod test;
 pub mod tidy;
 
@@ -32,6 +33,7 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
         Verb::Build(args) => build::run(common, &args, variables, console),
         Verb::Ktest(args) => ktest::run(common, &args, variables, console),
         Verb::Model(args) => model::run(common, &args),
+        Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),
         Verb::Codegen(args) => codegen::run(common, &args, console),
