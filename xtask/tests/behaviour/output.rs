@@ -7,7 +7,7 @@ use crate::sandbox::{Outcome, Sandbox};
 fn a_closed_pipe_is_no_error() {
     let sandbox = Sandbox::new();
     let script = format!(
-        "{{ sleep 0.3; '{}' model --list; echo $? >&2; }} | true",
+        "{{ sleep 0.3; '{}' model list; echo $? >&2; }} | true",
         env!("CARGO_BIN_EXE_xtask")
     );
     let outcome = Outcome::of(
