@@ -81,11 +81,12 @@ impl Tree {
             Era::PutPage | Era::PutUserPage => embedded::Era::V4_19,
             Era::Pin => embedded::Era::V6_12,
         });
-        let paths = files
+        let mut paths: Vec<Utf8PathBuf> = files
             .keys()
             .filter(|path| is_source(path))
             .map(|path| path.to_path_buf())
             .collect();
+        paths.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         let mut tree = Tree {
             store: Store::Embedded(files),
             version: String::new(),
@@ -108,7 +109,8 @@ impl Tree {
         mut unread: Vec<UnreadItem>,
         spec: &str,
     ) -> Result<Tree, Error> {
-        files.sort_unstable();
+        // Paths compare by component, which costs ten times as much as comparing their text.
+        files.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         unread.sort();
         let mut tree = Tree {
             store,
@@ -142,9 +144,16 @@ impl Tree {
         self.era
     }
 
-    /// Every `.c` and `.h` file, relative to the tree, sorted.
+    /// Every `.c` and `.h` file, relative to the tree, sorted by their text.
     pub fn files(&self) -> &[Utf8PathBuf] {
         &self.files
+    }
+
+    /// Is `path` one of [`Tree::files`]?
+    pub fn has(&self, path: &Utf8Path) -> bool {
+        self.files
+            .binary_search_by(|file| file.as_str().cmp(path.as_str()))
+            .is_ok()
     }
 
     /// What could not be listed, each with its reason; sorted.

@@ -11,7 +11,6 @@ mod flags;
 mod kbuild;
 mod kernels;
 mod places;
-mod runs;
 mod tidy;
 mod tree;
 mod verbs;
@@ -41,7 +40,6 @@ fn main() -> ExitCode {
             .into();
         }
     };
-    proc::interrupt::install();
     let console = Console::new(&cli.common);
     let result = verbs::run(cli, variables, &console);
     if proc::interrupted() {

@@ -31,7 +31,11 @@ pub fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
     })
 }
 
-fn read(path: &Utf8Path, bytes: &[u8], selects: impl Fn(&Source<'_>, &Item) -> bool) -> FileFacts {
+pub(super) fn read(
+    path: &Utf8Path,
+    bytes: &[u8],
+    mut selects: impl FnMut(&Source<'_>, &Item) -> bool,
+) -> FileFacts {
     let mut facts = FileFacts {
         path: path.to_owned(),
         ..FileFacts::default()
@@ -185,6 +189,14 @@ impl Reader<'_, '_> {
 }
 
 impl FileFacts {
+    /// How many variables have an initialiser that was parsed.
+    pub fn initialised(&self) -> usize {
+        self.globals
+            .iter()
+            .filter(|global| global.init.is_some())
+            .count()
+    }
+
     /// 1-based line and column, in bytes, of an offset.
     pub fn position(&self, offset: u32) -> (u32, u32) {
         let line = self

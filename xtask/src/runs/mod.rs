@@ -7,4 +7,3 @@
 pub mod directory;
 pub mod page;
 pub mod record;
-pub mod shown;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tells in one pass over a file's bytes whether any of many names stands in it.
+//!
+//! Few names are found by a part that several of them share (`_page`), which the processor searches for at memory
+//! speed; the identifier around each find decides. Many names are found by an automaton.
+
+use super::lex::is_ident;
+use super::wanted::NameSet;
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem::Finder;
+
+/// Parts longer than this many are searched for together.
+const PARTS_LIMIT: usize = 4;
+
+/// A search for whole names.
+#[derive(Debug)]
+pub struct Prefilter {
+    names: NameSet,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    Parts(Vec<Finder<'static>>),
+    Automaton(Box<AhoCorasick>),
+    Nothing,
+}
+
+impl Prefilter {
+    /// A search for `names`.
+    pub fn new(names: NameSet) -> Self {
+        let all = names.names();
+        let parts = shared_parts(&all);
+        let how = if all.is_empty() {
+            How::Nothing
+        } else if parts.len() <= PARTS_LIMIT {
+            How::Parts(
+                parts
+                    .iter()
+                    .map(|p| Finder::new(p.as_bytes()).into_owned())
+                    .collect(),
+            )
+        } else {
+            match AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(&all)
+            {
+                Ok(automaton) => How::Automaton(Box::new(automaton)),
+                Err(_) => How::Parts(
+                    all.iter()
+                        .map(|p| Finder::new(p.as_bytes()).into_owned())
+                        .collect(),
+                ),
+            }
+        };
+        Prefilter { names, how }
+    }
+
+    /// The names searched for.
+    pub fn names(&self) -> &NameSet {
+        &self.names
+    }
+
+    /// Does any of the names stand in `bytes` as a whole identifier, comments and strings included?
+    pub fn hits(&self, bytes: &[u8]) -> bool {
+        match &self.how {
+            How::Nothing => false,
+            How::Parts(finders) => finders.iter().any(|finder| {
+                let mut from = 0;
+                while let Some(at) = finder.find(&bytes[from..]) {
+                    let (start, end) = around(bytes, from + at);
+                    if self.names.contains(&bytes[start..end]) {
+                        return true;
+                    }
+                    from = end.max(from + at + 1);
+                }
+                false
+            }),
+            How::Automaton(automaton) => automaton.find_iter(bytes).any(|found| {
+                let (start, end) = around(bytes, found.start());
+                self.names.contains(&bytes[start..end])
+            }),
+        }
+    }
+}
+
+/// The identifier around byte `at`.
+fn around(bytes: &[u8], at: usize) -> (usize, usize) {
+    let start = bytes[..at]
+        .iter()
+        .rposition(|b| !is_ident(*b))
+        .map_or(0, |n| n + 1);
+    let end = bytes[at..]
+        .iter()
+        .position(|b| !is_ident(*b))
+        .map_or(bytes.len(), |n| at + n);
+    (start, end)
+}
+
+/// A small set of substrings such that each name holds one: the most shared first, the longer of equals.
+fn shared_parts(names: &[String]) -> Vec<String> {
+    let mut left: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|n| n.is_ascii())
+        .collect();
+    let mut parts = Vec::new();
+    while let Some(first) = left.first().copied() {
+        if parts.len() > PARTS_LIMIT || left.len() > 256 {
+            parts.extend(left.iter().map(|n| (*n).to_owned()));
+            break;
+        }
+        let count = |part: &str| left.iter().filter(|n| n.contains(part)).count();
+        let mut best = (0, first);
+        for name in &left {
+            for length in 5..=name.len().min(12) {
+                for start in 0..=name.len() - length {
+                    let part = &name[start..start + length];
+                    let found = (count(part), part);
+                    if (found.0, part.len()) > (best.0, best.1.len())
+                        || found.0 == best.0 && part.len() == best.1.len() && part < best.1
+                    {
+                        best = found;
+                    }
+                }
+            }
+        }
+        let best = best.1.to_owned();
+        left.retain(|n| !n.contains(best.as_str()));
+        parts.push(best);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_names_hit() {
+        let filter = Prefilter::new(NameSet::new([
+            "put_page",
+            "get_user_pages",
+            "release_pages",
+        ]));
+        assert!(matches!(&filter.how, How::Parts(parts) if parts.len() == 1));
+        assert!(filter.hits(b"x = put_page(y);"));
+        assert!(!filter.hits(b"x = my_put_page(y) + put_pages;"));
+        assert!(filter.hits(b"release_pages"));
+    }
+
+    #[test]
+    fn many_names_are_found_too() {
+        let names: Vec<String> = (0..40)
+            .map(|n| format!("{}name{n}", ["a", "bx", "cyz", "dd"][n % 4]))
+            .collect();
+        let filter = Prefilter::new(NameSet::new(&names));
+        assert!(filter.hits(b"f(bxname13)"));
+        assert!(!filter.hits(b"f(bxname2)"));
+    }
+}
