@@ -178,6 +178,22 @@ impl From<ktest::Error> for Failure {
     }
 }
 
+impl From<ktest::userspace::Error> for Failure {
+    fn from(error: ktest::userspace::Error) -> Self {
+        use ktest::userspace::Error as Userspace;
+        let exit = match error {
+            Userspace::Proc(error) => return error.into(),
+            Userspace::NotEmbedded { .. } => Exit::Usage,
+            Userspace::Compile { .. } | Userspace::Link(_) => Exit::Build,
+            _ => Exit::Infrastructure,
+        };
+        let hint = error.hint();
+        Self::new(exit, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
 impl From<callsites::tree::Error> for Failure {
     fn from(error: callsites::tree::Error) -> Self {
         use callsites::tree::Error as Tree;

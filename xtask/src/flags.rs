@@ -156,12 +156,25 @@ pub struct Ktest {
     /// Boot this image and build nothing.
     #[arg(long, value_name = "BZIMAGE", conflicts_with = "series")]
     pub image: Option<Utf8PathBuf>,
+    /// How to run: kernels in qemu, or the embedded tree's drivers against the reference implementation in user space
+    /// (the default for that tree).
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<Via>,
     /// Finish this run.
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
     pub config: Vec<Utf8PathBuf>,
+}
+
+/// How targets are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// Kernels are built and booted.
+    Qemu,
+    /// Drivers are compiled for user space and linked with the reference implementation.
+    Refimpl,
 }
 
 /// `model`

@@ -10,6 +10,7 @@ mod exit;
 mod flags;
 mod kbuild;
 mod kernels;
+mod pipeline;
 mod places;
 mod tidy;
 mod tree;

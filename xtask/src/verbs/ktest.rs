@@ -3,10 +3,13 @@
 
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
-use crate::flags::{Common, Ktest};
+use crate::flags::{Common, Ktest, Via};
 use crate::kbuild::Variables;
+use crate::pipeline::userspace;
+use crate::runs::directory::Run;
 use crate::verbs::build;
 use crate::{places, tree};
+use callsites::tree::Tree;
 use ktest::verdict::{Outcome, Stage};
 use ktest::{KtestOptions, Verdict};
 use serde_json::json;
@@ -24,6 +27,14 @@ pub fn run(
     }
     let tree = tree::choose(common)?;
     let built = build::options(common, kbuild, console)?;
+    let via = args.via.unwrap_or(if tree::is_embedded(&tree) {
+        Via::Refimpl
+    } else {
+        Via::Qemu
+    });
+    if via == Via::Refimpl {
+        return in_user_space(common, args, &tree, &built.kbuild, console);
+    }
     let mut options = KtestOptions::new(built.cache, places::runs());
     options.targets = args.target.clone();
     options.image = args.image.clone();
@@ -45,11 +56,40 @@ pub fn run(
         return Ok(Exit::Clean);
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
+    show(common, &verdict)
+}
+
+/// The drivers of an embedded tree against the reference implementation, in a run of their own.
+fn in_user_space(
+    common: &Common,
+    args: &Ktest,
+    tree: &Tree,
+    kbuild: &Variables,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if common.dry_run {
+        console.say(format!(
+            "would run the drivers of {} in user space",
+            tree.version()
+        ));
+        return Ok(Exit::Clean);
+    }
+    let run = Run::create(&places::runs(), tree.version())?;
+    console.say(format!("run {}", run.id));
+    let options = userspace::options(common, kbuild, &run.dir);
+    let verdict = userspace::verdict(tree, args.series.as_deref(), &[], &options, &run.dir)?;
+    let mut bytes = serde_json::to_vec_pretty(&verdict).map_err(std::io::Error::from)?;
+    bytes.push(b'\n');
+    run.write("verdict.json", &bytes)?;
+    show(common, &verdict)
+}
+
+fn show(common: &Common, verdict: &Verdict) -> Result<Exit, Failure> {
     let output = common.output.as_deref();
     if common.json {
-        deliver_json(output, &verdict)?;
+        deliver_json(output, verdict)?;
     } else {
-        deliver(output, |to| text(&verdict, to))?;
+        deliver(output, |to| text(verdict, to))?;
     }
     Ok(verdict.exit().into())
 }

@@ -6,7 +6,7 @@ mod ci;
 pub mod codegen;
 mod doctor;
 mod kernel;
-mod ktest;
+pub mod ktest;
 mod model;
 mod test;
 pub mod tidy;

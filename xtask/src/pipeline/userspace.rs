@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The trial that needs no kernel: the embedded tree's drivers in user space, before and after conversion.
+
+use crate::exit::{Exit, Failure};
+use crate::flags::Common;
+use crate::kbuild::Variables;
+use crate::pipeline::progress::Came;
+use callsites::embedded;
+use callsites::report::{Callsite, Era};
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use ktest::Verdict;
+use ktest::userspace::{self, Kernel, Options};
+use ktest::verdict::Outcome;
+use patches::{ApplyOptions, Series};
+
+/// How drivers are compiled and run: `CC=` and `-j` as everywhere.
+pub fn options(common: &Common, kbuild: &Variables, dir: &Utf8Path) -> Options {
+    let mut options = Options {
+        work: Some(dir.join("userspace")),
+        ..Options::default()
+    };
+    if let Some(jobs) = common.jobs {
+        options.jobs = jobs.get();
+    }
+    if let Some((_, cc)) = kbuild.iter().find(|(name, _)| name == "CC") {
+        options.cc.clone_from(cc);
+    }
+    options
+}
+
+/// Compiles and runs the drivers as they are.
+pub fn before(base: &Utf8Path, options: &Options) -> Result<Came, Failure> {
+    let run = userspace::run(base, options)?;
+    let summary = format!(
+        "{} files compiled, {} drivers ran: {} device writes to pages that nobody can see are pinned",
+        run.sources.len(),
+        run.drivers.len(),
+        run.unseen(),
+    );
+    Ok(Came::Well(
+        summary,
+        run.text().lines().map(str::to_owned).collect(),
+    ))
+}
+
+/// The base in a directory: where it is, or written out below `dir` when it comes with the program.
+pub fn base(tree: &Tree, dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    if let Some(root) = tree.root() {
+        return Ok(root.to_owned());
+    }
+    let base = dir.join("base");
+    if base.exists() {
+        std::fs::remove_dir_all(&base)?;
+    }
+    let era = match tree.era() {
+        Era::Pin => embedded::Era::V6_12,
+        Era::PutPage | Era::PutUserPage => embedded::Era::V4_19,
+    };
+    embedded::materialise(era, &base).map_err(|error| {
+        Failure::new(
+            Exit::Infrastructure,
+            format!("failed to write the embedded tree to {base}"),
+        )
+        .because(error)
+    })?;
+    Ok(base)
+}
+
+/// Runs the drivers of the base, and again after every patch of the series; one verdict.
+pub fn verdict(
+    tree: &Tree,
+    series_dir: Option<&Utf8Path>,
+    callsites: &[Callsite],
+    options: &Options,
+    dir: &Utf8Path,
+) -> Result<Verdict, Failure> {
+    let patches = match series_dir {
+        Some(series) => Series::read(series)?.info.patches,
+        None => Vec::new(),
+    };
+    let of_series = patches.iter().zip(series_dir.into_iter().cycle());
+    let mut kernels = Vec::new();
+    for (index, (patch, series_dir)) in of_series.enumerate() {
+        let target = dir.join(format!("patched-{:04}", index + 1));
+        if target.exists() {
+            std::fs::remove_dir_all(&target)?;
+        }
+        let options = ApplyOptions {
+            limit: Some(index + 1),
+            ..ApplyOptions::full(&target)
+        };
+        patches::apply(tree, series_dir, &options)?;
+        kernels.push(Kernel {
+            subject: patch.subject.clone(),
+            tree: target,
+        });
+    }
+    let base = Kernel {
+        subject: format!("Linux {}", tree.version()),
+        tree: base(tree, dir)?,
+    };
+    let name = dir.file_name().unwrap_or("run");
+    Ok(userspace::verdict(
+        name, &base, &kernels, callsites, options,
+    )?)
+}
+
+/// The verdict on a series as a stage.
+pub fn after(verdict: &Verdict) -> Came {
+    let (summary, details) = told(verdict);
+    if verdict.result == Outcome::Pass {
+        Came::Well(summary, details)
+    } else {
+        Came::Ill(Exit::from(verdict.exit()), summary, details)
+    }
+}
+
+/// One line on the last kernel's pins, and every kernel's lines.
+fn told(verdict: &Verdict) -> (String, Vec<String>) {
+    let last = verdict.patches.last().unwrap_or(&verdict.base);
+    let pins = last
+        .targets
+        .iter()
+        .filter_map(|target| target.pins.as_ref());
+    let (taken, given) = pins.fold((0, 0), |(taken, given), pins| {
+        (taken + pins.acquired, given + pins.released)
+    });
+    let summary = format!(
+        "{}; after the last patch {taken} pins taken, {given} given back",
+        verdict.reason
+    );
+    let stages = std::iter::once(&verdict.base).chain(&verdict.patches);
+    let details = stages.flat_map(|stage| {
+        let lines = crate::verbs::ktest::lines(stage)
+            .into_iter()
+            .map(|line| format!("    {line}"));
+        std::iter::once(stage.subject.clone())
+            .chain(lines)
+            .collect::<Vec<_>>()
+    });
+    (summary, details.collect())
+}
