@@ -45,6 +45,7 @@ mod run;
 mod series;
 mod source;
 pub mod target;
+pub mod userspace;
 pub mod verdict;
 
 pub use build::BuildReport;

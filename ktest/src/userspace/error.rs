@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why no driver could be run.
+
+use crate::exit::Exit;
+use camino::Utf8PathBuf;
+
+/// Drivers could not be compiled or started. Messages fit after "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory is not a tree of this kind.
+    #[error("run the drivers of {path}: it is not an embedded tree ({why})")]
+    NotEmbedded {
+        /// What was given.
+        path: Utf8PathBuf,
+        /// What is missing in it.
+        why: String,
+    },
+    /// A file does not compile.
+    #[error("compile {file}\n{said}")]
+    Compile {
+        /// Relative to the tree.
+        file: Utf8PathBuf,
+        /// What the compiler said.
+        said: String,
+    },
+    /// The objects do not link.
+    #[error("link the drivers\n{0}")]
+    Link(String),
+    /// The static library could not be built.
+    #[error("build the reference implementation as a static library: {0}")]
+    Library(String),
+    /// A report could not be understood.
+    #[error("read the report of {module}: {why}")]
+    Report {
+        /// The driver.
+        module: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tree or the series could not be prepared.
+    #[error(transparent)]
+    Prepare(#[from] Box<crate::Error>),
+    /// A program could not be run.
+    #[error(transparent)]
+    Proc(#[from] proc::Error),
+    /// A file could not be read or written.
+    #[error("{what} {path}")]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A temporary directory whose name is not UTF-8.
+    #[error("use {0:?}: its name is not UTF-8")]
+    NotUtf8(std::path::PathBuf),
+}
+
+impl Error {
+    pub(super) fn io(what: &'static str, path: Utf8PathBuf, source: std::io::Error) -> Self {
+        Error::Io { what, path, source }
+    }
+
+    /// Which exit code it means.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::NotEmbedded { .. } => Exit::Usage,
+            Error::Prepare(error) => error.exit(),
+            Error::Proc(proc::Error::Interrupted { .. }) => Exit::Interrupted,
+            Error::Report { .. } => Exit::Internal,
+            _ => Exit::Infrastructure,
+        }
+    }
+
+    /// The next thing to try, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NotEmbedded { .. } => {
+                Some("leave out --kernel to use the tree that comes with the program".to_owned())
+            }
+            Error::Proc(error) => error.hint(),
+            Error::Prepare(error) => error.hint(),
+            Error::Library(_) => Some(
+                "see what `cargo rustc -p refimpl --lib --crate-type staticlib` says".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

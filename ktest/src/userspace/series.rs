@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a tree and a series to a verdict.
+
+use super::{Error, Kernel, Options, compile, verdict};
+use crate::series::stage;
+use crate::source::Source;
+use crate::verdict::Verdict;
+use callsites::embedded::{self, Era};
+use callsites::report::Callsite;
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Runs the drivers of an embedded tree, and again after every patch of the series: what `ktest --via refimpl` does.
+///
+/// The tree may be the one that comes with the program, a directory that was written from it, or a git revision of one.
+/// It is copied, never written. `name` is what the verdict calls the run; `callsites` are the audit's, for the evidence.
+///
+/// # Errors
+/// No verdict could be reached: the tree is none of these, the base does not compile, the series does not apply, a program
+/// is missing.
+pub fn test(
+    name: &str,
+    tree: &Tree,
+    series_dir: Option<&Utf8Path>,
+    callsites: &[Callsite],
+    options: &Options,
+) -> Result<Verdict, Error> {
+    let scratch = tempfile::tempdir().map_err(|source| {
+        Error::io(
+            "make a directory in",
+            "the temporary directory".into(),
+            source,
+        )
+    })?;
+    let scratch = Utf8Path::from_path(scratch.path())
+        .ok_or_else(|| Error::NotUtf8(scratch.path().to_owned()))?;
+    let root = directory(tree, scratch)?;
+    compile::version(&root)?;
+    let base = Kernel {
+        subject: tree.version().to_owned(),
+        tree: root.clone(),
+    };
+    let mut patches = Vec::new();
+    if let Some(dir) = series_dir {
+        let source = Source {
+            root: root.clone(),
+            version: tree.version().to_owned(),
+        };
+        for (index, staged) in stage(&source, dir)
+            .map_err(Box::new)?
+            .into_iter()
+            .enumerate()
+        {
+            let copy = scratch.join(format!("patched-{index:04}"));
+            copy_tree(&root, &copy)?;
+            for (path, bytes) in &staged.overlay {
+                lay(&copy.join(path), bytes.as_deref())?;
+            }
+            patches.push(Kernel {
+                subject: staged.subject,
+                tree: copy,
+            });
+        }
+    }
+    verdict(name, &base, &patches, callsites, options)
+}
+
+/// The directory that holds the tree's files.
+fn directory(tree: &Tree, scratch: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+    if tree.root().is_some() || tree.repository().is_some() {
+        return Ok(Source::of(tree, &scratch.join("export"))
+            .map_err(Box::new)?
+            .root);
+    }
+    let era = Era::ALL
+        .into_iter()
+        .find(|era| tree.version().starts_with(era.version()));
+    let root = scratch.join("base");
+    embedded::materialise(era.unwrap_or_default(), &root)
+        .map_err(|error| Error::io("write", error.path, error.source))?;
+    Ok(root)
+}
+
+fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.map_err(|error| Error::io("read", from.to_owned(), error.into()))?;
+        let path = Utf8Path::from_path(entry.path())
+            .ok_or_else(|| Error::NotUtf8(entry.path().to_owned()))?;
+        let Ok(relative) = path.strip_prefix(from) else {
+            continue;
+        };
+        if relative.starts_with(".git") || !entry.file_type().is_file() {
+            continue;
+        }
+        let bytes =
+            std::fs::read(path).map_err(|source| Error::io("read", path.to_owned(), source))?;
+        lay(&to.join(relative), Some(&bytes))?;
+    }
+    Ok(())
+}
+
+/// Makes a file what it should be, or takes it away.
+fn lay(path: &Utf8Path, bytes: Option<&[u8]>) -> Result<(), Error> {
+    let done = match (bytes, path.parent()) {
+        (Some(bytes), Some(parent)) => {
+            std::fs::create_dir_all(parent).and_then(|()| std::fs::write(path, bytes))
+        }
+        (None, _) if path.exists() => std::fs::remove_file(path),
+        _ => Ok(()),
+    };
+    done.map_err(|source| Error::io("write", path.to_owned(), source))
+}

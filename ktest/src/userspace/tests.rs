@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The drivers of the embedded tree as they are, converted, and converted wrongly.
+
+use super::*;
+use callsites::embedded::{self, Era, Expected};
+use refimpl::capi::report::Class;
+use std::collections::BTreeSet;
+
+struct Tree {
+    dir: tempfile::TempDir,
+}
+
+impl Tree {
+    fn new(era: Era) -> Self {
+        let tree = Tree {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        embedded::materialise(era, tree.root()).unwrap();
+        tree
+    }
+
+    fn root(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.dir.path()).unwrap()
+    }
+
+    fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root().join(path)).unwrap()
+    }
+
+    /// Replaces text that must be there.
+    fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.text(path);
+        assert!(text.contains(from), "{path} has no {from:?}");
+        std::fs::write(self.root().join(path), text.replace(from, to)).unwrap();
+    }
+
+    /// The line of the nth place, from 0, that holds a text.
+    fn line(&self, path: &str, text: &str, nth: usize) -> u32 {
+        let lines = self.text(path);
+        let mut found = lines
+            .lines()
+            .zip(1..)
+            .filter(|(line, _)| line.contains(text))
+            .map(|(_, number)| number);
+        found.nth(nth).unwrap()
+    }
+
+    fn run(&self) -> UserspaceRun {
+        run(self.root(), &Options::default()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Converts by hand, as far as names go, every file whose head says that all of its calls are to be converted, and
+    /// returns those files.
+    fn convert(&self, era: Era, names: [(&str, &str); 4]) -> BTreeSet<Utf8PathBuf> {
+        let all = embedded::expectations(era);
+        let mut converted: BTreeSet<Utf8PathBuf> =
+            all.iter().map(|item| item.path.clone()).collect();
+        for item in all.iter().filter(|item| item.expected != Expected::Convert) {
+            converted.remove(&item.path);
+        }
+        for path in &converted {
+            let mut text = self.text(path.as_str());
+            for (from, to) in names {
+                // Neither a longer name that ends so, nor a field.
+                text = text.replace(&format!("\t{from}("), &format!("\t{to}("));
+                text = text.replace(&format!(" {from}("), &format!(" {to}("));
+                text = text.replace(&format!("({from}("), &format!("({to}("));
+            }
+            std::fs::write(self.root().join(path), text).unwrap();
+        }
+        converted
+    }
+}
+
+fn lines(run: &UserspaceRun) -> Vec<String> {
+    run.problems()
+        .map(|(_, problem)| format!("{:?} {} {}", problem.class, problem.site, problem.call))
+        .collect()
+}
+
+#[test]
+fn before_conversion_devices_write_pages_that_nobody_can_see_are_pinned() {
+    let run = Tree::new(Era::V6_12).run();
+    assert_eq!(lines(&run), Vec::<String>::new());
+    assert_eq!(run.warnings, Vec::<String>::new());
+    assert!(run.clean() && run.unseen() > 0, "{}", run.text());
+    assert!(run.drivers.len() >= 18, "{}", run.text());
+    // What an MMU notifier can take back, and what is pinned already, is nothing to worry about.
+    for module in ["drivers/platform/mirror.c", "mm/gup_test.c"] {
+        let driver = run.driver(module).unwrap();
+        assert_eq!(driver.unseen(), 0, "{module}");
+        assert!(driver.run.as_ref().unwrap().device_writes > 0, "{module}");
+    }
+    let seen_from = |module: &str| {
+        run.driver(module)
+            .unwrap()
+            .run
+            .as_ref()
+            .unwrap()
+            .unseen_writes
+            .clone()
+    };
+    let writes = seen_from("drivers/infiniband/hw/toy/toy_mr.c");
+    let acquired = writes[0].acquired.as_ref().unwrap();
+    assert_eq!(acquired.path, "drivers/infiniband/core/region.c");
+    assert_eq!(acquired.function, "ib_region_get");
+}
+
+#[test]
+fn every_call_of_the_embedded_trees_is_executed() {
+    for era in Era::ALL {
+        let run = Tree::new(era).run();
+        let mut executed = BTreeSet::new();
+        for report in run.drivers.iter().filter_map(|driver| driver.run.as_ref()) {
+            for traffic in report.acquires.iter().chain(&report.releases) {
+                executed.insert((
+                    traffic.site.path.clone(),
+                    traffic.site.function.clone(),
+                    traffic.call.clone(),
+                ));
+            }
+        }
+        for item in embedded::expectations(era) {
+            // A macro's calls are made in the function that uses it.
+            let ran = executed.iter().any(|(path, function, call)| {
+                *path == item.path.as_str()
+                    && *call == item.call
+                    && (*function == item.function || item.function.ends_with("_drop"))
+            });
+            assert!(ran, "{item:?} was never executed");
+        }
+    }
+}
+
+#[test]
+fn after_conversion_pins_balance_and_every_write_is_seen() {
+    let tree = Tree::new(Era::V6_12);
+    let converted = tree.convert(
+        Era::V6_12,
+        [
+            ("get_user_pages_fast", "pin_user_pages_fast"),
+            ("get_user_pages_unlocked", "pin_user_pages_unlocked"),
+            ("put_page", "unpin_user_page"),
+            ("release_pages", "unpin_user_pages"),
+        ],
+    );
+    assert!(converted.len() >= 13, "{converted:?}");
+    let run = tree.run();
+    assert_eq!(lines(&run), Vec::<String>::new());
+    assert!(run.clean(), "{}", run.text());
+    for driver in &run.drivers {
+        let files = driver.files();
+        if !files.is_empty()
+            && files
+                .iter()
+                .all(|file| converted.contains(Utf8Path::new(file)))
+        {
+            assert_eq!(driver.unseen(), 0, "{}", driver.module);
+            let report = driver.run.as_ref().unwrap();
+            assert!(
+                report.totals.pins > 0 && report.totals.gets == 0,
+                "{}",
+                driver.module
+            );
+            assert_eq!(report.vmstat_acquired, report.vmstat_released);
+        }
+    }
+    assert!(
+        run.driver("drivers/misc/mixpool.c").unwrap().unseen() > 0,
+        "what could not be converted is not hidden"
+    );
+}
+
+#[test]
+fn in_the_older_era_conversion_marks_every_release_of_a_user_page() {
+    let tree = Tree::new(Era::V4_19);
+    let names = [
+        ("put_page", "put_user_page"),
+        ("release_pages", "put_user_pages"),
+        ("\0", "\0"),
+        ("\0", "\0"),
+    ];
+    let converted = tree.convert(Era::V4_19, names);
+    let run = tree.run();
+    assert!(run.clean(), "{}", run.text());
+    for driver in &run.drivers {
+        let files = driver.files();
+        if !files.is_empty()
+            && files
+                .iter()
+                .all(|file| converted.contains(Utf8Path::new(file)))
+        {
+            let totals = driver.run.as_ref().unwrap().totals;
+            assert!(
+                totals.put_user_page > 0 && totals.put_page == 0,
+                "{}",
+                driver.module
+            );
+        }
+    }
+}
+
+#[test]
+fn a_wrong_driver_is_caught_with_file_and_line() {
+    let tree = Tree::new(Era::V6_12);
+    let (onebuf, helper) = ("drivers/misc/onebuf.c", "drivers/misc/helper_arg.c");
+    tree.edit(onebuf, "get_user_pages_fast(", "pin_user_pages_fast(");
+    tree.edit(helper, "\t\tput_page(", "\t\tunpin_user_page(");
+
+    let doorbell = "drivers/misc/doorbell.c";
+    tree.edit(doorbell, "get_user_pages_fast(", "pin_user_pages_fast(");
+    tree.edit(
+        doorbell,
+        "\tput_page(db->bell);",
+        "\tunpin_user_page(db->bell);\n\tunpin_user_page(db->bell);",
+    );
+
+    let partial = "drivers/misc/partial.c";
+    tree.edit(
+        partial,
+        "\t\tfor (i = 0; i < got; i++)\n\t\t\tput_page(pages[i]);\n",
+        "",
+    );
+    tree.edit(partial, "get_user_pages_fast(", "pin_user_pages_fast(");
+    tree.edit(
+        partial,
+        "\t\tput_page(pages[i]);",
+        "\t\tunpin_user_page(pages[i]);",
+    );
+
+    let macroloop = "drivers/misc/macroloop.c";
+    tree.edit(
+        macroloop,
+        "set_page_dirty_lock(page);\n\t\tput_page(page);",
+        "put_page(page);\n\t\tset_page_dirty_lock(page);",
+    );
+    let pfnmap = "drivers/misc/pfnmap.c";
+    tree.edit(pfnmap, "\tif (dirty)\n\t\tset_page_dirty_lock(page);\n", "");
+
+    let ringpipe = "drivers/platform/ringpipe.c";
+    tree.edit(
+        ringpipe,
+        "#include <linux/slab.h>",
+        "#include <linux/slab.h>\n#include <linux/spinlock.h>",
+    );
+    tree.edit(ringpipe, "\t\t\tset_page_dirty_lock(pages[i]);", "{\n\t\t\tpreempt_disable();\n\t\t\tset_page_dirty_lock(pages[i]);\n\t\t\tpreempt_enable();\n}");
+
+    let region = "drivers/infiniband/core/region.c";
+    tree.edit(
+        region,
+        "for_each_sg(region->table.sgl, sg, region->npages, i)",
+        "for_each_sg(region->table.sgl, sg, region->table.nents, i)",
+    );
+    let snapshot = "drivers/misc/snapshot.c";
+    tree.edit(snapshot, "get_user_pages_fast(", "pin_user_pages_fast(");
+    tree.edit(snapshot, "\tput_page(", "\tunpin_user_page(");
+    tree.edit(
+        "drivers/misc/scratch.c",
+        "\tif (!scratch)\n\t\treturn -ENOMEM;\n\taddr",
+        "\t__builtin_trap();\n\taddr",
+    );
+
+    let run = tree.run();
+    let said = lines(&run);
+    let expected =
+        |class: Class, path: &str, text: &str, nth: usize, function: &str, call: &str| {
+            let line = tree.line(path, text, nth);
+            let wanted = format!("{class:?} {path}:{line} {function}() {call}");
+            assert!(
+                said.contains(&wanted),
+                "{wanted} is not among\n{}",
+                said.join("\n")
+            );
+        };
+    expected(
+        Class::KindMismatch,
+        onebuf,
+        "put_page(",
+        0,
+        "onebuf_read",
+        "put_page",
+    );
+    expected(
+        Class::KindMismatch,
+        helper,
+        "unpin_user_page(",
+        0,
+        "helper_arg_put_all",
+        "unpin_user_page",
+    );
+    expected(
+        Class::DoubleRelease,
+        doorbell,
+        "unpin_user_page(",
+        1,
+        "doorbell_drop",
+        "unpin_user_page",
+    );
+    expected(
+        Class::Leak,
+        partial,
+        "pin_user_pages_fast(",
+        0,
+        "partial_write",
+        "pin_user_pages_fast",
+    );
+    expected(
+        Class::DirtyAfterRelease,
+        macroloop,
+        "set_page_dirty_lock(",
+        0,
+        "macroloop_put",
+        "set_page_dirty_lock",
+    );
+    expected(
+        Class::NotDirtied,
+        pfnmap,
+        "\tput_page(",
+        0,
+        "pfnmap_put_pfn",
+        "put_page",
+    );
+    expected(
+        Class::SleepsInAtomic,
+        ringpipe,
+        "set_page_dirty_lock(",
+        0,
+        "release_user_pages",
+        "set_page_dirty_lock",
+    );
+    expected(
+        Class::Misuse,
+        region,
+        "\tput_page(",
+        0,
+        "ib_region_put_pages",
+        "put_page",
+    );
+    expected(
+        Class::KindMismatch,
+        snapshot,
+        "unpin_user_page(",
+        0,
+        "snapshot_hide",
+        "unpin_user_page",
+    );
+    assert_eq!(
+        run.driver("drivers/misc/scratch.c").unwrap().ended,
+        Ended::Crashed
+    );
+    assert!(!run.clean());
+    // What was left alone is not blamed.
+    for path in [
+        "fs/toyfs/direct.c",
+        "net/zc/af_zc.c",
+        "drivers/misc/eitherway.c",
+    ] {
+        assert!(run.driver(path).unwrap().clean(), "{path}");
+    }
+}
+
+#[test]
+fn what_does_not_compile_is_told_with_the_compilers_words() {
+    let tree = Tree::new(Era::V4_19);
+    tree.edit(
+        "drivers/misc/onebuf.c",
+        "\t\tput_page(",
+        "\t\tunpin_user_page(",
+    );
+    match run(tree.root(), &Options::default()) {
+        Err(Error::Compile { file, said }) => {
+            assert_eq!(file, "drivers/misc/onebuf.c");
+            assert!(said.contains("unpin_user_page"), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_directory_that_is_no_embedded_tree_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(dir.path()).unwrap();
+    assert!(matches!(
+        run(root, &Options::default()),
+        Err(Error::NotEmbedded { .. })
+    ));
+    std::fs::write(
+        root.join("Makefile"),
+        "VERSION = 6\nPATCHLEVEL = 12\nEXTRAVERSION =\n",
+    )
+    .unwrap();
+    let error = run(root, &Options::default()).unwrap_err();
+    assert!(error.hint().is_some(), "{error}");
+}
+
+#[test]
+fn a_compiler_that_is_not_there_is_named() {
+    let tree = Tree::new(Era::V6_12);
+    let options = Options {
+        cc: "no-such-compiler -x".to_owned(),
+        ..Options::default()
+    };
+    let error = run(tree.root(), &options).unwrap_err();
+    assert!(error.to_string().contains("no-such-compiler"), "{error}");
+}
+
+#[test]
+fn a_series_passes_when_whole_and_fails_when_one_release_was_left() {
+    let kernel = |subject: &str, tree: &Tree| Kernel {
+        subject: subject.to_owned(),
+        tree: tree.root().to_owned(),
+    };
+    let (base, whole, half) = (
+        Tree::new(Era::V6_12),
+        Tree::new(Era::V6_12),
+        Tree::new(Era::V6_12),
+    );
+    let onebuf = "drivers/misc/onebuf.c";
+    for tree in [&whole, &half] {
+        tree.edit(onebuf, "get_user_pages_fast(", "pin_user_pages_fast(");
+    }
+    whole.edit(onebuf, "\t\tput_page(", "\t\tunpin_user_page(");
+    let patches = [kernel("misc: whole", &whole), kernel("misc: half", &half)];
+    let options = Options::default();
+    let base = kernel("6.12", &base);
+
+    let good = verdict("good", &base, &patches[..1], &[], &options).unwrap();
+    assert_eq!(
+        good.result,
+        crate::verdict::Outcome::Pass,
+        "{}",
+        good.reason
+    );
+    let target = good.patches[0]
+        .targets
+        .iter()
+        .find(|target| target.name == onebuf)
+        .unwrap();
+    assert!(target.pins.unwrap().balanced && target.pins.unwrap().acquired > 0);
+
+    let bad = verdict("bad", &base, &patches, &[], &options).unwrap();
+    assert_eq!(bad.result, crate::verdict::Outcome::Fail);
+    assert_eq!(bad.first_bad.as_deref(), Some("misc: half"));
+    assert!(
+        bad.reason.contains("onebuf.c:") && bad.reason.contains("put_page()"),
+        "{}",
+        bad.reason
+    );
+}
+
+/// A mail that `git apply` takes, made of two versions of a file.
+fn mail(dir: &Utf8Path, number: usize, subject: &str, path: &str, from: &str, to: &str) {
+    let scratch = tempfile::tempdir().unwrap();
+    for (side, text) in [("a", from), ("b", to)] {
+        let file = scratch.path().join(side).join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let diff = proc::Command::new("git")
+        .args(["diff", "--no-index", "--no-prefix", "a", "b"])
+        .current_dir(scratch.path())
+        .run_unchecked()
+        .unwrap();
+    let text = format!(
+        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\nFrom: A Developer <dev@example.org>\nSubject: [PATCH {number}/2] {subject}\n\n---\n{}",
+        diff.stdout_text()
+    );
+    std::fs::write(dir.join(format!("{number:04}-x.patch")), text + "\n").unwrap();
+}
+
+#[test]
+fn a_series_is_applied_patch_by_patch_to_copies_of_the_embedded_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let series = Utf8Path::from_path(dir.path()).unwrap();
+    let path = "drivers/misc/onebuf.c";
+    let original = Tree::new(Era::V6_12).text(path);
+    let half = original.replace("get_user_pages_fast(", "pin_user_pages_fast(");
+    let whole = half.replace("\t\tput_page(", "\t\tunpin_user_page(");
+    let tree = callsites::tree::Tree::embedded(callsites::report::Era::Pin);
+    let options = Options::default();
+
+    mail(series, 1, "misc: onebuf: pin", path, &original, &whole);
+    let verdict =
+        test("run", &tree, Some(series), &[], &options).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        verdict.result,
+        crate::verdict::Outcome::Pass,
+        "{}",
+        verdict.reason
+    );
+    assert_eq!(verdict.patches[0].subject, "misc: onebuf: pin");
+
+    mail(series, 1, "misc: onebuf: pin", path, &original, &half);
+    mail(series, 2, "misc: onebuf: unpin", path, &half, &whole);
+    let verdict = test("run", &tree, Some(series), &[], &options).unwrap();
+    assert_eq!(verdict.first_bad.as_deref(), Some("misc: onebuf: pin"));
+    assert_eq!(verdict.exit(), crate::Exit::Failed);
+
+    mail(series, 2, "misc: onebuf: unpin", path, &whole, &half);
+    let error = test("run", &tree, Some(series), &[], &options).unwrap_err();
+    assert_eq!(error.exit(), crate::Exit::Conflict, "{error}");
+}
