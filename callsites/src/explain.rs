@@ -3,6 +3,7 @@
 
 use crate::formats::{role, severity, verdict};
 use crate::report::{Callsite, Evidence, Report};
+use crate::tree::Tree;
 use camino::Utf8Path;
 use std::fmt::Write as _;
 
@@ -28,7 +29,17 @@ impl UnknownId {
     }
 }
 
-/// Tells the story of callsite `id`, its source lines read by `read`; an unambiguous beginning of an id will do.
+/// Tells the story of callsite `id` of the audit `report` of `tree`.
+///
+/// `id` may be an unambiguous beginning of an id, or the `path:line` of a line with one callsite.
+///
+/// # Errors
+/// No callsite, or more than one, is meant.
+pub fn explain(tree: &Tree, report: &Report, id: &str) -> Result<String, UnknownId> {
+    explain_with(&|path| tree.read(path).ok(), report, id)
+}
+
+/// The same with source lines read by `read`.
 ///
 /// # Errors
 /// No callsite, or more than one, has an id that begins so.
@@ -47,27 +58,51 @@ fn find<'r>(report: &'r Report, id: &str) -> Result<&'r Callsite, UnknownId> {
     if let Some(site) = report.callsites.iter().find(|site| site.id == id) {
         return Ok(site);
     }
-    let beginning: Vec<&Callsite> =
-        report.callsites.iter().filter(|site| !id.is_empty() && site.id.starts_with(id)).collect();
+    let beginning: Vec<&Callsite> = report
+        .callsites
+        .iter()
+        .filter(|site| !id.is_empty() && site.id.starts_with(id))
+        .collect();
     if let [site] = beginning[..] {
         return Ok(site);
     }
     // `path:line` is what every format prints, so that it is accepted as a question too.
-    let place: Vec<&Callsite> =
-        report.callsites.iter().filter(|site| format!("{}:{}", site.path, site.line) == id).collect();
+    let place: Vec<&Callsite> = report
+        .callsites
+        .iter()
+        .filter(|site| format!("{}:{}", site.path, site.line) == id)
+        .collect();
     if let [site] = place[..] {
         return Ok(site);
     }
-    let ambiguous = if beginning.is_empty() { place } else { beginning };
-    let nearest = if ambiguous.is_empty() {
-        let mut all: Vec<(usize, &str)> =
-            report.callsites.iter().map(|site| (distance(&site.id, id), site.id.as_str())).collect();
-        all.sort_unstable();
-        all.into_iter().take(3).map(|(_, id)| id.to_owned()).collect()
+    let ambiguous = if beginning.is_empty() {
+        place
     } else {
-        ambiguous.into_iter().take(5).map(|site| site.id.clone()).collect()
+        beginning
     };
-    Err(UnknownId { id: id.to_owned(), callsites: report.callsites.len(), nearest })
+    let nearest = if ambiguous.is_empty() {
+        let mut all: Vec<(usize, &str)> = report
+            .callsites
+            .iter()
+            .map(|site| (distance(&site.id, id), site.id.as_str()))
+            .collect();
+        all.sort_unstable();
+        all.into_iter()
+            .take(3)
+            .map(|(_, id)| id.to_owned())
+            .collect()
+    } else {
+        ambiguous
+            .into_iter()
+            .take(5)
+            .map(|site| site.id.clone())
+            .collect()
+    };
+    Err(UnknownId {
+        id: id.to_owned(),
+        callsites: report.callsites.len(),
+        nearest,
+    })
 }
 
 /// Levenshtein's distance in bytes.
@@ -91,22 +126,44 @@ fn tell(
     report: &Report,
     site: &Callsite,
 ) -> std::fmt::Result {
-    let Callsite { path, line, function, call, .. } = site;
-    writeln!(story, "{path}:{line} {function}() calls {call}, {} {}", article(site), role(site.role))?;
+    let Callsite {
+        path,
+        line,
+        function,
+        call,
+        ..
+    } = site;
+    writeln!(
+        story,
+        "{path}:{line} {function}() calls {call}, {} {}",
+        article(site),
+        role(site.role)
+    )?;
     if !site.guards.is_empty() {
         writeln!(story, "  built only with {}", site.guards.join(" and "))?;
     }
     excerpt(story, read, path, *line)?;
     let confidence = format!("{:?}", site.confidence).to_lowercase();
-    writeln!(story, "\nverdict: {} (confidence {confidence})", verdict(site.verdict))?;
+    writeln!(
+        story,
+        "\nverdict: {} (confidence {confidence})",
+        verdict(site.verdict)
+    )?;
     writeln!(story, "  {}", site.reason)?;
     if let Some(case) = site.case {
-        writeln!(story, "  case {case} of Documentation/core-api/pin_user_pages.rst")?;
+        writeln!(
+            story,
+            "  case {case} of Documentation/core-api/pin_user_pages.rst"
+        )?;
     }
     if let Some(new) = site.replacement.as_ref().filter(|new| *new != call) {
         writeln!(story, "  {new}() should stand here")?;
     }
-    let way = if site.role == crate::report::Role::Acquire { "the pages go to" } else { "the pages come from" };
+    let way = if site.role == crate::report::Role::Acquire {
+        "the pages go to"
+    } else {
+        "the pages come from"
+    };
     if !site.origins.is_empty() {
         writeln!(story, "\n{way}:")?;
         for origin in &site.origins {
@@ -120,7 +177,10 @@ fn tell(
         }
     }
     tell_group(story, report, site)?;
-    let here = report.findings.iter().filter(|f| f.path == *path && f.function == *function);
+    let here = report
+        .findings
+        .iter()
+        .filter(|f| f.path == *path && f.function == *function);
     for finding in here {
         writeln!(
             story,
@@ -136,20 +196,50 @@ fn tell(
 }
 
 fn article(site: &Callsite) -> &'static str {
-    if site.role == crate::report::Role::Acquire { "an" } else { "a" }
+    if site.role == crate::report::Role::Acquire {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 fn tell_group(story: &mut String, report: &Report, site: &Callsite) -> std::fmt::Result {
-    let Some(group) = site.group.as_ref().and_then(|id| report.groups.iter().find(|g| g.id == *id)) else {
+    let Some(group) = site
+        .group
+        .as_ref()
+        .and_then(|id| report.groups.iter().find(|g| g.id == *id))
+    else {
         return writeln!(story, "\nit belongs to no group");
     };
-    let state = if group.convertible { "convertible" } else { "not convertible" };
-    writeln!(story, "\ngroup {} ({}), {state}; these share their pages:", group.id, group.subsystem)?;
-    let ids = group.acquires.iter().chain(&group.dirties).chain(&group.releases);
+    let state = if group.convertible {
+        "convertible"
+    } else {
+        "not convertible"
+    };
+    writeln!(
+        story,
+        "\ngroup {} ({}), {state}; these share their pages:",
+        group.id, group.subsystem
+    )?;
+    let ids = group
+        .acquires
+        .iter()
+        .chain(&group.dirties)
+        .chain(&group.releases);
     for member in ids.filter_map(|id| report.callsites.iter().find(|s| s.id == *id)) {
         let mark = if member.id == site.id { '*' } else { ' ' };
-        let Callsite { path, line, function, call, .. } = member;
-        writeln!(story, " {mark}{path}:{line} {function}() {call}: {}", verdict(member.verdict))?;
+        let Callsite {
+            path,
+            line,
+            function,
+            call,
+            ..
+        } = member;
+        writeln!(
+            story,
+            " {mark}{path}:{line} {function}() {call}: {}",
+            verdict(member.verdict)
+        )?;
     }
     for why in &group.blocked_by {
         writeln!(story, "  blocked: {why}")?;
@@ -164,10 +254,15 @@ fn excerpt(
     path: &str,
     line: u32,
 ) -> std::fmt::Result {
-    let Some(bytes) = read(Utf8Path::new(path)) else { return Ok(()) };
+    let Some(bytes) = read(Utf8Path::new(path)) else {
+        return Ok(());
+    };
     let (first, last) = (line.saturating_sub(2).max(1), line + 2);
     let lines = bytes.split(|byte| *byte == b'\n').zip(1_u32..);
-    for (text, number) in lines.skip_while(|(_, n)| *n < first).take_while(|(_, n)| *n <= last) {
+    for (text, number) in lines
+        .skip_while(|(_, n)| *n < first)
+        .take_while(|(_, n)| *n <= last)
+    {
         let mark = if number == line { '>' } else { ' ' };
         let text = String::from_utf8_lossy(text).replace('\t', "        ");
         writeln!(story, "  {mark}{number:5} {}", text.trim_end())?;

@@ -8,6 +8,7 @@
 
 pub mod embedded;
 pub mod explain;
+pub mod findings;
 pub mod formats;
 pub mod index;
 pub mod report;

@@ -42,8 +42,13 @@ pub struct Changes {
 
 /// Compares an earlier audit with a later one.
 pub fn since(before: &Report, after: &Report) -> Changes {
-    let earlier: BTreeMap<&str, &Callsite> = before.callsites.iter().map(|s| (s.id.as_str(), s)).collect();
-    let later: BTreeMap<&str, &Callsite> = after.callsites.iter().map(|s| (s.id.as_str(), s)).collect();
+    let earlier: BTreeMap<&str, &Callsite> = before
+        .callsites
+        .iter()
+        .map(|s| (s.id.as_str(), s))
+        .collect();
+    let later: BTreeMap<&str, &Callsite> =
+        after.callsites.iter().map(|s| (s.id.as_str(), s)).collect();
     let mut changes = Vec::new();
     let mut unchanged = 0;
     for site in &after.callsites {
@@ -54,10 +59,18 @@ pub fn since(before: &Report, after: &Report) -> Changes {
             changes.push(change(site, was, Some(site.verdict)));
         }
     }
-    let gone = before.callsites.iter().filter(|site| !later.contains_key(site.id.as_str()));
+    let gone = before
+        .callsites
+        .iter()
+        .filter(|site| !later.contains_key(site.id.as_str()));
     changes.extend(gone.map(|site| change(site, Some(site.verdict), None)));
-    changes.sort_by(|a, b| (&a.path, a.line, &a.call, &a.id).cmp(&(&b.path, b.line, &b.call, &b.id)));
-    Changes { schema: "since/1".to_owned(), changes, unchanged }
+    changes
+        .sort_by(|a, b| (&a.path, a.line, &a.call, &a.id).cmp(&(&b.path, b.line, &b.call, &b.id)));
+    Changes {
+        schema: "since/1".to_owned(),
+        changes,
+        unchanged,
+    }
 }
 
 fn change(site: &Callsite, before: Option<Verdict>, after: Option<Verdict>) -> Change {
@@ -75,7 +88,17 @@ fn change(site: &Callsite, before: Option<Verdict>, after: Option<Verdict>) -> C
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Change { path, line, function, call, before, after, reason, .. } in &self.changes {
+        for Change {
+            path,
+            line,
+            function,
+            call,
+            before,
+            after,
+            reason,
+            ..
+        } in &self.changes
+        {
             let what = match (before, after) {
                 (None, Some(now)) => format!("new, {}", verdict(*now)),
                 (Some(was), None) => format!("gone, was {}", verdict(*was)),
@@ -84,6 +107,11 @@ impl fmt::Display for Changes {
             };
             writeln!(f, "{path}:{line} {function}() {call}: {what}: {reason}")?;
         }
-        writeln!(f, "{} changed, {} as before", self.changes.len(), self.unchanged)
+        writeln!(
+            f,
+            "{} changed, {} as before",
+            self.changes.len(),
+            self.unchanged
+        )
     }
 }

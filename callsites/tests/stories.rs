@@ -28,7 +28,11 @@ fn site(id: &str, line: u32, call: &str, role: Role, verdict: Verdict) -> Callsi
         replacement: Some("unpin_user_page".into()),
         shape: None,
         guards: vec!["CONFIG_FROB".into()],
-        evidence: vec![Evidence { path: "a.c".into(), line: 3, text: "n = get_user_pages_fast(a, n, 0, pages);".into() }],
+        evidence: vec![Evidence {
+            path: "a.c".into(),
+            line: 3,
+            text: "n = get_user_pages_fast(a, n, 0, pages);".into(),
+        }],
         span: Span::default(),
         edit: None,
     }
@@ -48,10 +52,20 @@ fn report() -> Report {
     };
     Report {
         schema: SCHEMA.into(),
-        tree: TreeInfo { version: "6.12.117".into(), era: Era::Pin, revision: None },
+        tree: TreeInfo {
+            version: "6.12.117".into(),
+            era: Era::Pin,
+            revision: None,
+        },
         coverage: Coverage::default(),
         callsites: vec![
-            site("1234abcd", 3, "get_user_pages_fast", Role::Acquire, Verdict::Convert),
+            site(
+                "1234abcd",
+                3,
+                "get_user_pages_fast",
+                Role::Acquire,
+                Verdict::Convert,
+            ),
             site("12ffabcd", 4, "put_page", Role::Release, Verdict::Convert),
         ],
         groups: vec![Group {
@@ -82,8 +96,14 @@ fn a_story_shows_the_source_the_way_and_the_group() {
 fn the_beginning_of_an_id_or_its_place_is_enough() {
     let report = report();
     let whole = explain_with(&read, &report, "12ffabcd").expect("a callsite");
-    assert_eq!(explain_with(&read, &report, "12f").expect("a callsite"), whole);
-    assert_eq!(explain_with(&read, &report, "a.c:4").expect("a callsite"), whole);
+    assert_eq!(
+        explain_with(&read, &report, "12f").expect("a callsite"),
+        whole
+    );
+    assert_eq!(
+        explain_with(&read, &report, "a.c:4").expect("a callsite"),
+        whole
+    );
 }
 
 #[test]
@@ -91,7 +111,10 @@ fn an_unknown_or_ambiguous_id_is_an_error_with_the_nearest_ids() {
     let report = report();
     let unknown = explain_with(&read, &report, "12ffabce").expect_err("no such id");
     insta::assert_snapshot!(unknown, @"find callsite `12ffabce` among the 2 of this audit");
-    assert_eq!(unknown.nearest.first().map(String::as_str), Some("12ffabcd"));
+    assert_eq!(
+        unknown.nearest.first().map(String::as_str),
+        Some("12ffabcd")
+    );
     let ambiguous = explain_with(&read, &report, "12").expect_err("two ids begin so");
     insta::assert_snapshot!(ambiguous.hint().expect("a hint"), @"the nearest are 1234abcd, 12ffabcd");
 }
@@ -101,7 +124,9 @@ fn since_lists_changed_new_and_gone_callsites_and_ignores_moved_ones() {
     let (before, mut after) = (report(), report());
     after.callsites[0].line = 30;
     after.callsites[1].verdict = Verdict::Unknown;
-    after.callsites.push(site("77", 50, "put_page", Role::Release, Verdict::Keep));
+    after
+        .callsites
+        .push(site("77", 50, "put_page", Role::Release, Verdict::Keep));
     insta::assert_snapshot!(since(&before, &after), @r"
     a.c:4 f() put_page: convert -> unknown: the page comes from get_user_pages_fast()
     a.c:50 f() put_page: new, keep: the page comes from get_user_pages_fast()
@@ -117,7 +142,12 @@ fn since_lists_changed_new_and_gone_callsites_and_ignores_moved_ones() {
 #[test]
 fn the_same_seed_draws_the_same_findings_and_another_seed_others() {
     let report = report();
-    let lines = |seed| sample(&report, 4, seed).iter().map(|f| f.line).collect::<Vec<_>>();
+    let lines = |seed| {
+        sample(&report, 4, seed)
+            .iter()
+            .map(|f| f.line)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(lines(1), lines(1));
     assert!(lines(1).is_sorted());
     assert!((2..10).any(|seed| lines(seed) != lines(1)));

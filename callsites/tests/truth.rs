@@ -47,7 +47,11 @@ fn report() -> Report {
     callsites.sort_by_key(|s| (s.path.clone(), s.line));
     Report {
         schema: SCHEMA.into(),
-        tree: TreeInfo { version: "5.4.59".into(), era: Era::PutUserPage, revision: None },
+        tree: TreeInfo {
+            version: "5.4.59".into(),
+            era: Era::PutUserPage,
+            revision: None,
+        },
         coverage: Coverage::default(),
         callsites,
         groups: vec![],
@@ -71,17 +75,33 @@ fn a_label_three_lines_off_does_not_match_and_the_nearest_wins() {
     let mut report = report();
     let recall = |report: &Report| {
         let score = score(&set(), "5.4-5.9", report).expect("the tables are whole");
-        score.measures.into_iter().find(|m| m.side == Side::ReleaseRecall).expect("a measure").count
+        score
+            .measures
+            .into_iter()
+            .find(|m| m.side == Side::ReleaseRecall)
+            .expect("a measure")
+            .count
     };
-    assert_eq!(recall(&report), 2, "line 22 is as near to 21 as to 23, and the first, which is converted, wins");
-    report.callsites.iter_mut().filter(|s| s.line == 21).for_each(|s| s.line = 19);
+    assert_eq!(
+        recall(&report),
+        2,
+        "line 22 is as near to 21 as to 23, and the first, which is converted, wins"
+    );
+    report
+        .callsites
+        .iter_mut()
+        .filter(|s| s.line == 21)
+        .for_each(|s| s.line = 19);
     assert_eq!(recall(&report), 1, "now line 23 is nearer, and it stays");
 }
 
 #[test]
 fn a_missing_table_names_the_file_and_what_to_pass() {
     let error = score(&set(), "4.19-5.9", &report()).expect_err("no such table");
-    assert!(error.to_string().contains("truth-sites-4.19-5.9.tsv"), "{error}");
+    assert!(
+        error.to_string().contains("truth-sites-4.19-5.9.tsv"),
+        "{error}"
+    );
     assert!(error.hint().expect("a hint").contains("--set"));
     let error = score(&set(), "5.4", &report()).expect_err("no pair");
     insta::assert_snapshot!(error, @"read `5.4` as a pair of versions");

@@ -86,7 +86,9 @@ impl Score {
 /// # Errors
 /// A table is missing, lacks a column, or holds a line number that is none.
 pub fn score(set: &Utf8Path, pair: &str, report: &Report) -> Result<Score, Error> {
-    let (before, _) = pair.split_once('-').ok_or_else(|| Error::Pair(pair.to_owned()))?;
+    let (before, _) = pair
+        .split_once('-')
+        .ok_or_else(|| Error::Pair(pair.to_owned()))?;
     let sites = Sites::of(report);
     let truth = Table::read(set, &format!("truth-sites-{pair}.tsv"))?;
     let negatives = Table::read(set, &format!("negatives-{before}.tsv"))?;
@@ -96,21 +98,40 @@ pub fn score(set: &Utf8Path, pair: &str, report: &Report) -> Result<Score, Error
         recall(Side::AcquireRecall, "acquire", &truth, &sites)?,
     ];
     let plain = |row: Row<'_>| Ok(row.get("label")? == "NEG");
-    measures.push(converted(Side::NegativesConverted, &negatives, &sites, plain)?);
+    measures.push(converted(
+        Side::NegativesConverted,
+        &negatives,
+        &sites,
+        plain,
+    )?);
     measures.push(must_stay(&excluded, &sites)?);
     let mixed = |row: Row<'_>| {
-        let released_by_maintainers = row.optional("is_truth_release_of_this_pair").unwrap_or("N") == "Y";
+        let released_by_maintainers =
+            row.optional("is_truth_release_of_this_pair").unwrap_or("N") == "Y";
         Ok(row.get("label")? != "NEG" && !released_by_maintainers)
     };
     measures.push(converted(Side::MixedConverted, &negatives, &sites, mixed)?);
     measures.push(unknown_releases(report));
-    Ok(Score { pair: pair.to_owned(), measures })
+    Ok(Score {
+        pair: pair.to_owned(),
+        measures,
+    })
 }
 
 fn recall(side: Side, role: &str, table: &Table, sites: &Sites<'_>) -> Result<Measure, Error> {
-    let mut measure = Measure { side, count: 0, of: 0, misses: Vec::new() };
+    let mut measure = Measure {
+        side,
+        count: 0,
+        of: 0,
+        misses: Vec::new(),
+    };
     for row in table.rows() {
-        let kind = row.get("kind")?.split('-').next().unwrap_or_default().trim_end_matches('*');
+        let kind = row
+            .get("kind")?
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('*');
         if kind != role {
             continue;
         }
@@ -122,7 +143,9 @@ fn recall(side: Side, role: &str, table: &Table, sites: &Sites<'_>) -> Result<Me
                 path: path.to_owned(),
                 line,
                 call: call.to_owned(),
-                why: site.map_or("absent", |s| crate::formats::verdict(s.verdict)).to_owned(),
+                why: site
+                    .map_or("absent", |s| crate::formats::verdict(s.verdict))
+                    .to_owned(),
             }),
         }
     }
@@ -135,7 +158,12 @@ fn converted(
     sites: &Sites<'_>,
     counts: impl Fn(Row<'_>) -> Result<bool, Error>,
 ) -> Result<Measure, Error> {
-    let mut measure = Measure { side, count: 0, of: 0, misses: Vec::new() };
+    let mut measure = Measure {
+        side,
+        count: 0,
+        of: 0,
+        misses: Vec::new(),
+    };
     for row in table.rows() {
         if !counts(row)? {
             continue;
@@ -145,7 +173,12 @@ fn converted(
         if sites.find(path, line, call).is_some_and(wrong) {
             measure.count += 1;
             let why = row.get("origin")?.to_owned();
-            measure.misses.push(Miss { path: path.to_owned(), line, call: call.to_owned(), why });
+            measure.misses.push(Miss {
+                path: path.to_owned(),
+                line,
+                call: call.to_owned(),
+                why,
+            });
         }
     }
     Ok(measure)
@@ -154,10 +187,18 @@ fn converted(
 /// One row may name several calls: `get_user_pages@188, put_page@190`.
 fn must_stay(table: &Table, sites: &Sites<'_>) -> Result<Measure, Error> {
     let calls = Regex::new(r"(\w+)@(\d+)").expect("a fixed pattern");
-    let mut measure = Measure { side: Side::MustStayConverted, count: 0, of: 0, misses: Vec::new() };
+    let mut measure = Measure {
+        side: Side::MustStayConverted,
+        count: 0,
+        of: 0,
+        misses: Vec::new(),
+    };
     for row in table.rows() {
         let class = row.get("final_class")?;
-        if !["must-stay", "no reference", "not user"].iter().any(|prefix| class.starts_with(prefix)) {
+        if !["must-stay", "no reference", "not user"]
+            .iter()
+            .any(|prefix| class.starts_with(prefix))
+        {
             continue;
         }
         for call in calls.captures_iter(row.get("old_calls")?) {
@@ -166,7 +207,12 @@ fn must_stay(table: &Table, sites: &Sites<'_>) -> Result<Measure, Error> {
             if sites.find(path, line, &call[1]).is_some_and(wrong) {
                 measure.count += 1;
                 let why = class.to_owned();
-                measure.misses.push(Miss { path: path.to_owned(), line, call: call[1].to_owned(), why });
+                measure.misses.push(Miss {
+                    path: path.to_owned(),
+                    line,
+                    call: call[1].to_owned(),
+                    why,
+                });
             }
         }
     }
@@ -174,9 +220,18 @@ fn must_stay(table: &Table, sites: &Sites<'_>) -> Result<Measure, Error> {
 }
 
 fn unknown_releases(report: &Report) -> Measure {
-    let acquiring: BTreeSet<&str> =
-        report.callsites.iter().filter(|s| s.role == Role::Acquire).map(|s| s.path.as_str()).collect();
-    let mut measure = Measure { side: Side::UnknownReleases, count: 0, of: 0, misses: Vec::new() };
+    let acquiring: BTreeSet<&str> = report
+        .callsites
+        .iter()
+        .filter(|s| s.role == Role::Acquire)
+        .map(|s| s.path.as_str())
+        .collect();
+    let mut measure = Measure {
+        side: Side::UnknownReleases,
+        count: 0,
+        of: 0,
+        misses: Vec::new(),
+    };
     for site in &report.callsites {
         if site.role != Role::Release || !acquiring.contains(site.path.as_str()) {
             continue;
@@ -184,8 +239,19 @@ fn unknown_releases(report: &Report) -> Measure {
         measure.of += 1;
         if site.verdict == Verdict::Unknown {
             measure.count += 1;
-            let Callsite { path, line, call, reason, .. } = site.clone();
-            measure.misses.push(Miss { path, line, call, why: reason });
+            let Callsite {
+                path,
+                line,
+                call,
+                reason,
+                ..
+            } = site.clone();
+            measure.misses.push(Miss {
+                path,
+                line,
+                call,
+                why: reason,
+            });
         }
     }
     measure
@@ -193,7 +259,9 @@ fn unknown_releases(report: &Report) -> Measure {
 
 /// Only calls of the pinning API may be `done`.
 fn pinning(call: &str) -> bool {
-    ["pin_", "unpin_", "put_user_page"].iter().any(|prefix| call.starts_with(prefix))
+    ["pin_", "unpin_", "put_user_page"]
+        .iter()
+        .any(|prefix| call.starts_with(prefix))
 }
 
 fn right(site: &Callsite) -> bool {
@@ -210,14 +278,21 @@ impl<'r> Sites<'r> {
     fn of(report: &'r Report) -> Self {
         let mut sites: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for site in &report.callsites {
-            sites.entry((site.path.as_str(), site.call.as_str())).or_default().push(site);
+            sites
+                .entry((site.path.as_str(), site.call.as_str()))
+                .or_default()
+                .push(site);
         }
         Self(sites)
     }
 
     /// The nearest; of two equally near ones the first.
     fn find(&self, path: &str, line: u32, call: &str) -> Option<&'r Callsite> {
-        let near = self.0.get(&(path, call))?.iter().filter(|site| site.line.abs_diff(line) <= SLACK);
+        let near = self
+            .0
+            .get(&(path, call))?
+            .iter()
+            .filter(|site| site.line.abs_diff(line) <= SLACK);
         near.min_by_key(|site| site.line.abs_diff(line)).copied()
     }
 }

@@ -12,12 +12,20 @@ impl fmt::Display for Score {
             let (what, wanted) = words(measure.side);
             let met = if measure.met() { "yes" } else { "no" };
             let Measure { count, of, .. } = measure;
-            writeln!(f, "| {what} | {count} | {of} | {} | {wanted} | {met} |", share(*count, *of))?;
+            writeln!(
+                f,
+                "| {what} | {count} | {of} | {} | {wanted} | {met} |",
+                share(*count, *of)
+            )?;
         }
         for measure in self.measures.iter().filter(|m| !m.misses.is_empty()) {
             writeln!(f, "\n{}:", missed(measure.side))?;
             for miss in &measure.misses {
-                writeln!(f, "- {}:{} {} ({})", miss.path, miss.line, miss.call, miss.why)?;
+                writeln!(
+                    f,
+                    "- {}:{} {} ({})",
+                    miss.path, miss.line, miss.call, miss.why
+                )?;
             }
         }
         Ok(())
@@ -25,7 +33,11 @@ impl fmt::Display for Score {
 }
 
 fn share(count: usize, of: usize) -> String {
-    if of == 0 { "-".to_owned() } else { format!("{:.1} %", 100.0 * count as f64 / of as f64) }
+    if of == 0 {
+        "-".to_owned()
+    } else {
+        format!("{:.1} %", 100.0 * count as f64 / of as f64)
+    }
 }
 
 const fn words(side: Side) -> (&'static str, &'static str) {

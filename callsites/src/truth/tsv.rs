@@ -40,9 +40,10 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Read { path, .. } => {
-                Some(format!("--set takes the directory that holds {}", path.file_name().unwrap_or("the tables")))
-            }
+            Error::Read { path, .. } => Some(format!(
+                "--set takes the directory that holds {}",
+                path.file_name().unwrap_or("the tables")
+            )),
             Error::Pair(_) => Some("--pair takes two versions, as in 5.4-5.9".to_owned()),
             Error::Column { .. } | Error::Line { .. } => None,
         }
@@ -66,14 +67,28 @@ pub(super) struct Row<'t> {
 impl Table {
     pub(super) fn read(dir: &Utf8Path, name: &str) -> Result<Self, Error> {
         let path = dir.join(name);
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = fs::read(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
         let text = String::from_utf8_lossy(&bytes);
-        let mut lines =
-            text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+        let mut lines = text
+            .lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
         let heading = lines.next().unwrap_or_default();
-        let columns = heading.into_iter().enumerate().map(|(at, name)| (name, at)).collect();
-        let rows = lines.filter(|cells| cells.iter().any(|cell| !cell.is_empty())).collect();
-        Ok(Self { path, columns, rows })
+        let columns = heading
+            .into_iter()
+            .enumerate()
+            .map(|(at, name)| (name, at))
+            .collect();
+        let rows = lines
+            .filter(|cells| cells.iter().any(|cell| !cell.is_empty()))
+            .collect();
+        Ok(Self {
+            path,
+            columns,
+            rows,
+        })
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
@@ -84,8 +99,10 @@ impl Table {
 impl<'t> Row<'t> {
     /// A cell; empty when the row is short.
     pub(super) fn get(self, column: &str) -> Result<&'t str, Error> {
-        self.optional(column)
-            .ok_or_else(|| Error::Column { path: self.table.path.clone(), column: column.to_owned() })
+        self.optional(column).ok_or_else(|| Error::Column {
+            path: self.table.path.clone(),
+            column: column.to_owned(),
+        })
     }
 
     /// None when the table has no such column.
@@ -99,6 +116,9 @@ impl<'t> Row<'t> {
     }
 
     pub(super) fn number(self, text: &str) -> Result<u32, Error> {
-        text.trim().parse().map_err(|_| Error::Line { path: self.table.path.clone(), text: text.to_owned() })
+        text.trim().parse().map_err(|_| Error::Line {
+            path: self.table.path.clone(),
+            text: text.to_owned(),
+        })
     }
 }

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where sleeping is forbidden, and which functions sleep because they dirty pages under the page's lock.
+
+use super::view::Input;
+use super::visit;
+use crate::index::ir::{Expr, FileFacts, Function, OutlineKind, Span, Stmt};
+use crate::index::parse_items;
+use refimpl::api::{Role, Sleeps, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Prefixes of what takes a lock under which sleeping is forbidden, with what gives it back.
+///
+/// include/linux/spinlock.h, include/linux/rwlock.h, include/linux/rcupdate.h, include/linux/preempt.h, 6.12.
+const LOCKS: [(&str, &str); 8] = [
+    ("spin_lock", "spin_unlock"),
+    ("raw_spin_lock", "raw_spin_unlock"),
+    ("read_lock", "read_unlock"),
+    ("write_lock", "write_unlock"),
+    ("rcu_read_lock", "rcu_read_unlock"),
+    ("preempt_disable", "preempt_enable"),
+    ("local_irq_save", "local_irq_restore"),
+    ("local_irq_disable", "local_irq_enable"),
+];
+
+/// Suffixes after which a lock function still is that lock function.
+const VARIANTS: [&str; 7] = [
+    "",
+    "_irq",
+    "_irqsave",
+    "_bh",
+    "_nested",
+    "_irqsave_nested",
+    "_irqrestore",
+];
+
+/// Functions that arrange for another to be called in atomic context, with the position of that other.
+///
+/// kernel/rcu/tree.c: call_rcu(); kernel/softirq.c: tasklet_setup(), tasklet_init(); include/linux/timer.h:
+/// timer_setup(); 6.12.
+const ARRANGERS: [(&str, usize); 4] = [
+    ("call_rcu", 1),
+    ("tasklet_setup", 1),
+    ("tasklet_init", 1),
+    ("timer_setup", 1),
+];
+
+/// Whether `name` takes a lock under which sleeping is forbidden.
+pub fn takes(name: &str) -> bool {
+    LOCKS.iter().any(|(take, _)| is_variant(name, take))
+}
+
+/// Whether `name` gives such a lock back.
+pub fn drops(name: &str) -> bool {
+    LOCKS.iter().any(|(_, drop)| is_variant(name, drop))
+}
+
+fn is_variant(name: &str, of: &str) -> bool {
+    name.strip_prefix(of)
+        .is_some_and(|rest| VARIANTS.contains(&rest))
+}
+
+/// Position of the callback that a call of `name` arranges for atomic context.
+pub fn arranges(name: &str) -> Option<usize> {
+    ARRANGERS
+        .iter()
+        .find(|(arranger, _)| *arranger == name)
+        .map(|(_, at)| *at)
+}
+
+/// When a function sleeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum When {
+    Always,
+    /// When the parameter at that position is true.
+    Parameter(usize),
+}
+
+/// A function that may sleep since it dirties pages.
+#[derive(Debug, Clone)]
+pub struct Sleeper {
+    when: When,
+    /// The kernel-wide function it comes down to.
+    pub api: String,
+    /// Where it is called.
+    pub at: Span,
+}
+
+/// All of them, by file and name.
+#[derive(Debug, Default)]
+pub struct Sleepers(BTreeMap<(usize, String), Sleeper>);
+
+impl Sleepers {
+    /// Finds them, up to four calls deep within a file, and reads the callers that were not read yet.
+    pub fn of(input: &Input<'_>) -> (Vec<Arc<FileFacts>>, Self) {
+        let mut files: Vec<Arc<FileFacts>> = input.files.to_vec();
+        let mut sleepers = Self::default();
+        for (at, file) in files.iter_mut().enumerate() {
+            for _ in 0..4 {
+                let before = sleepers.0.len();
+                sleepers.learn(at, file);
+                if sleepers.0.len() == before {
+                    break;
+                }
+                if let Some(more) = sleepers.callers(at, file, input) {
+                    *file = Arc::new(more);
+                }
+            }
+        }
+        (files, sleepers)
+    }
+
+    /// What a call with these arguments comes down to, when it may sleep.
+    pub fn call(&self, file: usize, name: &str, args: &[Expr]) -> Option<String> {
+        if let Some((dirty, api)) = sleeping_api(name, args) {
+            return (!dirty.is_some_and(is_false)).then_some(api);
+        }
+        let sleeper = self.get(file, name)?;
+        match sleeper.when {
+            When::Always => Some(sleeper.api.clone()),
+            When::Parameter(at) => args
+                .get(at)
+                .is_some_and(|arg| !is_false(arg))
+                .then(|| sleeper.api.clone()),
+        }
+    }
+
+    /// The sleeper of that name in that file.
+    pub fn get(&self, file: usize, name: &str) -> Option<&Sleeper> {
+        self.0.get(&(file, name.to_owned()))
+    }
+
+    fn learn(&mut self, at: usize, file: &FileFacts) {
+        for function in &file.functions {
+            let key = (at, function.name.clone());
+            if self.0.contains_key(&key) {
+                continue;
+            }
+            if let Some(sleeper) = self.sleeper(at, function) {
+                self.0.insert(key, sleeper);
+            }
+        }
+    }
+
+    fn sleeper(&self, at: usize, function: &Function) -> Option<Sleeper> {
+        let mut found: Option<Sleeper> = None;
+        guarded(
+            &function.body,
+            &mut Vec::new(),
+            &mut |name, args, span, guards| {
+                let (api, condition) = match sleeping_api(name, args) {
+                    Some((dirty, api)) => (api, dirty),
+                    None => match self.get(at, name) {
+                        Some(Sleeper {
+                            when: When::Always,
+                            api,
+                            ..
+                        }) => (api.clone(), None),
+                        Some(Sleeper {
+                            when: When::Parameter(n),
+                            api,
+                            ..
+                        }) => (api.clone(), args.get(*n)),
+                        None => return,
+                    },
+                };
+                if condition.is_some_and(is_false) {
+                    return;
+                }
+                let parameter = |expr: &Expr| {
+                    let mut which = None;
+                    visit::expressions(expr, &mut |inner| {
+                        if let Expr::Name(name, _) = inner {
+                            which = which.or(function
+                                .params
+                                .iter()
+                                .position(|p| p.name == *name && p.ty.pointers == 0));
+                        }
+                    });
+                    which
+                };
+                let when = condition
+                    .and_then(parameter)
+                    .or_else(|| guards.iter().find_map(|guard| parameter(guard)))
+                    .map_or(When::Always, When::Parameter);
+                // What always sleeps says more than what sometimes does.
+                if found.as_ref().is_none_or(|old| old.when != When::Always) {
+                    found = Some(Sleeper {
+                        when,
+                        api,
+                        at: span,
+                    });
+                }
+            },
+        );
+        found
+    }
+
+    /// The file with the functions that call one of its sleepers and were only outlined so far.
+    fn callers(&self, at: usize, file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
+        let names: BTreeSet<&str> = self
+            .0
+            .keys()
+            .filter(|(f, _)| *f == at)
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let read: BTreeSet<u32> = file.functions.iter().map(|f| f.span.start).collect();
+        let mut unread = file
+            .outline
+            .iter()
+            .filter(|item| item.kind == OutlineKind::Function && !read.contains(&item.span.start))
+            .peekable();
+        unread.peek()?;
+        let bytes = (input.read)(&file.path)?;
+        let spans: Vec<Span> = unread
+            .filter(|item| {
+                let text = bytes
+                    .get(item.span.start as usize..item.span.end as usize)
+                    .unwrap_or_default();
+                names
+                    .iter()
+                    .any(|name| bstr::ByteSlice::contains_str(text, name))
+            })
+            .map(|item| item.span)
+            .collect();
+        if spans.is_empty() {
+            return None;
+        }
+        let more = parse_items(&file.path, &bytes, &spans);
+        let mut file = file.clone();
+        file.functions.extend(
+            more.functions
+                .into_iter()
+                .filter(|f| !read.contains(&f.span.start)),
+        );
+        file.functions.sort_by_key(|f| f.span.start);
+        Some(file)
+    }
+}
+
+/// A kernel-wide release or dirtying call that may sleep, with the argument that decides whether it does.
+fn sleeping_api<'e>(name: &str, args: &'e [Expr]) -> Option<(Option<&'e Expr>, String)> {
+    let function = catalogue().get(name)?;
+    match (function.role, function.sleeps) {
+        (Role::Release, Sleeps::WhenDirty) => {
+            let dirty = function
+                .signature(args.len())
+                .and_then(|form| form.dirty)
+                .and_then(|at| args.get(at));
+            Some((dirty, name.to_owned()))
+        }
+        // Others that dirty find their own way out of atomic context.
+        (Role::Release | Role::Dirty, Sleeps::May) if name.ends_with("_lock") => {
+            Some((None, name.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn is_false(expr: &Expr) -> bool {
+    match visit::bare(expr) {
+        Expr::Literal(text, _) => text == "0" || text == "false",
+        Expr::Name(name, _) => name == "false",
+        _ => false,
+    }
+}
+
+type OnCall<'o, 'e> = &'o mut dyn FnMut(&'e str, &'e [Expr], Span, &[&'e Expr]);
+
+/// Calls with the conditions of the `if`s they stand in.
+fn guarded<'e>(statements: &'e [Stmt], guards: &mut Vec<&'e Expr>, found: OnCall<'_, 'e>) {
+    for statement in statements {
+        match statement {
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+                ..
+            } => {
+                visit::calls(cond, &mut |name, args, span| {
+                    found(name, args, span, guards)
+                });
+                guards.push(cond);
+                guarded(std::slice::from_ref(then), guards, found);
+                guards.pop();
+                if let Some(otherwise) = otherwise {
+                    guarded(std::slice::from_ref(otherwise), guards, found);
+                }
+            }
+            Stmt::Block(inner, _) | Stmt::Unread(inner, _) => guarded(inner, guards, found),
+            Stmt::Loop { body, .. } | Stmt::Switch { body, .. } => {
+                guarded(std::slice::from_ref(body), guards, found);
+            }
+            Stmt::Arms(arms, _) => arms
+                .iter()
+                .for_each(|(_, inner)| guarded(inner, guards, found)),
+            other => {
+                visit::all_calls(std::slice::from_ref(other), &mut |name, args, span| {
+                    found(name, args, span, guards)
+                });
+            }
+        }
+    }
+}

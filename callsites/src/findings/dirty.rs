@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! R7, dirty: pages that were acquired for writing are not marked dirty, or not in a safe way, or too late.
+//!
+//! Matches a group whose acquiring call asks for write access while none of its releases dirties the pages; a
+//! set_page_dirty() on user pages without the page lock; and dirtying after the release. Wrong because what the device
+//! wrote is lost when the page is reclaimed, or because the mapping can go away under set_page_dirty(). Would have
+//! caught net/rds/info.c, whose snapshots were written and never dirtied, and is what "dirty, then unpin" in
+//! Documentation/core-api/pin_user_pages.rst is about.
+
+use super::paths::What;
+use super::view::View;
+use super::visit;
+use crate::index::ir::{Expr, Span};
+use crate::report::{Callsite, Finding, Group, Role, Severity, Verdict};
+use refimpl::api::{Dirties, catalogue};
+
+/// All three.
+pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::DirtiedAfterRelease]) {
+        for fact in &walked.facts {
+            let message = "the page is marked dirty after it was released".to_owned();
+            let evidence = view.way(walked.file, fact, "already released");
+            let rule = ("R7", "dirty-too-late", Severity::Error);
+            findings.push(view.finding(
+                rule,
+                (walked.file, &walked.function.name, fact.at),
+                message,
+                evidence,
+            ));
+        }
+    }
+    for group in view.input.groups {
+        findings.extend(never(view, group));
+    }
+    for site in view
+        .input
+        .callsites
+        .iter()
+        .filter(|s| s.role == Role::Dirty)
+    {
+        findings.extend(unlocked(view, site));
+    }
+}
+
+fn members<'v>(view: &View<'v>, ids: &[String]) -> Vec<&'v Callsite> {
+    view.input
+        .callsites
+        .iter()
+        .filter(|site| ids.contains(&site.id))
+        .collect()
+}
+
+fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
+    let (acquires, releases) = (
+        members(view, &group.acquires),
+        members(view, &group.releases),
+    );
+    let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
+    if releases.is_empty()
+        || !group.dirties.is_empty()
+        || !acquires.iter().chain(&releases).all(judged)
+    {
+        return None;
+    }
+    let (file, writes) = acquires.iter().find_map(|site| {
+        let file = view.files.iter().position(|f| f.path == *site.path)?;
+        writes(view, file, site.span).then_some((file, *site))
+    })?;
+    if releases.iter().any(|site| dirties(view, site)) {
+        return None;
+    }
+    let message = format!(
+        "{}() takes the pages for writing, but none of their releases marks them dirty",
+        writes.call
+    );
+    let mut evidence = vec![view.evidence(file, writes.span, "for writing")];
+    for site in &releases {
+        let file = view.files.iter().position(|f| f.path == *site.path)?;
+        evidence.push(view.evidence(file, site.span, "not dirtied"));
+    }
+    evidence.truncate(6);
+    let rule = ("R7", "dirty-never", Severity::Warning);
+    Some(view.finding(
+        rule,
+        (file, &writes.function, writes.span),
+        message,
+        evidence,
+    ))
+}
+
+/// Whether the flags argument of the call at `span` says FOLL_WRITE itself.
+fn writes(view: &View<'_>, file: usize, span: Span) -> bool {
+    let mut writes = false;
+    each_call(view, file, span, &mut |name, args| {
+        let Some(form) = catalogue().get(name).and_then(|f| f.signature(args.len())) else {
+            return;
+        };
+        let Some(flags) = form.flags.and_then(|at| args.get(at)) else {
+            return;
+        };
+        visit::expressions(flags, &mut |inner| {
+            writes |= matches!(inner, Expr::Name(name, _) if name == "FOLL_WRITE");
+        });
+    });
+    writes
+}
+
+fn dirties(view: &View<'_>, site: &Callsite) -> bool {
+    let Some(function) = catalogue().get(&site.call) else {
+        return true;
+    };
+    match function.dirties {
+        Dirties::No => false,
+        Dirties::Yes => true,
+        Dirties::Argument => {
+            let Some(file) = view.files.iter().position(|f| f.path == *site.path) else {
+                return true;
+            };
+            let mut never = false;
+            each_call(view, file, site.span, &mut |_, args| {
+                let dirty = function
+                    .signature(args.len())
+                    .and_then(|form| form.dirty)
+                    .and_then(|at| args.get(at));
+                never = dirty.is_some_and(|arg| matches!(visit::text(arg).as_str(), "0" | "false"));
+            });
+            !never
+        }
+    }
+}
+
+fn each_call(view: &View<'_>, file: usize, span: Span, found: &mut dyn FnMut(&str, &[Expr])) {
+    let holds = |outer: Span| outer.start <= span.start && span.start < outer.end;
+    for function in view.files[file].functions.iter().filter(|f| holds(f.span)) {
+        visit::all_calls(&function.body, &mut |name, args, at| {
+            if at.start == span.start {
+                found(name, args);
+            }
+        });
+    }
+}
+
+/// mm/page-writeback.c: set_page_dirty() wants the page locked, or the inode pinned; set_page_dirty_lock() sees to it.
+fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
+    let judged = matches!(site.verdict, Verdict::Convert | Verdict::Done);
+    if !judged
+        || !["set_page_dirty", "SetPageDirty", "folio_mark_dirty"].contains(&site.call.as_str())
+    {
+        return None;
+    }
+    let file = view.files.iter().position(|f| f.path == *site.path)?;
+    let function = view.files[file]
+        .functions
+        .iter()
+        .find(|f| f.name == site.function)?;
+    let mut locked = false;
+    visit::all_calls(&function.body, &mut |name, _, _| {
+        locked |= [
+            "lock_page",
+            "trylock_page",
+            "folio_lock",
+            "folio_trylock",
+            "lock_page_killable",
+        ]
+        .contains(&name);
+    });
+    if locked {
+        return None;
+    }
+    let message = format!(
+        "{}() on user pages without the page lock; set_page_dirty_lock() takes it",
+        site.call
+    );
+    let rule = ("R7", "dirty-unlocked", Severity::Warning);
+    let evidence = vec![view.evidence(file, site.span, "")];
+    Some(view.finding(rule, (file, &site.function, site.span), message, evidence))
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! R1 and R2, kind-mismatch: a pin is dropped with put_page(), or a plain reference with unpin_user_page().
+//!
+//! Matches a release whose pages all come from acquiring calls of the other kind: R1 in the same file, R2 in another,
+//! as when a scatterlist or a structure carries the pages over. Wrong because a pin of a small page counts 1024: one
+//! put_page() leaves 1023 behind and the page leaks, one unpin of a plain reference drives the count negative. Would
+//! have caught net/rds/ib_rdma.c, which released with put_page() what net/rds/rdma.c had pinned since 0d4597c8c5ab,
+//! and io_uring's folio_put_refs() on pins (57bebf807e2a).
+
+use super::paths::What;
+use super::view::View;
+use crate::report::{Callsite, Evidence, Finding, Role, Severity, Verdict};
+use refimpl::api::{self, Count, catalogue};
+use std::collections::BTreeSet;
+
+/// First what the ways through functions show, then what the flow across them shows.
+pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    for walked in view.walked(&[What::PutOfPin, What::UnpinOfGet]) {
+        for fact in &walked.facts {
+            let line = fact
+                .cause
+                .map_or(0, |cause| view.line(walked.file, cause.start));
+            let how = if fact.what == What::PutOfPin {
+                "is dropped as a plain reference"
+            } else {
+                "is dropped as a pin"
+            };
+            let message = format!("what {}() took at line {line} {how}", fact.name);
+            let evidence = view.way(walked.file, fact, "the other kind");
+            let rule = ("R1", "kind-mismatch", Severity::Error);
+            let finding = view.finding(
+                rule,
+                (walked.file, &walked.function.name, fact.at),
+                message,
+                evidence,
+            );
+            seen.insert((finding.path.clone(), finding.line));
+            findings.push(finding);
+        }
+    }
+    for site in &view
+        .input
+        .callsites
+        .iter()
+        .filter(|s| s.role == Role::Release)
+        .collect::<Vec<_>>()
+    {
+        if !seen.contains(&(site.path.clone(), site.line)) {
+            findings.extend(of_site(view, site));
+        }
+    }
+}
+
+fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
+    let released = catalogue().get(&site.call)?.count;
+    if site.verdict == Verdict::Unknown || site.origins.is_empty() {
+        return None;
+    }
+    let origins: Vec<Origin<'_>> = site
+        .origins
+        .iter()
+        .map(|text| Origin::parse(text))
+        .collect::<Option<_>>()?;
+    let other = match released {
+        Count::Put => Count::Pin,
+        Count::Unpin => Count::Get,
+        _ => return None,
+    };
+    if !origins.iter().all(|origin| origin.count == other) {
+        return None;
+    }
+    let first = origins.first()?;
+    let across = origins.iter().all(|origin| origin.path != site.path);
+    let kind = if other == Count::Pin {
+        "pinned"
+    } else {
+        "taken with a plain reference"
+    };
+    let message = format!(
+        "{}() releases pages that {}() has {kind} at {}:{}",
+        site.call, first.callee, first.path, first.line
+    );
+    let line_of = |origin: &Origin<'_>| {
+        let taken = view
+            .input
+            .callsites
+            .iter()
+            .find(|s| s.path == origin.path && s.line == origin.line)?;
+        let file = view.files.iter().position(|f| f.path == *origin.path)?;
+        Some(view.evidence(file, taken.span, "taken here"))
+    };
+    let mut evidence: Vec<Evidence> = origins.iter().filter_map(line_of).collect();
+    evidence.extend(site.evidence.iter().cloned());
+    if let Some(file) = view.files.iter().position(|f| f.path == *site.path) {
+        evidence.push(view.evidence(file, site.span, "released here"));
+    }
+    evidence.dedup();
+    Some(Finding {
+        rule: if across { "R2" } else { "R1" }.to_owned(),
+        name: if across {
+            "kind-mismatch-across-files"
+        } else {
+            "kind-mismatch"
+        }
+        .to_owned(),
+        severity: Severity::Error,
+        path: site.path.clone(),
+        line: site.line,
+        function: site.function.clone(),
+        message,
+        evidence,
+        fix: None,
+    })
+}
+
+/// "pin_user_pages_fast net/rds/rdma.c:164"
+pub(super) struct Origin<'t> {
+    pub callee: &'t str,
+    pub path: &'t str,
+    pub line: u32,
+    pub count: Count,
+}
+
+impl<'t> Origin<'t> {
+    /// None when the text does not name an acquiring call that always counts the same way.
+    pub fn parse(text: &'t str) -> Option<Self> {
+        let (callee, place) = text.split_once(' ')?;
+        let (path, line) = place.split_whitespace().next()?.rsplit_once(':')?;
+        let function = catalogue().get(callee)?;
+        // What an iterator's pages are depends on the iterator.
+        let known = function.role == api::Role::Acquire && function.kind != "iter";
+        known.then_some(Self {
+            callee,
+            path,
+            line: line.parse().ok()?,
+            count: function.count,
+        })
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! R3, leak-on-error-path: pages are acquired, and a way leads out of the function on which nobody knows of them.
+//!
+//! Matches a return that is reached while pages are held that were not released, stored, passed on or returned, and
+//! the freeing of an array in a structure that alone knows of pages still held. Wrong because the reference can never
+//! be dropped: the page stays in memory until reboot. Would have caught vhost/vdpa's leak of pins (4c8cf31885f6), the
+//! partial pins that kpc2000 kept, and the scatterlist allocation failure of io_uring's zero-copy receive.
+
+use super::paths::What;
+use super::view::View;
+use crate::report::{Finding, Severity};
+use std::collections::BTreeMap;
+
+/// One finding for each acquiring call: the first return in the source that loses its pages.
+pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::Leak, What::FreedWhileHeld]) {
+        let mut first = BTreeMap::new();
+        for fact in &walked.facts {
+            // Losing a part is the rarer mistake to see in review, losing all the clearer one to show.
+            let all = fact.got.is_some_and(|(got, wanted)| got == wanted);
+            first
+                .entry(fact.cause)
+                .and_modify(|old: &mut (bool, _)| {
+                    if all && !old.0 {
+                        *old = (all, fact)
+                    }
+                })
+                .or_insert((all, fact));
+        }
+        for (all, fact) in first.into_values() {
+            let line = fact
+                .cause
+                .map_or(0, |cause| view.line(walked.file, cause.start));
+            let what = if fact.what == What::Leak {
+                "this return"
+            } else {
+                "this free"
+            };
+            let some = if all {
+                ""
+            } else {
+                ", when it got fewer than asked for,"
+            };
+            let message = format!(
+                "the pages that {}() took at line {line}{some} are lost at {what}",
+                fact.name
+            );
+            let last = if fact.what == What::Leak {
+                "nobody knows of the pages any more"
+            } else {
+                "the array is gone, its pages are still held"
+            };
+            let evidence = view.way(walked.file, fact, last);
+            let rule = ("R3", "leak-on-error-path", Severity::Error);
+            findings.push(view.finding(
+                rule,
+                (walked.file, &walked.function.name, fact.at),
+                message,
+                evidence,
+            ));
+        }
+    }
+}

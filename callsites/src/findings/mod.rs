@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is wrong, one file a rule.
+//!
+//! In goes what was read ([`FileFacts`](crate::index::ir::FileFacts)) and what was judged (callsites and groups of a
+//! report); out come [`Finding`](crate::report::Finding)s, each with the way that leads to the mistake. A rule says what it matches, why that is
+//! wrong, and which bug of the kernel's history it would have caught; its fixtures, good and bad, stand under
+//! `tests/fixtures/rules/`.
+//!
+//! A rule that is not sure is silent: a list of findings is read only as long as most of them are right. No rule knows
+//! a driver, a file, or a driver's own function or field by name.
+//!
+//! | rule | name | looks at |
+//! |------|------|----------|
+//! | R1   | [`kind_mismatch`] | ways through one function, and callsites whose origins the flow knows |
+//! | R2   | [`kind_mismatch`], [`half_converted`] | the same across files; groups |
+//! | R3   | [`leak`] | ways through one function |
+//! | R4   | [`wrong_count`] | ways |
+//! | R5   | [`errno`] | ways; comparisons |
+//! | R6   | [`unfilled`] | ways |
+//! | R7   | [`dirty`] | groups; ways |
+//! | R8   | [`sleeping`] | ways with the locks held; callbacks that run in atomic context |
+//! | R9   | [`double_release`] | ways |
+//! | R10  | [`compound`] | iterators over scatterlists |
+//! | R11  | [`accounting`] | amounts charged and given back |
+//! | R12  | [`gup_flags`] | flags arguments |
+//! | R13  | [`look_alike`] | names |
+//! | R16  | [`still_mapped`] | ways |
+
+pub mod accounting;
+pub mod atomic;
+pub mod compound;
+pub mod dirty;
+pub mod double_release;
+pub mod errno;
+pub mod gup_flags;
+pub mod half_converted;
+pub mod kind_mismatch;
+pub mod leak;
+pub mod look_alike;
+pub mod paths;
+mod run;
+pub mod sleeping;
+pub mod still_mapped;
+pub mod unfilled;
+mod view;
+pub mod visit;
+pub mod wrong_count;
+
+pub use run::run;
+pub use view::{Input, View, Walked};

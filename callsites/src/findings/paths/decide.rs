@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What conditions say about symbols, and what follows from an answer.
+
+use super::machine::Machine;
+use super::state::{State, Value};
+
+/// A condition after its operands were evaluated once.
+#[derive(Debug)]
+pub(super) enum Test {
+    Known(bool),
+    Compare(String, Value, Value),
+    Truth(Value),
+}
+
+impl Machine<'_, '_> {
+    /// Whether the condition holds, when that is known.
+    pub(super) fn decide(&self, state: &State, test: &Test) -> Option<bool> {
+        match test {
+            Test::Known(truth) => Some(*truth),
+            Test::Truth(value) => match self.settle(state, *value) {
+                Value::Int(number) => Some(number != 0),
+                Value::Page(..) => Some(true),
+                Value::Unfilled(_) => Some(false),
+                Value::Sym(sym, 0) if state.nonzero.contains(&sym) => Some(true),
+                Value::Sym(sym, offset) => {
+                    let (low, high) = range(state, sym, offset);
+                    if low > 0 || high < 0 {
+                        Some(true)
+                    } else {
+                        (low == 0 && high == 0).then_some(false)
+                    }
+                }
+            },
+            Test::Compare(op, left, right) => {
+                let (left, right) = (self.settle(state, *left), self.settle(state, *right));
+                if let (Value::Sym(a, x), Value::Sym(b, y)) = (left, right) {
+                    if a == b {
+                        return Some(compare(op, x.cmp(&y)));
+                    }
+                    let known = self.interned.get(&(op.clone(), vec![left, right]));
+                    return known
+                        .and_then(|sym| self.decide(state, &Test::Truth(Value::Sym(*sym, 0))));
+                }
+                let (a, b) = (bounds(state, left)?, bounds(state, right)?);
+                if (op == "==" || op == "!=")
+                    && let (Value::Sym(sym, 0), Value::Int(0)) = (left, right)
+                    && state.nonzero.contains(&sym)
+                {
+                    return Some(op == "!=");
+                }
+                if a.1 < b.0 {
+                    Some(compare(op, std::cmp::Ordering::Less))
+                } else if a.0 > b.1 {
+                    Some(compare(op, std::cmp::Ordering::Greater))
+                } else if a.0 == a.1 && a == b {
+                    Some(compare(op, std::cmp::Ordering::Equal))
+                } else if op == "<" && a.0 >= b.1 || op == ">" && a.1 <= b.0 {
+                    Some(false)
+                } else if op == "<=" && a.1 <= b.0 || op == ">=" && a.0 >= b.1 {
+                    Some(true)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    /// Remembers that the condition is `truth`.
+    pub(super) fn assume(&mut self, state: &mut State, test: &Test, truth: bool) {
+        match test {
+            Test::Known(_) => {}
+            Test::Truth(value) => match self.settle(state, *value) {
+                Value::Sym(sym, offset) if !truth => {
+                    state.ranges.insert(sym, (-offset, -offset));
+                    state.bound.insert(sym, Value::Int(-offset));
+                    if let Some((op, left, right)) = self.meaning.get(&sym).cloned()
+                        && is_comparison(&op)
+                    {
+                        self.assume(state, &Test::Compare(op, left, right), false);
+                    }
+                }
+                Value::Sym(sym, 0) => {
+                    state.nonzero.insert(sym);
+                    if let Some((op, left, right)) = self.meaning.get(&sym).cloned()
+                        && is_comparison(&op)
+                    {
+                        self.assume(state, &Test::Compare(op, left, right), true);
+                    }
+                }
+                _ => {}
+            },
+            Test::Compare(op, left, right) => {
+                let (left, right) = (self.settle(state, *left), self.settle(state, *right));
+                let op = if truth { op.as_str() } else { opposite(op) };
+                match (left, right) {
+                    (Value::Sym(sym, offset), Value::Int(number)) => {
+                        narrow(state, sym, op, number - offset)
+                    }
+                    (Value::Int(number), Value::Sym(sym, offset)) => {
+                        narrow(state, sym, mirrored(op), number - offset)
+                    }
+                    (Value::Sym(..), Value::Sym(..)) => {
+                        for (op, answer) in [(op, 1), (opposite(op), 0)] {
+                            let Value::Sym(sym, _) = self.intern_values(op, vec![left, right])
+                            else {
+                                continue;
+                            };
+                            state.bound.insert(sym, Value::Int(answer));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn range(state: &State, sym: u32, offset: i64) -> (i64, i64) {
+    let (low, high) = state
+        .ranges
+        .get(&sym)
+        .copied()
+        .unwrap_or((i64::MIN, i64::MAX));
+    (low.saturating_add(offset), high.saturating_add(offset))
+}
+
+fn bounds(state: &State, value: Value) -> Option<(i64, i64)> {
+    match value {
+        Value::Int(number) => Some((number, number)),
+        Value::Sym(sym, offset) => Some(range(state, sym, offset)),
+        // A page is never null, an entry that was not filled is taken to be.
+        Value::Page(..) => Some((1, i64::MAX)),
+        Value::Unfilled(_) => Some((0, 0)),
+    }
+}
+
+fn narrow(state: &mut State, sym: u32, op: &str, number: i64) {
+    let (low, high) = state
+        .ranges
+        .get(&sym)
+        .copied()
+        .unwrap_or((i64::MIN, i64::MAX));
+    let (low, high) = match op {
+        "<" => (low, high.min(number - 1)),
+        "<=" => (low, high.min(number)),
+        ">" => (low.max(number + 1), high),
+        ">=" => (low.max(number), high),
+        "==" => (number, number),
+        _ => {
+            if number == 0 {
+                state.nonzero.insert(sym);
+            }
+            (low, high)
+        }
+    };
+    if low == high {
+        state.bound.insert(sym, Value::Int(low));
+    }
+    state.ranges.insert(sym, (low, high));
+    // No number is left: this way cannot be walked.
+    state.over |= low > high;
+}
+
+pub(super) fn is_comparison(op: &str) -> bool {
+    matches!(op, "<" | "<=" | ">" | ">=" | "==" | "!=")
+}
+
+pub(super) fn compare(op: &str, order: std::cmp::Ordering) -> bool {
+    match op {
+        "<" => order.is_lt(),
+        "<=" => order.is_le(),
+        ">" => order.is_gt(),
+        ">=" => order.is_ge(),
+        "==" => order.is_eq(),
+        _ => order.is_ne(),
+    }
+}
+
+fn opposite(op: &str) -> &'static str {
+    match op {
+        "<" => ">=",
+        "<=" => ">",
+        ">" => "<=",
+        ">=" => "<",
+        "==" => "!=",
+        _ => "==",
+    }
+}
+
+fn mirrored(op: &str) -> &str {
+    match op {
+        "<" => ">",
+        "<=" => ">=",
+        ">" => "<",
+        ">=" => "<=",
+        other => other,
+    }
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Expressions: what they are worth, what they change, and what a condition says.
+
+use super::decide::{Test, compare, is_comparison};
+use super::machine::{Machine, What};
+use super::state::{Place, State, Value};
+use super::types::compared_unsigned;
+use crate::findings::visit;
+use crate::index::ir::{Declaration, Expr, Stmt};
+
+impl Machine<'_, '_> {
+    pub(super) fn eval(&mut self, state: &mut State, expr: &Expr) -> Value {
+        match expr {
+            Expr::Literal(text, _) if text == "NULL" || text == "false" => Value::Int(0),
+            Expr::Literal(text, _) if text == "true" => Value::Int(1),
+            Expr::Literal(text, _) => {
+                literal(text).map_or_else(|| self.intern("lit", text), Value::Int)
+            }
+            Expr::Name(name, _) if name == "NULL" || name == "false" => Value::Int(0),
+            Expr::Name(name, _) if name == "true" => Value::Int(1),
+            Expr::Name(name, _) if self.locals.get(name).is_none() && is_errno(name) => {
+                Value::Int(12)
+            }
+            Expr::Name(name, _) if self.locals.get(name).is_none() && is_constant(name) => {
+                self.intern("const", name)
+            }
+            Expr::Name(..) | Expr::Field { .. } | Expr::Index { .. } | Expr::Deref(..) => {
+                let place = self.place(state, expr);
+                self.read(state, &place)
+            }
+            Expr::Call { args, span, .. } => match expr.callee_name() {
+                Some(name) => self.call(state, name, args, *span),
+                None => self.unknown_call(state, args),
+            },
+            Expr::AddressOf(inner, _) => match self.place(state, inner) {
+                Place::Memory(sym, Some(at)) => Value::Sym(sym, at),
+                _ => {
+                    let text = visit::text(expr);
+                    self.intern("address", &text)
+                }
+            },
+            Expr::Cast { operand, .. } => self.eval(state, operand),
+            Expr::Assign {
+                op, target, value, ..
+            } => {
+                let mut value = self.eval(state, value);
+                let place = self.place(state, target);
+                if op != "=" {
+                    let old = self.read(state, &place);
+                    value = self.binary(state, op.trim_end_matches('='), old, value);
+                }
+                self.write(state, &place, value);
+                value
+            }
+            Expr::Update {
+                op,
+                prefix,
+                operand,
+                ..
+            } => {
+                let place = self.place(state, operand);
+                let old = self.read(state, &place);
+                let new = self.binary(state, &op[..1], old, Value::Int(1));
+                self.write(state, &place, new);
+                if *prefix { new } else { old }
+            }
+            Expr::Unary { op, operand, .. } if op == "-" => match self.eval(state, operand) {
+                Value::Int(number) => Value::Int(number.wrapping_neg()),
+                other => self.binary(state, "-", Value::Int(0), other),
+            },
+            Expr::Unary { op, operand, .. } if op == "!" => {
+                let value = self.eval(state, operand);
+                match self.decide(state, &Test::Truth(value)) {
+                    Some(truth) => Value::Int(i64::from(!truth)),
+                    None => self.binary(state, "==", value, Value::Int(0)),
+                }
+            }
+            Expr::Unary { op, operand, .. } => match (op.as_str(), self.eval(state, operand)) {
+                ("~", Value::Int(number)) => Value::Int(!number),
+                (_, value @ Value::Page(..)) => value,
+                (op, value) => self.intern_values(op, vec![value]),
+            },
+            Expr::Binary {
+                op, left, right, ..
+            } if op == "," => {
+                self.eval(state, left);
+                self.eval(state, right)
+            }
+            Expr::Binary { .. } => {
+                let test = self.test(state, expr);
+                match (self.decide(state, &test), test) {
+                    (_, Test::Truth(value)) => value,
+                    (Some(truth), _) => Value::Int(i64::from(truth)),
+                    (None, Test::Compare(op, left, right)) => {
+                        self.intern_values(&op, vec![left, right])
+                    }
+                    (None, Test::Known(truth)) => Value::Int(i64::from(truth)),
+                }
+            }
+            Expr::Conditional {
+                cond,
+                then,
+                otherwise,
+                ..
+            } => {
+                let value = self.eval(state, cond);
+                match (self.decide(state, &Test::Truth(value)), then) {
+                    (Some(true), Some(then)) => self.eval(state, then),
+                    (Some(true), None) => value,
+                    (Some(false), _) => self.eval(state, otherwise),
+                    (None, then) => {
+                        let then = then.as_ref().map_or(value, |then| self.eval(state, then));
+                        let otherwise = self.eval(state, otherwise);
+                        match (then, otherwise) {
+                            (a, b) if a == b => a,
+                            // Which error it is does not matter.
+                            (Value::Int(a), Value::Int(b)) if a < 0 && b < 0 => then,
+                            (page @ Value::Page(..), _) | (_, page @ Value::Page(..)) => page,
+                            _ => self.intern_values("?:", vec![value, then, otherwise]),
+                        }
+                    }
+                }
+            }
+            Expr::Initialiser { items, .. } => {
+                for item in items {
+                    let value = self.eval(state, &item.value);
+                    if matches!(value, Value::Page(..)) {
+                        state.hand_on(value);
+                    }
+                }
+                Value::Sym(self.fresh(), 0)
+            }
+            Expr::Block(inner, _) => {
+                let mut last = Value::Sym(self.fresh(), 0);
+                for statement in inner {
+                    match statement {
+                        Stmt::Expr(expr, _) => last = self.eval(state, expr),
+                        Stmt::Decl(declarations, _) => {
+                            declarations.iter().for_each(|d| self.declare(state, d))
+                        }
+                        _ => {}
+                    }
+                }
+                last
+            }
+            Expr::Unread(inner, _) => {
+                for expr in inner {
+                    let value = self.eval(state, expr);
+                    state.hand_on(value);
+                }
+                Value::Sym(self.fresh(), 0)
+            }
+            Expr::Sizeof(_) | Expr::Type(..) => {
+                let text = visit::text(expr);
+                self.intern("type", &text)
+            }
+        }
+    }
+
+    pub(super) fn declare(&mut self, state: &mut State, declaration: &Declaration) {
+        let value = match &declaration.init {
+            Some(init) => self.eval(state, init),
+            None => Value::Sym(self.fresh(), 0),
+        };
+        self.write(state, &Place::Local(declaration.name.clone()), value);
+    }
+
+    /// Evaluates the operands of a condition.
+    pub(super) fn test(&mut self, state: &mut State, cond: &Expr) -> Test {
+        match cond {
+            Expr::Binary {
+                op, left, right, ..
+            } if is_comparison(op) => {
+                let (l, r) = (self.eval(state, left), self.eval(state, right));
+                let unsigned = !matches!(op.as_str(), "==" | "!=")
+                    && compared_unsigned(&self.locals, left, right);
+                if unsigned && let Some(test) = self.unsigned_test(state, cond, (op, l, r)) {
+                    return test;
+                }
+                Test::Compare(op.clone(), l, r)
+            }
+            Expr::Binary {
+                op, left, right, ..
+            } if op == "&&" || op == "||" => {
+                let l = self.eval(state, left);
+                let l = self.decide(state, &Test::Truth(l));
+                match (op.as_str(), l) {
+                    ("&&", Some(false)) => return Test::Known(false),
+                    ("||", Some(true)) => return Test::Known(true),
+                    _ => {}
+                }
+                let r = self.eval(state, right);
+                if l.is_some() {
+                    Test::Truth(r)
+                } else {
+                    Test::Truth(Value::Sym(self.fresh(), 0))
+                }
+            }
+            Expr::Binary {
+                op, left, right, ..
+            } if op != "," => {
+                let (l, r) = (self.eval(state, left), self.eval(state, right));
+                Test::Truth(self.binary(state, op, l, r))
+            }
+            _ => Test::Truth(self.eval(state, cond)),
+        }
+    }
+
+    /// C's answer when one side is negative and the other unsigned.
+    fn unsigned_test(
+        &mut self,
+        state: &mut State,
+        cond: &Expr,
+        (op, l, r): (&str, Value, Value),
+    ) -> Option<Test> {
+        let (Value::Int(left), Value::Int(right)) = (l, r) else {
+            return None;
+        };
+        if left >= 0 && right >= 0 {
+            return None;
+        }
+        let failed = state
+            .acquisitions
+            .last()
+            .filter(|a| a.got < 0 && (a.got == left || a.got == right))
+            .cloned();
+        if let Some(failed) = failed {
+            self.fact_about(state, What::ErrnoUnsigned, cond.span(), &failed);
+            // What follows is a consequence of this mistake.
+            state.over = true;
+        }
+        let (left, right) = (left as u64, right as u64);
+        Some(Test::Known(match op {
+            "<" => left < right,
+            "<=" => left <= right,
+            ">" => left > right,
+            _ => left >= right,
+        }))
+    }
+
+    pub(super) fn binary(&mut self, state: &State, op: &str, left: Value, right: Value) -> Value {
+        match (self.settle(state, left), self.settle(state, right)) {
+            (page @ Value::Page(..), _) | (_, page @ Value::Page(..)) => page,
+            (Value::Int(a), Value::Int(b)) => {
+                arithmetic(op, a, b).map_or_else(|| Value::Sym(self.fresh(), 0), Value::Int)
+            }
+            (Value::Sym(sym, x), Value::Int(b)) if op == "+" => {
+                Value::Sym(sym, x.saturating_add(b))
+            }
+            (Value::Int(a), Value::Sym(sym, x)) if op == "+" => {
+                Value::Sym(sym, x.saturating_add(a))
+            }
+            (Value::Sym(sym, x), Value::Int(b)) if op == "-" => {
+                Value::Sym(sym, x.saturating_sub(b))
+            }
+            (Value::Sym(a, x), Value::Sym(b, y)) if a == b && op == "-" => {
+                Value::Int(x.saturating_sub(y))
+            }
+            (_, Value::Int(0)) if op == "*" || op == "&" => Value::Int(0),
+            (left, right) => self.intern_values(op, vec![left, right]),
+        }
+    }
+
+    /// The same question gets the same symbol.
+    pub(super) fn intern_values(&mut self, op: &str, values: Vec<Value>) -> Value {
+        if values.len() == 2 && !self.interned.contains_key(&(op.to_owned(), values.clone())) {
+            let sym = self.fresh();
+            self.meaning
+                .insert(sym, (op.to_owned(), values[0], values[1]));
+            self.interned.insert((op.to_owned(), values), sym);
+            return Value::Sym(sym, 0);
+        }
+        let next = self.next + 1;
+        let sym = *self.interned.entry((op.to_owned(), values)).or_insert(next);
+        self.next = self.next.max(sym);
+        Value::Sym(sym, 0)
+    }
+
+    pub(super) fn intern(&mut self, kind: &str, text: &str) -> Value {
+        self.intern_values(&format!("{kind} {text}"), Vec::new())
+    }
+
+    /// The number a symbol has turned out to be, or the symbol.
+    pub(super) fn settle(&self, state: &State, value: Value) -> Value {
+        let Value::Sym(sym, offset) = value else {
+            return value;
+        };
+        match state.bound.get(&sym) {
+            Some(Value::Int(number)) => return Value::Int(number + offset),
+            Some(Value::Sym(other, more)) => return Value::Sym(*other, more + offset),
+            _ => {}
+        }
+        if let Some((op, left, right)) = self.meaning.get(&sym)
+            && let (Some(a), Some(b)) = (settled(state, *left), settled(state, *right))
+            && let Some(number) = arithmetic(op, a, b)
+        {
+            return Value::Int(number + offset);
+        }
+        value
+    }
+}
+
+fn settled(state: &State, value: Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(number),
+        Value::Sym(sym, offset) => match state.bound.get(&sym) {
+            Some(Value::Int(number)) => Some(number + offset),
+            _ => None,
+        },
+        Value::Page(..) | Value::Unfilled(_) => None,
+    }
+}
+
+fn arithmetic(op: &str, a: i64, b: i64) -> Option<i64> {
+    Some(match op {
+        "+" => a.checked_add(b)?,
+        "-" => a.checked_sub(b)?,
+        "*" => a.checked_mul(b)?,
+        "/" => a.checked_div(b)?,
+        "%" => a.checked_rem(b)?,
+        "&" => a & b,
+        "|" => a | b,
+        "^" => a ^ b,
+        "<<" => a.checked_shl(u32::try_from(b).ok()?)?,
+        ">>" => a.checked_shr(u32::try_from(b).ok()?)?,
+        op if is_comparison(op) => i64::from(compare(op, a.cmp(&b))),
+        _ => return None,
+    })
+}
+
+fn literal(text: &str) -> Option<i64> {
+    let digits = text.trim_end_matches(['u', 'U', 'l', 'L']);
+    match digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+    {
+        Some(hex) => i64::from_str_radix(hex, 16).ok(),
+        None => digits.parse().ok(),
+    }
+}
+
+fn is_constant(name: &str) -> bool {
+    name.len() > 1
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn is_errno(name: &str) -> bool {
+    is_constant(name) && name.starts_with('E') && !name.contains('_') && name.len() >= 4
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The walk itself, and the facts it comes back with.
+
+use super::state::{Acquisition, State, Sym, Value};
+use super::steps::{Step, Steps, steps};
+use super::types::Locals;
+use crate::index::ir::{Expr, Function, Span};
+use refimpl::api::{Catalogue, Role, catalogue};
+use std::collections::BTreeMap;
+
+/// Ways through one function after which it is given up.
+const MOST_WAYS: usize = 4000;
+/// Steps through one function after which it is given up.
+const MOST_STEPS: usize = 120_000;
+/// Turns of a loop whose condition is known.
+const MOST_TURNS: u32 = 24;
+/// What a count becomes that nothing is known of: small, and such that half of it is neither none nor one.
+pub(super) const ASKED_FOR: i64 = 4;
+
+/// Something that happens on a way through a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// The way ends while pages are held that nobody else knows of.
+    Leak,
+    /// The array that alone knew of held pages is freed.
+    FreedWhileHeld,
+    /// An entry is released that the acquiring call did not fill, since it got fewer pages.
+    ReleasedBeyondGot,
+    /// An entry is released although the acquiring call failed.
+    ReleasedAfterFailure,
+    /// A negative errno is passed as a number of pages to release.
+    ErrnoAsCount,
+    /// A negative errno is compared as an unsigned number.
+    ErrnoUnsigned,
+    /// A page is released more often than it was acquired.
+    ReleasedTwice,
+    /// A pin is dropped as a plain reference.
+    PutOfPin,
+    /// A plain reference is dropped as a pin.
+    UnpinOfGet,
+    /// An entry one past the last is used.
+    UsedPastEnd,
+    /// A release that may sleep, where sleeping is forbidden.
+    SleepsWhenAtomic,
+    /// A device mapping is undone after the pages were released.
+    UnmappedAfterRelease,
+    /// A page is marked dirty after it was released.
+    DirtiedAfterRelease,
+}
+
+/// One such event and the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What happens.
+    pub what: What,
+    /// Where.
+    pub at: Span,
+    /// The acquiring call concerned; of [`What::SleepsWhenAtomic`] the taking of the lock, of
+    /// [`What::UnmappedAfterRelease`] the release.
+    pub cause: Option<Span>,
+    /// Name of the acquiring call, or of the call that sleeps.
+    pub name: String,
+    /// How many pages the call got, and how many it was asked for; a stand-in for numbers that are not constant.
+    pub got: Option<(i64, i64)>,
+    /// The decisions on the way, in order.
+    pub way: Vec<(Span, &'static str)>,
+}
+
+pub(super) struct Machine<'a, 'f> {
+    pub catalogue: &'static Catalogue,
+    pub locals: Locals<'f>,
+    /// Whether a callee may sleep because it dirties pages under their lock; says what it calls.
+    pub sleeps: &'a dyn Fn(&str, &[Expr]) -> Option<String>,
+    /// Whether the file has a function of its own under this name.
+    pub shadowed: &'a dyn Fn(&str) -> bool,
+    pub interned: BTreeMap<(String, Vec<Value>), Sym>,
+    pub meaning: BTreeMap<Sym, (String, Value, Value)>,
+    pub next: Sym,
+    pub outcome: u8,
+    pub facts: BTreeMap<(What, u32, u32), Fact>,
+    pub ways: usize,
+}
+
+/// Walks `function` on every way.
+pub fn walk(
+    function: &Function,
+    sleeps: &dyn Fn(&str, &[Expr]) -> Option<String>,
+    shadowed: &dyn Fn(&str) -> bool,
+) -> Vec<Fact> {
+    let steps = steps(function);
+    let mut machine = Machine {
+        catalogue: catalogue(),
+        locals: Locals::of(function),
+        sleeps,
+        shadowed,
+        interned: BTreeMap::new(),
+        meaning: BTreeMap::new(),
+        next: 0,
+        outcome: 0,
+        facts: BTreeMap::new(),
+        ways: 0,
+    };
+    let mut start = State::default();
+    for parameter in &function.params {
+        let sym = machine.fresh();
+        start
+            .values
+            .insert(parameter.name.clone(), Value::Sym(sym, 0));
+        start.visible.insert(sym);
+    }
+    machine.run(&steps, start);
+    machine.facts.into_values().collect()
+}
+
+/// A kernel is configured one way: an arm once taken is taken again, one left out stays out.
+fn arms_of(state: &mut State, arms: &[(Option<&str>, usize)], waiting: &mut Vec<State>) {
+    let known = |condition: &Option<&str>| condition.and_then(|c| state.configured.get(c).copied());
+    let taken = arms
+        .iter()
+        .position(|(condition, _)| known(condition) == Some(true));
+    let open: Vec<usize> = match taken {
+        Some(at) => vec![at],
+        None => (0..arms.len())
+            .filter(|at| known(&arms[*at].0) != Some(false))
+            .collect(),
+    };
+    let before = state.clone();
+    for (n, at) in open.iter().enumerate() {
+        let mut way = before.clone();
+        for (other, (condition, _)) in arms.iter().enumerate() {
+            if let Some(condition) = condition {
+                way.configured.insert((*condition).to_owned(), other == *at);
+            }
+        }
+        way.at = arms[*at].1;
+        if n == 0 {
+            *state = way
+        } else {
+            waiting.push(way)
+        }
+    }
+    state.over |= open.is_empty();
+}
+
+/// Outcomes of an acquiring call: it fails, it gets half, it gets all.
+const OUTCOMES: [u8; 3] = [0, 1, 2];
+
+impl<'f> Machine<'_, 'f> {
+    pub(super) fn fresh(&mut self) -> Sym {
+        self.next += 1;
+        self.next
+    }
+
+    fn run(&mut self, steps: &Steps<'f>, start: State) {
+        let mut waiting = vec![start];
+        let mut taken = 0;
+        while let Some(mut state) = waiting.pop() {
+            while !state.over {
+                taken += 1;
+                if taken > MOST_STEPS || self.ways > MOST_WAYS {
+                    return;
+                }
+                let Some(step) = steps.list.get(state.at) else {
+                    break;
+                };
+                let expr = match step {
+                    Step::Eval(expr) => Some(*expr),
+                    Step::Branch { cond, .. } => Some(*cond),
+                    Step::Declare(declaration) => declaration.init.as_ref(),
+                    Step::Return(value, _) => *value,
+                    _ => None,
+                };
+                if expr.is_some_and(|expr| self.acquires(expr)) {
+                    for outcome in OUTCOMES {
+                        self.outcome = outcome;
+                        let mut other = state.clone();
+                        self.step(step, &mut other, &mut waiting);
+                        self.ways += 1;
+                        if !other.over {
+                            waiting.push(other);
+                        }
+                    }
+                    break;
+                }
+                self.step(step, &mut state, &mut waiting);
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step<'f>, state: &mut State, waiting: &mut Vec<State>) {
+        let at = state.at;
+        state.at += 1;
+        match step {
+            Step::Eval(expr) => {
+                self.eval(state, expr);
+            }
+            Step::Declare(declaration) => self.declare(state, declaration),
+            Step::Jump(target) => {
+                // A jump back that never ends is a loop that waits for something; the walk need not.
+                let visits = state.visits.entry(at).or_insert(0);
+                *visits += 1;
+                state.over = *visits > 4 * MOST_TURNS;
+                state.at = *target;
+            }
+            Step::Arms(arms) => arms_of(state, arms, waiting),
+            Step::Iterate { args, exit } => {
+                let visits = state.visits.entry(at).or_insert(0);
+                *visits += 1;
+                if *visits > 1 {
+                    *visits = 0;
+                    state.at = *exit;
+                } else {
+                    for arg in *args {
+                        self.forget(state, arg);
+                    }
+                }
+            }
+            Step::Switch { value, cases, exit } => self.switch(state, value, cases, *exit, waiting),
+            Step::Branch {
+                cond,
+                negated,
+                otherwise,
+                head,
+            } => {
+                self.branch(state, (at, cond, *negated, *otherwise, *head), waiting);
+            }
+            Step::Return(value, span) => {
+                if let Some(value) = value {
+                    let value = self.eval(state, value);
+                    state.hand_on(value);
+                }
+                self.leaks(state, *span);
+                state.over = true;
+            }
+        }
+    }
+
+    fn branch(
+        &mut self,
+        state: &mut State,
+        (at, cond, negated, otherwise, head): (usize, &'f Expr, bool, usize, bool),
+        waiting: &mut Vec<State>,
+    ) {
+        let test = self.test(state, cond);
+        if state.over {
+            return;
+        }
+        let known = self.decide(state, &test).map(|truth| truth != negated);
+        if head {
+            let visits = state.visits.entry(at).or_insert(0);
+            let goes_on = known.unwrap_or(*visits == 0);
+            *visits = if goes_on { *visits + 1 } else { 0 };
+            state.over = *visits > MOST_TURNS;
+            if !goes_on {
+                state.at = otherwise;
+            }
+            return;
+        }
+        match known {
+            Some(true) => {}
+            Some(false) => state.at = otherwise,
+            None => {
+                self.ways += 1;
+                let mut other = state.clone();
+                other.at = otherwise;
+                self.assume(&mut other, &test, negated);
+                other.note(cond.span(), if negated { "true" } else { "false" });
+                waiting.push(other);
+                self.assume(state, &test, !negated);
+                state.note(cond.span(), if negated { "false" } else { "true" });
+            }
+        }
+    }
+
+    fn switch(
+        &mut self,
+        state: &mut State,
+        value: &'f Expr,
+        cases: &[(Option<&'f Expr>, usize)],
+        exit: usize,
+        waiting: &mut Vec<State>,
+    ) {
+        let value = self.eval(state, value);
+        let mut targets: Vec<usize> = Vec::new();
+        let mut default = exit;
+        for (case, target) in cases {
+            let Some(case) = case else {
+                default = *target;
+                continue;
+            };
+            match (value, self.eval(state, case)) {
+                (Value::Int(a), Value::Int(b)) if a == b => {
+                    state.at = *target;
+                    return;
+                }
+                (Value::Int(_), Value::Int(_)) => {}
+                _ => targets.push(*target),
+            }
+        }
+        self.ways += targets.len();
+        waiting.extend(targets.iter().rev().map(|target| State {
+            at: *target,
+            ..state.clone()
+        }));
+        state.at = default;
+    }
+
+    /// Whether evaluating `expr` acquires pages that are counted.
+    fn acquires(&self, expr: &Expr) -> bool {
+        let mut found = false;
+        super::super::visit::calls(expr, &mut |name, args, _| {
+            found |= self.acquiring(name, args)
+        });
+        found
+    }
+
+    pub(super) fn acquiring(&self, name: &str, args: &[Expr]) -> bool {
+        self.catalogue.get(name).is_some_and(|function| {
+            function.role == Role::Acquire
+                && !(self.shadowed)(name)
+                && function.kind != "iter"
+                && function
+                    .signature(args.len())
+                    .is_some_and(|s| s.pages.or(s.page).is_some_and(|at| at < args.len()))
+                && !name.contains("folio")
+        })
+    }
+
+    pub(super) fn fact(
+        &mut self,
+        state: &State,
+        what: What,
+        at: Span,
+        cause: Option<Span>,
+        name: &str,
+    ) {
+        self.fact_of(state, what, at, cause, name, None);
+    }
+
+    pub(super) fn fact_about(
+        &mut self,
+        state: &State,
+        what: What,
+        at: Span,
+        acquisition: &Acquisition,
+    ) {
+        let got = Some((acquisition.got, acquisition.wanted));
+        self.fact_of(
+            state,
+            what,
+            at,
+            Some(acquisition.call),
+            &acquisition.callee.clone(),
+            got,
+        );
+    }
+
+    fn fact_of(
+        &mut self,
+        state: &State,
+        what: What,
+        at: Span,
+        cause: Option<Span>,
+        name: &str,
+        got: Option<(i64, i64)>,
+    ) {
+        let key = (what, at.start, cause.map_or(0, |span| span.start));
+        let fact = || Fact {
+            what,
+            at,
+            cause,
+            name: name.to_owned(),
+            got,
+            way: state.way(),
+        };
+        let old = self.facts.entry(key).or_insert_with(fact);
+        // The shortest way is the one to show.
+        if state.way().len() < old.way.len() {
+            *old = fact();
+        }
+    }
+
+    fn leaks(&mut self, state: &State, at: Span) {
+        for acquisition in state
+            .acquisitions
+            .iter()
+            .filter(|a| a.leaks() && !a.visible)
+        {
+            self.fact_about(state, What::Leak, at, acquisition);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Places that hold values: variables, members, and entries of memory.
+
+use super::machine::Machine;
+use super::state::{Acquisition, Place, State, Value};
+use crate::findings::visit;
+use crate::index::ir::Expr;
+
+impl Machine<'_, '_> {
+    /// What stood in the place that `expr` names is no longer known.
+    pub(super) fn forget(&mut self, state: &mut State, expr: &Expr) {
+        if let Expr::Name(name, _) = visit::bare(expr) {
+            if self.locals.get(name).is_some() {
+                let sym = self.fresh();
+                state.values.insert(name.clone(), Value::Sym(sym, 0));
+                state.visible.insert(sym);
+                state.forget_through(name);
+            }
+        } else if let Expr::Field { .. } = visit::bare(expr) {
+            state.values.remove(&visit::text(visit::bare(expr)));
+        }
+    }
+
+    pub(super) fn place(&mut self, state: &mut State, expr: &Expr) -> Place {
+        match expr {
+            Expr::Name(name, _) if self.locals.get(name).is_some() => Place::Local(name.clone()),
+            Expr::Name(name, _) => Place::Elsewhere(name.clone()),
+            Expr::Field { base, .. } => {
+                // The base may hold a call or an update.
+                if !matches!(visit::bare(base), Expr::Name(..) | Expr::Field { .. }) {
+                    self.eval(state, base);
+                }
+                Place::Elsewhere(visit::text(expr))
+            }
+            Expr::Index { base, index, .. } => {
+                let base = self.eval(state, base);
+                let index = self.eval(state, index);
+                match (base, self.settle(state, index)) {
+                    (Value::Sym(sym, at), Value::Int(index)) => {
+                        Place::Memory(sym, at.checked_add(index))
+                    }
+                    (Value::Sym(sym, _), _) => Place::Memory(sym, None),
+                    _ => Place::Opaque,
+                }
+            }
+            Expr::Deref(inner, _) => match self.eval(state, inner) {
+                Value::Sym(sym, at) => Place::Memory(sym, Some(at)),
+                _ => Place::Opaque,
+            },
+            Expr::Cast { operand, .. } => self.place(state, operand),
+            other => {
+                self.eval(state, other);
+                Place::Opaque
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, state: &mut State, place: &Place) -> Value {
+        let value = match place {
+            Place::Local(name) | Place::Elsewhere(name) => match state.values.get(name) {
+                Some(value) => *value,
+                None if is_zeroed(state, name) => Value::Int(0),
+                None => {
+                    let sym = self.fresh();
+                    if matches!(place, Place::Elsewhere(_)) {
+                        state.visible.insert(sym);
+                    }
+                    state.values.insert(name.clone(), Value::Sym(sym, 0));
+                    Value::Sym(sym, 0)
+                }
+            },
+            Place::Memory(sym, Some(at)) => match state.memory.get(&(*sym, *at)) {
+                Some(value) => *value,
+                None => self.unwritten(state, *sym, *at),
+            },
+            Place::Memory(sym, None) => match state
+                .acquisitions
+                .iter()
+                .rposition(|a| a.memory == Some(*sym))
+            {
+                Some(acquisition) => Value::Page(acquisition, None),
+                None => Value::Sym(self.fresh(), 0),
+            },
+            Place::Opaque => Value::Sym(self.fresh(), 0),
+        };
+        self.settle(state, value)
+    }
+
+    /// An entry that the walk saw nobody write.
+    fn unwritten(&mut self, state: &mut State, sym: u32, at: i64) -> Value {
+        if let Some(number) = state
+            .acquisitions
+            .iter()
+            .rposition(|a| a.memory == Some(sym))
+        {
+            let Acquisition {
+                first,
+                got,
+                wanted,
+                visible,
+                shared_before,
+                ..
+            } = state.acquisitions[number];
+            let missed = at >= first + got.max(0) && at < first + wanted;
+            if missed || !visible && !shared_before {
+                return Value::Unfilled(number);
+            }
+        }
+        let fresh = self.fresh();
+        if state.visible.contains(&sym) {
+            state.visible.insert(fresh);
+        }
+        state.memory.insert((sym, at), Value::Sym(fresh, 0));
+        Value::Sym(fresh, 0)
+    }
+
+    pub(super) fn write(&mut self, state: &mut State, place: &Place, value: Value) {
+        match place {
+            Place::Local(name) => {
+                state.forget_through(name);
+                state.values.insert(name.clone(), value);
+            }
+            Place::Elsewhere(text) => {
+                match value {
+                    Value::Page(..) => state.hand_on(value),
+                    Value::Sym(sym, _) => state.show(sym),
+                    _ => {}
+                }
+                state.values.insert(text.clone(), value);
+            }
+            Place::Memory(sym, at) => {
+                let leaves = |a: usize, state: &State| state.acquisitions[a].memory != Some(*sym);
+                match (value, at) {
+                    (Value::Page(a, _), _) if leaves(a, state) => state.hand_on(value),
+                    (Value::Sym(other, _), _) if state.visible.contains(sym) => state.show(other),
+                    _ => {}
+                }
+                if let Some(at) = at {
+                    state.memory.insert((*sym, *at), value);
+                }
+            }
+            Place::Opaque => state.hand_on(value),
+        }
+    }
+}
+
+/// Whether `text` is a member, not yet written, of a structure that was allocated zeroed.
+fn is_zeroed(state: &State, text: &str) -> bool {
+    let Some((base, member)) = text.split_once("->") else {
+        return false;
+    };
+    !member.contains(['[', '>'])
+        && matches!(state.values.get(base), Some(Value::Sym(sym, 0)) if state.zeroed.contains(sym))
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the walk knows at one point of one way.
+
+use crate::index::ir::Span;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+/// A symbol: something unknown that stays the same.
+pub(super) type Sym = u32;
+
+/// What an expression is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Value {
+    /// A number.
+    Int(i64),
+    /// A symbol and so many more; also a pointer into the memory that the symbol stands for.
+    Sym(Sym, i64),
+    /// Page number n of acquisition a, or some page of it.
+    Page(usize, Option<usize>),
+    /// An entry that acquisition a did not fill.
+    Unfilled(usize),
+}
+
+/// Where a value can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A local variable or parameter.
+    Local(String),
+    /// A field or global, by its text.
+    Elsewhere(String),
+    /// An entry of the memory of a symbol; None when the index is unknown.
+    Memory(Sym, Option<i64>),
+    /// Something else.
+    Opaque,
+}
+
+/// One acquiring call on one way.
+#[derive(Debug, Clone)]
+pub(super) struct Acquisition {
+    pub call: Span,
+    pub callee: String,
+    pub pin: bool,
+    pub got: i64,
+    pub wanted: i64,
+    /// The memory its pages went to.
+    pub memory: Option<Sym>,
+    /// First entry in that memory.
+    pub first: i64,
+    /// References held, a page each.
+    pub held: Vec<i32>,
+    /// Pages went where the walk cannot follow.
+    pub handed_on: bool,
+    /// Others see the array.
+    pub visible: bool,
+    /// The place of the array as text, when it is a field.
+    pub home: Option<String>,
+    /// Others may have filled entries of the array.
+    pub shared_before: bool,
+}
+
+impl Acquisition {
+    pub fn leaks(&self) -> bool {
+        !self.handed_on && self.held.iter().any(|held| *held > 0)
+    }
+}
+
+/// The way so far, last step first.
+#[derive(Debug)]
+pub(super) struct Trail {
+    pub at: Span,
+    pub note: &'static str,
+    pub before: Option<Rc<Trail>>,
+}
+
+/// Everything known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub at: usize,
+    pub values: BTreeMap<String, Value>,
+    pub memory: BTreeMap<(Sym, i64), Value>,
+    pub bound: BTreeMap<Sym, Value>,
+    pub ranges: BTreeMap<Sym, (i64, i64)>,
+    pub nonzero: BTreeSet<Sym>,
+    /// Memory that others see.
+    pub visible: BTreeSet<Sym>,
+    pub acquisitions: Vec<Acquisition>,
+    pub visits: BTreeMap<usize, u32>,
+    /// Locks held that forbid sleeping, innermost last.
+    pub atomic: Vec<Span>,
+    /// Releases of user pages so far on this way.
+    pub released: Vec<Span>,
+    pub trail: Option<Rc<Trail>>,
+    /// `#if` conditions that hold on this way, and those that do not.
+    pub configured: BTreeMap<String, bool>,
+    /// Structures whose members are zero until they are written.
+    pub zeroed: BTreeSet<Sym>,
+    /// A fact was found that makes the rest of this way meaningless.
+    pub over: bool,
+}
+
+impl State {
+    pub fn note(&mut self, at: Span, note: &'static str) {
+        self.trail = Some(Rc::new(Trail {
+            at,
+            note,
+            before: self.trail.take(),
+        }));
+    }
+
+    /// The way, first step first.
+    pub fn way(&self) -> Vec<(Span, &'static str)> {
+        let mut way = Vec::new();
+        let mut next = self.trail.as_ref();
+        while let Some(step) = next {
+            way.push((step.at, step.note));
+            next = step.before.as_ref();
+        }
+        way.reverse();
+        way
+    }
+
+    /// Forgets what was known through variable `name`, for it has a new value.
+    pub fn forget_through(&mut self, name: &str) {
+        let stale: Vec<String> = self
+            .values
+            .keys()
+            .filter(|key| mentions(key, name))
+            .cloned()
+            .collect();
+        for key in stale {
+            self.values.remove(&key);
+        }
+    }
+
+    /// The memory of `sym` can now be reached by others.
+    pub fn show(&mut self, sym: Sym) {
+        self.visible.insert(sym);
+        for acquisition in self
+            .acquisitions
+            .iter_mut()
+            .filter(|a| a.memory == Some(sym))
+        {
+            acquisition.visible = true;
+        }
+    }
+
+    /// A page or an array of pages went out of sight.
+    pub fn hand_on(&mut self, value: Value) {
+        match value {
+            Value::Page(a, _) => self.acquisitions[a].handed_on = true,
+            Value::Sym(sym, _) => {
+                self.zeroed.remove(&sym);
+                for acquisition in self
+                    .acquisitions
+                    .iter_mut()
+                    .filter(|a| a.memory == Some(sym))
+                {
+                    acquisition.handed_on = true;
+                }
+                self.show(sym);
+            }
+            Value::Int(_) | Value::Unfilled(_) => {}
+        }
+    }
+}
+
+/// Whether the text of a place goes through variable `name` without being it.
+fn mentions(key: &str, name: &str) -> bool {
+    let mut rest = key;
+    let mut offset = 0;
+    while let Some(found) = rest.find(name) {
+        let (start, end) = (offset + found, offset + found + name.len());
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let before = key[..start].chars().next_back();
+        let after = key[end..].chars().next();
+        // A member of that name (`x->name`) is another thing than the variable.
+        let member = key[..start].ends_with("->") || before == Some('.');
+        if !before.is_some_and(word) && !after.is_some_and(word) && !member && key != name {
+            return true;
+        }
+        offset = end;
+        rest = &key[end..];
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn a_place_mentions_its_variables_but_not_its_members() {
+        assert!(mentions("dma->pages", "dma"));
+        assert!(mentions("table[i].mem", "i"));
+        assert!(!mentions("dma->pages", "pages"));
+        assert!(!mentions("dma", "dma"));
+        assert!(!mentions("dma2->pages", "dma"));
+    }
+}

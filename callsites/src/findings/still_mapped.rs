@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! R16, still-mapped: pages are released first, and only then the device's mapping of them is undone.
+//!
+//! Matches a dma_unmap_*() that follows a release of user pages on the same way, outside a common loop. Wrong because
+//! between the two the device can still write into pages that may belong to somebody else already; and dma_unmap may
+//! copy from a bounce buffer into a page that is gone. Would have caught an out-of-tree accelerator driver that
+//! unpinned while its mappings were live.
+
+use super::paths::What;
+use super::view::View;
+use super::visit;
+use crate::index::ir::{Expr, Function, Span, Stmt};
+use crate::report::{Finding, Severity, Verdict};
+use refimpl::api::catalogue;
+
+/// Reports each such unmapping once.
+pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::UnmappedAfterRelease]) {
+        for fact in &walked.facts {
+            let Some(release) = fact.cause else { continue };
+            if in_one_loop(walked.function, release, fact.at)
+                || !of_user_pages(view, &walked, release)
+            {
+                continue;
+            }
+            let line = view.line(walked.file, release.start);
+            let message = format!(
+                "the device mapping is undone after the pages were released at line {line}"
+            );
+            let evidence = vec![
+                view.evidence(walked.file, release, "released"),
+                view.evidence(walked.file, fact.at, "still mapped until here"),
+            ];
+            let rule = ("R16", "still-mapped", Severity::Warning);
+            findings.push(view.finding(
+                rule,
+                (walked.file, &walked.function.name, fact.at),
+                message,
+                evidence,
+            ));
+        }
+    }
+}
+
+fn of_user_pages(view: &View<'_>, walked: &super::Walked<'_>, release: Span) -> bool {
+    let path = view.files[walked.file].path.as_str();
+    if let Some(site) = view.callsite(path, release) {
+        return matches!(site.verdict, Verdict::Convert | Verdict::Done);
+    }
+    let mut pinning = false;
+    visit::all(&walked.function.body, &mut |expr| {
+        if let (Expr::Call { span, .. }, Some(name)) = (expr, expr.callee_name()) {
+            pinning |= *span == release && catalogue().get(name).is_some_and(|f| f.is_pinning());
+        }
+    });
+    pinning
+}
+
+fn in_one_loop(function: &Function, a: Span, b: Span) -> bool {
+    let mut both = false;
+    let within = |inner: Span, outer: Span| outer.start <= inner.start && inner.end <= outer.end;
+    visit::statements(&function.body, &mut |statement| {
+        if let Stmt::Loop { span, .. } = statement {
+            both |= within(a, *span) && within(b, *span);
+        }
+    });
+    both
+}

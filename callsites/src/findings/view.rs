@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the rules look at, prepared once.
+
+use super::atomic::Sleepers;
+use super::paths::{Fact, What, walk};
+use super::{atomic, visit};
+use crate::index::ir::{FileFacts, Function, Linkage, Span};
+use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
+use camino::Utf8Path;
+use rayon::prelude::*;
+use refimpl::api::{Role, catalogue};
+use std::sync::{Arc, OnceLock};
+
+/// What an audit hands to the rules.
+pub struct Input<'a> {
+    /// What was read, sorted by path.
+    pub files: &'a [Arc<FileFacts>],
+    /// What was judged; may be empty, then the rules that need it find nothing.
+    pub callsites: &'a [Callsite],
+    /// What belongs together.
+    pub groups: &'a [Group],
+    /// Which API the tree has.
+    pub era: Era,
+    /// The bytes of a file of the tree.
+    pub read: &'a (dyn Fn(&Utf8Path) -> Option<Vec<u8>> + Sync),
+}
+
+/// One function after its ways were walked.
+pub struct Walked<'a> {
+    /// Position of its file.
+    pub file: usize,
+    /// The function.
+    pub function: &'a Function,
+    /// What happens in it.
+    pub facts: Vec<Fact>,
+}
+
+/// [`Input`] and what was worked out from it.
+pub struct View<'a> {
+    /// As handed in.
+    pub input: &'a Input<'a>,
+    /// The files, with the callers that the rule about sleeping asked for in addition.
+    pub files: Vec<Arc<FileFacts>>,
+    /// Read when a finding shows a line.
+    sources: Vec<OnceLock<Vec<u8>>>,
+    /// Which functions sleep because they dirty pages.
+    pub sleepers: Sleepers,
+    /// Facts by function: position of the file, position of the function, facts.
+    facts: Vec<(usize, usize, Vec<Fact>)>,
+}
+
+impl<'a> View<'a> {
+    /// Reads the sources, finds what sleeps, and walks the functions that are worth it.
+    pub fn of(input: &'a Input<'a>) -> Self {
+        let (files, sleepers) = Sleepers::of(input);
+        let jobs: Vec<(usize, usize)> = files
+            .iter()
+            .enumerate()
+            .flat_map(|(at, file)| (0..file.functions.len()).map(move |n| (at, n)))
+            .filter(|(at, n)| worth_walking(&files[*at].functions[*n], *at, &sleepers))
+            .collect();
+        let facts: Vec<(usize, usize, Vec<Fact>)> = jobs
+            .into_par_iter()
+            .map(|(at, n)| {
+                let file = &files[at];
+                let sleeps =
+                    |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
+                let shadowed = |name: &str| {
+                    file.functions
+                        .iter()
+                        .any(|f| f.name == name && f.linkage != Linkage::External)
+                        && file.path.extension() == Some("c")
+                };
+                (at, n, walk(&file.functions[n], &sleeps, &shadowed))
+            })
+            .filter(|(_, _, facts)| !facts.is_empty())
+            .collect();
+        let sources = files.iter().map(|_| OnceLock::new()).collect();
+        Self {
+            input,
+            files,
+            sources,
+            sleepers,
+            facts,
+        }
+    }
+
+    /// Functions in which one of `whats` happens.
+    pub fn walked(&self, whats: &[What]) -> Vec<Walked<'_>> {
+        self.facts
+            .iter()
+            .map(|(file, n, facts)| Walked {
+                file: *file,
+                function: &self.files[*file].functions[*n],
+                facts: facts
+                    .iter()
+                    .filter(|fact| whats.contains(&fact.what))
+                    .cloned()
+                    .collect(),
+            })
+            .filter(|walked| !walked.facts.is_empty())
+            .collect()
+    }
+
+    /// All functions, each with the position of its file.
+    pub fn functions(&self) -> impl Iterator<Item = (usize, &Function)> {
+        self.files
+            .iter()
+            .enumerate()
+            .flat_map(|(at, file)| file.functions.iter().map(move |f| (at, f)))
+    }
+
+    /// 1-based line of a byte.
+    pub fn line(&self, file: usize, byte: u32) -> u32 {
+        self.files[file]
+            .line_starts
+            .partition_point(|start| *start <= byte) as u32
+    }
+
+    /// The source line at `span`, with what it shows.
+    pub fn evidence(&self, file: usize, span: Span, note: &str) -> Evidence {
+        let line = self.line(file, span.start);
+        let read = || (self.input.read)(&self.files[file].path).unwrap_or_default();
+        let text = source_line(self.sources[file].get_or_init(read), span.start);
+        let text = if note.is_empty() {
+            text
+        } else {
+            format!("{text}  ({note})")
+        };
+        Evidence {
+            path: self.files[file].path.to_string(),
+            line,
+            text,
+        }
+    }
+
+    /// The lines of the way to a fact: the acquiring call, the last few decisions, the end.
+    pub fn way(&self, file: usize, fact: &Fact, last: &str) -> Vec<Evidence> {
+        let start = fact
+            .cause
+            .and_then(|cause| fact.way.iter().rposition(|(span, _)| *span == cause))
+            .unwrap_or(0);
+        let way = fact.way.get(start..).unwrap_or_default();
+        let skipped = way.len().saturating_sub(6);
+        let shown = way.iter().take(1).chain(way.iter().skip(1 + skipped));
+        let mut lines: Vec<Evidence> = shown
+            .map(|(span, note)| self.evidence(file, *span, note))
+            .collect();
+        lines.push(self.evidence(file, fact.at, last));
+        lines
+    }
+
+    /// A finding in `function` at `span`.
+    pub fn finding(
+        &self,
+        (rule, name, severity): (&str, &str, Severity),
+        (file, function, span): (usize, &str, Span),
+        message: String,
+        evidence: Vec<Evidence>,
+    ) -> Finding {
+        Finding {
+            rule: rule.to_owned(),
+            name: name.to_owned(),
+            severity,
+            path: self.files[file].path.to_string(),
+            line: self.line(file, span.start),
+            function: function.to_owned(),
+            message,
+            evidence,
+            fix: None,
+        }
+    }
+
+    /// The callsite at that place of that file.
+    pub fn callsite(&self, path: &str, span: Span) -> Option<&Callsite> {
+        self.input
+            .callsites
+            .iter()
+            .find(|site| site.path == path && site.span.start == span.start)
+    }
+}
+
+/// Only functions that acquire, that release and unmap, or that lock and may sleep have ways of interest.
+fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool {
+    if function.linkage == Linkage::Macro {
+        return false;
+    }
+    let catalogue = catalogue();
+    let (mut acquires, mut locks, mut sleeps, mut releases, mut unmaps) =
+        (false, false, false, false, false);
+    visit::all_calls(&function.body, &mut |name, args, _| {
+        let role = catalogue.get(name).map(|f| f.role);
+        acquires |= role == Some(Role::Acquire);
+        releases |= role == Some(Role::Release);
+        unmaps |= name.contains("dma_unmap_");
+        locks |= atomic::takes(name);
+        sleeps |= sleepers.call(file, name, args).is_some();
+    });
+    acquires || locks && sleeps || releases && unmaps
+}
+
+fn source_line(bytes: &[u8], at: u32) -> String {
+    let at = (at as usize).min(bytes.len());
+    let start = bytes[..at]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |n| n + 1);
+    let end = bytes[at..]
+        .iter()
+        .position(|b| *b == b'\n')
+        .map_or(bytes.len(), |n| at + n);
+    String::from_utf8_lossy(&bytes[start..end])
+        .trim()
+        .to_owned()
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Each rule on its fixtures: C of our own in which the expected findings are marked, `//^^^^ name: message`, on the
+//! lines under the one they belong to. What is marked must be found, and nothing else.
+
+use callsites::findings::{Input, run};
+use callsites::index::{Wanted, parse};
+use callsites::report::Era;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::sync::Arc;
+
+fn fixtures() -> Utf8PathBuf {
+    Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rules"))
+}
+
+/// The findings that the marks of `source` ask for.
+fn marks(source: &str) -> Vec<String> {
+    let mut marks = Vec::new();
+    let mut line = 0;
+    for (number, text) in source.lines().enumerate() {
+        match text.trim_start().strip_prefix("//^^^^ ") {
+            Some(mark) => marks.push(format!("{line} {mark}")),
+            None => line = number + 1,
+        }
+    }
+    marks.sort();
+    marks
+}
+
+fn found(source: &str) -> Vec<String> {
+    let path = Utf8Path::new("drivers/frob/frob.c");
+    let files = [Arc::new(parse(path, source.as_bytes(), &Wanted::All))];
+    assert!(files[0].unread.is_empty(), "{:?}", files[0].unread);
+    let read = |_: &Utf8Path| Some(source.as_bytes().to_vec());
+    let findings = run(&Input {
+        files: &files,
+        callsites: &[],
+        groups: &[],
+        era: Era::Pin,
+        read: &read,
+    });
+    for finding in &findings {
+        assert!(!finding.evidence.is_empty(), "{finding:?} shows nothing");
+    }
+    let mut found: Vec<String> = findings
+        .iter()
+        .map(|f| format!("{} {}: {}", f.line, f.name, f.message))
+        .collect();
+    found.sort();
+    found
+}
+
+fn check(name: &str) {
+    let source = std::fs::read_to_string(fixtures().join(name)).expect("a fixture");
+    let (marks, found) = (marks(&source).join("\n"), found(&source).join("\n"));
+    assert!(!marks.is_empty(), "{name} marks nothing");
+    assert_eq!(
+        found, marks,
+        "\nfound in {name}:\n{found}\nmarked:\n{marks}"
+    );
+}
+
+#[test]
+fn pages_nobody_knows_of_are_a_leak_and_pages_handed_on_are_not() {
+    check("leak.c");
+}
+
+#[test]
+fn releases_are_counted_page_by_page() {
+    check("counts.c");
+}
+
+#[test]
+fn kinds_flags_and_names_are_told_apart() {
+    check("kinds.c");
+}
+
+#[test]
+fn dirtying_under_a_spinlock_is_found_through_helpers() {
+    check("atomic.c");
+}
+
+#[test]
+fn scatterlist_entries_and_charged_amounts_are_compared() {
+    check("carriers.c");
+}
+
+#[test]
+fn a_mark_for_a_finding_that_is_not_there_is_an_error() {
+    let source = "int f(void)\n{\n\treturn 0;\n//^^^^ leak-on-error-path: nothing\n}\n";
+    assert_eq!(marks(source), ["3 leak-on-error-path: nothing"]);
+    assert!(found(source).is_empty());
+}
+
+#[test]
+fn each_fixture_is_checked_by_a_test() {
+    let mut names: Vec<String> = fixtures()
+        .read_dir_utf8()
+        .expect("the fixtures")
+        .map(|entry| entry.expect("a file").file_name().to_owned())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["atomic.c", "carriers.c", "counts.c", "kinds.c", "leak.c"]
+    );
+}

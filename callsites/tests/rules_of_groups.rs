@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rules that need what the flow found: origins across files, groups, cases.
+
+use callsites::findings::{Input, run};
+use callsites::index::ir::{FileFacts, Span};
+use callsites::index::{Wanted, parse};
+use callsites::report::*;
+use camino::Utf8Path;
+use std::sync::Arc;
+
+const TAKES: &str = "int frob_take(struct frob *frob, unsigned long start)\n\
+{\n\
+\treturn pin_user_pages_fast(start, 1, FOLL_WRITE, &frob->page);\n\
+}\n\
+int frob_peek(struct frob *frob, unsigned long start)\n\
+{\n\
+\treturn get_user_pages_fast(start, 1, 0, &frob->page);\n\
+}\n";
+
+const GIVES: &str = "void frob_give(struct frob *frob)\n\
+{\n\
+\tset_page_dirty(frob->page);\n\
+\tput_page(frob->page);\n\
+}\n\
+void frob_drop(struct frob *frob)\n\
+{\n\
+\tunpin_user_page(frob->page);\n\
+}\n\
+void frob_clean(struct frob *frob, bool dirty)\n\
+{\n\
+\tunpin_user_pages_dirty_lock(&frob->page, 1, dirty);\n\
+}\n";
+
+const PATHS: [(&str, &str); 2] = [("net/frob/take.c", TAKES), ("net/frob/give.c", GIVES)];
+
+/// The callsite of `call`, which stands once in the sources.
+fn site(call: &str, role: Role, verdict: Verdict, origins: &[&str]) -> Callsite {
+    let (path, source) = PATHS
+        .iter()
+        .find(|(_, source)| source.contains(&format!("{call}(")))
+        .expect("a source");
+    let start = source.find(&format!("{call}(")).expect("a call");
+    let before = &source[..start];
+    let function = before
+        .rsplit("\n{\n")
+        .nth(1)
+        .and_then(|head| head.rsplit('\n').next())
+        .expect("a head");
+    let function = function
+        .split('(')
+        .next()
+        .and_then(|head| head.split([' ', '*']).next_back())
+        .expect("a name");
+    Callsite {
+        id: call.into(),
+        path: (*path).into(),
+        line: before.matches('\n').count() as u32 + 1,
+        column: 1,
+        function: function.into(),
+        call: call.into(),
+        role,
+        verdict,
+        case: Some(2),
+        confidence: Confidence::High,
+        reason: "the device writes until user space lets go".into(),
+        origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
+        group: Some("g".into()),
+        replacement: None,
+        shape: None,
+        guards: vec![],
+        evidence: vec![],
+        span: Span {
+            start: start as u32,
+            end: start as u32 + 1,
+        },
+        edit: None,
+    }
+}
+
+fn findings(callsites: &[Callsite]) -> Vec<String> {
+    let ids = |role| {
+        callsites
+            .iter()
+            .filter(|s| s.role == role)
+            .map(|s| s.id.clone())
+            .collect::<Vec<_>>()
+    };
+    let groups = [Group {
+        id: "g".into(),
+        subsystem: "net/frob".into(),
+        acquires: ids(Role::Acquire),
+        releases: ids(Role::Release),
+        dirties: ids(Role::Dirty),
+        convertible: false,
+        blocked_by: vec![],
+    }];
+    let files: Vec<Arc<FileFacts>> = PATHS
+        .iter()
+        .map(|(path, source)| Arc::new(parse(Utf8Path::new(path), source.as_bytes(), &Wanted::All)))
+        .collect();
+    let read = |path: &Utf8Path| {
+        PATHS
+            .iter()
+            .find(|(name, _)| path == *name)
+            .map(|(_, text)| text.as_bytes().to_vec())
+    };
+    let input = Input {
+        files: &files,
+        callsites,
+        groups: &groups,
+        era: Era::Pin,
+        read: &read,
+    };
+    run(&input)
+        .iter()
+        .map(|f| format!("{} {}:{} {}: {}", f.rule, f.path, f.line, f.name, f.message))
+        .collect()
+}
+
+const PIN: &str = "pin_user_pages_fast net/frob/take.c:3";
+const GET: &str = "get_user_pages_fast net/frob/take.c:7";
+
+#[test]
+fn put_page_of_what_another_file_pinned_is_a_mismatch_across_files() {
+    let acquire = site("pin_user_pages_fast", Role::Acquire, Verdict::Done, &[]);
+    let found = findings(&[
+        acquire,
+        site("put_page", Role::Release, Verdict::Convert, &[PIN]),
+    ]);
+    assert!(found.contains(
+        &"R2 net/frob/give.c:4 kind-mismatch-across-files: put_page() releases pages that pin_user_pages_fast() has pinned \
+          at net/frob/take.c:3"
+            .to_owned()
+    ), "{found:#?}");
+}
+
+#[test]
+fn a_release_of_both_kinds_is_half_converted_and_no_mismatch() {
+    let found = findings(&[site("put_page", Role::Release, Verdict::Mixed, &[PIN, GET])]);
+    assert_eq!(
+        found,
+        [
+            "R2 net/frob/give.c:4 half-converted-group: put_page() releases what pin_user_pages_fast() pins at \
+         net/frob/take.c:3 and what get_user_pages_fast() takes as a plain reference at net/frob/take.c:7"
+        ]
+    );
+}
+
+#[test]
+fn a_release_whose_origin_is_not_known_is_left_alone() {
+    assert!(findings(&[site("put_page", Role::Release, Verdict::Unknown, &[PIN])]).is_empty());
+    assert!(
+        findings(&[site(
+            "put_page",
+            Role::Release,
+            Verdict::Mixed,
+            &[PIN, "alloc_page net/frob/take.c:9"]
+        )])
+        .is_empty()
+    );
+    assert!(findings(&[site("put_page", Role::Release, Verdict::Convert, &[GET])]).is_empty());
+}
+
+#[test]
+fn pages_taken_for_writing_and_never_dirtied_are_reported_once() {
+    let acquire = site("pin_user_pages_fast", Role::Acquire, Verdict::Done, &[]);
+    let release = site("unpin_user_page", Role::Release, Verdict::Done, &[PIN]);
+    let found = findings(&[acquire.clone(), release]);
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("R7 net/frob/take.c:3 dirty-never:")),
+        "{found:#?}"
+    );
+    let dirties = site(
+        "unpin_user_pages_dirty_lock",
+        Role::Release,
+        Verdict::Done,
+        &[PIN],
+    );
+    let found = findings(&[acquire, dirties]);
+    assert!(
+        !found.iter().any(|f| f.contains("dirty-never")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn dirtying_user_pages_without_their_lock_is_reported() {
+    let found = findings(&[site(
+        "set_page_dirty",
+        Role::Dirty,
+        Verdict::Convert,
+        &[GET],
+    )]);
+    assert_eq!(
+        found,
+        [
+            "R7 net/frob/give.c:3 dirty-unlocked: set_page_dirty() on user pages without the page lock; set_page_dirty_lock() \
+         takes it"
+        ]
+    );
+    assert!(findings(&[site("set_page_dirty", Role::Dirty, Verdict::Unknown, &[])]).is_empty());
+}
+
+#[test]
+fn a_long_pin_without_longterm_is_reported_only_in_case_2() {
+    let mut acquire = site("pin_user_pages_fast", Role::Acquire, Verdict::Done, &[]);
+    let longterm = |found: &[String]| {
+        found
+            .iter()
+            .filter(|f| f.contains("longterm-missing"))
+            .count()
+    };
+    assert_eq!(longterm(&findings(&[acquire.clone()])), 1);
+    acquire.case = Some(1);
+    assert_eq!(longterm(&findings(&[acquire])), 0);
+}
