@@ -37,6 +37,7 @@ pub mod config;
 pub mod console;
 mod error;
 mod exit;
+pub mod formats;
 pub mod host;
 pub mod image;
 mod options;

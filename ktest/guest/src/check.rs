@@ -211,7 +211,7 @@ impl Check {
 
 /// A name as KTAP and our own lines take it: one word.
 fn word(name: &str) -> String {
-    name.replace(' ', "-")
+    name.replace(", ", ":").replace(' ', "-")
 }
 
 fn line(text: &str) -> String {

@@ -11,6 +11,7 @@ mod check;
 mod init;
 mod memory;
 mod mounts;
+mod netlink;
 mod pins;
 mod plan;
 mod port;

@@ -3,6 +3,7 @@
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
@@ -25,6 +26,16 @@ impl Pages {
     pub fn shared(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::map(count, MapFlags::SHARED)?;
         pages.fill();
+        Ok(pages)
+    }
+
+    /// The same as [`Pages::new`] with nothing mapped from page `from` on.
+    pub fn with_hole(count: usize, from: usize) -> std::io::Result<Pages> {
+        let mut pages = Pages::new(count)?;
+        let gone = pages.bytes - from * PAGE;
+        // SAFETY: the rest of the mapping is ours, and nothing refers to it.
+        unsafe { munmap(pages.start.cast::<u8>().add(from * PAGE).cast(), gone)? };
+        pages.bytes = from * PAGE;
         Ok(pages)
     }
 
@@ -54,13 +65,19 @@ impl Pages {
         self.start as u64
     }
 
+    /// Reads from `file` into `count` pages from the start, mapped or not; the kernel's answer.
+    pub fn read_beyond(&mut self, file: &impl AsFd, count: usize) -> i64 {
+        let fd = file.as_fd().as_raw_fd();
+        // SAFETY: the kernel checks the memory itself; what it writes lies within the mapping or nowhere.
+        unsafe { libc::pread(fd, self.start, count * PAGE, 0) as i64 }
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.bytes
     }
 
     /// The bytes; devices write to them behind the compiler's back only while a system call runs.
-    #[expect(dead_code, reason = "the next targets read what devices wrote")]
     pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping is readable and writable over its whole length, and borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.bytes) }

@@ -2,7 +2,7 @@
 //! System calls that no crate wraps, and what belongs to them.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 /// Number of an ioctl without argument size, as `_IO()` makes it.
@@ -69,4 +69,38 @@ pub fn killed_while_holding<H>(body: impl FnOnce() -> std::io::Result<H>) -> std
         Ok(1) if ready[0] == 1 => Ok(()),
         _ => Err(std::io::Error::other("the child could not take the pages")),
     }
+}
+
+/// A socket.
+pub fn socket(family: i32, kind: i32, protocol: i32) -> std::io::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let fd = unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// setsockopt() with a structure.
+pub fn set_socket_option<T>(
+    socket: &OwnedFd,
+    level: i32,
+    name: i32,
+    value: &T,
+) -> std::io::Result<()> {
+    // SAFETY: the value is alive, and its length is its own.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    if result < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The VMCI host device: a context, its notification page, and the three ways in which that page is given back.
+//! The VMCI host device: the notification page of a context and the pages of a queue pair, and every way in which they
+//! are given back.
 //!
 //! Interface: include/linux/vmw_vmci_defs.h; drivers/misc/vmw_vmci/vmci_host.c: vmci_host_setup_notify(),
-//! vmci_context.c: vmci_ctx_unset_notify() (6.12). It needs no VMware hardware.
+//! vmci_context.c: vmci_ctx_unset_notify(), vmci_queue_pair.c: qp_host_get_user_memory() (6.12). It needs no VMware hardware.
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
 use std::fs::File;
 
@@ -13,9 +14,18 @@ const VERSION: u64 = io(7, 0x9f);
 const VERSION2: u64 = io(7, 0xa7);
 const INIT_CONTEXT: u64 = io(7, 0xa0);
 const SET_NOTIFY: u64 = io(7, 0xcb);
+const QUEUE_PAIR_ALLOC: u64 = io(7, 0xa8);
+const QUEUE_PAIR_SET_ADDRESS: u64 = io(7, 0xa4);
+const QUEUE_PAIR_DETACH: u64 = io(7, 0xaa);
 
 /// The version that brought doorbell notification; what a caller of that age says it speaks.
 const SPEAKS: u32 = 10 << 16;
+/// The version since which a queue pair's memory is given with the request that makes it.
+const SPEAKS_QUEUE_PAIRS: u32 = 11 << 16;
+/// The host's own context id, the only peer that a context may have here.
+const HOST: u32 = 2;
+/// Pages of one queue without its header page.
+const QUEUE_PAGES: usize = 16;
 /// The kernel chooses the context's id.
 const ANY_CID: u32 = 0;
 
@@ -28,6 +38,39 @@ struct InitBlock {
 #[repr(C)]
 struct NotifyInfo {
     address: u64,
+    result: i32,
+    _unused: u32,
+}
+
+/// drivers/misc/vmw_vmci/vmci_queue_pair.h: struct vmci_qp_alloc_info.
+#[repr(C)]
+struct QueuePair {
+    context: u32,
+    resource: u32,
+    peer: u32,
+    flags: u32,
+    produce_bytes: u64,
+    consume_bytes: u64,
+    address: u64,
+    pages: u64,
+    result: i32,
+    version: u32,
+}
+
+#[repr(C)]
+struct QueuePairAddress {
+    context: u32,
+    resource: u32,
+    address: u64,
+    pages: u64,
+    version: u32,
+    result: i32,
+}
+
+#[repr(C)]
+struct QueuePairDetach {
+    context: u32,
+    resource: u32,
     result: i32,
     _unused: u32,
 }
@@ -82,22 +125,129 @@ pub fn run(check: &mut Check) {
             killed_while_holding(|| with_page().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
-    check.repeat("notify page, many times", 256, 1, || {
+    let pair = || queue_pair(7);
+    check.hold("queue pair, detached", pair, |(file, cid, _pages)| {
+        detach(&file, cid, 7)
+    });
+    check.hold("queue pair, closed", pair, |(file, _, pages)| {
+        drop(file);
+        drop(pages);
+        Ok(())
+    });
+    check.run("queue pair, unmapped and mapped again", || {
+        let (file, cid, pages) = queue_pair(8)?;
+        set_address(&file, cid, 8, 0)?;
+        set_address(&file, cid, 8, pages.address())?;
+        detach(&file, cid, 8)
+    });
+    check.run("queue pair, half of it not mapped", || {
+        let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+        let pages = attempt(
+            "map pages",
+            Pages::with_hole(QUEUE_PAGES + 5, QUEUE_PAGES + 1),
+        )?;
+        let made = alloc(&file, cid, 9, &pages)?;
+        ensure(made < 0, "a queue pair without memory was made")
+    });
+    check.run("queue pair, holder killed", || {
+        let taken =
+            killed_while_holding(|| queue_pair(10).map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat(
+        "queue pair, many times",
+        16,
+        2 * (QUEUE_PAGES as u64 + 1),
+        || {
+            let (file, cid, _pages) = queue_pair(11)?;
+            detach(&file, cid, 11)
+        },
+    );
+    check.repeat("notify page, many times", 64, 1, || {
         let (file, _page) = with_page()?;
         notify(&file, 0)
     });
 }
 
 fn context() -> Test<File> {
+    context_speaking(SPEAKS).map(|(file, _)| file)
+}
+
+/// A context and its id.
+fn context_speaking(mut version: u32) -> Test<(File, u32)> {
     let file = attempt("open /dev/vmci", open("/dev/vmci"))?;
-    let mut version = SPEAKS;
     attempt("say our version", ioctl(&file, VERSION2, &mut version))?;
     let mut block = InitBlock {
         cid: ANY_CID,
         flags: 0,
     };
     attempt("make a context", ioctl(&file, INIT_CONTEXT, &mut block))?;
-    Ok(file)
+    Ok((file, block.cid))
+}
+
+/// A queue pair whose pages are ours, at rest.
+fn queue_pair(resource: u32) -> Test<(File, u32, Pages)> {
+    let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+    let pages = attempt("map pages", Pages::new(2 * (QUEUE_PAGES + 1)))?;
+    let result = alloc(&file, cid, resource, &pages)?;
+    ensure(
+        result >= 0,
+        format!("make a queue pair: VMCI error {result}"),
+    )?;
+    Ok((file, cid, pages))
+}
+
+fn alloc(file: &File, cid: u32, resource: u32, pages: &Pages) -> Test<i32> {
+    let mut pair = QueuePair {
+        context: cid,
+        resource,
+        peer: HOST,
+        flags: 0,
+        produce_bytes: (QUEUE_PAGES * PAGE) as u64,
+        consume_bytes: (QUEUE_PAGES * PAGE) as u64,
+        address: pages.address(),
+        pages: 2 * (QUEUE_PAGES as u64 + 1),
+        result: i32::MIN,
+        version: 0,
+    };
+    attempt(
+        "make a queue pair",
+        ioctl(file, QUEUE_PAIR_ALLOC, &mut pair),
+    )?;
+    Ok(pair.result)
+}
+
+fn set_address(file: &File, context: u32, resource: u32, address: u64) -> Test {
+    let mut info = QueuePairAddress {
+        context,
+        resource,
+        address,
+        pages: 0,
+        version: 0,
+        result: i32::MIN,
+    };
+    attempt(
+        "move a queue pair",
+        ioctl(file, QUEUE_PAIR_SET_ADDRESS, &mut info),
+    )?;
+    ensure(
+        info.result >= 0,
+        format!("move a queue pair: VMCI error {}", info.result),
+    )
+}
+
+fn detach(file: &File, context: u32, resource: u32) -> Test {
+    let mut info = QueuePairDetach {
+        context,
+        resource,
+        result: i32::MIN,
+        _unused: 0,
+    };
+    attempt("detach", ioctl(file, QUEUE_PAIR_DETACH, &mut info))?;
+    ensure(
+        info.result >= 0,
+        format!("detach: VMCI error {}", info.result),
+    )
 }
 
 fn notify(file: &File, address: u64) -> Test {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! AF_XDP packet memory: registered with a socket, given back by close and by death.
+//!
+//! Interface: include/uapi/linux/if_xdp.h; net/xdp/xdp_umem.c: xdp_umem_pin_pages() (6.12). The pages are given back from
+//! a work queue after the socket is gone.
+
+use crate::check::{Check, Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
+use crate::sys::{killed_while_holding, set_socket_option, socket};
+use std::os::fd::OwnedFd;
+
+const SOL_XDP: i32 = 283;
+const XDP_UMEM_REG: i32 = 4;
+const COUNT: usize = 256;
+
+/// struct xdp_umem_reg as it was first; newer kernels take the shorter form too.
+#[repr(C)]
+struct UmemReg {
+    address: u64,
+    bytes: u64,
+    chunk_bytes: u32,
+    headroom: u32,
+}
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    if let Err(error) = socket(libc::AF_XDP, libc::SOCK_RAW, 0) {
+        check.skip("socket", &format!("no AF_XDP socket: {error}"));
+        return;
+    }
+    check.hold("packet memory, closed", registered, |(socket, pages)| {
+        drop(socket);
+        drop(pages);
+        Ok(())
+    });
+    check.run("packet memory, second one refused", || {
+        let (socket, pages) = registered()?;
+        ensure(
+            register(&socket, &pages).is_err(),
+            "a second registration was accepted",
+        )
+    });
+    check.run("packet memory, half of it not mapped", || {
+        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+        let pages = attempt("map pages", Pages::with_hole(COUNT, COUNT / 2))?;
+        let refused = register_bytes(&socket, &pages, 2 * pages.len()).is_err();
+        ensure(refused, "memory that is not there was registered")
+    });
+    check.run("packet memory, holder killed", || {
+        let taken =
+            killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat("packet memory, many times", 16, COUNT as u64, || {
+        registered().map(drop)
+    });
+}
+
+fn registered() -> Test<(OwnedFd, Pages)> {
+    let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+    let pages = attempt("map pages", Pages::new(COUNT))?;
+    attempt("register packet memory", register(&socket, &pages))?;
+    Ok((socket, pages))
+}
+
+fn register(socket: &OwnedFd, pages: &Pages) -> std::io::Result<()> {
+    register_bytes(socket, pages, pages.len())
+}
+
+fn register_bytes(socket: &OwnedFd, pages: &Pages, bytes: usize) -> std::io::Result<()> {
+    let request = UmemReg {
+        address: pages.address(),
+        bytes: bytes as u64,
+        chunk_bytes: PAGE as u32,
+        headroom: 0,
+    };
+    set_socket_option(socket, SOL_XDP, XDP_UMEM_REG, &request)
+}

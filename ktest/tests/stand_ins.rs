@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Programs that stand in for the emulator: each behaves as one kind of guest does, and each must get its one right
+//! verdict. No kernel is needed, and none of them may ever be taken for a pass.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ktest::boot::{Machine, boot};
+use ktest::target::{TargetSpec, select};
+use ktest::verdict::{Converted, Ended, Outcome, Seen, Target, judge};
+use std::os::unix::fs::PermissionsExt;
+
+/// What a stand-in's script finds: the files of both serial lines.
+const HEAD: &str = r##"#!/bin/sh
+for word in "$@"; do
+    case $word in
+        file,id=console,path=*) console=${word#file,id=console,path=} ;;
+        file,id=results,path=*) results=${word#file,id=results,path=} ;;
+    esac
+done
+say() { printf '[    1.000000] %s\n' "$1" >> "$console"; }
+put() { printf '%s\n' "$1" >> "$results"; }
+begin() { put "# begin $1 FAILED"; say "ktest: begin $1"; }
+end() { say "ktest: end $1"; put "# end $1 $2 $3"; }
+sub() { put "    # pins $1 acquired=$2 released=$3"; put "    ok 1 $1"; }
+"##;
+
+struct Guest {
+    _dir: tempfile::TempDir,
+    path: Utf8PathBuf,
+}
+
+impl Guest {
+    fn new(script: &str) -> Guest {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().to_owned();
+        let program = path.join("emulator");
+        std::fs::write(&program, format!("{HEAD}{script}")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Guest { _dir: dir, path }
+    }
+
+    fn boot(&self) -> Seen {
+        let machine = Machine {
+            qemu: self.path.join("emulator"),
+            kernel: "bzImage".into(),
+            initrd: "initrd".into(),
+            targets: vec![("vmci".into(), 0), ("gup-test".into(), 0)],
+            memory_mib: 64,
+            cpus: 1,
+            // With the slack that every boot gets, the stand-ins that hang are stopped after four seconds.
+            boot_seconds: 1,
+        };
+        boot(&machine, &self.path).unwrap()
+    }
+}
+
+fn specs() -> (TargetSpec, TargetSpec) {
+    let mut specs = select(&["vmci".into(), "gup-test".into()]).unwrap();
+    let second = specs.remove(1);
+    (specs.remove(0), second)
+}
+
+/// The verdicts on vmci, whose pages a series has pinned, and on gup-test.
+fn verdicts(script: &str) -> (Target, Target) {
+    let seen = Guest::new(script).boot();
+    let (vmci, gup) = specs();
+    (
+        judge(&vmci, Converted::Yes, &seen),
+        judge(&gup, Converted::No, &seen),
+    )
+}
+
+fn reason(target: &Target) -> &str {
+    target.reason.as_deref().unwrap_or("")
+}
+
+const BOTH_PASS: &str = "begin vmci; sub notify 1 1; put '# pins vmci acquired=1 released=1'; end vmci pass\n\
+    begin gup-test; sub pin 8 8; put '# pins gup-test acquired=8 released=8'; end gup-test pass\n";
+
+#[test]
+fn a_guest_that_balances_and_says_so_once_passes() {
+    let (vmci, gup) = verdicts(&format!("{BOTH_PASS}put 'ktest verdict: pass'"));
+    assert_eq!(
+        (vmci.result, gup.result),
+        (Outcome::Pass, Outcome::Pass),
+        "{} {}",
+        reason(&vmci),
+        reason(&gup)
+    );
+}
+
+#[test]
+fn two_verdicts_are_inconclusive() {
+    let (vmci, _) = verdicts(&format!(
+        "{BOTH_PASS}put 'ktest verdict: pass'; put 'ktest verdict: pass'"
+    ));
+    assert_eq!(vmci.result, Outcome::Inconclusive);
+    assert_eq!(reason(&vmci), "the guest gave 2 verdicts");
+}
+
+#[test]
+fn no_verdict_is_inconclusive() {
+    let (vmci, gup) = verdicts(BOTH_PASS);
+    assert_eq!(
+        (vmci.result, gup.result),
+        (Outcome::Inconclusive, Outcome::Inconclusive)
+    );
+    assert_eq!(reason(&vmci), "the guest ended without a verdict");
+}
+
+#[test]
+fn an_unknown_word_is_inconclusive() {
+    let (vmci, _) = verdicts(&format!("{BOTH_PASS}put 'ktest verdict: fine'"));
+    assert_eq!(vmci.result, Outcome::Inconclusive);
+}
+
+#[test]
+fn a_verdict_that_its_targets_contradict_is_inconclusive() {
+    let (vmci, _) = verdicts(&format!("{BOTH_PASS}put 'ktest verdict: fail'"));
+    assert_eq!(vmci.result, Outcome::Inconclusive);
+}
+
+#[test]
+fn garbage_is_inconclusive() {
+    let (vmci, gup) =
+        verdicts("head -c 3000 /dev/urandom >> \"$results\"; put 'ktest verdict: pass'");
+    assert_ne!(vmci.result, Outcome::Pass);
+    assert_ne!(gup.result, Outcome::Pass);
+}
+
+#[test]
+fn an_early_end_is_inconclusive() {
+    let (vmci, _) = verdicts("say booting; exit 0");
+    assert_eq!(vmci.result, Outcome::Inconclusive);
+}
+
+#[test]
+fn a_release_that_is_missing_fails_whatever_the_guest_says() {
+    let script = BOTH_PASS.replace("sub notify 1 1", "sub notify 1 0");
+    let (vmci, gup) = verdicts(&format!("{script}put 'ktest verdict: pass'"));
+    assert_eq!(vmci.result, Outcome::Fail);
+    assert_eq!(reason(&vmci), "pins acquired 1, released 0 (notify)");
+    assert_eq!(gup.result, Outcome::Pass);
+}
+
+#[test]
+fn a_converted_target_that_takes_no_pin_fails() {
+    let script = BOTH_PASS
+        .replace("notify 1 1", "notify 0 0")
+        .replace("vmci acquired=1 released=1", "vmci acquired=0 released=0");
+    let (vmci, _) = verdicts(&format!("{script}put 'ktest verdict: pass'"));
+    assert_eq!(vmci.result, Outcome::Fail);
+    assert!(reason(&vmci).starts_with("pins acquired 0"));
+}
+
+#[test]
+fn everything_skipped_is_skipped_not_passed() {
+    let script = "begin vmci; put '    ok 1 device # SKIP no device'; end vmci skip 'nothing could be done'\n\
+        begin gup-test; sub pin 8 8; put '# pins gup-test acquired=8 released=8'; end gup-test pass; put 'ktest verdict: pass'";
+    let (vmci, _) = verdicts(script);
+    assert_eq!(vmci.result, Outcome::Skip);
+}
+
+#[test]
+fn a_panic_is_a_crash_of_the_target_that_ran_and_the_next_is_not_reached() {
+    let script = "begin vmci; say 'Kernel panic - not syncing: Fatal exception'; exit 0";
+    let (vmci, gup) = verdicts(script);
+    assert_eq!(vmci.result, Outcome::Crash);
+    assert_eq!(gup.result, Outcome::Inconclusive);
+    assert_eq!(reason(&gup), "not reached: the kernel crashed during vmci");
+}
+
+#[test]
+fn an_oops_that_the_kernel_survives_is_a_crash_all_the_same() {
+    let script = BOTH_PASS.replace(
+        "sub notify 1 1",
+        "say 'BUG: kernel NULL pointer dereference, address: 0'; sub notify 1 1",
+    );
+    let (vmci, gup) = verdicts(&format!("{script}put 'ktest verdict: pass'"));
+    assert_eq!((vmci.result, gup.result), (Outcome::Crash, Outcome::Pass));
+}
+
+#[test]
+fn a_warning_fails_the_target_that_ran() {
+    let script = BOTH_PASS.replace(
+        "sub notify 1 1",
+        "say 'WARNING: CPU: 0 PID: 7 at mm/gup.c:84 f+0x1/0x2'; sub notify 1 1",
+    );
+    let (vmci, gup) = verdicts(&format!("{script}put 'ktest verdict: pass'"));
+    assert_eq!((vmci.result, gup.result), (Outcome::Fail, Outcome::Pass));
+    assert_eq!(vmci.splats.len(), 1);
+}
+
+#[test]
+fn a_hang_in_a_target_is_a_timeout_of_that_target() {
+    let guest = Guest::new("begin vmci; exec sleep 600");
+    let seen = guest.boot();
+    assert_eq!(seen.ended, Ended::Deadline);
+    let (vmci, gup) = specs();
+    assert_eq!(judge(&vmci, Converted::Yes, &seen).result, Outcome::Timeout);
+    let gup = judge(&gup, Converted::No, &seen);
+    assert_eq!(
+        (gup.result, reason(&gup)),
+        (Outcome::Inconclusive, "not reached: the guest hung in vmci")
+    );
+}
+
+#[test]
+fn a_hang_while_booting_is_a_timeout() {
+    let (vmci, _) = verdicts("say 'Linux version'; exec sleep 600");
+    assert_eq!(vmci.result, Outcome::Timeout);
+}
+
+#[test]
+fn a_hang_after_the_verdict_is_a_timeout() {
+    let (vmci, _) = verdicts(&format!(
+        "{BOTH_PASS}put 'ktest verdict: pass'; exec sleep 600"
+    ));
+    assert_eq!(vmci.result, Outcome::Timeout);
+}
+
+#[test]
+fn a_guest_that_ignores_being_asked_to_end_is_killed() {
+    let (vmci, _) = verdicts("trap '' TERM; begin vmci; while :; do sleep 1; done");
+    assert_eq!(vmci.result, Outcome::Timeout);
+}
+
+#[test]
+fn a_flood_on_the_console_is_stopped_before_the_disk_is_full() {
+    let guest = Guest::new("begin vmci; yes 'nothing of interest' >> \"$console\"");
+    let seen = guest.boot();
+    assert_eq!(seen.ended, Ended::Flooded);
+    let (vmci, _) = specs();
+    assert_eq!(
+        judge(&vmci, Converted::Yes, &seen).result,
+        Outcome::Inconclusive
+    );
+}
+
+#[test]
+fn an_emulator_that_refuses_is_infrastructure_not_a_verdict() {
+    let guest = Guest::new("echo 'no such machine' >&2; exit 1");
+    let machine = Machine {
+        qemu: guest.path.join("emulator"),
+        kernel: "k".into(),
+        initrd: "i".into(),
+        targets: vec![("vmci".into(), 1)],
+        memory_mib: 64,
+        cpus: 1,
+        boot_seconds: 1,
+    };
+    let error = boot(&machine, &guest.path).unwrap_err();
+    assert_eq!(error.exit().code(), 69);
+    let missing = Machine {
+        qemu: "no-such-emulator".into(),
+        ..machine
+    };
+    let error = boot(&missing, &guest.path).unwrap_err();
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("cargo xtask doctor --install")
+    );
+}
