@@ -140,9 +140,16 @@ impl Index {
         }
         paths.extend(headers.iter().map(|p| p.as_str()));
         let paths: Vec<&Utf8Path> = paths.into_iter().map(Utf8Path::new).collect();
+        let known = std::mem::take(&mut self.near);
         self.near = paths
             .par_iter()
-            .filter_map(|path| Some((path.to_path_buf(), with_bytes(tree, path, Words::of).ok()?)))
+            .filter_map(|path| {
+                let words = match known.get(*path) {
+                    Some(words) => words.clone(),
+                    None => with_bytes(tree, path, Words::of).ok()?,
+                };
+                Some((path.to_path_buf(), words))
+            })
             .collect();
     }
 
@@ -227,6 +234,61 @@ impl Index {
             }
         }
         added
+    }
+
+    /// Brings the index up to date: reads `changed` files again and forgets those that are `gone`.
+    pub(super) fn refresh(&mut self, tree: &Tree, changed: &[Utf8PathBuf], gone: &[Utf8PathBuf]) {
+        for path in gone.iter().chain(changed) {
+            self.files.remove(path);
+            self.hashes.remove(path);
+            self.hits.remove(path);
+            self.near.remove(path);
+        }
+        let touched: BTreeSet<&str> = gone.iter().chain(changed).map(|p| p.as_str()).collect();
+        self.unread
+            .retain(|item| !touched.contains(item.path.as_str()));
+        self.walked = tree.files().len();
+        let filter = Prefilter::new(NameSet::new(&self.seeds));
+        self.take_hits(tree, &filter, changed);
+        let before: BTreeSet<Utf8PathBuf> = self.near.keys().cloned().collect();
+        self.find_near(tree);
+        if before
+            .iter()
+            .any(|path| !self.near.contains_key(path) && !gone.contains(path))
+        {
+            // A file that is near no more may have given facts: begin anew.
+            *self = Index::build(tree, self.seeds.clone());
+            return;
+        }
+        // What is near for the first time has not been asked yet.
+        let new: Vec<Utf8PathBuf> = self
+            .near
+            .keys()
+            .filter(|p| !before.contains(*p) || touched.contains(p.as_str()))
+            .cloned()
+            .collect();
+        let answered = self.answered.clone();
+        self.answer(tree, &answered[Reach::Near as usize], &new, None);
+        let filter = Prefilter::new(answered[Reach::Tree as usize].names());
+        self.answer(
+            tree,
+            &answered[Reach::Tree as usize],
+            changed,
+            Some(&filter),
+        );
+    }
+
+    /// Names everything the index holds: equal fingerprints, equal facts.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let answered =
+            postcard::to_stdvec(&(&self.seeds, &self.answered, &self.unread)).unwrap_or_default();
+        hasher.update(&answered);
+        for path in self.files.keys() {
+            hasher.update(path.as_str().as_bytes());
+            hasher.update(self.hashes.get(path).map_or(&[0; 32][..], |hash| hash));
+        }
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The facts of every file that was parsed, sorted by path.

@@ -23,6 +23,7 @@
 
 pub mod arms;
 pub mod build;
+pub mod cache;
 pub mod declare;
 pub mod demand;
 pub mod expressions;

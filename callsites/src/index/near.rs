@@ -65,14 +65,23 @@ impl Words {
 
 /// Eight bytes at a time.
 fn hash(word: &[u8]) -> u64 {
-    let mut hash = word.len() as u64;
-    for chunk in word.chunks(8) {
-        let mut eight = [0; 8];
-        eight[..chunk.len()].copy_from_slice(chunk);
-        hash =
-            (hash.rotate_left(23) ^ u64::from_le_bytes(eight)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    hash
+    let mix =
+        |hash: u64, eight: u64| (hash.rotate_left(23) ^ eight).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let read = |at: usize, length: usize| {
+        let mut eight = 0;
+        for byte in &word[at..at + length] {
+            eight = eight << 8 | u64::from(*byte);
+        }
+        eight
+    };
+    let whole = word.len() / 8;
+    let hash = word.chunks_exact(8).fold(word.len() as u64, |hash, chunk| {
+        mix(
+            hash,
+            u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
+        )
+    });
+    mix(hash, read(whole * 8, word.len() % 8))
 }
 
 static IDENT: [bool; 256] = {
