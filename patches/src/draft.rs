@@ -273,7 +273,11 @@ impl<'a> Draft<'a> {
             ),
         };
         let mut patches = Vec::new();
-        for ((patch, mail), round) in self.patches.iter_mut().zip(&patch_mails).zip(round) {
+        let repo = self.store.path().as_std_path();
+        let below = std::iter::once(self.base).chain(self.commits.clone());
+        let steps = below.zip(&self.commits);
+        let mails = patch_mails.iter().zip(round).zip(steps);
+        for (patch, ((mail, round), (parent, commit))) in self.patches.iter_mut().zip(mails) {
             let read = mbox::read(mail, self.store.scratch())?;
             if read.subject != patch.subject {
                 return Err(Error::Unproven(format!(
@@ -291,7 +295,10 @@ impl<'a> Draft<'a> {
                 "git mailinfo and mail-parser read the same",
             ));
             checks.push(signed.clone());
-            checks.push(checkpatch(&script("checkpatch.pl"), &file));
+            let reversed = self.store.scratch().join("reversed.patch");
+            let back = proc::git::store::diff(repo, &commit.to_string(), &parent.to_string())?;
+            std::fs::write(&reversed, back).map_err(Error::io(self.store.path()))?;
+            checks.push(checkpatch(&script("checkpatch.pl"), &file, &reversed));
             let (recipients, check) = get_maintainer(&script("get_maintainer.pl"), &file);
             patch.recipients = recipients;
             checks.push(check);

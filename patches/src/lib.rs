@@ -24,6 +24,8 @@
 //! }
 //! ```
 //!
+//! [`verify::audited`] compares the audits of base and patched tree.
+//!
 //! [`series::Info`] is series.toml, [`series::Checks`] is checks.json. `Series { info, checks, mails }` has
 //! `write(dir)` and `read(dir)`; `Applied { target, base, patches }` lists per patch its subject, commit, and the touched
 //! files with their bytes.

@@ -6,9 +6,102 @@
 use crate::commit::Store;
 use crate::error::Error;
 use crate::mbox::Mail;
-use crate::series::{Check, Outcome};
+use crate::series::{Check, Info, Outcome, Patch};
+use callsites::report::{Report, Verdict};
 use git2::Oid;
 use proc::git::store;
+use refimpl::api::{Role, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Compares the audit of the patched tree with that of the base, patch by patch: every converted call is `done`, and no
+/// finding is there that was not there before.
+pub fn audited(series: &Info, before: &Report, after: &Report) -> Vec<Check> {
+    series
+        .patches
+        .iter()
+        .map(|patch| {
+            let mut wrong = not_done(patch, after);
+            wrong.extend(new_findings(patch, before, after));
+            match wrong.is_empty() {
+                true => Check::new(
+                    "audit",
+                    Outcome::Passed,
+                    "every converted call is done, and nothing new was found",
+                ),
+                false => Check::new("audit", Outcome::Failed, wrong.join("\n")),
+            }
+        })
+        .collect()
+}
+
+/// Converted calls that the audit of the patched tree does not call done. Calls of one name in one function are counted:
+/// their lines have moved.
+fn not_done(patch: &Patch, after: &Report) -> Vec<String> {
+    let mut wanted: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    for call in patch
+        .callsites
+        .iter()
+        .filter(|call| call.call != call.becomes)
+    {
+        // A dirtying call that went into its loop's replacement is one call with the release.
+        let folded = catalogue().is(&call.call, Role::Dirty);
+        let key = (
+            call.path.as_str(),
+            call.function.as_str(),
+            call.becomes.as_str(),
+        );
+        *wanted.entry(key).or_default() += usize::from(!folded);
+    }
+    wanted
+        .into_iter()
+        .filter_map(|((path, function, name), count)| {
+            let done = after.callsites.iter().filter(|site| {
+                (
+                    site.path.as_str(),
+                    site.function.as_str(),
+                    site.call.as_str(),
+                ) == (path, function, name)
+                    && site.verdict == Verdict::Done
+            });
+            let done = done.count();
+            (done < count).then(|| {
+                format!("{path} {function}(): {done} of {count} calls of {name}() are done")
+            })
+        })
+        .collect()
+}
+
+fn new_findings(patch: &Patch, before: &Report, after: &Report) -> Vec<String> {
+    let known: BTreeSet<(&str, &str, &str)> = before
+        .findings
+        .iter()
+        .map(|found| {
+            (
+                found.rule.as_str(),
+                found.path.as_str(),
+                found.function.as_str(),
+            )
+        })
+        .collect();
+    after
+        .findings
+        .iter()
+        .filter(|found| patch.files.contains(&found.path))
+        .filter(|found| {
+            !known.contains(&(
+                found.rule.as_str(),
+                found.path.as_str(),
+                found.function.as_str(),
+            ))
+        })
+        .map(|found| {
+            format!(
+                "{}:{} {}: {}",
+                found.path, found.line, found.rule, found.message
+            )
+        })
+        .collect()
+}
 
 /// Applies every mail on `base` in turn, then takes all back. `commits` are the trees that must come out.
 ///
@@ -59,4 +152,77 @@ pub fn round_trip(
             ]
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::series::Replaced;
+    use callsites::report::Era;
+
+    const OLD: &str = "void f(struct toy *toy)\n{\n\tput_page(toy->page);\n}\n";
+
+    fn series() -> Info {
+        let call = Replaced {
+            id: "f:3:put_page".into(),
+            path: "drivers/misc/toy.c".into(),
+            function: "f".into(),
+            line: 3,
+            call: "put_page".into(),
+            becomes: "unpin_user_page".into(),
+        };
+        let patch = Patch {
+            file: "0001-toy.patch".into(),
+            subject: "toy: convert".into(),
+            groups: Vec::new(),
+            files: vec![call.path.clone()],
+            changes: Vec::new(),
+            tested: "Not tested.".into(),
+            recipients: Default::default(),
+            callsites: vec![call],
+        };
+        Info {
+            schema: crate::series::SCHEMA.into(),
+            title: String::new(),
+            version: 1,
+            api: "pin".into(),
+            signed: false,
+            cover: String::new(),
+            base: crate::series::Base {
+                version: "6.12.1".into(),
+                revision: None,
+                tree: String::new(),
+                public: false,
+            },
+            patches: vec![patch],
+            refused: Vec::new(),
+        }
+    }
+
+    fn audit(text: &str, verdict: Verdict) -> Report {
+        let mut report = fixture::report(Era::Pin, &[("drivers/misc/toy.c", text)]);
+        for site in &mut report.callsites {
+            site.verdict = verdict;
+        }
+        report
+    }
+
+    #[test]
+    fn a_patched_tree_whose_calls_are_done_passes() {
+        let after = audit(&OLD.replace("put_page", "unpin_user_page"), Verdict::Done);
+        let checks = audited(&series(), &audit(OLD, Verdict::Convert), &after);
+        assert_eq!(checks[0].outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_release_that_was_left_behind_fails() {
+        let before = audit(OLD, Verdict::Convert);
+        let checks = audited(&series(), &before, &before);
+        assert_eq!(checks[0].outcome, Outcome::Failed);
+        assert_eq!(
+            checks[0].detail,
+            "drivers/misc/toy.c f(): 0 of 1 calls of unpin_user_page() are done"
+        );
+    }
 }

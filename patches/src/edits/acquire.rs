@@ -59,9 +59,6 @@ pub fn acquire(
     if pages.is_some_and(|at| source.slice(found.arguments[at]) == b"NULL") {
         return Err("it asks for no pages, so there is nothing to pin".into());
     }
-    if text.contains("FOLL_GET") {
-        return Err("it passes FOLL_GET, which excludes FOLL_PIN".into());
-    }
     let mut notes = Vec::new();
     if site.case == Some(2) && !text.contains("FOLL_LONGTERM") {
         notes.push(format!(
@@ -78,6 +75,7 @@ pub fn acquire(
         in_macro: is_macro(found.function),
     };
     let mut edits = vec![call.renamed(&becomes)];
+    edits.extend(without_get(source, &found));
     if whole_function {
         edits.extend(messages(source, &found, &site.call, &becomes));
     }
@@ -86,6 +84,25 @@ pub fn acquire(
         becomes,
         notes,
     })
+}
+
+/// Flags without FOLL_GET: the pinning functions set FOLL_PIN, and is_valid_gup_args() in mm/gup.c takes only one of both.
+fn without_get(source: &Source, found: &Found<'_>) -> Option<Edit> {
+    let (span, text) = found
+        .arguments
+        .iter()
+        .map(|&span| (span, source.text(span)))
+        .find(|(_, text)| text.split('|').any(|flag| flag.trim() == "FOLL_GET"))?;
+    let kept: Vec<&str> = text
+        .split('|')
+        .map(str::trim)
+        .filter(|flag| *flag != "FOLL_GET")
+        .collect();
+    let flags = match kept.is_empty() {
+        true => "0".to_owned(),
+        false => kept.join(" | "),
+    };
+    Some(Edit::new(span.start as usize, span.end as usize, flags))
 }
 
 /// A rename is only right where both functions take the same arguments in the same places.

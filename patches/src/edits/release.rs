@@ -9,7 +9,7 @@ use super::replace::Edit;
 use super::source::{Found, Source, is_macro};
 use super::walk;
 use super::words::{Dirty, Words};
-use callsites::index::ir::{Span, Stmt};
+use callsites::index::ir::{OutlineItem, OutlineKind, Span, Stmt};
 use callsites::report::Callsite;
 
 /// What becomes of one release.
@@ -33,12 +33,21 @@ pub struct Released {
 /// Why it cannot be converted, as a clause.
 pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Released, String> {
     let found = source.find(site)?;
-    match site.call.as_str() {
-        "release_pages" => release_pages(source, &found, words),
-        "put_page" | "put_user_page" => put_page(source, &found, words),
-        other => Err(format!(
-            "there is no pinning counterpart of {other}() in this tree"
-        )),
+    let released = match site.call.as_str() {
+        "release_pages" => release_pages(source, &found, words)?,
+        "put_page" | "put_user_page" => put_page(source, &found, words)?,
+        other => {
+            return Err(format!(
+                "there is no pinning counterpart of {other}() in this tree"
+            ));
+        }
+    };
+    // A static function that merely bears the name would be called instead of the kernel's.
+    let own =
+        |item: &OutlineItem| item.name == released.becomes && item.kind != OutlineKind::Prototype;
+    match source.facts.outline.iter().any(own) {
+        true => Err(format!("the file has a {}() of its own", released.becomes)),
+        false => Ok(released),
     }
 }
 

@@ -381,3 +381,55 @@ static void toy_get(struct iov_iter *iter, struct toy *toy)
     drivers/misc/toy.c:3 toy_get(): iov_iter_get_pages2() stays because iov_iter_extract_pages() takes other arguments than iov_iter_get_pages2(), so the call must be written anew by hand
     ");
 }
+
+#[test]
+fn a_plain_get_flag_goes_with_the_plain_get() {
+    let text = "\
+static int toy_get(struct toy *toy, unsigned long addr)
+{
+	int got;
+
+	got = get_user_pages_unlocked(addr, 1, &toy->page, FOLL_GET);
+	if (got == 1)
+		got = get_user_pages_fast(addr, 1, FOLL_WRITE | FOLL_GET, &toy->page);
+	return got;
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→got = get_user_pages_unlocked(addr, 1, &toy->page, FOLL_GET);
+    +→got = pin_user_pages_unlocked(addr, 1, &toy->page, 0);
+    -→→got = get_user_pages_fast(addr, 1, FOLL_WRITE | FOLL_GET, &toy->page);
+    +→→got = pin_user_pages_fast(addr, 1, FOLL_WRITE, &toy->page);
+    ");
+}
+
+#[test]
+fn a_call_that_asks_for_no_pages_refuses_the_group() {
+    let text = "\
+static long toy_fault(unsigned long addr)
+{
+	return get_user_pages(addr, 1, FOLL_WRITE, NULL);
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    refused
+    drivers/misc/toy.c:3 toy_fault(): get_user_pages() stays because it asks for no pages, so there is nothing to pin
+    ");
+}
+
+#[test]
+fn a_function_of_the_file_that_bears_the_new_name_refuses_the_group() {
+    let text = "\
+static void release_user_pages(struct page **pages, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		put_page(pages[i]);
+}
+";
+    assert_snapshot!(diff(PutPage, text), @r"
+    refused
+    drivers/misc/toy.c:6 release_user_pages(): put_page() stays because the file has a release_user_pages() of its own
+    ");
+}

@@ -6,6 +6,7 @@
 use super::info::{Check, Outcome, Recipients};
 use camino::{Utf8Path, Utf8PathBuf};
 use proc::Command;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a script may take.
@@ -48,7 +49,7 @@ impl Script<'_> {
 }
 
 /// Runs get_maintainer.pl on a mail in a file.
-pub fn get_maintainer(script: &Script<'_>, mail: &std::path::Path) -> (Recipients, Check) {
+pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
     let skipped = |why: String| {
         (
             Recipients::default(),
@@ -108,45 +109,82 @@ fn recipients(said: &str) -> Recipients {
     recipients
 }
 
-/// Runs checkpatch.pl --strict on a mail in a file.
-pub fn checkpatch(script: &Script<'_>, mail: &std::path::Path) -> Check {
-    let skipped = |why: String| Check::new("checkpatch", Outcome::Skipped, why);
-    let command = match script.command() {
-        Ok((command, _)) => command,
-        Err(why) => return skipped(why),
+/// Runs checkpatch.pl --strict on a mail in a file. `reversed` is a file with the patch taken back: what checkpatch.pl
+/// says of it was said of the lines before, and a complaint that these lines had already is not ours.
+pub fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
+    let said = complaints(script, mail).and_then(|new| Ok((new, complaints(script, reversed)?)));
+    let (new, old) = match said {
+        Ok(both) => both,
+        Err(why) => return Check::new("checkpatch", Outcome::Skipped, why),
     };
+    let (ours, before) = ours(&new, &old);
+    let kinds = |level: &str| ours.iter().filter(|line| line.contains(level)).count();
+    let mut said = format!(
+        "{} errors, {} warnings, {} checks of ours; {before} that the lines had before",
+        kinds(":ERROR:"),
+        kinds(":WARNING:"),
+        kinds(":CHECK:"),
+    );
+    for line in &ours {
+        said.push('\n');
+        said.push_str(line);
+    }
+    let outcome = match ours.is_empty() {
+        true => Outcome::Passed,
+        false => Outcome::Failed,
+    };
+    Check::new("checkpatch", outcome, said)
+}
+
+/// The lines "LINE:LEVEL:TYPE: message" of checkpatch.pl.
+fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> {
+    let (command, _) = script.command()?;
+    // Whether somebody signed is a check of its own, which knows about rehearsals.
     let options = [
         "--strict",
         "--show-types",
         "--terse",
         "--no-color",
         "--no-signoff",
+        "--ignore=COMMIT_MESSAGE",
     ];
-    // Without --no-signoff where the patch is signed would repeat our own check; an unsigned one has a check of its own.
-    let output = match command.args(options).arg(mail).run_unchecked() {
-        Ok(output) => output,
-        Err(error) => return skipped(error.to_string()),
-    };
+    let output = command
+        .args(options)
+        .arg(patch)
+        .run_unchecked()
+        .map_err(|error| error.to_string())?;
     let said = output.stdout_text();
-    let outcome = match said.lines().any(|line| line.starts_with("total: ")) {
-        true if output.success() => Outcome::Passed,
-        true => Outcome::Failed,
-        false => return skipped(first_lines(&output.stderr_text())),
-    };
-    let name = mail
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let shown: Vec<String> = said
+    if !said.lines().any(|line| line.starts_with("total: ")) {
+        return Err(first_lines(&output.stderr_text()));
+    }
+    let path = format!("{}:", patch.to_string_lossy());
+    let name = patch.file_name().unwrap_or_default();
+    let name = format!("{}:", name.to_string_lossy());
+    Ok(said
         .lines()
-        .map(|line| {
-            // The name of a scratch file says nothing.
-            let path = mail.to_string_lossy();
-            line.strip_prefix(path.as_ref())
-                .map(|rest| format!("{}{rest}", name.as_deref().unwrap_or_default()))
-                .unwrap_or_else(|| line.to_owned())
+        .filter_map(|line| {
+            line.strip_prefix(&path)
+                .or_else(|| line.strip_prefix(&name))
         })
-        .collect();
-    Check::new("checkpatch", outcome, shown.join("\n"))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// The complaints of `new` beyond those of the same type in `old`, and how many of those there were.
+fn ours(new: &[String], old: &[String]) -> (Vec<String>, usize) {
+    fn message(line: &str) -> &str {
+        line.split_once(':').map_or(line, |(_, rest)| rest)
+    }
+    let mut left: Vec<&str> = old.iter().map(|line| message(line)).collect();
+    let mut ours = Vec::new();
+    for line in new {
+        match left.iter().position(|old| *old == message(line)) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => ours.push(line.clone()),
+        }
+    }
+    let before = new.len() - ours.len();
+    (ours, before)
 }
 
 fn first_lines(text: &str) -> String {
@@ -180,8 +218,25 @@ mod tests {
             root: Some(root),
             enabled: true,
         };
-        let check = checkpatch(&script, std::path::Path::new("0001.patch"));
+        let check = checkpatch(&script, Path::new("0001.patch"), Path::new("reversed"));
         assert_eq!(check.outcome, Outcome::Skipped);
         assert_eq!(check.detail, "the tree has no scripts/checkpatch.pl");
+    }
+
+    #[test]
+    fn a_complaint_that_the_lines_had_before_is_not_ours() {
+        let line = |text: &str| text.to_owned();
+        let new = [
+            line("9:CHECK:SPACING: no space"),
+            line("12:CHECK:SPACING: no space"),
+            line("14:WARNING:LONG_LINE: too long"),
+        ];
+        let old = [
+            line("30:CHECK:SPACING: no space"),
+            line("31:CHECK:OTHER: gone now"),
+        ];
+        let (ours, before) = ours(&new, &old);
+        assert_eq!(ours, [new[1].as_str(), new[2].as_str()]);
+        assert_eq!(before, 1);
     }
 }

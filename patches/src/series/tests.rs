@@ -451,3 +451,63 @@ fn scripts_that_are_missing_are_skipped_and_an_unsigned_series_fails_its_check()
         ]
     );
 }
+
+#[test]
+fn a_file_that_is_not_utf_8_is_converted_byte_by_byte() {
+    let fixture = Fixture::new();
+    let path = fixture.path("tree").join("drivers/misc/toy/host.c");
+    // A comment by somebody whose editor wrote Latin-1, beside the call.
+    let mut bytes = HOST
+        .replace("\tint ret;", "\tint ret; /* Andr@ */")
+        .into_bytes();
+    let at = bytes
+        .iter()
+        .position(|&byte| byte == b'@')
+        .expect("it is there");
+    bytes[at] = 0xe9;
+    fs::write(&path, &bytes).expect("a file");
+    let mut report = fixture.report.clone();
+    for site in report
+        .callsites
+        .iter_mut()
+        .filter(|site| site.path.ends_with("host.c"))
+    {
+        site.span.start += 12;
+        site.span.end += 12;
+    }
+    let series = convert(&fixture.tree(), &report, &fixture.rehearsal()).expect("it converts");
+    let dir = fixture.path("series");
+    series.write(&dir).expect("it can be written");
+    let target = fixture.path("patched");
+    apply(&fixture.tree(), &dir, &ApplyOptions::touched(&target)).expect("it applies");
+    let patched = fs::read(target.join("drivers/misc/toy/host.c")).expect("a file");
+    let old = bytes
+        .windows(4)
+        .position(|four| four == b"get_")
+        .expect("it is there");
+    let mut wanted = bytes.clone();
+    wanted[old..old + 3].copy_from_slice(b"pin");
+    assert_eq!(patched, wanted);
+}
+
+#[test]
+fn what_was_seen_to_run_stands_in_the_message() {
+    let fixture = Fixture::new();
+    let mut options = fixture.rehearsal();
+    for site in &fixture.report.callsites {
+        options
+            .evidence
+            .insert(site.id.clone(), crate::Evidence::Built);
+    }
+    let tested = |options: &ConvertOptions| {
+        let series = fixture.convert(options).expect("it converts");
+        series.info.patches[0].tested.clone()
+    };
+    assert_eq!(tested(&options), "Compile tested only.");
+    let first = fixture.report.callsites[0].id.clone();
+    options.evidence.insert(first, crate::Evidence::Executed);
+    assert_eq!(
+        tested(&options),
+        "1 of 4 calls were executed on a running kernel; the others are compile tested only."
+    );
+}

@@ -13,6 +13,9 @@ const WIDTH: usize = 72;
 /// Columns of a subject.
 const SUBJECT: usize = 75;
 
+/// Groups left alone that a cover letter names; series.toml has all.
+const LEFT_ALONE: usize = 12;
+
 /// Breaks a paragraph into lines; later lines get `margin`.
 pub fn wrap(text: &str, first: &str, margin: &str) -> String {
     let mut result = first.to_owned();
@@ -322,10 +325,20 @@ pub fn cover_tables(
     }
     if !refused.is_empty() {
         text.push_str("\nLeft alone:\n\n");
-        for group in refused {
+        for group in refused.iter().take(LEFT_ALONE) {
             let why = group.reasons.first().map_or("", String::as_str);
             let line = format!("{}: {why}", group.subsystem);
             let _ = writeln!(text, "{}", wrap(&line, " - ", "   "));
+        }
+        if let Some(more) = refused
+            .len()
+            .checked_sub(LEFT_ALONE)
+            .filter(|&more| more > 0)
+        {
+            let _ = writeln!(
+                text,
+                " - and {more} more, whose calls the audit could not all tell"
+            );
         }
     }
     if !signed {

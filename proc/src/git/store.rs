@@ -245,3 +245,21 @@ pub fn subject(repo: &Path, commit: &str) -> Result<String, Error> {
         .run()?;
     Ok(output.stdout_text())
 }
+
+/// `git diff FROM TO` of two commits, with full blob ids.
+///
+/// # Errors
+/// When one of them is unknown.
+pub fn diff(repo: &Path, from: &str, to: &str) -> Result<Vec<u8>, Error> {
+    let output = git(repo)
+        .args([
+            "diff",
+            "--full-index",
+            "--no-renames",
+            "--no-ext-diff",
+            from,
+            to,
+        ])
+        .run()?;
+    Ok(output.stdout)
+}
