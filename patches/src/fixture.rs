@@ -3,13 +3,15 @@
 
 use crate::edits::{self, Planned, Source, Sources, Words};
 use crate::options::Api;
+use callsites::embedded::{self, Expectation, Expected};
 use callsites::index::ir::{Expr, Function};
 use callsites::report::{
     Callsite, Confidence, Coverage, Era, Group, Report, Role, SCHEMA, TreeInfo, Verdict,
 };
+use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::{self, catalogue};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the mm.h of an era declares of the releasing functions.
 pub fn header(era: Era) -> &'static str {
@@ -71,6 +73,75 @@ pub fn report(era: Era, files: &[(&str, &str)]) -> Report {
     }
 }
 
+/// The report that the heads of the embedded tree's files ask for, one group a driver.
+pub fn embedded_report(tree: &Tree, era: embedded::Era) -> Report {
+    let all = embedded::expectations(era);
+    // Where a release serves pages of several origins, the whole driver is left alone.
+    let mixed: BTreeSet<String> = all
+        .iter()
+        .filter(|expectation| expectation.expected == Expected::Mixed)
+        .map(|expectation| crate::series::unit::unit(expectation.path.as_str()))
+        .collect();
+    let wanted: Vec<Expectation> = all
+        .into_iter()
+        .filter(|expectation| expectation.expected == Expected::Convert)
+        .collect();
+    let paths: BTreeSet<&Utf8Path> = wanted.iter().map(|e| e.path.as_path()).collect();
+    let texts: Vec<(&str, String)> = paths
+        .into_iter()
+        .map(|path| {
+            let bytes = tree.read(path).expect("it comes with the program");
+            (path.as_str(), String::from_utf8_lossy(&bytes).into_owned())
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|(path, text)| (*path, text.as_str()))
+        .collect();
+    let mut report = report(tree.era(), &files);
+    report.tree = tree.info();
+    let mut seen: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    report.callsites.retain(|site| {
+        let key = (site.path.clone(), site.function.clone(), site.call.clone());
+        let count = seen.entry(key).or_default();
+        let ordinal = *count;
+        *count += 1;
+        wanted.iter().any(|e| {
+            e.path == site.path
+                && e.function == site.function
+                && e.call == site.call
+                && e.ordinal == ordinal
+        })
+    });
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for site in &mut report.callsites {
+        let unit = crate::series::unit::unit(&site.path);
+        let group = groups.entry(unit.clone()).or_insert_with(|| Group {
+            id: format!("group of {unit}"),
+            subsystem: unit,
+            acquires: Vec::new(),
+            releases: Vec::new(),
+            dirties: Vec::new(),
+            convertible: true,
+            blocked_by: Vec::new(),
+        });
+        site.group = Some(group.id.clone());
+        match site.role {
+            Role::Acquire => group.acquires.push(site.id.clone()),
+            Role::Release => group.releases.push(site.id.clone()),
+            Role::Dirty => group.dirties.push(site.id.clone()),
+        }
+    }
+    for unit in mixed {
+        if let Some(group) = groups.get_mut(&unit) {
+            group.convertible = false;
+            group.blocked_by = vec!["a release serves pages of several origins".into()];
+        }
+    }
+    report.groups = groups.into_values().collect();
+    report
+}
+
 fn sites(path: &str, text: &str, function: &Function, era: Era) -> Vec<Callsite> {
     let mut sites = Vec::new();
     callsites::index::walk::expressions(&function.body, &mut |expr| {
@@ -93,7 +164,7 @@ fn sites(path: &str, text: &str, function: &Function, era: Era) -> Vec<Callsite>
             Era::Pin => api::Era::Pin,
         };
         sites.push(Callsite {
-            id: format!("{}:{line}:{}", function.name, known.name),
+            id: format!("{path}:{line}:{}", known.name),
             path: path.into(),
             line,
             column: 1,

@@ -511,3 +511,36 @@ fn what_was_seen_to_run_stands_in_the_message() {
         "1 of 4 calls were executed on a running kernel; the others are compile tested only."
     );
 }
+
+/// The series of the embedded tree, and the tree applied to.
+fn embedded(era: callsites::embedded::Era) -> Series {
+    let fixture = Fixture::new();
+    let dir = fixture.path("embedded");
+    callsites::embedded::materialise(era, &dir).expect("it can be written");
+    let tree = Tree::open(dir.as_str()).expect("a kernel tree");
+    let report = fixture::embedded_report(&tree, era);
+    let series = convert(&tree, &report, &fixture.rehearsal()).expect("it converts");
+    let refused = series
+        .refused()
+        .iter()
+        .map(|group| group.subsystem.as_str());
+    assert_eq!(refused.collect::<Vec<_>>(), ["drivers/misc/mixpool"]);
+    let out = fixture.path("series");
+    series.write(&out).expect("it can be written");
+    let target = fixture.path("patched");
+    let applied = apply(&tree, &out, &ApplyOptions::full(&target)).expect("it applies");
+    assert_eq!(applied.patches.len(), series.info.patches.len());
+    series
+}
+
+#[test]
+fn the_embedded_tree_gives_this_mbox() {
+    let series = embedded(callsites::embedded::Era::V6_12);
+    insta::assert_snapshot!("mbox_embedded", text(&series.mbox()));
+}
+
+#[test]
+fn the_older_embedded_tree_gives_this_mbox() {
+    let series = embedded(callsites::embedded::Era::V4_19);
+    insta::assert_snapshot!("mbox_embedded_4_19", text(&series.mbox()));
+}
