@@ -16,6 +16,14 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// What stands in for a tree that has no directory, where an image was given and nothing is built.
+    pub(crate) fn nowhere(tree: &Tree) -> Source {
+        Source {
+            root: Utf8PathBuf::from("no directory"),
+            version: tree.version().to_owned(),
+        }
+    }
+
     /// The directory of a tree: its own, or of a git revision an export that is kept below `cache`.
     ///
     /// # Errors

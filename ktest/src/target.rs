@@ -39,6 +39,8 @@ pub struct TargetSpec {
     pub name: String,
     /// What it does, in one line.
     pub title: String,
+    /// A name for several targets at once; `--target drivers`.
+    pub group: Option<String>,
     /// The guest's program.
     pub program: String,
     /// How long the program may run, in seconds of the guest's clock.
@@ -56,6 +58,8 @@ pub struct TargetSpec {
 struct Data {
     name: String,
     title: String,
+    #[serde(default)]
+    group: Option<String>,
     program: String,
     deadline_seconds: u64,
     pins: PinRule,
@@ -89,7 +93,8 @@ pub fn all() -> Result<Vec<TargetSpec>, Error> {
     FILES.iter().map(|(name, text)| parse(name, text)).collect()
 }
 
-/// The targets called `names`, in that order; all when `names` is empty.
+/// The targets and groups called `names`, in that order, each target once; a name may be several with commas between.
+/// All when `names` is empty.
 ///
 /// # Errors
 /// [`Error::NoSuchTarget`].
@@ -98,15 +103,20 @@ pub fn select(names: &[String]) -> Result<Vec<TargetSpec>, Error> {
     if names.is_empty() {
         return Ok(all);
     }
-    names
-        .iter()
-        .map(|name| {
-            all.iter()
-                .find(|t| t.name == *name)
-                .cloned()
-                .ok_or_else(|| Error::NoSuchTarget(name.clone()))
-        })
-        .collect()
+    let mut chosen: Vec<TargetSpec> = Vec::new();
+    for name in names.iter().flat_map(|name| name.split(',')) {
+        let called = |t: &&TargetSpec| t.name == name || t.group.as_deref() == Some(name);
+        let found: Vec<&TargetSpec> = all.iter().filter(called).collect();
+        if found.is_empty() {
+            return Err(Error::NoSuchTarget(name.to_owned()));
+        }
+        for target in found {
+            if !chosen.iter().any(|c| c.name == target.name) {
+                chosen.push(target.clone());
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
@@ -123,6 +133,7 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
         fragment: Fragment::new(&path, data.y, data.n, data.value)?,
         name: data.name,
         title: data.title,
+        group: data.group,
         program: data.program,
         deadline_seconds: data.deadline_seconds,
         pins: data.pins,
@@ -156,6 +167,15 @@ mod tests {
     fn a_target_that_does_not_exist_is_an_error() {
         let error = select(&["no-such".into()]).unwrap_err();
         assert_eq!(error.to_string(), "find target `no-such`");
+    }
+
+    #[test]
+    fn a_group_names_its_targets_and_none_comes_twice() {
+        let chosen = select(&["vmci,gup-test".into(), "drivers".into()]).unwrap();
+        let names: Vec<&str> = chosen.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names[..2], ["vmci", "gup-test"]);
+        assert_eq!(names.iter().filter(|n| **n == "vmci").count(), 1);
+        assert!(names.contains(&"af-xdp") && !names.contains(&"infiniband"));
     }
 
     #[test]

@@ -46,7 +46,13 @@ pub fn run(job: &Job, port: &mut Port) -> End {
     let in_time = pass_on(&mut child, job, port, &mut result);
     if let Err(reason) = in_time {
         let _gone = child.kill();
-        let _reaped = child.wait();
+        // A task that hangs in the kernel does not end; it must not take init with it.
+        for _ in 0..50 {
+            if !matches!(child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         return End {
             word: "timeout",
             reason,

@@ -47,9 +47,10 @@ impl Machine {
             .iter()
             .map(|(name, seconds)| format!("{name}:{seconds}"))
             .collect();
+        // An oops ends the guest at once: what comes after it is no test any more, and may hang for ever.
         // reboot=t with -no-reboot ends QEMU when a kernel panics; nokaslr makes addresses of two runs comparable.
         format!(
-            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 reboot=t nokaslr ktest.targets={}",
+            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 oops=panic reboot=t nokaslr ktest.targets={}",
             targets.join(",")
         )
     }

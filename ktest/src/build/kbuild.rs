@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One typed function for each thing that kbuild is asked for.
 
-use crate::config::{DotConfig, Fragment, prove};
+use crate::config::{DotConfig, Fragment, merge, prove};
 use crate::error::Error;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::time::Duration;
@@ -117,6 +117,34 @@ impl Kbuild {
         // The next run shall configure again.
         std::fs::remove_file(&wanted).map_err(Error::io("remove", &wanted))?;
         Err(Error::Config(lacking))
+    }
+
+    /// The same for options that would be good to have: what did not take is left out, and is no error.
+    ///
+    /// # Errors
+    /// As [`Kbuild::configure`], but only for `fragment`.
+    pub fn configure_more(
+        &self,
+        fragment: &Fragment,
+        more: &Fragment,
+        log: &Utf8Path,
+    ) -> Result<DotConfig, Error> {
+        let both = merge([fragment, more]);
+        let config = match self.configure(&both, log) {
+            Ok(config) => return Ok(config),
+            Err(Error::Config(_)) => std::fs::read_to_string(self.output.join(".config")),
+            Err(error) => return Err(error),
+        };
+        let path = self.output.join(".config");
+        let got = DotConfig::parse(&config.map_err(Error::io("read", &path))?);
+        let mut taken = fragment.clone();
+        let took = |name: &str, value: &str| got.0.get(name).is_some_and(|v| v == value);
+        for (name, setting) in &more.settings {
+            if took(name, &setting.value) {
+                taken.settings.insert(name.clone(), setting.clone());
+            }
+        }
+        self.configure(&taken, log)
     }
 
     /// The name of the image for the architecture that is built, and where it comes to lie.

@@ -6,6 +6,7 @@
 
 mod kbuild;
 mod objects;
+mod reach;
 mod report;
 mod run;
 mod shadow;
@@ -14,6 +15,7 @@ mod warnings;
 
 pub use kbuild::Kbuild;
 pub use objects::{ObjectBuild, compile_objects};
+pub use reach::options_of;
 pub use report::{BuildReport, BuildStage, SCHEMA};
 pub(crate) use run::prepare;
 pub use run::{Prepared, run};

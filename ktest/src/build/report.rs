@@ -26,7 +26,7 @@ pub struct BuildReport {
 pub struct BuildStage {
     /// Subject of the patch; of the base its version.
     pub subject: String,
-    /// Pass, or fail: something does not compile.
+    /// Pass, fail (something does not compile), or skip (nothing it touches is compiled here).
     pub result: Outcome,
     /// One sentence where it did not pass.
     pub reason: Option<String>,
@@ -41,20 +41,27 @@ pub struct BuildStage {
 }
 
 impl BuildReport {
-    /// Everything compiled, without a new warning.
+    /// Nothing failed, nothing warned anew, and something was compiled.
     pub fn is_clean(&self) -> bool {
-        self.patches
-            .iter()
-            .chain([&self.base])
-            .all(|s| s.result == Outcome::Pass && s.new_warnings.is_empty())
+        let stages = || self.patches.iter().chain([&self.base]);
+        let skipped = !self.patches.is_empty()
+            && self
+                .patches
+                .iter()
+                .all(|stage| stage.result == Outcome::Skip);
+        !skipped && stages().all(|s| s.result != Outcome::Fail && s.new_warnings.is_empty())
     }
 
-    /// Which exit code it means: 4 where a patch does not compile or warns anew, 69 where the base does not compile.
+    /// Which exit code it means: 4 where a patch does not compile or warns anew, 69 where the base does not compile, 1
+    /// where nothing of any patch could be compiled.
     pub fn exit(&self) -> Exit {
-        if self.base.result != Outcome::Pass {
+        let skipped = |stage: &BuildStage| stage.result == Outcome::Skip;
+        if self.base.result == Outcome::Fail {
             Exit::Infrastructure
         } else if self.is_clean() {
             Exit::Clean
+        } else if !self.patches.is_empty() && self.patches.iter().all(skipped) {
+            Exit::Failed
         } else {
             Exit::Build
         }
@@ -64,10 +71,10 @@ impl BuildReport {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for stage in [&self.base].into_iter().chain(&self.patches) {
-            let word = if stage.result == Outcome::Pass {
-                "ok"
-            } else {
-                "FAIL"
+            let word = match stage.result {
+                Outcome::Pass => "ok",
+                Outcome::Skip => "skip",
+                _ => "FAIL",
             };
             let _infallible = writeln!(text, "{word:4} {} ({:.1} s)", stage.subject, stage.seconds);
             if let Some(reason) = &stage.reason {

@@ -2,6 +2,7 @@
 //! Base, then patch after patch.
 
 use super::kbuild::Kbuild;
+use super::reach::extend;
 use super::report::{BuildReport, BuildStage, SCHEMA};
 use super::shadow::{Overlay, Shadow};
 use super::stage::{Made, fragment, hash, make_stage, strings, touched};
@@ -13,7 +14,7 @@ use crate::options::{BuildOptions, Progress, What};
 use crate::source::Source;
 use crate::verdict::Outcome;
 use callsites::tree::Tree;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// A shadow, an output directory and a proven configuration.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ pub fn run(
     let fragment = fragment(&options.fragments)?;
     let touched = touched(&staged);
     let (cache, kbuild) = (&options.cache, &options.kbuild);
-    let prepared = prepare(
+    let mut prepared = prepare(
         source,
         cache,
         &fragment,
@@ -105,6 +106,9 @@ pub fn run(
         options.jobs,
         &options.progress,
     )?;
+    if options.what == What::Objects {
+        reach(&mut prepared, &fragment, &touched, options)?;
+    }
     let logs = options
         .logs
         .clone()
@@ -147,6 +151,30 @@ pub fn run(
         base,
         patches,
     })
+}
+
+/// Switches to an output directory whose configuration reaches more of the touched files, where there are such files.
+fn reach(
+    prepared: &mut Prepared,
+    fragment: &Fragment,
+    touched: &[Utf8PathBuf],
+    options: &BuildOptions,
+) -> Result<(), Error> {
+    let mut more = Fragment::default();
+    let source = prepared.shadow.source().to_owned();
+    let own_output = options.kbuild.iter().any(|(name, _)| name == "O");
+    if own_output || !extend(&mut more, &prepared.config, &source, touched) {
+        return Ok(());
+    }
+    options
+        .progress
+        .say("configuring the kernel for the touched files");
+    let home = source.parent().unwrap_or(&source);
+    let key = output_key(&crate::config::merge([fragment, &more]), &options.kbuild);
+    prepared.kbuild.output = home.join(format!("out-{key}"));
+    let log = home.join("configure.log");
+    prepared.config = prepared.kbuild.configure_more(fragment, &more, &log)?;
+    Ok(())
 }
 
 fn finished(

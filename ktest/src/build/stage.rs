@@ -46,6 +46,11 @@ pub(crate) fn make_stage(
         let why = o.reason.as_deref().unwrap_or("failed");
         format!("{} does not compile: {why}", o.path)
     });
+    let compiled = objects.iter().any(|o| o.result == Outcome::Pass);
+    if what == What::Objects && result == Outcome::Pass && !files.is_empty() && !compiled {
+        result = Outcome::Skip;
+        reason = Some("no object of what it touches is compiled here".into());
+    }
     if what == What::Image && result == Outcome::Pass {
         let (target, image) = prepared.kbuild.image();
         let made = prepared

@@ -42,7 +42,10 @@ pub fn run(
     let targets = select(&options.targets)?;
     let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
     host::require(qemu.as_str(), "booting kernels")?;
-    let source = &Source::of(tree, &options.cache)?;
+    let source = &match (tree.root(), tree.repository(), &options.image) {
+        (None, None, Some(_)) => Source::nowhere(tree),
+        _ => Source::of(tree, &options.cache)?,
+    };
     let staged = match series {
         Some(dir) => series::stage(source, dir)?,
         None => Vec::new(),

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One real boot. It needs an image of our configuration, so it is run by name:
+//! `KTEST_IMAGE=…/bzImage cargo test -p ktest --test real_boot -- --ignored`
+
+use callsites::report::Era;
+use callsites::tree::Tree;
+use camino::Utf8Path;
+use ktest::verdict::Outcome;
+use ktest::{Exit, KtestOptions};
+
+#[test]
+#[ignore = "needs an emulator and KTEST_IMAGE, a bzImage of our configuration"]
+fn every_target_passes_on_an_unpatched_kernel() {
+    let image = std::env::var("KTEST_IMAGE").expect("KTEST_IMAGE names a bzImage");
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(dir.path()).unwrap();
+    let mut options = KtestOptions::new(root.join("cache"), root.join("runs"));
+    options.image = Some(image.into());
+    let verdict = ktest::run(&Tree::embedded(Era::Pin), None, &options).unwrap();
+    assert_eq!(verdict.exit(), Exit::Clean, "{}", verdict.reason);
+    assert!(verdict.base.targets.len() >= 8);
+    for target in &verdict.base.targets {
+        assert_eq!(
+            target.result,
+            Outcome::Pass,
+            "{}: {:?}",
+            target.name,
+            target.reason
+        );
+        assert!(target.pins.unwrap().balanced, "{}", target.name);
+    }
+    options.resume = Some(verdict.run.clone());
+    let again = ktest::run(&Tree::embedded(Era::Pin), None, &options).unwrap();
+    assert_eq!(again, verdict);
+}
