@@ -311,13 +311,18 @@ impl Index {
         self.walked
     }
 
-    /// How many files are near, and how many bytes it takes to remember their words.
-    pub fn near_summary(&self) -> String {
-        let bytes: usize = self.near.values().map(Words::size).sum();
+    /// Sizes, in one line for a person.
+    pub fn summary(&self) -> String {
+        let functions: usize = self.files().map(|f| f.functions.len()).sum();
+        let records: usize = self.files().map(|f| f.records.len()).sum();
+        let words: usize = self.near.values().map(Words::size).sum();
         format!(
-            "{} files near, {} KiB of words",
+            "{} files with hits, {} read in part, {functions} functions, {records} records, {} unread; {} near ({} KiB)",
+            self.hits.len(),
+            self.files.len(),
+            self.unread().len(),
             self.near.len(),
-            bytes / 1024
+            words / 1024
         )
     }
 

@@ -11,7 +11,7 @@ use super::build::Index;
 use crate::tree::{Stamp, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::io::{self, Write as _};
 
 /// Changes whenever the meaning of what is kept does.
@@ -28,7 +28,7 @@ pub struct Session<'t> {
     place: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Kept {
     format: String,
     stamps: Vec<(Utf8PathBuf, Option<Stamp>)>,
@@ -97,12 +97,9 @@ impl<'t> Session<'t> {
 
     /// Keeps the index for the next run.
     pub fn save(&self, index: &Index) -> io::Result<()> {
-        let kept = Kept {
-            format: FORMAT.to_owned(),
-            stamps: self.stamps.clone(),
-            index: index.clone(),
-        };
-        let bytes = postcard::to_stdvec(&kept).map_err(io::Error::other)?;
+        // A reference to each field is written as the field itself.
+        let bytes =
+            postcard::to_stdvec(&(FORMAT, &self.stamps, index)).map_err(io::Error::other)?;
         self.keep("index", FORMAT, &bytes)
     }
 

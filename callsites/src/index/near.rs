@@ -34,7 +34,7 @@ impl Words {
             while at < bytes.len() && IDENT[usize::from(bytes[at])] {
                 at += 1;
             }
-            let hash = hash(&bytes[start..at]);
+            let hash = hash(bytes, start, at);
             let (a, b) = words.places(hash);
             words.bits[a / 64] |= 1 << (a % 64);
             words.bits[b / 64] |= 1 << (b % 64);
@@ -52,7 +52,7 @@ impl Words {
         if self.bits.is_empty() {
             return false;
         }
-        let (a, b) = self.places(hash(word.as_bytes()));
+        let (a, b) = self.places(hash(word.as_bytes(), 0, word.len()));
         self.bits[a / 64] >> (a % 64) & 1 == 1 && self.bits[b / 64] >> (b % 64) & 1 == 1
     }
 
@@ -63,25 +63,30 @@ impl Words {
     }
 }
 
-/// Eight bytes at a time.
-fn hash(word: &[u8]) -> u64 {
-    let mix =
-        |hash: u64, eight: u64| (hash.rotate_left(23) ^ eight).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let read = |at: usize, length: usize| {
-        let mut eight = 0;
-        for byte in &word[at..at + length] {
-            eight = eight << 8 | u64::from(*byte);
-        }
-        eight
+/// The first and the last eight bytes, and the length: two words that agree in these count as one.
+fn hash(bytes: &[u8], start: usize, end: usize) -> u64 {
+    let length = end - start;
+    let value = if length <= 8 {
+        let unused = 8 * (8 - length as u32);
+        eight(bytes, start) & u64::MAX.checked_shr(unused).unwrap_or(0)
+    } else {
+        eight(bytes, start) ^ eight(bytes, end - 8).rotate_left(29)
     };
-    let whole = word.len() / 8;
-    let hash = word.chunks_exact(8).fold(word.len() as u64, |hash, chunk| {
-        mix(
-            hash,
-            u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
-        )
-    });
-    mix(hash, read(whole * 8, word.len() % 8))
+    (value ^ (length as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Eight bytes from `at`, zeros past the end.
+fn eight(bytes: &[u8], at: usize) -> u64 {
+    match bytes
+        .get(at..at + 8)
+        .and_then(|eight| eight.try_into().ok())
+    {
+        Some(eight) => u64::from_le_bytes(eight),
+        None => bytes[at..]
+            .iter()
+            .rev()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte)),
+    }
 }
 
 static IDENT: [bool; 256] = {

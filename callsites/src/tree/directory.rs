@@ -8,7 +8,7 @@ use super::{Stamp, is_source};
 use crate::report::UnreadItem;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -99,11 +99,17 @@ fn unread(path: &str, why: &str) -> UnreadItem {
     }
 }
 
-/// Reads a file into `bytes`.
+/// Reads a file into `bytes`, without asking for its size first: two calls less for each of 60,000 files.
 pub fn read(path: &Utf8Path, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut file = fs::File::open(path)?;
-    file.read_to_end(bytes)?;
-    Ok(())
+    let file = fs::File::open(path)?;
+    loop {
+        bytes.reserve(bytes.len().max(1 << 16));
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(bytes)) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Size, time of the last change and inode.
