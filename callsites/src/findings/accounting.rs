@@ -7,13 +7,16 @@
 
 use super::view::View;
 use super::visit;
-use crate::index::ir::{Expr, Function, Span, Stmt};
+use crate::index::ir::{Expr, Function, OutlineKind, Span, Stmt};
 use crate::report::{Finding, Severity};
 
 /// Reports each such giving back.
 pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for (file, function) in view.functions() {
         let (charged, returned, changed) = collect(function);
+        if returned.is_empty() || charged.is_empty() || a_callee_gives_back(view, file, function) {
+            continue;
+        }
         for (amount, back) in &returned {
             let Some((_, charge)) = charged
                 .iter()
@@ -41,6 +44,22 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             findings.push(view.finding(rule, (file, &function.name, *back), message, evidence));
         }
     }
+}
+
+/// Whether the function calls another of its file that gives pages back: then the rest may be given back there.
+fn a_callee_gives_back(view: &View<'_>, file: usize, function: &Function) -> bool {
+    let mut gives = false;
+    visit::all_calls(&function.body, &mut |name, _, _| {
+        let item = view.files[file]
+            .outline
+            .iter()
+            .find(|item| item.name == name && item.kind == OutlineKind::Function);
+        gives |= item.is_some_and(|item| {
+            let text = view.text(file, item.span);
+            item.name != function.name && (text.contains("pinned_vm") || text.contains("locked_vm"))
+        });
+    });
+    gives
 }
 
 /// Whether a loop that does not charge repeats both, so that the change comes before the giving back in the next turn.

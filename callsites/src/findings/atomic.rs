@@ -88,7 +88,11 @@ pub struct Sleeper {
 
 /// All of them, by file and name.
 #[derive(Debug, Default)]
-pub struct Sleepers(BTreeMap<(usize, String), Sleeper>);
+pub struct Sleepers {
+    found: BTreeMap<(usize, String), Sleeper>,
+    /// Functions that give back a lock which their caller took.
+    unlockers: BTreeSet<(usize, String)>,
+}
 
 impl Sleepers {
     /// Finds them, up to four calls deep within a file, and reads the callers that were not read yet.
@@ -96,11 +100,14 @@ impl Sleepers {
         let mut files: Vec<Arc<FileFacts>> = input.files.to_vec();
         let mut sleepers = Self::default();
         for (at, file) in files.iter_mut().enumerate() {
-            for _ in 0..4 {
-                let before = sleepers.0.len();
+            for turn in 0..4 {
+                let before = sleepers.found.len();
                 sleepers.learn(at, file);
-                if sleepers.0.len() == before {
+                if sleepers.found.len() == before {
                     break;
+                }
+                if turn == 0 {
+                    sleepers.learn_unlockers(at, file, input);
                 }
                 if let Some(more) = sleepers.callers(at, file, input) {
                     *file = Arc::new(more);
@@ -125,19 +132,44 @@ impl Sleepers {
         }
     }
 
+    /// Whether a function of the file gives back a lock that its caller took.
+    pub fn unlocks(&self, file: usize, name: &str) -> bool {
+        self.unlockers.contains(&(file, name.to_owned()))
+    }
+
+    /// Told by sparse's annotation, or by a body that unlocks and never locks.
+    fn learn_unlockers(&mut self, at: usize, file: &FileFacts, input: &Input<'_>) {
+        let Some(bytes) = (input.read)(&file.path) else {
+            return;
+        };
+        for item in file
+            .outline
+            .iter()
+            .filter(|item| item.kind == OutlineKind::Function)
+        {
+            let text = bytes
+                .get(item.span.start as usize..item.span.end as usize)
+                .unwrap_or_default();
+            let says = |word: &str| bstr::ByteSlice::contains_str(text, word);
+            if says("__releases(") || says("spin_unlock") && !says("spin_lock") {
+                self.unlockers.insert((at, item.name.clone()));
+            }
+        }
+    }
+
     /// The sleeper of that name in that file.
     pub fn get(&self, file: usize, name: &str) -> Option<&Sleeper> {
-        self.0.get(&(file, name.to_owned()))
+        self.found.get(&(file, name.to_owned()))
     }
 
     fn learn(&mut self, at: usize, file: &FileFacts) {
         for function in &file.functions {
             let key = (at, function.name.clone());
-            if self.0.contains_key(&key) {
+            if self.found.contains_key(&key) {
                 continue;
             }
             if let Some(sleeper) = self.sleeper(at, function) {
-                self.0.insert(key, sleeper);
+                self.found.insert(key, sleeper);
             }
         }
     }
@@ -199,7 +231,7 @@ impl Sleepers {
     /// The file with the functions that call one of its sleepers and were only outlined so far.
     fn callers(&self, at: usize, file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         let names: BTreeSet<&str> = self
-            .0
+            .found
             .keys()
             .filter(|(f, _)| *f == at)
             .map(|(_, name)| name.as_str())

@@ -7,6 +7,7 @@
 //! caught net/rds/info.c, whose snapshots were written and never dirtied, and is what "dirty, then unpin" in
 //! Documentation/core-api/pin_user_pages.rst is about.
 
+use super::kind_mismatch::Origin;
 use super::paths::What;
 use super::view::View;
 use super::visit;
@@ -62,10 +63,22 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     {
         return None;
     }
-    let (file, writes) = acquires.iter().find_map(|site| {
-        let file = view.files.iter().position(|f| f.path == *site.path)?;
-        writes(view, file, site.span).then_some((file, *site))
-    })?;
+    // Where one of them does not ask for writing, the others may do so for another reason than to write.
+    let places: Option<Vec<(usize, &Callsite)>> = acquires
+        .iter()
+        .map(|site| {
+            let file = view.files.iter().position(|f| f.path == *site.path)?;
+            writes(view, file, site.span).then_some((file, *site))
+        })
+        .collect();
+    let (file, writes) = *places?.first()?;
+    if acquires
+        .iter()
+        .chain(&releases)
+        .any(|site| only_reads(view, site))
+    {
+        return None;
+    }
     if releases.iter().any(|site| dirties(view, site)) {
         return None;
     }
@@ -86,6 +99,26 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
         message,
         evidence,
     ))
+}
+
+/// Whether the function maps for a device that only reads.
+fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
+    let (mut to, mut from) = (false, false);
+    for file in view.files.iter().filter(|file| file.path == *site.path) {
+        for function in file
+            .functions
+            .iter()
+            .filter(|function| function.name == site.function)
+        {
+            visit::all(&function.body, &mut |expr| {
+                if let Expr::Name(name, _) = expr {
+                    to |= name == "DMA_TO_DEVICE";
+                    from |= name == "DMA_FROM_DEVICE" || name == "DMA_BIDIRECTIONAL";
+                }
+            });
+        }
+    }
+    to && !from
 }
 
 /// Whether the flags argument of the call at `span` says FOLL_WRITE itself.
@@ -142,12 +175,17 @@ fn each_call(view: &View<'_>, file: usize, span: Span, found: &mut dyn FnMut(&st
 
 /// mm/page-writeback.c: set_page_dirty() wants the page locked, or the inode pinned; set_page_dirty_lock() sees to it.
 fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
-    let judged = matches!(site.verdict, Verdict::Convert | Verdict::Done);
-    if !judged
-        || !["set_page_dirty", "SetPageDirty", "folio_mark_dirty"].contains(&site.call.as_str())
+    // Whoever sets the flag alone has thought about the lock.
+    if site.call != "set_page_dirty" || site.verdict == Verdict::Unknown || site.origins.is_empty()
     {
         return None;
     }
+    let origins: Option<Vec<_>> = site
+        .origins
+        .iter()
+        .map(|text| Origin::parse(text))
+        .collect();
+    origins?;
     let file = view.files.iter().position(|f| f.path == *site.path)?;
     let function = view.files[file]
         .functions

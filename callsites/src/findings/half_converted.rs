@@ -7,8 +7,8 @@
 
 use super::kind_mismatch::Origin;
 use super::view::View;
-use crate::report::{Finding, Role, Severity, Verdict};
-use refimpl::api::Count;
+use crate::report::{Callsite, Finding, Role, Severity, Verdict};
+use refimpl::api::{Count, catalogue};
 
 /// Reports each such release.
 pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -18,11 +18,25 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         .iter()
         .filter(|s| s.role == Role::Release && s.verdict != Verdict::Unknown)
     {
-        let origins: Vec<Origin<'_>> = site
+        // All pages must be user pages of the release's own directory: what passes through the kernel's common carriers
+        // has origins everywhere.
+        let origins: Option<Vec<Origin<'_>>> = site
             .origins
             .iter()
-            .filter_map(|text| Origin::parse(text))
+            .map(|text| Origin::parse(text))
             .collect();
+        let directory = |path: &str| {
+            path.rsplit_once('/')
+                .map(|(directory, _)| directory.to_owned())
+        };
+        let Some(origins) = origins else { continue };
+        if origins
+            .iter()
+            .any(|origin| directory(origin.path) != directory(&site.path))
+            || tells_apart(view, site)
+        {
+            continue;
+        }
         let of = |count| origins.iter().find(move |origin| origin.count == count);
         let (Some(pin), Some(get)) = (of(Count::Pin), of(Count::Get)) else {
             continue;
@@ -42,4 +56,16 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             fix: None,
         });
     }
+}
+
+/// Whether the function has a release of the other kind too, and so chooses.
+fn tells_apart(view: &View<'_>, site: &Callsite) -> bool {
+    let count = |call: &str| catalogue().get(call).map(|function| function.count);
+    let own = count(&site.call);
+    view.input.callsites.iter().any(|other| {
+        other.role == Role::Release
+            && other.path == site.path
+            && other.function == site.function
+            && count(&other.call) != own
+    })
 }

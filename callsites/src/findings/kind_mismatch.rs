@@ -9,6 +9,7 @@
 
 use super::paths::What;
 use super::view::View;
+use super::visit;
 use crate::report::{Callsite, Evidence, Finding, Role, Severity, Verdict};
 use refimpl::api::{self, Count, catalogue};
 use std::collections::BTreeSet;
@@ -54,7 +55,7 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     let released = catalogue().get(&site.call)?.count;
-    if site.verdict == Verdict::Unknown || site.origins.is_empty() {
+    if matches!(site.verdict, Verdict::Unknown | Verdict::Mixed) || site.origins.is_empty() {
         return None;
     }
     let origins: Vec<Origin<'_>> = site
@@ -68,6 +69,10 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         _ => return None,
     };
     if !origins.iter().all(|origin| origin.count == other) {
+        return None;
+    }
+    // Where the file takes references of its own, one of them may be what is dropped.
+    if other == Count::Pin && takes_references(view, &site.path) {
         return None;
     }
     let first = origins.first()?;
@@ -112,6 +117,18 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         evidence,
         fix: None,
     })
+}
+
+fn takes_references(view: &View<'_>, path: &str) -> bool {
+    let mut takes = false;
+    for file in view.files.iter().filter(|file| file.path == *path) {
+        for function in &file.functions {
+            visit::all_calls(&function.body, &mut |name, _, _| {
+                takes |= catalogue().is(name, api::Role::Reference)
+            });
+        }
+    }
+    takes
 }
 
 /// "pin_user_pages_fast net/rds/rdma.c:164"

@@ -65,13 +65,18 @@ impl<'a> View<'a> {
                 let file = &files[at];
                 let sleeps =
                     |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
+                let unlocks = |name: &str| sleepers.unlocks(at, name);
                 let shadowed = |name: &str| {
                     file.functions
                         .iter()
                         .any(|f| f.name == name && f.linkage != Linkage::External)
                         && file.path.extension() == Some("c")
                 };
-                (at, n, walk(&file.functions[n], &sleeps, &shadowed))
+                (
+                    at,
+                    n,
+                    walk(&file.functions[n], &sleeps, &unlocks, &shadowed),
+                )
             })
             .filter(|(_, _, facts)| !facts.is_empty())
             .collect();
@@ -117,11 +122,27 @@ impl<'a> View<'a> {
             .partition_point(|start| *start <= byte) as u32
     }
 
+    fn source(&self, file: usize) -> &[u8] {
+        self.sources[file]
+            .get_or_init(|| (self.input.read)(&self.files[file].path).unwrap_or_default())
+    }
+
+    /// What stands at `span`, on one line.
+    pub fn text(&self, file: usize, span: Span) -> String {
+        let bytes = self
+            .source(file)
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default();
+        String::from_utf8_lossy(bytes)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     /// The source line at `span`, with what it shows.
     pub fn evidence(&self, file: usize, span: Span, note: &str) -> Evidence {
         let line = self.line(file, span.start);
-        let read = || (self.input.read)(&self.files[file].path).unwrap_or_default();
-        let text = source_line(self.sources[file].get_or_init(read), span.start);
+        let text = source_line(self.source(file), span.start);
         let text = if note.is_empty() {
             text
         } else {
@@ -144,7 +165,13 @@ impl<'a> View<'a> {
         let skipped = way.len().saturating_sub(6);
         let shown = way.iter().take(1).chain(way.iter().skip(1 + skipped));
         let mut lines: Vec<Evidence> = shown
-            .map(|(span, note)| self.evidence(file, *span, note))
+            .map(|(span, note)| match *note {
+                "true" | "false" => {
+                    let condition = self.text(file, *span);
+                    self.evidence(file, *span, &format!("`{condition}` is {note}"))
+                }
+                note => self.evidence(file, *span, note),
+            })
             .collect();
         lines.push(self.evidence(file, fact.at, last));
         lines

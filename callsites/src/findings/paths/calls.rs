@@ -28,7 +28,7 @@ impl Machine<'_, '_> {
         }
         if atomic::takes(name) {
             state.atomic.push(span);
-        } else if atomic::drops(name) {
+        } else if atomic::drops(name) || (self.unlocks)(name) {
             state.atomic.pop();
         }
         let known = self.catalogue.get(name).filter(|_| !(self.shadowed)(name));

@@ -71,6 +71,8 @@ pub(super) struct Machine<'a, 'f> {
     pub locals: Locals<'f>,
     /// Whether a callee may sleep because it dirties pages under their lock; says what it calls.
     pub sleeps: &'a dyn Fn(&str, &[Expr]) -> Option<String>,
+    /// Whether a callee gives back a lock that its caller took.
+    pub unlocks: &'a dyn Fn(&str) -> bool,
     /// Whether the file has a function of its own under this name.
     pub shadowed: &'a dyn Fn(&str) -> bool,
     pub interned: BTreeMap<(String, Vec<Value>), Sym>,
@@ -85,6 +87,7 @@ pub(super) struct Machine<'a, 'f> {
 pub fn walk(
     function: &Function,
     sleeps: &dyn Fn(&str, &[Expr]) -> Option<String>,
+    unlocks: &dyn Fn(&str) -> bool,
     shadowed: &dyn Fn(&str) -> bool,
 ) -> Vec<Fact> {
     let steps = steps(function);
@@ -92,6 +95,7 @@ pub fn walk(
         catalogue: catalogue(),
         locals: Locals::of(function),
         sleeps,
+        unlocks,
         shadowed,
         interned: BTreeMap::new(),
         meaning: BTreeMap::new(),
