@@ -69,6 +69,34 @@ impl Failure {
         self
     }
 
+    /// What it says, a line for the failure itself and one for each cause.
+    pub fn lines(&self) -> Vec<String> {
+        let mut shown = self.what.clone();
+        let mut lines: Vec<String> = self.what.lines().map(str::to_owned).collect();
+        let mut cause = self
+            .cause
+            .as_deref()
+            .map(|cause| cause as &(dyn Error + 'static));
+        while let Some(error) = cause {
+            let message = error.to_string();
+            // Many libraries repeat their source in their own text; saying it twice helps nobody.
+            if !shown.contains(&message) {
+                lines.push(format!(
+                    "because: {}",
+                    message.trim_end().replace('\n', "\n  ")
+                ));
+                shown.push_str(&message);
+            }
+            cause = error.source();
+        }
+        lines
+    }
+
+    /// The next command, where there is one.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// What lies under it.
     pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Box::new(cause));
@@ -92,24 +120,7 @@ impl Failure {
         } else {
             ("", "", "")
         };
-        let mut text = format!("{red}error:{plain} {}\n", self.what);
-        let mut shown = self.what.clone();
-        let mut cause = self
-            .cause
-            .as_ref()
-            .map(|cause| cause.as_ref() as &(dyn Error + 'static));
-        while let Some(error) = cause {
-            let message = error.to_string();
-            // Many libraries repeat their source in their own text; saying it twice helps nobody.
-            if !shown.contains(&message) {
-                text.push_str(&format!(
-                    "  because: {}\n",
-                    message.trim_end().replace('\n', "\n    ")
-                ));
-                shown.push_str(&message);
-            }
-            cause = error.source();
-        }
+        let mut text = format!("{red}error:{plain} {}\n", self.lines().join("\n  "));
         if let Some(hint) = &self.hint {
             text.push_str(&format!("{cyan}hint:{plain} {hint}\n"));
         }
@@ -180,14 +191,7 @@ impl From<ktest::Error> for Failure {
 
 impl From<ktest::userspace::Error> for Failure {
     fn from(error: ktest::userspace::Error) -> Self {
-        use ktest::userspace::Error as Userspace;
-        let exit = match error {
-            Userspace::Proc(error) => return error.into(),
-            Userspace::NotEmbedded { .. } => Exit::Usage,
-            Userspace::Compile { .. } | Userspace::Link(_) => Exit::Build,
-            _ => Exit::Infrastructure,
-        };
-        let hint = error.hint();
+        let (exit, hint) = (error.exit().into(), error.hint());
         Self::new(exit, format!("failed to {error}"))
             .because(error)
             .or_hint(hint)
@@ -200,6 +204,23 @@ impl From<callsites::tree::Error> for Failure {
         let exit = match &error {
             Tree::Read { .. } | Tree::Blob { .. } => Exit::Infrastructure,
             _ => Exit::Usage,
+        };
+        let hint = error.hint();
+        Self::new(exit, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
+impl From<patches::Error> for Failure {
+    fn from(error: patches::Error) -> Self {
+        let exit = match error.class() {
+            patches::Class::Nothing => Exit::Findings,
+            patches::Class::Usage => Exit::Usage,
+            patches::Class::Conflict => Exit::Conflict,
+            patches::Class::Infrastructure => Exit::Infrastructure,
+            patches::Class::Internal => Exit::Internal,
+            patches::Class::Interrupted => Exit::Interrupted,
         };
         let hint = error.hint();
         Self::new(exit, format!("failed to {error}"))

@@ -89,12 +89,16 @@ pub enum Verb {
     /// List the kernel trees at hand, or get one.
     #[command(subcommand)]
     Kernel(Kernel),
+    /// Apply a series to a copy or a new worktree, all or nothing; never to your own checkout.
+    Apply(Apply),
     /// Compile what a series touches, patch by patch, and compare warnings with the base.
     Build(Build),
     /// Boot the base and every patched kernel, run targets in them, and give a verdict.
     Ktest(Ktest),
     /// Explore what policies for pinned pages allow and what they break.
     Model(Model),
+    /// Make one HTML page of one or more runs.
+    Report(Report),
     /// Say what this machine has and lacks, with the command that mends it.
     Doctor(Doctor),
     /// Check the rules of this repository that no compiler checks.
@@ -124,6 +128,19 @@ pub struct KernelGet {
     /// Clone from this repository instead of asking the distribution's packages.
     #[arg(long, value_name = "REPO")]
     pub from: Option<String>,
+}
+
+/// `apply`
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// A directory that `convert` has written.
+    pub series: Utf8PathBuf,
+    /// Make a linked worktree of the tree's repository here, instead of a copy under -o.
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub worktree: Option<Utf8PathBuf>,
+    /// Leave the commits on this new branch.
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
 }
 
 /// `build`
@@ -156,6 +173,9 @@ pub struct Ktest {
     /// Boot this image and build nothing.
     #[arg(long, value_name = "BZIMAGE", conflicts_with = "series")]
     pub image: Option<Utf8PathBuf>,
+    /// How to write the verdict.
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "junit", "ktap"])]
+    pub format: String,
     /// How to run: kernels in qemu, or the embedded tree's drivers against the reference implementation in user space
     /// (the default for that tree).
     #[arg(long, value_name = "WAY")]
@@ -180,7 +200,7 @@ pub enum Via {
 /// `model`
 #[derive(Debug, Args)]
 pub struct Model {
-    /// Scenarios by name (S1), all by default; or `table`; or `mutants`.
+    /// Scenarios by name (S1), all by default; or one of `list`, `table` and `mutants`.
     pub scenario: Vec<String>,
     /// Compare these policies instead of the scenario's own.
     #[arg(long, value_name = "P", value_delimiter = ',', num_args = 1..)]
@@ -191,15 +211,32 @@ pub struct Model {
     /// Compare these callsites instead of the scenario's own.
     #[arg(long, value_name = "C", value_delimiter = ',', num_args = 1..)]
     pub callsites: Vec<String>,
-    /// List the scenarios and what each is about.
-    #[arg(long)]
-    pub list: bool,
+    /// Pages of the file, 1 to 4, instead of the scenario's own.
+    #[arg(long, value_name = "N")]
+    pub pages: Option<u8>,
+    /// Devices, 0 to 4.
+    #[arg(long, value_name = "N")]
+    pub devices: Option<u8>,
+    /// Tasks that call fsync, 0 to 4.
+    #[arg(long, value_name = "N")]
+    pub fsyncs: Option<u8>,
+    /// Processors that the tasks share, 1 to 4.
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u8>,
     /// With `table`: how the number of states grows with pages and devices.
     #[arg(long)]
     pub growth: bool,
     /// Tell the story of each broken property.
     #[arg(long)]
     pub trace: bool,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Runs by id or directory.
+    #[arg(required = true)]
+    pub runs: Vec<String>,
 }
 
 /// `doctor`

@@ -12,6 +12,7 @@ mod kbuild;
 mod kernels;
 mod pipeline;
 mod places;
+mod runs;
 mod tidy;
 mod tree;
 mod verbs;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             .into();
         }
     };
+    proc::interrupt::install();
     let console = Console::new(&cli.common);
     let result = verbs::run(cli, variables, &console);
     if proc::interrupted() {

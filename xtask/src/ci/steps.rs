@@ -2,19 +2,22 @@
 //! The list of steps, quick ones first.
 
 use crate::ci::step::{Outcome, Step, real, shown, xtask};
-use crate::ci::tools::{Tool, tool};
+use crate::ci::tools::{self, tool};
 use crate::console::Console;
 use crate::exit::Failure;
+use crate::kernels::store::Store;
+use crate::kernels::version::Version;
 use crate::verbs::{codegen, tidy};
 use crate::workspace::cargo;
+use ktest::host::{Need, Tool, doctor};
 
-const MACHETE: Tool = Tool {
+const MACHETE: tools::Tool = tools::Tool {
     name: "cargo-machete",
     version: "0.9.2",
     features: &[],
 };
 /// Without its default features it does not ask for advisories, whose database is a git repository elsewhere.
-const DENY: Tool = Tool {
+const DENY: tools::Tool = tools::Tool {
     name: "cargo-deny",
     version: "0.20.2",
     features: &["--no-default-features"],
@@ -23,6 +26,18 @@ const DENY: Tool = Tool {
 /// All steps, in order.
 pub fn all() -> Vec<Step> {
     vec![
+        Step {
+            name: "host",
+            what: "compiler, kbuild's programs and qemu are installed",
+            mend: "cargo xtask doctor --install",
+            run: |_| {
+                let needed = |tool: &Tool| !tool.found && tool.need != Need::Optional;
+                if doctor().iter().any(needed) {
+                    return real(xtask(&["doctor", "--install"]));
+                }
+                Ok(Outcome::Passed)
+            },
+        },
         Step {
             name: "fmt",
             what: "sources are formatted",
@@ -113,6 +128,35 @@ pub fn all() -> Vec<Step> {
             mend: "cargo xtask kernel get 6.12",
             run: |_| real(xtask(&["kernel", "get", "6.12"])),
         },
+        Step {
+            name: "small",
+            what: "the whole way on the embedded tree",
+            mend: "cargo xtask pipeline",
+            run: |_| shown(xtask(&["pipeline"])),
+        },
+        Step {
+            name: "real",
+            what: "the whole way on Linux 6.12: a driver converted, built, booted before and after",
+            mend: "cargo xtask pipeline drivers/misc/vmw_vmci --kernel 6.12",
+            run: |_| {
+                let wanted = Version {
+                    major: 6,
+                    minor: 12,
+                    sub: None,
+                };
+                if Store::of_user()?.find(wanted).is_none() {
+                    return Ok(Outcome::Skipped(
+                        "no 6.12 tree at hand: the step `kernel` says why".to_owned(),
+                    ));
+                }
+                shown(xtask(&[
+                    "pipeline",
+                    "drivers/misc/vmw_vmci",
+                    "--kernel",
+                    "6.12",
+                ]))
+            },
+        },
     ]
 }
 
@@ -123,7 +167,7 @@ fn none_of(count: usize, what: &str) -> Outcome {
     }
 }
 
-fn in_root(which: &Tool, arguments: &[&str], console: &Console) -> Result<Outcome, Failure> {
+fn in_root(which: &tools::Tool, arguments: &[&str], console: &Console) -> Result<Outcome, Failure> {
     let program = tool(which, console)?;
     shown(
         proc::Command::new(program)

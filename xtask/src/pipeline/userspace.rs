@@ -6,13 +6,12 @@ use crate::flags::Common;
 use crate::kbuild::Variables;
 use crate::pipeline::progress::Came;
 use callsites::embedded;
-use callsites::report::{Callsite, Era};
+use callsites::report::Era;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use ktest::Verdict;
-use ktest::userspace::{self, Kernel, Options};
+use ktest::userspace::{self, Options};
 use ktest::verdict::Outcome;
-use patches::{ApplyOptions, Series};
 
 /// How drivers are compiled and run: `CC=` and `-j` as everywhere.
 pub fn options(common: &Common, kbuild: &Variables, dir: &Utf8Path) -> Options {
@@ -65,45 +64,6 @@ pub fn base(tree: &Tree, dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
         .because(error)
     })?;
     Ok(base)
-}
-
-/// Runs the drivers of the base, and again after every patch of the series; one verdict.
-pub fn verdict(
-    tree: &Tree,
-    series_dir: Option<&Utf8Path>,
-    callsites: &[Callsite],
-    options: &Options,
-    dir: &Utf8Path,
-) -> Result<Verdict, Failure> {
-    let patches = match series_dir {
-        Some(series) => Series::read(series)?.info.patches,
-        None => Vec::new(),
-    };
-    let of_series = patches.iter().zip(series_dir.into_iter().cycle());
-    let mut kernels = Vec::new();
-    for (index, (patch, series_dir)) in of_series.enumerate() {
-        let target = dir.join(format!("patched-{:04}", index + 1));
-        if target.exists() {
-            std::fs::remove_dir_all(&target)?;
-        }
-        let options = ApplyOptions {
-            limit: Some(index + 1),
-            ..ApplyOptions::full(&target)
-        };
-        patches::apply(tree, series_dir, &options)?;
-        kernels.push(Kernel {
-            subject: patch.subject.clone(),
-            tree: target,
-        });
-    }
-    let base = Kernel {
-        subject: format!("Linux {}", tree.version()),
-        tree: base(tree, dir)?,
-    };
-    let name = dir.file_name().unwrap_or("run");
-    Ok(userspace::verdict(
-        name, &base, &kernels, callsites, options,
-    )?)
 }
 
 /// The verdict on a series as a stage.

@@ -7,3 +7,4 @@
 pub mod directory;
 pub mod page;
 pub mod record;
+pub mod shown;

@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One HTML page of one run or of several; it needs nothing from a network.
 
-use crate::runs::record::{Ended, Record, Stage};
+use crate::runs::record::{Ended, Stage};
+use crate::runs::shown::Shown;
 use callsites::report::Report;
 use ktest::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-
-/// A run with what it has left beside its record.
-#[derive(Debug)]
-pub struct Shown {
-    /// Name of its directory.
-    pub id: String,
-    /// Its record.
-    pub record: Record,
-    /// audit.json
-    pub audit: Option<Report>,
-    /// The mails of the series: name and text.
-    pub mails: Vec<(String, String)>,
-    /// verdict.json
-    pub verdict: Option<Verdict>,
-}
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1c2128; background: #fff; }

@@ -96,7 +96,7 @@ impl Record {
     /// The verdict on the whole: "pass" needs a passed trial of the converted code, a failure anywhere is "fail", and a
     /// run in which nothing tried the converted code is "inconclusive".
     pub fn verdict(&self) -> &'static str {
-        let tried = |stage: &&Stage| matches!(stage.name.as_str(), "userspace" | "ktest");
+        let tried = |stage: &&Stage| matches!(stage.name.as_str(), "after" | "ktest");
         let ended = |result| {
             self.stages
                 .iter()
@@ -153,11 +153,11 @@ mod tests {
         );
         assert_eq!(record(&[("audit", Passed)]).verdict(), "inconclusive");
         assert_eq!(
-            record(&[("userspace", Passed), ("ktest", Skipped)]).verdict(),
+            record(&[("after", Passed), ("ktest", Skipped)]).verdict(),
             "pass"
         );
         assert_eq!(
-            record(&[("userspace", Passed), ("build", Failed)]).verdict(),
+            record(&[("after", Passed), ("build", Failed)]).verdict(),
             "fail"
         );
         assert_eq!(

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn only_proc_may_start_programs() {
-        let text = format!("{HEAD}use std::process::{{ExitCode, Command}};\n");
+        let text = format!("{HEAD}use std::process::{}ExitCode, Command}};\n", "{");
         assert_eq!(problems("patches/src/b.rs", &text).len(), 1);
         assert!(problems("proc/src/b.rs", &text).is_empty());
         assert!(

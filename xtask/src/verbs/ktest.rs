@@ -10,10 +10,10 @@ use crate::runs::directory::Run;
 use crate::verbs::build;
 use crate::{places, tree};
 use callsites::tree::Tree;
+use ktest::formats::{self, Format};
 use ktest::verdict::{Outcome, Stage};
 use ktest::{KtestOptions, Verdict};
 use serde_json::json;
-use std::io::Write;
 
 /// Runs `ktest`.
 pub fn run(
@@ -56,7 +56,7 @@ pub fn run(
         return Ok(Exit::Clean);
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
-    show(common, &verdict)
+    show(common, args, &verdict)
 }
 
 /// The drivers of an embedded tree against the reference implementation, in a run of their own.
@@ -67,6 +67,13 @@ fn in_user_space(
     kbuild: &Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
+    if let Some(name) = args.target.first() {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("target `{name}` needs a kernel that boots; in user space every driver of the tree is run"),
+        )
+        .hint("leave --target out, or name a kernel: --kernel 6.12"));
+    }
     if common.dry_run {
         console.say(format!(
             "would run the drivers of {} in user space",
@@ -77,20 +84,24 @@ fn in_user_space(
     let run = Run::create(&places::runs(), tree.version())?;
     console.say(format!("run {}", run.id));
     let options = userspace::options(common, kbuild, &run.dir);
-    let verdict = userspace::verdict(tree, args.series.as_deref(), &[], &options, &run.dir)?;
+    let verdict = ktest::userspace::test(&run.id, tree, args.series.as_deref(), &[], &options)?;
     let mut bytes = serde_json::to_vec_pretty(&verdict).map_err(std::io::Error::from)?;
     bytes.push(b'\n');
     run.write("verdict.json", &bytes)?;
-    show(common, &verdict)
+    show(common, args, &verdict)
 }
 
-fn show(common: &Common, verdict: &Verdict) -> Result<Exit, Failure> {
-    let output = common.output.as_deref();
-    if common.json {
-        deliver_json(output, verdict)?;
-    } else {
-        deliver(output, |to| text(verdict, to))?;
-    }
+fn show(common: &Common, args: &Ktest, verdict: &Verdict) -> Result<Exit, Failure> {
+    let format = match common.json {
+        true => Format::Json,
+        false => args
+            .format
+            .parse()
+            .map_err(|error: String| Failure::new(Exit::Usage, error))?,
+    };
+    deliver(common.output.as_deref(), |to| {
+        Ok(formats::write(verdict, format, to)?)
+    })?;
     Ok(verdict.exit().into())
 }
 
@@ -115,26 +126,6 @@ fn list(common: &Common) -> Result<Exit, Failure> {
         })?;
     }
     Ok(Exit::Clean)
-}
-
-/// A verdict for people.
-pub fn text(verdict: &Verdict, to: &mut dyn Write) -> Result<(), Failure> {
-    for stage in std::iter::once(&verdict.base).chain(&verdict.patches) {
-        writeln!(to, "{}", stage.subject)?;
-        for line in lines(stage) {
-            writeln!(to, "    {line}")?;
-        }
-    }
-    if let Some(first) = &verdict.first_bad {
-        writeln!(to, "first bad: {first}")?;
-    }
-    Ok(writeln!(
-        to,
-        "{}: {} (run {})",
-        word(verdict.result),
-        verdict.reason,
-        verdict.run
-    )?)
 }
 
 /// What happened to one kernel, a line each.

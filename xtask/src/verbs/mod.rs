@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One file per verb: each turns flags into one library call, and its result into text or JSON.
 
+mod apply;
 mod build;
 mod ci;
 pub mod codegen;
@@ -8,6 +9,7 @@ mod doctor;
 mod kernel;
 pub mod ktest;
 mod model;
+mod report;
 mod test;
 pub mod tidy;
 
@@ -29,9 +31,11 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
     }
     match cli.verb {
         Verb::Kernel(verb) => kernel::run(common, verb, console),
+        Verb::Apply(args) => apply::run(common, &args, console),
         Verb::Build(args) => build::run(common, &args, variables, console),
         Verb::Ktest(args) => ktest::run(common, &args, variables, console),
         Verb::Model(args) => model::run(common, &args),
+        Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),
         Verb::Codegen(args) => codegen::run(common, &args, console),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `model [SCENARIO…]`, `model table`, `model mutants`: what policies for pinned pages allow and what they break.
+//! `model [SCENARIO…]`, `model list`, `model table`, `model mutants`: what policies for pinned pages allow and what they break.
 
 use crate::console::{deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Model};
 use refimpl::model::{
-    Callsites, Driver, Error, GrowthOptions, Policy, Selection, TableOptions, growth, mutants,
-    render, run as explore, scenario, scenarios, table,
+    Callsites, Driver, Error, GrowthOptions, Policy, Selection, Sizes, TableOptions, growth,
+    mutants, render, run as explore, scenario, scenarios, table,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -17,20 +17,19 @@ const GROWTH_LIMIT: u32 = 2_000_000;
 /// Runs `model`.
 pub fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
     let words: Vec<&str> = args.scenario.iter().map(String::as_str).collect();
-    if args.list {
-        let all = scenarios();
-        let names: Vec<_> = all
-            .iter()
-            .map(|one| json!({ "name": one.name, "title": one.title }))
-            .collect();
-        show(
-            common,
-            &json!({ "schema": "model-list/1", "scenarios": names }),
-            || render::listing(&all),
-        )?;
-        return Ok(Exit::Clean);
-    }
     match words[..] {
+        ["list"] => {
+            let all = scenarios();
+            let names: Vec<_> = all
+                .iter()
+                .map(|one| json!({ "name": one.name, "title": one.title }))
+                .collect();
+            show(
+                common,
+                &json!({ "schema": "model-list/1", "scenarios": names }),
+                || render::listing(&all),
+            )?;
+        }
         ["table"] if args.growth => {
             let rows = growth(&GrowthOptions {
                 most: 4,
@@ -86,6 +85,12 @@ fn selection(args: &Model) -> Result<Selection, Failure> {
         policies: parsed(&args.policy, Policy::parse)?,
         drivers: parsed(&args.driver, Driver::parse)?,
         callsites: parsed(&args.callsites, Callsites::parse)?,
+        sizes: Sizes {
+            pages: args.pages,
+            devices: args.devices,
+            fsyncs: args.fsyncs,
+            cpus: args.cpus,
+        },
     })
 }
 
@@ -94,6 +99,7 @@ fn table_options(common: &Common, args: &Model) -> Result<TableOptions, Failure>
         policies,
         drivers,
         callsites,
+        ..
     } = selection(args)?;
     let or_all = |empty: bool| empty.then_some(());
     Ok(TableOptions {

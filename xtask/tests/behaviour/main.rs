@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The program as its users meet it: what it says, what it leaves behind, how it ends.
+//!
+//! Every test has a home, a cache and a working directory of its own, and no user configuration of git.
+
+mod bad_input;
+mod kernels;
+mod output;
+mod sandbox;
+mod stopping;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Standard output is the result, standard error is talk.
+
+use crate::sandbox::{Outcome, Sandbox};
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "{{ sleep 0.3; '{}' model list; echo $? >&2; }} | true",
+        env!("CARGO_BIN_EXE_xtask")
+    );
+    let outcome = Outcome::of(
+        &proc::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(sandbox.path("home")),
+    );
+    assert_eq!(outcome.stderr, "0");
+}
+
+#[test]
+fn a_full_disk_is_the_machines_fault_and_says_so() {
+    let outcome = Sandbox::new().run(&["model", "S1", "-o", "/dev/full"]);
+    assert_eq!(outcome.code, Some(69));
+    assert!(
+        outcome.stderr.starts_with("error: the disk is full\n"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
+}
+
+#[test]
+fn common_flags_stand_before_or_after_the_verb() {
+    let sandbox = Sandbox::new();
+    let before = sandbox.run(&["--json", "-q", "model", "S1"]);
+    let after = sandbox.run(&["model", "S1", "-q", "--json"]);
+    assert_eq!(before.code, Some(0));
+    assert_eq!(before.stdout, after.stdout);
+    assert_eq!(before.stderr, "");
+    let value: serde_json::Value = serde_json::from_str(&before.stdout).unwrap();
+    assert_eq!(value["schema"], "model/1");
+}
+
+#[test]
+fn the_same_command_writes_the_same_bytes_to_a_file_as_to_standard_output() {
+    let sandbox = Sandbox::new();
+    let shown = sandbox.run(&["model", "S1", "--json"]);
+    let file = sandbox.path("out.json");
+    let written = sandbox.run(&["model", "S1", "--json", "-o", file.as_str()]);
+    assert_eq!(written.code, Some(0));
+    assert_eq!(written.stdout, "");
+    assert_eq!(
+        std::fs::read_to_string(file).unwrap().trim_end(),
+        shown.stdout
+    );
+}
+
+#[test]
+fn colour_is_asked_for_or_absent() {
+    let sandbox = Sandbox::new();
+    let plain = sandbox.run(&["model", "S99"]);
+    assert!(!plain.stderr.contains('\x1b'));
+    let coloured = sandbox.run(&["model", "S99", "--color", "always"]);
+    assert!(coloured.stderr.contains("\x1b[1;31merror:"));
+    let never = Outcome::of(
+        &sandbox
+            .xtask(&["model", "S99", "--color=auto"])
+            .env("NO_COLOR", "1"),
+    );
+    assert!(!never.stderr.contains('\x1b'));
+}
+
+#[test]
+fn an_unknown_verb_flag_or_format_is_usage() {
+    let sandbox = Sandbox::new();
+    for words in [
+        &["nonsense"][..],
+        &["model", "--nonsense"],
+        &["ktest", "--target", "nonsense"],
+        &[],
+    ] {
+        assert_eq!(sandbox.run(words).code, Some(2), "{words:?}");
+    }
+    assert_eq!(sandbox.run(&["--help"]).code, Some(0));
+}

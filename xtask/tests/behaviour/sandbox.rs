@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A place of its own for each test.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use std::time::Duration;
+
+/// A temporary directory with a home in it.
+pub struct Sandbox {
+    root: tempfile::TempDir,
+}
+
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        let sandbox = Sandbox {
+            root: tempfile::tempdir().unwrap(),
+        };
+        std::fs::create_dir(sandbox.path("home")).unwrap();
+        sandbox
+    }
+
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.root.path()).unwrap().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Utf8PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// A script that stands for a program; the directory is put on PATH by the caller.
+    pub fn script(&self, name: &str, text: &str) -> Utf8PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.write(name, text.as_bytes());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// The program with these arguments.
+    pub fn xtask(&self, arguments: &[&str]) -> proc::Command {
+        proc::Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(arguments)
+            .current_dir(self.path("home"))
+            .env("HOME", self.path("home"))
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("KERNEL_TREE")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("TZ", "UTC")
+            .deadline(Duration::from_secs(120))
+    }
+
+    /// Its exit code, standard output and standard error.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(&self.xtask(arguments))
+    }
+}
+
+/// How it ended and what it said.
+#[derive(Debug)]
+#[must_use = "assert the exit code, and what it says"]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    pub fn of(command: &proc::Command) -> Outcome {
+        let output = command.run_unchecked().unwrap();
+        Outcome {
+            code: output.code,
+            stdout: output.stdout_text(),
+            stderr: output.stderr_text(),
+        }
+    }
+}
