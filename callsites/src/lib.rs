@@ -6,13 +6,19 @@
 //! This crate runs nothing from the tree it reads, writes nothing into it, and knows of no driver by name: the only
 //! names it has are those of the kernel-wide functions in `refimpl`'s catalogue.
 
+pub mod audit;
+pub mod classify;
 pub mod embedded;
 pub mod explain;
 pub mod findings;
+pub mod flow;
 pub mod formats;
+pub mod groups;
 pub mod index;
 pub mod report;
 pub mod sample;
 pub mod since;
 pub mod tree;
 pub mod truth;
+
+pub use audit::{AuditOptions, Error, audit};

@@ -19,7 +19,7 @@ pub use flow::{Flow, Place};
 pub use version::KernelVersion;
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// What a function is to the audit.
@@ -215,6 +215,17 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct Data {
     function: Vec<Entry>,
+    carriers: Carriers,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Carriers {
+    types: BTreeSet<String>,
+    #[expect(dead_code, reason = "read so that the data cannot lack it")]
+    reason: String,
+    #[expect(dead_code, reason = "read so that the data cannot lack it")]
+    source: String,
 }
 
 impl Function {
@@ -274,6 +285,7 @@ impl Function {
 #[derive(Debug)]
 pub struct Catalogue {
     functions: BTreeMap<String, Function>,
+    carriers: BTreeSet<String>,
 }
 
 impl Catalogue {
@@ -285,6 +297,11 @@ impl Catalogue {
     /// Whether `name` is listed with that role.
     pub fn is(&self, name: &str, role: Role) -> bool {
         self.get(name).is_some_and(|function| function.role == role)
+    }
+
+    /// Whether the record of that tag (without `struct`) carries pages of every origin for all of the kernel.
+    pub fn is_carrier(&self, tag: &str) -> bool {
+        self.carriers.contains(tag)
     }
 
     /// All functions, sorted by name.
@@ -346,7 +363,10 @@ fn read() -> Catalogue {
             functions.insert(name, function);
         }
     }
-    Catalogue { functions }
+    Catalogue {
+        functions,
+        carriers: data.carriers.types,
+    }
 }
 
 #[cfg(test)]

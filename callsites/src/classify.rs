@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why a page is held: the cases of Documentation/core-api/pin_user_pages.rst, told from what the code does with it.
+//!
+//! A page whose data a device or the CPU touches, or that is held until somebody lets go, ought to be pinned (cases 1,
+//! 2 and 5). A page of which only struct page is looked at (case 4), or whose mapping an mmu notifier tears down
+//! (case 3), keeps its plain reference.
+
+use crate::flow::analysis::Analysis;
+use crate::flow::graph::Obj;
+use crate::flow::library::Files;
+use crate::flow::program::FnId;
+use crate::flow::sites::Site;
+use crate::flow::state::{Owner, SiteKey};
+use crate::index::ir::Expr;
+use crate::index::walk;
+use crate::report::{Confidence, Verdict};
+use camino::Utf8Path;
+use memchr::memmem;
+use refimpl::api::{Role, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens to the pages of one acquire.
+#[derive(Debug, Clone, Default)]
+pub struct Uses {
+    /// A device reads or writes them, with the call that says so.
+    pub dma: Option<SiteKey>,
+    /// The CPU writes their data.
+    pub cpu_write: Option<SiteKey>,
+    /// The CPU maps or reads their data.
+    pub cpu_read: Option<SiteKey>,
+    /// They are marked dirty.
+    pub dirty: Option<SiteKey>,
+    /// Only struct page is looked at.
+    pub struct_page: Option<SiteKey>,
+    /// They, or an array that holds them, are stored into a field of a struct or a variable at file scope.
+    pub held: Option<String>,
+    /// They are given to a function that was not read.
+    pub handed_on: Option<String>,
+    /// Functions that release them.
+    pub released_in: BTreeSet<FnId>,
+}
+
+/// A verdict on an acquire.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// Convert, keep, unknown or done.
+    pub verdict: Verdict,
+    /// 1 to 5.
+    pub case: Option<u8>,
+    /// How sure.
+    pub confidence: Confidence,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What happens to the pages of every acquire.
+pub fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
+    let mut out: BTreeMap<SiteKey, Uses> = BTreeMap::new();
+    let mut of = |pages: &BTreeSet<SiteKey>, note: &mut dyn FnMut(&mut Uses)| {
+        for site in pages {
+            note(out.entry(*site).or_default());
+        }
+    };
+    for call in &analysis.state.calls {
+        if call.listed {
+            let Some(function) = catalogue().get(&call.name) else {
+                continue;
+            };
+            let all = match function.page_argument(call.args.len()) {
+                Some(at) => {
+                    analysis.user_pages(&call.args[at], function.takes_array(call.args.len()))
+                }
+                None => match function
+                    .signature(call.args.len())
+                    .and_then(|form| form.address)
+                {
+                    Some(at) if at < call.args.len() => analysis.user_pages(&call.args[at], false),
+                    _ => continue,
+                },
+            };
+            let site = call.site;
+            let slot: Option<fn(&mut Uses) -> &mut Option<SiteKey>> =
+                match (function.role, function.kind.as_str()) {
+                    (Role::Dirty, _) => Some(|uses| &mut uses.dirty),
+                    (Role::Use, "dma") => Some(|uses| &mut uses.dma),
+                    (Role::Use, "cpu-write" | "cpu-write-address") => {
+                        Some(|uses| &mut uses.cpu_write)
+                    }
+                    (Role::Use, "cpu-map" | "cpu-read") => Some(|uses| &mut uses.cpu_read),
+                    (Role::Use, "struct-page") => Some(|uses| &mut uses.struct_page),
+                    _ => None,
+                };
+            of(&all, &mut |uses| {
+                if let Some(slot) = slot {
+                    slot(uses).get_or_insert(site);
+                }
+                if function.role == Role::Release {
+                    uses.released_in.insert(site.function);
+                }
+            });
+        } else if call.targets.is_empty() {
+            let all = analysis.user_pages(&call.pointers, true);
+            of(&all, &mut |uses| {
+                uses.handed_on.get_or_insert_with(|| call.name.clone());
+            });
+        }
+    }
+    for touch in &analysis.state.touches {
+        // Through a pointer that is the page itself one reaches its data only when it was mapped first.
+        let all = analysis.user_pages(&touch.through, false);
+        of(&all, &mut |uses| {
+            if uses.cpu_read.is_some() && touch.write {
+                uses.cpu_write.get_or_insert(touch.site);
+            }
+        });
+    }
+    for (field, (owner, name)) in analysis.state.fields() {
+        let node = analysis.state.field_node(field);
+        let all = analysis.user_pages(&[node], true);
+        let text = match owner {
+            Owner::Record(tag) => format!("{name} of struct {tag}"),
+            Owner::Directory(_) => format!("a field {name}"),
+        };
+        of(&all, &mut |uses| {
+            uses.held.get_or_insert_with(|| text.clone());
+        });
+    }
+    out
+}
+
+/// What stands near an acquire in the source.
+struct Surroundings {
+    notifier_in_file: bool,
+    notifier_is_optional: bool,
+    notifier_in_directory: bool,
+    asks_for_file: bool,
+    exec_mm: bool,
+}
+
+fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey) -> Surroundings {
+    let path = analysis.path(site).to_owned();
+    let own = files.bytes(&path).unwrap_or_default();
+    let directory = path.parent().unwrap_or(Utf8Path::new(""));
+    let beside = files
+        .paths()
+        .iter()
+        .filter(|other| other.extension() == Some("c") && other.parent() == Some(directory));
+    let mut asks_for_file = false;
+    let function = analysis.program.function(site.function);
+    walk::expressions(&function.body, &mut |expr| {
+        asks_for_file |= matches!(expr, Expr::Field { name, .. } if name == "vm_file");
+    });
+    Surroundings {
+        notifier_in_file: notifies(&own),
+        notifier_is_optional: memmem::find(&own, b"CONFIG_MMU_NOTIFIER").is_some(),
+        notifier_in_directory: asks_for_file
+            && beside
+                .filter_map(|other| files.bytes(other))
+                .any(|bytes| notifies(&bytes)),
+        asks_for_file,
+        exec_mm: exec_mm(analysis, site),
+    }
+}
+
+/// Whether a file registers or consults mmu notifiers.
+fn notifies(bytes: &[u8]) -> bool {
+    if memmem::find(bytes, b"mmu_").is_none() && memmem::find(bytes, b"hmm_").is_none() {
+        return false;
+    }
+    memmem::find(bytes, b"mmu_notifier_ops").is_some()
+        || memmem::find(bytes, b"mmu_interval_notifier_ops").is_some()
+        || catalogue().with_role(Role::Notifier).any(|function| {
+            let called = format!("{}(", function.name);
+            memmem::find(bytes, called.as_bytes()).is_some()
+        })
+}
+
+/// Whether the mm is that of a program being started: nobody else can reach its pages yet.
+fn exec_mm(analysis: &Analysis, site: SiteKey) -> bool {
+    let function = analysis.program.function(site.function);
+    let binprm: Vec<&str> = function
+        .params
+        .iter()
+        .filter(|param| crate::flow::program::tag(&param.ty.name) == "linux_binprm")
+        .map(|param| param.name.as_str())
+        .collect();
+    let mut found = false;
+    walk::expressions(&function.body, &mut |expr| {
+        if let Expr::Call { args, span, .. } = expr
+            && *span == site.span
+        {
+            found |= args.iter().any(|arg| {
+                matches!(arg, Expr::Field { base, .. } if matches!(base.as_ref(), Expr::Name(name, _) if binprm.contains(&name.as_str())))
+            });
+        }
+    });
+    found
+}
+
+/// Whether the iterator an acquire is given walks kernel memory in every way it is set up.
+fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
+    let Some(acquire) = analysis.calls_at(site).next() else {
+        return false;
+    };
+    let Some(form) = catalogue()
+        .get(&acquire.name)
+        .and_then(|function| function.signature(acquire.args.len()))
+    else {
+        return false;
+    };
+    let Some(iter) = form.iter.and_then(|at| acquire.args.get(at)) else {
+        return false;
+    };
+    let walked = analysis.objects(iter);
+    let (mut kernel, mut user) = (false, false);
+    for call in analysis.state.calls.iter().filter(|call| call.listed) {
+        let Some(function) = catalogue()
+            .get(&call.name)
+            .filter(|function| function.role == Role::Origin)
+        else {
+            continue;
+        };
+        let given: BTreeSet<Obj> = call
+            .args
+            .iter()
+            .flat_map(|arg| analysis.objects(arg))
+            .collect();
+        if !given.is_disjoint(&walked) {
+            kernel |= function.kind == "kernel iterator";
+            user |= function.kind == "user iterator";
+        }
+    }
+    kernel && !user
+}
+
+/// Judges one acquire.
+pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -> Judgement {
+    let say = |verdict, case, confidence, reason: String| Judgement {
+        verdict,
+        case,
+        confidence,
+        reason,
+    };
+    let Some(function) = catalogue().get(&site.name) else {
+        return say(
+            Verdict::Unknown,
+            None,
+            Confidence::Low,
+            format!("{} is not in the catalogue", site.name),
+        );
+    };
+    if function.is_pinning() {
+        return say(
+            Verdict::Done,
+            None,
+            Confidence::High,
+            format!("{}() pins its pages already", site.name),
+        );
+    }
+    if site.null_pages {
+        let reason =
+            "no page array is given, so no reference is taken: the call only faults the page in"
+                .to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::High, reason);
+    }
+    if analysis.program.function(site.key.function).name == site.name || in_api(analysis, site.key)
+    {
+        let reason = "this is the implementation of the API itself".to_owned();
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    if function.kind == "dump" {
+        let reason = "a page of a dying process is read into its dump and put at once".to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::High, reason);
+    }
+    if function.kind == "iter" && kernel_iterator(analysis, site.key) {
+        let reason = "the iterator walks pages of the kernel, not of user space".to_owned();
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    let near = surroundings(analysis, files, site.key);
+    if near.exec_mm {
+        let reason = "the pages belong to the mm of a program that does not run yet: nothing else can map or write them back";
+        return say(
+            Verdict::Keep,
+            Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    let reachable = analysis.reached([site.key.function]);
+    let at_once = uses
+        .released_in
+        .iter()
+        .all(|function| reachable.contains(function))
+        && !uses.released_in.is_empty();
+    let kept_by_notifier = near.notifier_in_file
+        && !(uses.dma.is_some() && uses.held.is_some() && near.notifier_is_optional)
+        || near.notifier_in_directory && near.asks_for_file;
+    if kept_by_notifier {
+        let reason = "an mmu notifier of the same driver tears the mapping down when the pages go, so they need not be pinned";
+        return say(
+            Verdict::Keep,
+            Some(3),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    if uses.dma.is_some() {
+        let long = uses.held.is_some() && !at_once || function.kind == "longterm";
+        let reason = match (&uses.held, long) {
+            (Some(held), true) => format!(
+                "a device accesses the pages, and they stay in {held} until they are let go"
+            ),
+            _ => "a device accesses the pages".to_owned(),
+        };
+        return say(
+            Verdict::Convert,
+            Some(if long { 2 } else { 1 }),
+            Confidence::High,
+            reason,
+        );
+    }
+    if uses.cpu_write.is_some() {
+        let reason = "the CPU writes into the data of the pages".to_owned();
+        return say(Verdict::Convert, Some(5), Confidence::High, reason);
+    }
+    if function.kind == "iter" {
+        let reason = "the pages under the iterator are read or written by whoever is given them (direct I/O)".to_owned();
+        return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
+    }
+    if uses.dirty.is_some() {
+        let reason = "the pages are marked dirty, so somebody writes into their data".to_owned();
+        return say(Verdict::Convert, Some(1), Confidence::High, reason);
+    }
+    if let (Some(held), false) = (&uses.held, at_once) {
+        let reason = format!("the pages stay in {held} after the function that took them returned");
+        return say(Verdict::Convert, Some(2), Confidence::Medium, reason);
+    }
+    if uses.cpu_read.is_some() && function.kind == "remote" {
+        let reason = "the pages of another process are only looked at, and put at once".to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
+    }
+    if uses.cpu_read.is_some() {
+        let reason = "the CPU accesses the data of the pages".to_owned();
+        return say(Verdict::Convert, Some(5), Confidence::Medium, reason);
+    }
+    if let Some(held) = &uses.held {
+        let reason = format!("the pages stay in {held}");
+        return say(Verdict::Convert, Some(2), Confidence::Low, reason);
+    }
+    if at_once || uses.struct_page.is_some() && uses.handed_on.is_none() {
+        let reason =
+            "only struct page or its address is looked at, and the reference is dropped at once"
+                .to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
+    }
+    let reason = match &uses.handed_on {
+        Some(name) => format!("the pages are given to {name}(), which was not followed"),
+        None => "what is done with the pages was not found".to_owned(),
+    };
+    say(Verdict::Unknown, None, Confidence::Low, reason)
+}
+
+/// Whether a place is inside the implementation of the API: in its file, or in a function that bears one of its names.
+pub fn in_api(analysis: &Analysis, site: SiteKey) -> bool {
+    let file = analysis.program.file_of(site.function);
+    let name = &analysis.program.function(site.function).name;
+    let bears = catalogue().get(name).is_some_and(|function| {
+        matches!(function.role, Role::Acquire | Role::Release | Role::Dirty)
+    });
+    analysis.is_api_file(file) || bears && !analysis.program.shadows(name, file)
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The solved flow of a tree: rounds of reading, walking and solving until no question is left that more reading
+//! would answer.
+
+use super::demand;
+use super::graph::{Node, Obj};
+use super::hash::{FastMap, FastSet};
+use super::library::{Files, Library};
+use super::program::{FnId, Program};
+use super::state::{Call, FieldId, Object, SiteKey, State};
+use super::tables::{self, Table};
+use super::walk;
+use crate::index::ir::{FileFacts, OutlineKind};
+use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::{Role, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// No more rounds than this: what is still open then stays unknown and says so.
+const ROUNDS: usize = 3;
+/// Beyond this many functions nothing more is read.
+const FUNCTIONS: usize = 6000;
+
+/// What the solved flow knows.
+pub struct Analysis {
+    /// What was read.
+    pub program: Program,
+    /// Constraints, solution, calls.
+    pub state: State,
+    /// Tables of functions.
+    pub tables: Vec<Table>,
+    /// Bytes of the files that were read.
+    pub sources: BTreeMap<Utf8PathBuf, Arc<[u8]>>,
+    calls: FastMap<SiteKey, Vec<usize>>,
+    holding: Vec<bool>,
+    params: FastMap<Node, (FnId, u32)>,
+    fields: FastMap<Node, FieldId>,
+    api_files: FastSet<u32>,
+}
+
+impl Analysis {
+    /// Follows the pages of a tree, beginning with the functions in `hits`.
+    pub fn new(files: &dyn Files, hits: Vec<FileFacts>) -> Self {
+        let mut library = Library::new(files, hits);
+        let mut round = 0;
+        let mut asked = BTreeSet::new();
+        loop {
+            let mut analysis = Self::of(library.facts());
+            round += 1;
+            let full = analysis.program.functions().count() > FUNCTIONS;
+            if round > ROUNDS || full || !demand::more(&analysis, &mut library, &mut asked, round) {
+                for file in analysis.program.files() {
+                    if let Some(bytes) = library.bytes(&file.path) {
+                        analysis.sources.insert(file.path.clone(), bytes);
+                    }
+                }
+                return analysis;
+            }
+        }
+    }
+
+    /// Walks and solves what was read.
+    pub fn of(facts: Vec<Arc<FileFacts>>) -> Self {
+        let program = Program::new(facts);
+        let mut state = State::default();
+        let tables = tables::initialisers(&program, &mut state);
+        for id in program.functions() {
+            walk::function(&program, &mut state, id);
+        }
+        state.solve(&program);
+        let mut calls: FastMap<SiteKey, Vec<usize>> = FastMap::default();
+        for (at, call) in state.calls.iter().enumerate() {
+            calls.entry(call.site).or_default().push(at);
+        }
+        let mut params = FastMap::default();
+        for id in program.functions() {
+            for at in 0..program.function(id).params.len() as u32 {
+                if let Some(node) = state.params.get(&(id, at)) {
+                    params.insert(node, (id, at));
+                }
+            }
+        }
+        let fields = state
+            .fields()
+            .map(|(field, _)| (state.field_node(field), field))
+            .collect();
+        let mut analysis = Self {
+            program,
+            state,
+            tables,
+            sources: BTreeMap::new(),
+            calls,
+            holding: Vec::new(),
+            params,
+            fields,
+            api_files: FastSet::default(),
+        };
+        analysis.find_api_files();
+        analysis.find_holding();
+        analysis
+    }
+
+    /// The calls at a place: one, or one for each expansion of the macro it stands in.
+    pub fn calls_at(&self, site: SiteKey) -> impl Iterator<Item = &Call> {
+        self.calls
+            .get(&site)
+            .into_iter()
+            .flatten()
+            .map(|at| &self.state.calls[*at])
+    }
+
+    /// The catalogue's entry of a call at a place.
+    pub fn listed(&self, site: SiteKey) -> Option<&'static refimpl::api::Function> {
+        self.calls_at(site)
+            .find(|call| call.listed)
+            .and_then(|call| catalogue().get(&call.name))
+    }
+
+    /// Whether a file implements the API: it defines, for all to see, a function of the catalogue that acquires.
+    pub fn is_api_file(&self, file: u32) -> bool {
+        self.api_files.contains(&file)
+    }
+
+    fn find_api_files(&mut self) {
+        for (at, file) in self.program.files().iter().enumerate() {
+            let at = at as u32;
+            let defines = file.outline.iter().any(|item| {
+                item.kind == OutlineKind::Function
+                    && catalogue().is(&item.name, Role::Acquire)
+                    && !self.program.shadows(&item.name, at)
+            });
+            if defines {
+                self.api_files.insert(at);
+            }
+        }
+    }
+
+    /// Whether the pages of `site` are taken from user space.
+    pub fn is_user(&self, site: SiteKey) -> bool {
+        !self.is_api_file(self.program.file_of(site.function))
+            && self
+                .listed(site)
+                .is_some_and(|function| function.role == Role::Acquire)
+    }
+
+    /// All objects a value may be.
+    pub fn objects(&self, nodes: &[Node]) -> BTreeSet<Obj> {
+        nodes
+            .iter()
+            .flat_map(|node| self.state.graph.values(*node).iter().copied())
+            .collect()
+    }
+
+    /// The objects in the containers a value may be.
+    pub fn contents(&self, nodes: &[Node]) -> BTreeSet<Obj> {
+        let mut out = BTreeSet::new();
+        for object in self.objects(nodes) {
+            if let Some(content) = self.state.graph.content_if_any(object) {
+                out.extend(self.state.graph.values(content).iter().copied());
+            }
+        }
+        out
+    }
+
+    /// The acquires whose pages a value may be or, with `deep`, hold.
+    pub fn user_pages(&self, nodes: &[Node], deep: bool) -> BTreeSet<SiteKey> {
+        let mut out = BTreeSet::new();
+        let mut note = |object: Obj| {
+            if let Object::Page(site) = self.state.what(object) {
+                out.insert(*site);
+            }
+        };
+        for node in nodes {
+            for object in self
+                .state
+                .graph
+                .values(*node)
+                .iter()
+                .filter(|object| self.carries(**object))
+            {
+                note(*object);
+                if let (true, Some(content)) = (deep, self.state.graph.content_if_any(*object)) {
+                    let inner = self
+                        .state
+                        .graph
+                        .values(content)
+                        .iter()
+                        .filter(|inner| self.carries(**inner));
+                    inner.for_each(|inner| note(*inner));
+                }
+            }
+        }
+        out
+    }
+
+    /// Whether an object is a user page or holds one.
+    pub fn carries(&self, object: Obj) -> bool {
+        self.holding
+            .get(object.0 as usize)
+            .copied()
+            .unwrap_or(false)
+    }
+
+    /// Whether a value may be a user page or hold one.
+    pub fn node_carries(&self, node: Node) -> bool {
+        self.state
+            .graph
+            .values(node)
+            .iter()
+            .any(|object| self.carries(*object))
+    }
+
+    /// The parameter a node is.
+    pub fn param(&self, node: Node) -> Option<(FnId, u32)> {
+        self.params.get(&node).copied()
+    }
+
+    /// The field a node is.
+    pub fn field(&self, node: Node) -> Option<FieldId> {
+        self.fields.get(&node).copied()
+    }
+
+    /// Path of the file a place stands in.
+    pub fn path(&self, site: SiteKey) -> &Utf8Path {
+        self.program.path_of(site.function)
+    }
+
+    /// 1-based line and column of an offset of the file a function stands in.
+    pub fn position(&self, function: FnId, offset: u32) -> (u32, u32) {
+        self.program
+            .file(self.program.file_of(function))
+            .position(offset)
+    }
+
+    /// Functions reached from `from` by calls that were resolved.
+    pub fn reached(&self, from: impl IntoIterator<Item = FnId>) -> FastSet<FnId> {
+        let mut next: FastMap<FnId, Vec<FnId>> = FastMap::default();
+        for (caller, callee) in &self.state.callees {
+            next.entry(*caller).or_default().push(*callee);
+        }
+        let mut seen: FastSet<FnId> = FastSet::default();
+        let mut queue: Vec<FnId> = from.into_iter().collect();
+        while let Some(function) = queue.pop() {
+            if seen.insert(function) {
+                queue.extend(next.get(&function).into_iter().flatten());
+            }
+        }
+        seen
+    }
+
+    fn find_holding(&mut self) {
+        let mut objects = Vec::new();
+        for at in 0.. {
+            let Some(object) = self.state.objects_get(at) else {
+                break;
+            };
+            objects.push(match object {
+                Object::Page(site) => self.is_user(*site),
+                _ => false,
+            });
+        }
+        // Arrays of arrays of pages are as deep as kernel code goes.
+        for _ in 0..3 {
+            let mut changed = false;
+            for at in 0..objects.len() {
+                if objects[at] {
+                    continue;
+                }
+                let Some(content) = self.state.graph.content_if_any(Obj(at as u32)) else {
+                    continue;
+                };
+                if self
+                    .state
+                    .graph
+                    .values(content)
+                    .iter()
+                    .any(|inner| objects[inner.0 as usize])
+                {
+                    objects[at] = true;
+                    changed = true;
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+        self.holding = objects;
+    }
+}

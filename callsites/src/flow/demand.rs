@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which questions are open after a round, and what must be read to answer them.
+//!
+//! Forwards from every acquire: wherever its pages, or an array that holds them, go to a function, a field or a caller
+//! that was not read. Backwards from every release whose page comes out of a parameter, a field or a call that was not
+//! read.
+
+use super::analysis::Analysis;
+use super::graph::{Node, Obj};
+use super::library::{Library, Scope};
+use super::program::FnId;
+use super::state::{FieldId, Object, Owner, SiteKey};
+use crate::index::ir::{Linkage, Stmt, TypeRef};
+use crate::index::walk;
+use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::{Role, catalogue};
+use std::collections::BTreeSet;
+
+/// Releases far from any acquire are followed backwards in this many rounds only.
+const BACKWARDS: usize = 3;
+
+/// Something to be read, asked for once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    /// The function or macro of that name.
+    Definition { from: Utf8PathBuf, name: String },
+    /// The functions that name it.
+    Callers {
+        from: Utf8PathBuf,
+        name: String,
+        private: bool,
+    },
+    /// The functions that name the field.
+    Users {
+        from: Utf8PathBuf,
+        field: String,
+        record: Option<String>,
+    },
+    /// The struct of that tag.
+    Record { from: Utf8PathBuf, tag: String },
+}
+
+/// Reads what is needed. True when anything new was read.
+pub fn more(
+    analysis: &Analysis,
+    library: &mut Library<'_>,
+    asked: &mut BTreeSet<Want>,
+    round: usize,
+) -> bool {
+    let mut wants = BTreeSet::new();
+    forwards(analysis, &mut wants);
+    if round <= BACKWARDS {
+        backwards(analysis, &mut wants);
+    }
+    unused_macros(analysis, &mut wants);
+    for (tag, file) in &analysis.state.missing_records {
+        if !tag.is_empty() {
+            wants.insert(Want::Record {
+                from: analysis.program.file(*file).path.clone(),
+                tag: tag.clone(),
+            });
+        }
+    }
+    for (name, file) in &analysis.state.calls_of_unknown_iterators {
+        wants.insert(Want::Definition {
+            from: analysis.program.file(*file).path.clone(),
+            name: name.clone(),
+        });
+    }
+    let mut new = false;
+    for want in wants {
+        if !asked.insert(want.clone()) {
+            continue;
+        }
+        new |= match want {
+            Want::Definition { from, name } => library.define(&from, &name),
+            Want::Callers {
+                from,
+                name,
+                private,
+            } => library.mentions(
+                &from,
+                &name,
+                if private { Scope::File } else { Scope::Subtree },
+            ),
+            Want::Users {
+                from,
+                field,
+                record: Some(tag),
+            } => library.mentions(&from, &field, Scope::Naming(&tag)),
+            Want::Users {
+                from,
+                field,
+                record: None,
+            } => library.mentions(&from, &field, Scope::Directory),
+            Want::Record { from, tag } => library.record(&from, &tag),
+        };
+    }
+    new
+}
+
+/// A macro whose text holds a call of the catalogue means nothing until somebody uses it.
+fn unused_macros(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+    let used: BTreeSet<FnId> = analysis
+        .state
+        .calls
+        .iter()
+        .flat_map(|call| call.targets.iter().copied())
+        .collect();
+    for function in analysis.program.functions() {
+        let definition = analysis.program.function(function);
+        if definition.linkage == Linkage::Macro
+            && !used.contains(&function)
+            && touches_pages(&definition.body)
+        {
+            let from = analysis.program.path_of(function).to_owned();
+            let private = from.extension() == Some("c");
+            wants.insert(Want::Callers {
+                from,
+                name: definition.name.clone(),
+                private,
+            });
+        }
+    }
+}
+
+fn touches_pages(body: &[Stmt]) -> bool {
+    let mut found = false;
+    walk::expressions(body, &mut |expr| {
+        found |= expr
+            .callee_name()
+            .and_then(|name| catalogue().get(name))
+            .is_some_and(|function| matches!(function.role, Role::Acquire | Role::Release));
+    });
+    found
+}
+
+fn forwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+    for call in &analysis.state.calls {
+        if call.listed || !call.targets.is_empty() {
+            continue;
+        }
+        if call
+            .pointers
+            .iter()
+            .any(|node| analysis.node_carries(*node))
+        {
+            wants.insert(definition(analysis, call.site, &call.name));
+        }
+    }
+    for call in &analysis.state.indirect {
+        let found = analysis
+            .state
+            .graph
+            .values(call.pointer)
+            .iter()
+            .any(|object| matches!(analysis.state.what(*object), Object::Function(..)));
+        let carries = call
+            .args
+            .iter()
+            .flatten()
+            .any(|node| analysis.node_carries(*node));
+        if carries
+            && !found
+            && let Some(field) = analysis.field(call.pointer)
+        {
+            users(analysis, call.site.function, field, wants);
+        }
+        if carries {
+            functions_named(analysis, call.pointer, wants);
+        }
+    }
+    for function in analysis.program.functions() {
+        let Some(returned) = analysis.state.returns.get(&function) else {
+            continue;
+        };
+        if analysis.node_carries(returned)
+            && !is_number(
+                analysis,
+                function,
+                &analysis.program.function(function).returns,
+            )
+        {
+            callers(analysis, function, wants);
+        }
+    }
+    for function in analysis.program.functions() {
+        for at in 0..analysis.program.function(function).params.len() as u32 {
+            let Some(node) = analysis.state.params.get(&(function, at)) else {
+                continue;
+            };
+            // Pages put where a parameter points: its callers hold them afterwards.
+            let filled = analysis.state.graph.values(node).iter().any(|object| {
+                matches!(analysis.state.what(*object), Object::Target(target) if *target == node)
+                    && analysis.carries(*object)
+            });
+            if filled
+                && !is_number(
+                    analysis,
+                    function,
+                    &analysis.program.function(function).params[at as usize].ty,
+                )
+            {
+                callers(analysis, function, wants);
+            }
+        }
+    }
+    let uses: BTreeSet<(FieldId, FnId)> = analysis.state.field_uses.iter().copied().collect();
+    for (field, function) in uses {
+        if analysis.node_carries(analysis.state.field_node(field))
+            && !is_number_field(analysis, function, field)
+        {
+            users(analysis, function, field, wants);
+        }
+    }
+}
+
+/// Frame numbers and addresses spread through arithmetic into everything; they are followed where they are read
+/// anyway, and no further reading is done for them.
+fn is_number(analysis: &Analysis, function: FnId, ty: &TypeRef) -> bool {
+    let ty = analysis
+        .program
+        .expand(ty, analysis.program.file_of(function));
+    let record =
+        ty.name.starts_with("struct ") || ty.name.starts_with("union ") || ty.name.contains("::");
+    ty.pointers == 0 && ty.arrays == 0 && !record && !ty.name.is_empty()
+}
+
+fn is_number_field(analysis: &Analysis, function: FnId, field: FieldId) -> bool {
+    let (owner, name) = analysis.state.field_name(field);
+    let Owner::Record(tag) = owner else {
+        return true;
+    };
+    let file = analysis.program.file_of(function);
+    analysis
+        .program
+        .record(tag, file)
+        .and_then(|record| analysis.program.member(record, name, file))
+        .is_some_and(|(_, member)| is_number(analysis, function, &member.ty))
+}
+
+fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+    let acquiring: BTreeSet<&Utf8Path> = analysis
+        .state
+        .calls
+        .iter()
+        .filter(|call| call.listed && analysis.is_user(call.site))
+        .filter_map(|call| analysis.path(call.site).parent())
+        .collect();
+    for call in &analysis.state.calls {
+        if !call.listed {
+            continue;
+        }
+        let Some(function) = catalogue().get(&call.name) else {
+            continue;
+        };
+        if function.role != Role::Release {
+            continue;
+        }
+        // Far from any acquire a release says nothing of user pages; what leads there from one is found forwards.
+        let near = analysis
+            .path(call.site)
+            .parent()
+            .is_some_and(|directory| acquiring.contains(directory));
+        if !near {
+            continue;
+        }
+        let Some(at) = function.page_argument(call.args.len()) else {
+            continue;
+        };
+        let objects = analysis.objects(&call.args[at]);
+        let objects: BTreeSet<Obj> = if function.takes_array(call.args.len()) {
+            &objects | &analysis.contents(&call.args[at])
+        } else {
+            objects
+        };
+        for object in objects {
+            source(analysis, call.site, object, wants);
+        }
+    }
+}
+
+/// What must be read to know where an object comes from.
+fn source(analysis: &Analysis, site: SiteKey, object: Obj, wants: &mut BTreeSet<Want>) {
+    match analysis.state.what(object) {
+        Object::Target(node) => source_of_node(analysis, site, *node, wants),
+        Object::Opaque(at) => {
+            for call in analysis.calls_at(*at) {
+                wants.insert(definition(analysis, *at, &call.name));
+            }
+            for call in analysis
+                .state
+                .indirect
+                .iter()
+                .filter(|call| call.site == *at)
+            {
+                functions_named(analysis, call.pointer, wants);
+            }
+        }
+        Object::Field(field) => users(analysis, site.function, *field, wants),
+        _ => {}
+    }
+}
+
+fn source_of_node(analysis: &Analysis, site: SiteKey, node: Node, wants: &mut BTreeSet<Want>) {
+    if let Some((function, _)) = analysis.param(node) {
+        callers(analysis, function, wants);
+    } else if let Some(field) = analysis.field(node) {
+        users(analysis, site.function, field, wants);
+    }
+}
+
+fn definition(analysis: &Analysis, site: SiteKey, name: &str) -> Want {
+    Want::Definition {
+        from: analysis.path(site).to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn functions_named(analysis: &Analysis, pointer: Node, wants: &mut BTreeSet<Want>) {
+    for object in analysis.state.graph.values(pointer) {
+        if let Object::Function(name, file) = analysis.state.what(*object)
+            && analysis.program.resolve(name, *file).is_empty()
+        {
+            wants.insert(Want::Definition {
+                from: analysis.program.file(*file).path.clone(),
+                name: name.clone(),
+            });
+        }
+    }
+}
+
+fn callers(analysis: &Analysis, function: FnId, wants: &mut BTreeSet<Want>) {
+    let from = analysis.program.path_of(function).to_owned();
+    let definition = analysis.program.function(function);
+    if catalogue().get(&definition.name).is_some() {
+        return;
+    }
+    let private = definition.linkage == Linkage::Static && from.extension() == Some("c");
+    wants.insert(Want::Callers {
+        from: from.clone(),
+        name: definition.name.clone(),
+        private,
+    });
+    for table in &analysis.tables {
+        for (field, name) in &table.entries {
+            if *name == definition.name {
+                wants.insert(Want::Users {
+                    from: from.clone(),
+                    field: field.clone(),
+                    record: None,
+                });
+            }
+        }
+    }
+    for (field, (_, name)) in analysis.state.fields() {
+        let node = analysis.state.field_node(field);
+        let holds = analysis.state.graph.values(node).iter().any(|object| {
+            matches!(analysis.state.what(*object), Object::Function(known, _) if *known == definition.name)
+        });
+        if holds {
+            wants.insert(Want::Users {
+                from: from.clone(),
+                field: name.clone(),
+                record: None,
+            });
+        }
+    }
+}
+
+fn users(analysis: &Analysis, function: FnId, field: FieldId, wants: &mut BTreeSet<Want>) {
+    let from = analysis.program.path_of(function).to_owned();
+    let (owner, name) = analysis.state.field_name(field);
+    let record = match owner {
+        Owner::Record(tag) => Some(tag.split("::").next().unwrap_or(tag).to_owned()),
+        Owner::Directory(_) => None,
+    };
+    wants.insert(Want::Users {
+        from,
+        field: name.clone(),
+        record,
+    });
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where user pages go, from the call that acquires them to the call that releases them.
+//!
+//! In goes what the index read; out comes, for every value that a release is given, the set of calls its pages may
+//! come from. The analysis is inclusion-based (Andersen's) on abstract pages and containers, with fields told apart by
+//! struct type, locals by the definitions that reach a use, and calls followed in their direction through parameters,
+//! results and function pointers. It knows no driver: the functions it has a meaning for are those of `refimpl::api`.
+
+pub mod analysis;
+mod assign;
+mod calls;
+mod demand;
+mod env;
+mod expr;
+pub mod graph;
+mod hash;
+pub mod library;
+pub mod origins;
+pub mod program;
+mod shape;
+pub mod sites;
+pub mod state;
+pub mod tables;
+mod types;
+pub mod verdict;
+mod walk;

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the pages of a release come from.
+
+use super::analysis::Analysis;
+use super::graph::Obj;
+use super::hash::{FastMap, FastSet};
+use super::program::FnId;
+use super::sites::Site;
+use super::state::{Object, Owner, SiteKey};
+use refimpl::api::{Count, Role, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The origins of the pages a call is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// Calls that acquire user pages.
+    pub user: BTreeSet<SiteKey>,
+    /// Calls that make or find other pages with a reference.
+    pub other: BTreeSet<SiteKey>,
+    /// Calls that turn an address or frame number into a page without taking a reference.
+    pub found: BTreeSet<SiteKey>,
+    /// get_page() and its kin on the same pages, whose own reference may be the one that is dropped.
+    pub extra: BTreeSet<SiteKey>,
+    /// What stopped the analysis.
+    pub open: BTreeSet<String>,
+}
+
+/// The page objects of the argument of a call, in every context the call is walked in.
+pub fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
+    let mut out = BTreeSet::new();
+    for call in analysis.calls_at(site).filter(|call| call.listed) {
+        let Some(function) = catalogue().get(&call.name) else {
+            continue;
+        };
+        let Some(at) = function.page_argument(call.args.len()) else {
+            continue;
+        };
+        if function.takes_array(call.args.len()) {
+            out.extend(analysis.contents(&call.args[at]));
+            if out.is_empty() {
+                out.extend(analysis.objects(&call.args[at]));
+            }
+        } else {
+            out.extend(analysis.objects(&call.args[at]));
+        }
+    }
+    out
+}
+
+/// The origins of the pages a call at `site` is given.
+pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
+    let mut origins = Origins::default();
+    if analysis.calls_at(site).next().is_none() {
+        origins
+            .open
+            .insert("it stands in a macro that nothing read here uses".to_owned());
+    }
+    for object in page_objects(analysis, site) {
+        match analysis.state.what(object) {
+            Object::Page(from) => {
+                let Some(function) = analysis.listed(*from) else {
+                    continue;
+                };
+                match function.role {
+                    Role::Acquire => origins.user.insert(*from),
+                    Role::Translate => origins.found.insert(*from),
+                    _ => origins.other.insert(*from),
+                };
+            }
+            Object::Opaque(call) => {
+                let name = analysis
+                    .calls_at(*call)
+                    .next()
+                    .map_or("a function pointer", |call| call.name.as_str());
+                origins.open.insert(format!(
+                    "the page comes from {name}, which was not followed"
+                ));
+            }
+            Object::Target(node) => {
+                if let Some((function, _)) = analysis.param(*node) {
+                    let name = &analysis.program.function(function).name;
+                    origins.open.insert(format!(
+                        "no caller that hands a known page to {name}() was found"
+                    ));
+                } else if let Some(field) = analysis.field(*node) {
+                    let (owner, name) = analysis.state.field_name(field);
+                    let owner = match owner {
+                        Owner::Record(tag) => format!("struct {tag}"),
+                        Owner::Directory(_) => "a struct of unknown type".to_owned(),
+                    };
+                    origins
+                        .open
+                        .insert(format!("no known page is stored into {name} of {owner}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    if origins.user.is_empty()
+        && origins.other.is_empty()
+        && origins.found.is_empty()
+        && origins.open.is_empty()
+    {
+        origins
+            .open
+            .insert("no page was found to reach it".to_owned());
+    }
+    origins
+}
+
+/// Origins of all releases, sharpened by what stands around them.
+pub fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
+    let mut all: Vec<Origins> = sites.iter().map(|site| of(analysis, site.key)).collect();
+    by_sibling_tables(analysis, sites, &mut all);
+    by_other_arm(analysis, sites, &mut all);
+    extra_references(analysis, sites, &mut all);
+    all
+}
+
+/// An object of one kind is built and torn down by the functions of one table. Where a field is shared by several
+/// kinds, a release reached from one table alone has only pages that some function of that table, or none, took.
+fn by_sibling_tables(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, table) in analysis.tables.iter().enumerate() {
+        kinds.entry(table.record.as_str()).or_default().push(at);
+    }
+    for tables in kinds.values().filter(|tables| tables.len() > 1) {
+        let reached: Vec<FastSet<FnId>> = tables
+            .iter()
+            .map(|at| {
+                let table = &analysis.tables[*at];
+                let entries = table
+                    .entries
+                    .iter()
+                    .flat_map(|(_, name)| analysis.program.resolve(name, table.file));
+                analysis.reached(entries)
+            })
+            .collect();
+        let only = |function: FnId| -> Option<usize> {
+            let mut holders = (0..reached.len()).filter(|at| reached[*at].contains(&function));
+            holders.next().filter(|_| holders.next().is_none())
+        };
+        for (site, origins) in sites.iter().zip(all.iter_mut()) {
+            if origins.user.len() + origins.other.len() < 2 {
+                continue;
+            }
+            let Some(mine) = only(site.key.function) else {
+                continue;
+            };
+            let foreign = |from: &SiteKey| only(from.function).is_some_and(|theirs| theirs != mine);
+            let stays = origins
+                .user
+                .iter()
+                .chain(&origins.other)
+                .any(|from| !foreign(from));
+            if stays {
+                origins.user.retain(|from| !foreign(from));
+                origins.other.retain(|from| !foreign(from));
+            }
+        }
+    }
+}
+
+/// `if (flag) put_page(page); else __free_page(page);`: the flag tells the origins apart.
+fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    let mut by_function: FastMap<FnId, Vec<usize>> = FastMap::default();
+    for (at, site) in sites.iter().enumerate() {
+        by_function.entry(site.key.function).or_default().push(at);
+    }
+    let frees = |at: usize| {
+        catalogue()
+            .get(&sites[at].name)
+            .is_some_and(|function| function.role == Role::Release && function.kind == "free")
+    };
+    let puts = |at: usize| {
+        catalogue().get(&sites[at].name).is_some_and(|function| {
+            function.role == Role::Release
+                && matches!(function.count, Count::Put | Count::Unpin)
+                && function.kind.is_empty()
+        })
+    };
+    for members in by_function.values() {
+        for put in members.iter().copied().filter(|at| puts(*at)) {
+            for free in members.iter().copied().filter(|at| frees(*at)) {
+                let opposed = sites[put].branches.iter().any(|branch| {
+                    sites[free].branches.iter().any(|other| {
+                        other.statement == branch.statement && other.otherwise != branch.otherwise
+                    })
+                });
+                let shared: BTreeSet<SiteKey> = all[put]
+                    .other
+                    .intersection(&all[free].other)
+                    .copied()
+                    .collect();
+                if opposed && !shared.is_empty() && !all[put].user.is_empty() {
+                    all[put]
+                        .other
+                        .retain(|from| !is_allocation(analysis, *from) || !shared.contains(from));
+                    all[free].user.clear();
+                }
+            }
+        }
+    }
+}
+
+fn is_allocation(analysis: &Analysis, site: SiteKey) -> bool {
+    analysis
+        .listed(site)
+        .is_some_and(|function| function.role == Role::Allocate)
+}
+
+/// get_page() on a user page, whose page is then put where the release finds it: either reference may be dropped.
+fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    for (reference, values) in &analysis.state.references {
+        let pages = analysis.objects(values);
+        let user: BTreeSet<SiteKey> = pages
+            .iter()
+            .filter_map(|object| match analysis.state.what(*object) {
+                Object::Page(from) if analysis.is_user(*from) => Some(*from),
+                _ => None,
+            })
+            .collect();
+        if user.is_empty() {
+            continue;
+        }
+        // The fields the same function stores those pages into after it took the reference.
+        let stored: Vec<_> = analysis
+            .state
+            .field_stores
+            .iter()
+            .filter(|store| store.site.function == reference.function)
+            .filter(|store| values.iter().any(|value| store.values.contains(value)))
+            .map(|store| analysis.state.field_node(store.field))
+            .collect();
+        for (site, origins) in sites.iter().zip(all.iter_mut()) {
+            if origins.user.is_disjoint(&user) {
+                continue;
+            }
+            let same_values = site.key.function == reference.function
+                && analysis
+                    .calls_at(site.key)
+                    .any(|call| call.args.iter().flatten().any(|node| values.contains(node)));
+            let through_field = analysis.calls_at(site.key).any(|call| {
+                call.args
+                    .iter()
+                    .flatten()
+                    .any(|node| stored.iter().any(|field| leads(analysis, *field, *node)))
+            });
+            if same_values || through_field {
+                origins.extra.insert(*reference);
+            }
+        }
+    }
+}
+
+/// Whether a value goes from one node to the other in a few copies.
+fn leads(analysis: &Analysis, from: super::graph::Node, to: super::graph::Node) -> bool {
+    let mut seen = vec![from];
+    let mut at = 0;
+    while at < seen.len() && seen.len() < 64 {
+        if seen[at] == to {
+            return true;
+        }
+        for next in analysis.state.graph.copies(seen[at]) {
+            if !seen.contains(next) {
+                seen.push(*next);
+            }
+        }
+        at += 1;
+    }
+    seen.contains(&to)
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was read of the tree so far, with names resolved to the nearest definition.
+//!
+//! C has one name space a file and one a kernel. A name is looked for in the file itself, then among what other files
+//! export; where several define it (an architecture each, a driver each) the one that shares most of the path wins.
+
+use super::hash::FastMap;
+use crate::index::ir::{Declaration, FileFacts, Function, Linkage, Record, TypeRef};
+use camino::Utf8Path;
+use std::sync::Arc;
+
+/// A function that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FnId(pub u32);
+
+/// All that was read.
+#[derive(Debug, Default)]
+pub struct Program {
+    files: Vec<Arc<FileFacts>>,
+    functions: Vec<(u32, u32)>,
+    functions_by_name: FastMap<String, Vec<FnId>>,
+    records: FastMap<String, Vec<(u32, u32)>>,
+    typedefs: FastMap<String, Vec<(u32, u32)>>,
+    globals: FastMap<String, Vec<(u32, u32)>>,
+}
+
+/// `page` of `struct page`.
+pub fn tag(name: &str) -> &str {
+    name.strip_prefix("struct ")
+        .or_else(|| name.strip_prefix("union "))
+        .unwrap_or(name)
+}
+
+/// Whether a value of that type can be a page, its address or its frame number. Counts, sizes, offsets and flags
+/// are not: arithmetic would carry pages into all of them.
+pub fn holds_pages(ty: &TypeRef) -> bool {
+    let number = matches!(
+        ty.name.as_str(),
+        "int"
+            | "unsigned int"
+            | "unsigned"
+            | "bool"
+            | "_Bool"
+            | "char"
+            | "unsigned char"
+            | "short"
+            | "unsigned short"
+            | "long long"
+            | "signed int"
+            | "loff_t"
+            | "off_t"
+            | "size_t"
+            | "ssize_t"
+            | "sector_t"
+            | "pgoff_t"
+            | "gfp_t"
+            | "blkcnt_t"
+            | "atomic_t"
+            | "atomic_long_t"
+            | "spinlock_t"
+            | "umode_t"
+            | "pgprot_t"
+            | "vm_fault_t"
+            | "time64_t"
+            | "ktime_t"
+            | "u8"
+            | "u16"
+            | "u32"
+            | "s8"
+            | "s16"
+            | "s32"
+            | "s64"
+            | "__u8"
+            | "__u16"
+            | "__u32"
+            | "__s32"
+            | "__s64"
+            | "uint"
+            | "uint8_t"
+            | "uint16_t"
+            | "uint32_t"
+            | "int32_t"
+            | "int64_t"
+            | "__le16"
+            | "__be16"
+            | "__wsum"
+            | "__sum16"
+            | "void"
+    ) || ty.name.starts_with("enum ");
+    !number || ty.pointers > 0 || ty.arrays > 0 || ty.function
+}
+
+impl Program {
+    /// Takes the facts of files, sorted by path.
+    pub fn new(files: Vec<Arc<FileFacts>>) -> Self {
+        let mut program = Self {
+            files,
+            ..Self::default()
+        };
+        for (at, file) in program.files.iter().enumerate() {
+            let at = at as u32;
+            for (n, function) in file.functions.iter().enumerate() {
+                let id = FnId(program.functions.len() as u32);
+                program.functions.push((at, n as u32));
+                program
+                    .functions_by_name
+                    .entry(function.name.clone())
+                    .or_default()
+                    .push(id);
+            }
+            for (n, record) in file.records.iter().enumerate() {
+                program
+                    .records
+                    .entry(tag(&record.tag).to_owned())
+                    .or_default()
+                    .push((at, n as u32));
+            }
+            for (n, (name, _)) in file.typedefs.iter().enumerate() {
+                program
+                    .typedefs
+                    .entry(name.clone())
+                    .or_default()
+                    .push((at, n as u32));
+            }
+            for (n, global) in file.globals.iter().enumerate() {
+                program
+                    .globals
+                    .entry(global.name.clone())
+                    .or_default()
+                    .push((at, n as u32));
+            }
+        }
+        program
+    }
+
+    /// All files, sorted by path.
+    pub fn files(&self) -> &[Arc<FileFacts>] {
+        &self.files
+    }
+
+    /// A file.
+    pub fn file(&self, file: u32) -> &FileFacts {
+        &self.files[file as usize]
+    }
+
+    /// All functions.
+    pub fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
+        (0..self.functions.len() as u32).map(FnId)
+    }
+
+    /// A function.
+    pub fn function(&self, id: FnId) -> &Function {
+        let (file, at) = self.functions[id.0 as usize];
+        &self.files[file as usize].functions[at as usize]
+    }
+
+    /// The file a function stands in.
+    pub fn file_of(&self, id: FnId) -> u32 {
+        self.functions[id.0 as usize].0
+    }
+
+    /// Path of the file a function stands in.
+    pub fn path_of(&self, id: FnId) -> &Utf8Path {
+        &self.file(self.file_of(id)).path
+    }
+
+    /// The functions `name` may mean in `file`; more than one where `#if` arms each define it.
+    pub fn resolve(&self, name: &str, file: u32) -> Vec<FnId> {
+        let Some(all) = self.functions_by_name.get(name) else {
+            return Vec::new();
+        };
+        let own: Vec<FnId> = all
+            .iter()
+            .copied()
+            .filter(|id| self.file_of(*id) == file)
+            .collect();
+        if !own.is_empty() {
+            return own;
+        }
+        let visible = all.iter().copied().filter(|id| {
+            let header = self.path_of(*id).extension() == Some("h");
+            header || self.function(*id).linkage == Linkage::External
+        });
+        self.nearest(file, visible, |id| self.file_of(id))
+    }
+
+    /// Whether `file` itself defines `name` as a static function or macro, so that no kernel-wide function is meant.
+    pub fn shadows(&self, name: &str, file: u32) -> bool {
+        let facts = self.file(file);
+        facts.path.extension() == Some("c")
+            && facts
+                .functions
+                .iter()
+                .any(|function| function.name == name && function.linkage != Linkage::External)
+    }
+
+    /// The record of that tag which `file` most likely means.
+    pub fn record(&self, name: &str, file: u32) -> Option<&Record> {
+        let all = self.records.get(tag(name))?;
+        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let (at, n) = *best.first()?;
+        Some(&self.files[at as usize].records[n as usize])
+    }
+
+    /// Follows typedefs.
+    pub fn expand(&self, ty: &TypeRef, file: u32) -> TypeRef {
+        let mut ty = ty.clone();
+        for _ in 0..8 {
+            let Some(all) = self.typedefs.get(&ty.name) else {
+                break;
+            };
+            let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+            let Some((at, n)) = best.first().copied() else {
+                break;
+            };
+            let target = &self.files[at as usize].typedefs[n as usize].1;
+            if target.name == ty.name && target.pointers == 0 && target.arrays == 0 {
+                break;
+            }
+            ty = TypeRef {
+                name: target.name.clone(),
+                pointers: ty.pointers + target.pointers,
+                arrays: ty.arrays + target.arrays,
+                function: ty.function || target.function,
+            };
+        }
+        ty
+    }
+
+    /// The variable at file scope that `name` means in `file`, with the file that defines it.
+    pub fn global(&self, name: &str, file: u32) -> Option<(u32, &Declaration)> {
+        let all = self.globals.get(name)?;
+        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let (at, n) = *best.first()?;
+        Some((at, &self.files[at as usize].globals[n as usize]))
+    }
+
+    /// The member `field` of `record`, looked for in unnamed members too, with the tag it belongs to.
+    pub fn member<'a>(
+        &'a self,
+        record: &'a Record,
+        field: &str,
+        file: u32,
+    ) -> Option<(&'a str, &'a Declaration)> {
+        self.member_within(record, field, file, 4)
+    }
+
+    fn member_within<'a>(
+        &'a self,
+        record: &'a Record,
+        field: &str,
+        file: u32,
+        depth: u8,
+    ) -> Option<(&'a str, &'a Declaration)> {
+        if let Some(found) = record.fields.iter().find(|member| member.name == field) {
+            return Some((tag(&record.tag), found));
+        }
+        if depth == 0 {
+            return None;
+        }
+        record
+            .fields
+            .iter()
+            .filter(|member| member.name.is_empty())
+            .filter_map(|member| self.record(&member.ty.name, file))
+            .find_map(|inner| self.member_within(inner, field, file, depth - 1))
+    }
+
+    fn nearest<T: Copy>(
+        &self,
+        file: u32,
+        all: impl Iterator<Item = T>,
+        file_of: impl Fn(T) -> u32,
+    ) -> Vec<T> {
+        let here = &self.file(file).path;
+        let mut best = 0;
+        let mut out = Vec::new();
+        for item in all {
+            let score = closeness(here, &self.file(file_of(item)).path);
+            if score > best {
+                best = score;
+                out.clear();
+            }
+            if score == best {
+                out.push(item);
+            }
+        }
+        out
+    }
+}
+
+/// How near two files are: shared leading directories, with the same file nearest and public headers before strangers.
+fn closeness(here: &Utf8Path, there: &Utf8Path) -> u32 {
+    if here == there {
+        return 1000;
+    }
+    let shared = here
+        .components()
+        .zip(there.components())
+        .take_while(|(a, b)| a == b)
+        .count() as u32;
+    let beside = u32::from(here.parent() == there.parent());
+    let public = u32::from(there.starts_with("include"));
+    1 + 4 * shared + 2 * beside + public
+}

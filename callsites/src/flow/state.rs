@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the walk over the functions builds: the constraint graph, the objects in it, and every call that matters.
+
+use super::graph::{Graph, Interner, Node, Obj, PointerCall};
+use super::hash::{FastMap, FastSet};
+use super::program::{FnId, Program, holds_pages};
+use crate::index::ir::Span;
+
+/// What an object is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Object {
+    /// Pages that one call makes, finds or acquires.
+    Page(SiteKey),
+    /// Kernel memory that one call allocates.
+    Memory(SiteKey),
+    /// A local array, struct, or variable whose address is taken.
+    Local(u32, Span),
+    /// An array or struct embedded in a field, or a field whose address is taken.
+    Field(FieldId),
+    /// A variable at file scope.
+    Global(String),
+    /// What a pointer of unknown target points to.
+    Target(Node),
+    /// What a call returns whose callee was not read.
+    Opaque(SiteKey),
+    /// A function, by name, as seen from a file.
+    Function(String, u32),
+}
+
+/// A call: the function it stands in, its span, and the calls through which a macro was expanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteKey {
+    /// The function or macro whose text holds the call.
+    pub function: FnId,
+    /// The call expression.
+    pub span: Span,
+}
+
+/// A field of a struct type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldId(pub u32);
+
+/// The struct a field belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// A struct or union of that tag.
+    Record(String),
+    /// Unknown; the directory in which the field is named.
+    Directory(String),
+}
+
+/// A call by name.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Where.
+    pub site: SiteKey,
+    /// Who is called, as written.
+    pub name: String,
+    /// The functions that were read and may be meant; empty for functions of the catalogue.
+    pub targets: Vec<FnId>,
+    /// Whether the catalogue's function is meant.
+    pub listed: bool,
+    /// Values of the arguments.
+    pub args: Vec<Vec<Node>>,
+    /// Those of them that may be pointers: whatever is done with them is worth reading.
+    pub pointers: Vec<Node>,
+    /// What the call returns.
+    pub result: Node,
+}
+
+/// A call through a pointer.
+#[derive(Debug, Clone)]
+pub struct IndirectCall {
+    /// Where.
+    pub site: SiteKey,
+    /// The pointer.
+    pub pointer: Node,
+    /// Values of the arguments.
+    pub args: Vec<Vec<Node>>,
+    /// What it returns.
+    pub result: Node,
+}
+
+/// Access to memory through a pointer, which may be the data of a page.
+#[derive(Debug, Clone)]
+pub struct Touch {
+    /// Where.
+    pub site: SiteKey,
+    /// The pointer.
+    pub through: Vec<Node>,
+    /// Written rather than read.
+    pub write: bool,
+}
+
+/// A value stored into a field.
+#[derive(Debug, Clone)]
+pub struct FieldStore {
+    /// Where.
+    pub site: SiteKey,
+    /// The field.
+    pub field: FieldId,
+    /// What is stored.
+    pub values: Vec<Node>,
+}
+
+/// Everything the walk builds.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Constraints and solution.
+    pub graph: Graph,
+    objects: Vec<Object>,
+    object_ids: FastMap<Object, Obj>,
+    /// Values of expressions, by (context, span, tag).
+    pub temps: Interner<(u32, u32, u32, u8)>,
+    /// Parameters.
+    pub params: Interner<(FnId, u32)>,
+    /// What functions return.
+    pub returns: Interner<FnId>,
+    globals: Interner<String>,
+    fields: Vec<(Owner, String)>,
+    field_ids: FastMap<(Owner, String), FieldId>,
+    field_nodes: Vec<Node>,
+    /// Fields named in each function.
+    pub field_uses: FastSet<(FieldId, FnId)>,
+    contexts: FastMap<(u32, u32), u32>,
+    /// Calls by name.
+    pub calls: Vec<Call>,
+    call_ids: FastMap<(u32, u32, u32), usize>,
+    /// Calls through pointers.
+    pub indirect: Vec<IndirectCall>,
+    indirect_ids: FastMap<(u32, u32, u32), usize>,
+    /// Reads and writes through pointers.
+    pub touches: Vec<Touch>,
+    /// Values stored into fields.
+    pub field_stores: Vec<FieldStore>,
+    touched: FastSet<(u32, u32, u32, u8)>,
+    /// Which functions each function calls or names, as found by name or pointer.
+    pub callees: FastSet<(FnId, FnId)>,
+    /// Tags of records that were needed and not there, with the file that needs them.
+    pub missing_records: FastSet<(String, u32)>,
+    /// Iterator macros that were not read, with the file that uses them.
+    pub calls_of_unknown_iterators: FastSet<(String, u32)>,
+    /// Values of page arguments of get_page() and its kin: (site, values).
+    pub references: Vec<(SiteKey, Vec<Node>)>,
+}
+
+impl State {
+    /// The id of an object.
+    pub fn object(&mut self, object: Object) -> Obj {
+        if let Some(id) = self.object_ids.get(&object) {
+            return *id;
+        }
+        let holds = !matches!(object, Object::Page(_) | Object::Function(..));
+        let id = self.graph.object(holds);
+        self.objects.push(object.clone());
+        self.object_ids.insert(object.clone(), id);
+        match object {
+            Object::Field(field) => {
+                let node = self.field_nodes[field.0 as usize];
+                self.graph.bind_content(id, node);
+            }
+            Object::Global(name) => {
+                let (node, _) = self.globals.node(&mut self.graph, name);
+                self.graph.bind_content(id, node);
+            }
+            _ => {}
+        }
+        id
+    }
+
+    /// What an object is.
+    pub fn what(&self, object: Obj) -> &Object {
+        &self.objects[object.0 as usize]
+    }
+
+    /// The object of that number, in the order of their making.
+    pub fn objects_get(&self, at: usize) -> Option<&Object> {
+        self.objects.get(at)
+    }
+
+    /// The value of a field.
+    pub fn field(&mut self, owner: Owner, name: &str) -> FieldId {
+        let key = (owner, name.to_owned());
+        if let Some(id) = self.field_ids.get(&key) {
+            return *id;
+        }
+        let id = FieldId(self.fields.len() as u32);
+        let node = self.graph.node();
+        self.fields.push(key.clone());
+        self.field_nodes.push(node);
+        self.field_ids.insert(key, id);
+        let target = self.object(Object::Target(node));
+        self.graph.add(node, target);
+        id
+    }
+
+    /// The node of a field.
+    pub fn field_node(&self, field: FieldId) -> Node {
+        self.field_nodes[field.0 as usize]
+    }
+
+    /// Owner and name of a field.
+    pub fn field_name(&self, field: FieldId) -> &(Owner, String) {
+        &self.fields[field.0 as usize]
+    }
+
+    /// All fields.
+    pub fn fields(&self) -> impl Iterator<Item = (FieldId, &(Owner, String))> {
+        self.fields
+            .iter()
+            .enumerate()
+            .map(|(n, field)| (FieldId(n as u32), field))
+    }
+
+    /// The value of a global; `key` is its name, with the file before it when it is static.
+    pub fn global(&mut self, key: String) -> Node {
+        let (node, new) = self.globals.node(&mut self.graph, key);
+        if new {
+            let target = self.object(Object::Target(node));
+            self.graph.add(node, target);
+        }
+        node
+    }
+
+    /// The value of a parameter.
+    pub fn param(&mut self, function: FnId, at: u32) -> Node {
+        let (node, new) = self.params.node(&mut self.graph, (function, at));
+        if new {
+            let target = self.object(Object::Target(node));
+            self.graph.add(node, target);
+        }
+        node
+    }
+
+    /// What a function returns.
+    pub fn returned(&mut self, function: FnId) -> Node {
+        self.returns.node(&mut self.graph, function).0
+    }
+
+    /// The context of a macro expanded at `at` of `context`.
+    pub fn context(&mut self, context: u32, at: u32) -> u32 {
+        let next = (1 << 24) + self.contexts.len() as u32;
+        *self.contexts.entry((context, at)).or_insert(next)
+    }
+
+    /// A value for an expression.
+    pub fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
+        self.temps
+            .node(&mut self.graph, (context, span.start, span.end, tag))
+            .0
+    }
+
+    /// A value that may be just `object`.
+    pub fn only(&mut self, context: u32, span: Span, tag: u8, object: Object) -> Node {
+        let node = self.temp(context, span, tag);
+        let id = self.object(object);
+        self.graph.add(node, id);
+        node
+    }
+
+    /// What one may find through `pointers`.
+    pub fn load(&mut self, context: u32, span: Span, tag: u8, pointers: &[Node]) -> Vec<Node> {
+        if pointers.is_empty() {
+            return Vec::new();
+        }
+        let to = self.temp(context, span, tag);
+        for pointer in pointers {
+            self.graph.load(*pointer, to);
+        }
+        vec![to]
+    }
+
+    /// Puts `values` where `pointers` point.
+    pub fn store(&mut self, values: &[Node], pointers: &[Node]) {
+        for pointer in pointers {
+            for value in values {
+                self.graph.store(*value, *pointer);
+            }
+        }
+    }
+
+    /// Remembers a call by name; seen again in the same context, its arguments may be more.
+    pub fn record(&mut self, context: u32, call: Call) {
+        let key = (context, call.site.span.start, call.site.span.end);
+        match self.call_ids.get(&key) {
+            Some(at) => merge(&mut self.calls[*at].args, call.args),
+            None => {
+                self.call_ids.insert(key, self.calls.len());
+                self.calls.push(call);
+            }
+        }
+    }
+
+    /// Remembers a call through a pointer.
+    pub fn record_indirect(&mut self, context: u32, call: IndirectCall) {
+        let key = (context, call.site.span.start, call.site.span.end);
+        match self.indirect_ids.get(&key) {
+            Some(at) => merge(&mut self.indirect[*at].args, call.args),
+            None => {
+                let at = self.indirect.len();
+                self.indirect_ids.insert(key, at);
+                self.graph.call(call.pointer, PointerCall(at as u32));
+                self.indirect.push(call);
+            }
+        }
+    }
+
+    /// Remembers an access through a pointer.
+    pub fn touch(&mut self, context: u32, touch: Touch) {
+        let key = (
+            context,
+            touch.site.span.start,
+            touch.site.span.end,
+            u8::from(touch.write),
+        );
+        if self.touched.insert(key) {
+            self.touches.push(touch);
+        }
+    }
+
+    /// Solves, linking calls through pointers to functions as they are found.
+    pub fn solve(&mut self, program: &Program) {
+        loop {
+            let mut found = Vec::new();
+            let mut graph = std::mem::take(&mut self.graph);
+            graph.solve(|_, call, object| found.push((call, object)));
+            self.graph = graph;
+            found.sort_unstable();
+            found.dedup();
+            if found.is_empty() {
+                break;
+            }
+            for (call, object) in found {
+                let Object::Function(name, file) = self.what(object).clone() else {
+                    continue;
+                };
+                let call = self.indirect[call.0 as usize].clone();
+                for target in program.resolve(&name, file) {
+                    self.callees.insert((call.site.function, target));
+                    self.link(program, target, &call.args, call.result);
+                }
+            }
+        }
+    }
+
+    /// Arguments go to the parameters of `target`, what it returns to `result`.
+    pub fn link(&mut self, program: &Program, target: FnId, args: &[Vec<Node>], result: Node) {
+        let count = program.function(target).params.len();
+        for (at, values) in args.iter().enumerate().take(count) {
+            if !holds_pages(&program.function(target).params[at].ty) {
+                continue;
+            }
+            let param = self.param(target, at as u32);
+            for value in values {
+                self.graph.copy(*value, param);
+            }
+        }
+        if holds_pages(&program.function(target).returns) {
+            let returned = self.returned(target);
+            self.graph.copy(returned, result);
+        }
+    }
+}
+
+fn merge(into: &mut [Vec<Node>], more: Vec<Vec<Node>>) {
+    for (into, more) in into.iter_mut().zip(more) {
+        for node in more {
+            if !into.contains(&node) {
+                into.push(node);
+            }
+        }
+    }
+}

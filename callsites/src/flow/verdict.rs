@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Verdicts: from the solved flow to the callsites and groups of a report.
+
+use super::analysis::Analysis;
+use super::library::Files;
+use super::origins::{self, Origins};
+use super::sites::{self, Site};
+use super::state::SiteKey;
+use crate::classify::{self, Judgement, Uses};
+use crate::groups;
+use crate::report::{Callsite, Confidence, Era, Evidence, Group, Role, Verdict};
+use refimpl::api::{self, Count, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Callsites and groups, with what the finding rules need to know of them.
+pub struct Judged {
+    /// Sorted by (path, line, column).
+    pub callsites: Vec<Callsite>,
+    /// The site of each callsite, in the same order.
+    pub sites: Vec<Site>,
+    /// The origins of each callsite's pages, in the same order; of an acquire empty.
+    pub origins: Vec<Origins>,
+    /// What happens to the pages of each acquire.
+    pub uses: BTreeMap<SiteKey, Uses>,
+    /// What must change together.
+    pub groups: Vec<Group>,
+    /// Releases shown to be of other pages and left out.
+    pub releases_of_other_pages: usize,
+}
+
+/// The age of the API as the catalogue counts it.
+pub fn api_era(era: Era) -> api::Era {
+    match era {
+        Era::PutPage => api::Era::PutPage,
+        Era::PutUserPage => api::Era::PutUserPage,
+        Era::Pin => api::Era::Pin,
+    }
+}
+
+/// Judges every call of the catalogue. With `all`, releases of other pages are listed too.
+pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Judged {
+    let mut sites: Vec<Site> = Vec::new();
+    for id in analysis.program.functions() {
+        if let Some(bytes) = analysis.sources.get(analysis.program.path_of(id)) {
+            sites.extend(sites::of_function(&analysis.program, id, bytes));
+        }
+    }
+    sites.sort_by(|a, b| {
+        let place = |site: &Site| (analysis.path(site.key).to_owned(), site.name_span.start);
+        place(a).cmp(&place(b))
+    });
+    sites.dedup_by(|a, b| a.key == b.key);
+    let origins = origins::of_all(analysis, &sites);
+    let uses = classify::uses(analysis);
+    let acquiring: BTreeSet<&str> = sites
+        .iter()
+        .filter(|site| role(site) == Role::Acquire)
+        .filter_map(|site| {
+            analysis
+                .path(site.key)
+                .parent()
+                .map(|directory| directory.as_str())
+        })
+        .collect();
+    let mut judgements: BTreeMap<SiteKey, Judgement> = BTreeMap::new();
+    for site in sites.iter().filter(|site| role(site) == Role::Acquire) {
+        let none = Uses::default();
+        let judgement =
+            classify::judge(analysis, files, site, uses.get(&site.key).unwrap_or(&none));
+        judgements.insert(site.key, judgement);
+    }
+    let mut kept = Vec::new();
+    let mut releases_of_other_pages = 0;
+    let mut ordinals: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    for (site, origins) in sites.into_iter().zip(origins) {
+        let near = analysis
+            .path(site.key)
+            .parent()
+            .is_some_and(|directory| acquiring.contains(directory.as_str()));
+        let judgement = match role(&site) {
+            Role::Acquire => judgements[&site.key].clone(),
+            Role::Release => release(analysis, &site, &origins, &judgements, near),
+            Role::Dirty => dirty(analysis, &site, &origins, &judgements),
+        };
+        let function = analysis.program.function(site.key.function).name.clone();
+        let key = (
+            analysis.path(site.key).to_string(),
+            function,
+            site.name.clone(),
+        );
+        let ordinal = ordinals.entry(key.clone()).or_default();
+        *ordinal += 1;
+        let id = identity(&key, *ordinal);
+        let other = judgement.verdict == Verdict::Keep && origins.user.is_empty();
+        match role(&site) {
+            Role::Dirty if origins.user.is_empty() => continue,
+            Role::Release if other && !all => {
+                releases_of_other_pages += 1;
+                continue;
+            }
+            _ => {}
+        }
+        kept.push((
+            callsite(analysis, &site, &origins, &judgement, &uses, id, era),
+            site,
+            origins,
+        ));
+    }
+    let mut callsites = Vec::new();
+    let mut sites = Vec::new();
+    let mut origins = Vec::new();
+    for (callsite, site, origin) in kept {
+        callsites.push(callsite);
+        sites.push(site);
+        origins.push(origin);
+    }
+    let places: BTreeMap<SiteKey, usize> = sites
+        .iter()
+        .enumerate()
+        .map(|(at, site)| (site.key, at))
+        .collect();
+    let shares: Vec<Vec<usize>> = origins
+        .iter()
+        .map(|origins| {
+            origins
+                .user
+                .iter()
+                .filter_map(|from| places.get(from).copied())
+                .collect()
+        })
+        .collect();
+    let groups = groups::join(&mut callsites, &shares);
+    Judged {
+        callsites,
+        sites,
+        origins,
+        uses,
+        groups,
+        releases_of_other_pages,
+    }
+}
+
+fn role(site: &Site) -> Role {
+    match catalogue().get(&site.name).map(|function| function.role) {
+        Some(api::Role::Acquire) => Role::Acquire,
+        Some(api::Role::Dirty) => Role::Dirty,
+        _ => Role::Release,
+    }
+}
+
+fn identity(key: &(String, String, String), ordinal: usize) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [
+        key.0.as_str(),
+        key.1.as_str(),
+        key.2.as_str(),
+        &ordinal.to_string(),
+    ] {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\0");
+    }
+    hasher.finalize().to_hex()[..12].to_owned()
+}
+
+fn name_of(analysis: &Analysis, site: SiteKey) -> String {
+    let name = analysis
+        .listed(site)
+        .map_or("a call", |function| function.name.as_str());
+    let (line, _) = analysis.position(site.function, site.span.start);
+    format!("{name} {}:{line}", analysis.path(site))
+}
+
+fn names_of(analysis: &Analysis, sites: &BTreeSet<SiteKey>) -> Vec<String> {
+    let mut names: Vec<String> = sites.iter().map(|site| name_of(analysis, *site)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn say(verdict: Verdict, case: Option<u8>, confidence: Confidence, reason: String) -> Judgement {
+    Judgement {
+        verdict,
+        case,
+        confidence,
+        reason,
+    }
+}
+
+fn release(
+    analysis: &Analysis,
+    site: &Site,
+    origins: &Origins,
+    acquires: &BTreeMap<SiteKey, Judgement>,
+    near: bool,
+) -> Judgement {
+    let listed = catalogue().get(&site.name);
+    if listed.is_some_and(|function| function.is_pinning()) {
+        return say(
+            Verdict::Done,
+            None,
+            Confidence::High,
+            format!("{}() belongs to the pinning API already", site.name),
+        );
+    }
+    if origins.user.is_empty() {
+        return release_of_others(analysis, site, origins, near);
+    }
+    if !origins.extra.is_empty() {
+        let reason = format!(
+            "the page also took {}, and either reference may be the one dropped here",
+            names_of(analysis, &origins.extra).join(", ")
+        );
+        return say(Verdict::Mixed, None, Confidence::Medium, reason);
+    }
+    if !origins.other.is_empty() {
+        let reason = format!(
+            "drops references on user pages ({}) and on others ({})",
+            names_of(analysis, &origins.user).join(", "),
+            names_of(analysis, &origins.other).join(", ")
+        );
+        return say(Verdict::Mixed, None, Confidence::High, reason);
+    }
+    of_user_pages(analysis, origins, acquires)
+}
+
+/// The verdict on a call that is given user pages only.
+fn of_user_pages(
+    analysis: &Analysis,
+    origins: &Origins,
+    acquires: &BTreeMap<SiteKey, Judgement>,
+) -> Judgement {
+    let names = names_of(analysis, &origins.user).join(", ");
+    let judged: Vec<&Judgement> = origins
+        .user
+        .iter()
+        .filter_map(|from| acquires.get(from))
+        .collect();
+    let iterators = origins.user.iter().any(|from| {
+        analysis
+            .listed(*from)
+            .is_some_and(|function| function.kind == "iter" && function.count == Count::Get)
+    });
+    let verdicts: BTreeSet<Verdict> = judged.iter().map(|judgement| judgement.verdict).collect();
+    let case = judged.iter().find_map(|judgement| judgement.case);
+    let confidence = judged
+        .iter()
+        .map(|judgement| judgement.confidence)
+        .max()
+        .unwrap_or(Confidence::Low);
+    let keeps = verdicts.contains(&Verdict::Keep);
+    let converts = verdicts.contains(&Verdict::Convert) || verdicts.contains(&Verdict::Done);
+    if keeps && converts {
+        let reason = format!(
+            "drops references of acquires that must stay and of others that ought to pin ({names})"
+        );
+        return say(Verdict::Mixed, case, confidence, reason);
+    }
+    if keeps {
+        let why = judged
+            .first()
+            .map_or("", |judgement| judgement.reason.as_str());
+        return say(
+            Verdict::Keep,
+            case,
+            confidence,
+            format!("drops what {names} took, which must stay: {why}"),
+        );
+    }
+    if iterators {
+        let reason = format!(
+            "drops references of {names}, which are on user pages only when the iterator is user-backed"
+        );
+        return say(Verdict::Mixed, case, Confidence::Medium, reason);
+    }
+    if verdicts.contains(&Verdict::Unknown) {
+        return say(
+            Verdict::Unknown,
+            None,
+            Confidence::Low,
+            format!("what {names} holds its pages for is not known"),
+        );
+    }
+    say(
+        Verdict::Convert,
+        case,
+        confidence,
+        format!("drops references on user pages that {names} took"),
+    )
+}
+
+fn release_of_others(analysis: &Analysis, site: &Site, origins: &Origins, near: bool) -> Judgement {
+    if classify::in_api(analysis, site.key) {
+        let reason = "this is the implementation of the API itself".to_owned();
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    if !origins.other.is_empty() {
+        let reason = format!(
+            "the pages are not user pages: {}",
+            names_of(analysis, &origins.other).join(", ")
+        );
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    if !origins.found.is_empty() {
+        let reason = format!(
+            "the page is found by address ({}), and no acquired page leads there",
+            names_of(analysis, &origins.found).join(", ")
+        );
+        return say(Verdict::Keep, None, Confidence::Medium, reason);
+    }
+    let why = origins.open.iter().next().cloned().unwrap_or_default();
+    if near {
+        return say(Verdict::Unknown, None, Confidence::Low, why);
+    }
+    let reason = format!("no page that get_user_pages*() took was found to come here ({why})");
+    say(Verdict::Keep, None, Confidence::Low, reason)
+}
+
+fn dirty(
+    analysis: &Analysis,
+    site: &Site,
+    origins: &Origins,
+    acquires: &BTreeMap<SiteKey, Judgement>,
+) -> Judgement {
+    if classify::in_api(analysis, site.key) {
+        return say(
+            Verdict::Keep,
+            None,
+            Confidence::High,
+            "this is the implementation of the API itself".to_owned(),
+        );
+    }
+    if !origins.other.is_empty() {
+        let reason = format!(
+            "marks user pages and others dirty ({})",
+            names_of(analysis, &origins.other).join(", ")
+        );
+        return say(Verdict::Mixed, None, Confidence::Medium, reason);
+    }
+    let mut judgement = of_user_pages(analysis, origins, acquires);
+    judgement.reason = judgement.reason.replacen(
+        "drops references on user pages that",
+        "marks dirty the user pages that",
+        1,
+    );
+    judgement
+}
+
+fn callsite(
+    analysis: &Analysis,
+    site: &Site,
+    origins: &Origins,
+    judgement: &Judgement,
+    uses: &BTreeMap<SiteKey, Uses>,
+    id: String,
+    era: Era,
+) -> Callsite {
+    let (line, column) = analysis.position(site.key.function, site.name_span.start);
+    let listed = catalogue().get(&site.name);
+    let convert = judgement.verdict == Verdict::Convert;
+    let mut places: Vec<String> = match role(site) {
+        Role::Acquire => destinations(analysis, uses.get(&site.key)),
+        _ => names_of(analysis, &origins.user),
+    };
+    if role(site) != Role::Acquire {
+        places.extend(names_of(analysis, &origins.other));
+    }
+    Callsite {
+        id,
+        path: analysis.path(site.key).to_string(),
+        line,
+        column,
+        function: analysis.program.function(site.key.function).name.clone(),
+        call: site.name.clone(),
+        role: role(site),
+        verdict: judgement.verdict,
+        case: judgement.case,
+        confidence: judgement.confidence,
+        reason: judgement.reason.clone(),
+        origins: places,
+        group: None,
+        replacement: if convert {
+            replacement(site, listed, era)
+        } else {
+            None
+        },
+        shape: site.shape.and_then(|shape| {
+            serde_json::to_value(shape)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned))
+        }),
+        guards: site.guards.clone(),
+        evidence: evidence(analysis, site, origins, uses),
+        span: site.key.span,
+        edit: Some(site.edit.clone()),
+    }
+}
+
+fn replacement(site: &Site, listed: Option<&'static api::Function>, era: Era) -> Option<String> {
+    use crate::report::Shape;
+    let pins = era == Era::Pin;
+    let name = match site.shape {
+        Some(Shape::LoopDirtyLock | Shape::LoopDirty | Shape::SingleDirty | Shape::SgLoopDirty) => {
+            if pins {
+                "unpin_user_pages_dirty_lock"
+            } else {
+                "put_user_pages_dirty_lock"
+            }
+        }
+        Some(Shape::Loop) => {
+            if pins {
+                "unpin_user_pages"
+            } else {
+                "put_user_pages"
+            }
+        }
+        _ => {
+            let known = listed.and_then(|function| function.replacement(api_era(era)));
+            match (known, role(site)) {
+                (Some(name), _) => name,
+                (None, Role::Release) if pins => "unpin_user_page",
+                (None, Role::Release) => "put_user_page",
+                (None, _) => return None,
+            }
+        }
+    };
+    Some(name.to_owned())
+}
+
+fn destinations(analysis: &Analysis, uses: Option<&Uses>) -> Vec<String> {
+    let Some(uses) = uses else { return Vec::new() };
+    let mut out: Vec<String> = Vec::new();
+    out.extend(uses.held.clone());
+    out.extend(uses.handed_on.as_ref().map(|name| format!("{name}()")));
+    for function in &uses.released_in {
+        out.push(format!(
+            "released in {}() of {}",
+            analysis.program.function(*function).name,
+            analysis.program.path_of(*function)
+        ));
+    }
+    out.sort();
+    out
+}
+
+fn evidence(
+    analysis: &Analysis,
+    site: &Site,
+    origins: &Origins,
+    uses: &BTreeMap<SiteKey, Uses>,
+) -> Vec<Evidence> {
+    let mut places: BTreeSet<SiteKey> = origins.user.iter().take(4).copied().collect();
+    places.extend(origins.other.iter().take(3));
+    places.extend(origins.extra.iter().take(2));
+    if let Some(uses) = uses.get(&site.key) {
+        places.extend([uses.dma, uses.cpu_write, uses.dirty].into_iter().flatten());
+    }
+    places.insert(site.key);
+    let mut out: Vec<Evidence> = places
+        .into_iter()
+        .map(|place| line_of(analysis, place))
+        .collect();
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn line_of(analysis: &Analysis, place: SiteKey) -> Evidence {
+    let file = analysis
+        .program
+        .file(analysis.program.file_of(place.function));
+    let (line, _) = file.position(place.span.start);
+    let text = analysis.sources.get(&file.path).and_then(|bytes| {
+        let span = file.line_span(line)?;
+        let end = (span.end as usize).min(bytes.len());
+        bytes
+            .get(span.start as usize..end)
+            .map(|line| String::from_utf8_lossy(line).trim().to_owned())
+    });
+    Evidence {
+        path: file.path.to_string(),
+        line,
+        text: text.unwrap_or_default(),
+    }
+}

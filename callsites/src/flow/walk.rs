@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One function, statement by statement: which definitions reach which use.
+//!
+//! A body is walked until the definitions at its loop heads and labels no longer grow; constraints are added on the way
+//! (adding one twice is harmless). Arms of `#if` are alternatives.
+
+use super::env::{Env, Sets};
+use super::graph::Node;
+use super::hash::FastMap;
+use super::program::{FnId, Program, holds_pages};
+use super::state::{SiteKey, State};
+use crate::index::ir::{Declaration, Expr, LoopKind, Span, Stmt, TypeRef};
+
+/// More passes than this over one body are not made: by then nested loops have settled.
+const PASSES: usize = 8;
+
+/// What a name means inside a function.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Binding<'p> {
+    /// A local variable or parameter.
+    Variable(usize),
+    /// A parameter of an expanded macro: an expression of the place of expansion.
+    Argument {
+        expr: &'p Expr,
+        frame: usize,
+        context: u32,
+    },
+}
+
+/// A local variable.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    /// Its declared type.
+    pub ty: TypeRef,
+    /// An array or record: its value is its address.
+    pub aggregate: bool,
+    /// Where its memory is, for the object that stands for it.
+    pub home: (u32, Span),
+}
+
+#[derive(Debug, Default)]
+struct Frame<'p> {
+    names: Vec<(&'p str, Binding<'p>)>,
+    parent: Option<usize>,
+}
+
+/// The walk over one function.
+pub(super) struct Walk<'p, 's> {
+    pub program: &'p Program,
+    pub state: &'s mut State,
+    pub function: FnId,
+    /// The function or macro whose text is being walked.
+    pub text: FnId,
+    pub file: u32,
+    pub context: u32,
+    pub frame: usize,
+    pub depth: u8,
+    pub env: Env,
+    pub sets: Sets,
+    pub variables: Vec<Variable>,
+    frames: Vec<Frame<'p>>,
+    variable_ids: FastMap<(u32, u32), usize>,
+    heads: FastMap<(u32, u32), Env>,
+    labels: FastMap<&'p str, Env>,
+    breaks: Vec<Env>,
+    continues: Vec<Env>,
+    cases: Vec<(Env, bool)>,
+    /// Where `return` inside an expanded macro's `({ })` would be: unused, macros return by their last expression.
+    changed: bool,
+}
+
+/// Walks one function and adds its constraints.
+pub fn function(program: &Program, state: &mut State, id: FnId) {
+    let function = program.function(id);
+    if function.linkage == crate::index::ir::Linkage::Macro {
+        return;
+    }
+    let mut walk = Walk {
+        program,
+        state,
+        function: id,
+        text: id,
+        file: program.file_of(id),
+        context: id.0,
+        frame: 0,
+        depth: 0,
+        env: Env::entry(),
+        sets: Sets::default(),
+        variables: Vec::new(),
+        frames: Vec::new(),
+        variable_ids: FastMap::default(),
+        heads: FastMap::default(),
+        labels: FastMap::default(),
+        breaks: Vec::new(),
+        continues: Vec::new(),
+        cases: Vec::new(),
+        changed: false,
+    };
+    for _ in 0..PASSES {
+        walk.changed = false;
+        walk.env = Env::entry();
+        walk.frames.clear();
+        walk.frames.push(Frame::default());
+        walk.frame = 0;
+        for (at, param) in function.params.iter().enumerate() {
+            let node = walk.state.param(id, at as u32);
+            walk.declare_parameter(param, node);
+        }
+        walk.block(&function.body);
+        if !walk.changed {
+            break;
+        }
+    }
+}
+
+impl<'p> Walk<'p, '_> {
+    /// The place of an expression, for objects and records.
+    pub fn site(&self, span: Span) -> SiteKey {
+        SiteKey {
+            function: self.text,
+            span,
+        }
+    }
+
+    /// What `name` means here.
+    pub fn binding(&self, name: &str) -> Option<Binding<'p>> {
+        let mut at = Some(self.frame);
+        while let Some(frame) = at {
+            let frame = &self.frames[frame];
+            if let Some((_, found)) = frame.names.iter().rev().find(|(known, _)| *known == name) {
+                return Some(*found);
+            }
+            at = frame.parent;
+        }
+        None
+    }
+
+    /// Opens a scope; give what it returns to [`Walk::leave`].
+    pub fn enter(&mut self) -> usize {
+        let before = self.frame;
+        self.frames.push(Frame {
+            names: Vec::new(),
+            parent: Some(before),
+        });
+        self.frame = self.frames.len() - 1;
+        before
+    }
+
+    /// Closes a scope.
+    pub fn leave(&mut self, before: usize) {
+        self.frame = before;
+    }
+
+    /// Gives a name a meaning in the innermost scope.
+    pub fn bind(&mut self, name: &'p str, binding: Binding<'p>) {
+        self.frames[self.frame].names.push((name, binding));
+    }
+
+    fn variable(&mut self, declaration: &'p Declaration, aggregate: bool) -> usize {
+        let key = (self.context, declaration.span.start);
+        let id = match self.variable_ids.get(&key) {
+            Some(id) => *id,
+            None => {
+                let id = self.variables.len();
+                let home = (self.context, declaration.span);
+                self.variables.push(Variable {
+                    ty: declaration.ty.clone(),
+                    aggregate,
+                    home,
+                });
+                self.variable_ids.insert(key, id);
+                id
+            }
+        };
+        self.bind(&declaration.name, Binding::Variable(id));
+        id
+    }
+
+    fn declare_parameter(&mut self, declaration: &'p Declaration, node: Node) {
+        let id = self.variable(declaration, false);
+        let set = self.sets.intern(vec![node]);
+        self.env.set(id, set);
+    }
+
+    fn declare(&mut self, declaration: &'p Declaration) {
+        let aggregate = declaration.ty.arrays > 0 || self.is_record(&declaration.ty);
+        // The initialiser is read before the name is known only in pathological C; kernel code never shadows that way.
+        let id = self.variable(declaration, aggregate);
+        match &declaration.init {
+            Some(Expr::Initialiser { items, span }) => {
+                let home = self.address_of(id, *span);
+                self.initialise(&declaration.ty, &home, items);
+            }
+            Some(init) => {
+                let values = self.eval(init);
+                if aggregate {
+                    let home = self.address_of(id, declaration.span);
+                    self.state.store(&values, &home);
+                } else {
+                    self.define(id, declaration.span, &values, false);
+                }
+            }
+            None if !aggregate => self.env.set(id, Default::default()),
+            None => {}
+        }
+    }
+
+    /// `variable = values` here; `weak` keeps what it was.
+    pub fn define(&mut self, variable: usize, span: Span, values: &[Node], weak: bool) {
+        let node = self.state.temp(self.context, span, 200);
+        let values = if holds_pages(&self.variables[variable].ty) {
+            values
+        } else {
+            &[]
+        };
+        for value in values {
+            self.state.graph.copy(*value, node);
+        }
+        let mut set = self.sets.intern(vec![node]);
+        if weak {
+            set = self.sets.union(set, self.env.get(variable));
+        }
+        self.env.set(variable, set);
+    }
+
+    pub(super) fn block(&mut self, statements: &'p [Stmt]) {
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &'p Stmt) {
+        match statement {
+            Stmt::Expr(expr, _) => {
+                self.eval(expr);
+            }
+            Stmt::Decl(declarations, _) => {
+                for declaration in declarations {
+                    self.declare(declaration);
+                }
+            }
+            Stmt::Block(inner, _) | Stmt::Unread(inner, _) => {
+                let before = self.enter();
+                self.block(inner);
+                self.leave(before);
+            }
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+                ..
+            } => {
+                self.eval(cond);
+                let entry = self.env.clone();
+                self.statement(then);
+                let after = std::mem::replace(&mut self.env, entry);
+                if let Some(otherwise) = otherwise {
+                    self.statement(otherwise);
+                }
+                self.env.join(&after, &mut self.sets);
+            }
+            Stmt::Loop {
+                kind,
+                init,
+                cond,
+                step,
+                body,
+                span,
+            } => {
+                let before = self.enter();
+                if let Some(init) = init {
+                    self.statement(init);
+                }
+                self.repeat(kind, cond.as_ref(), step.as_ref(), body, *span);
+                self.leave(before);
+            }
+            Stmt::Switch { value, body, .. } => {
+                self.eval(value);
+                self.cases.push((self.env.clone(), false));
+                self.breaks.push(Env::dead());
+                self.env = Env::dead();
+                self.statement(body);
+                let (entry, has_default) = self.cases.pop().unwrap_or_default();
+                let left = self.breaks.pop().unwrap_or_default();
+                self.env.join(&left, &mut self.sets);
+                if !has_default {
+                    self.env.join(&entry, &mut self.sets);
+                }
+            }
+            Stmt::Case { value, .. } => {
+                if let Some((entry, has_default)) = self.cases.last_mut() {
+                    *has_default |= value.is_none();
+                    let entry = entry.clone();
+                    self.env.join(&entry, &mut self.sets);
+                }
+            }
+            Stmt::Label { name, .. } => {
+                let known = self.labels.entry(name).or_default().clone();
+                self.env.join(&known, &mut self.sets);
+            }
+            Stmt::Goto { name, .. } => {
+                let mut known = self.labels.remove(name.as_str()).unwrap_or_default();
+                self.changed |= known.join(&self.env, &mut self.sets);
+                self.labels.insert(name, known);
+                self.env.live = false;
+            }
+            Stmt::Return(value, _) => {
+                if let Some(value) = value {
+                    let values = self.eval(value);
+                    let returned = self.state.returned(self.function);
+                    for value in values {
+                        self.state.graph.copy(value, returned);
+                    }
+                }
+                self.env.live = false;
+            }
+            Stmt::Break(_) => {
+                if let Some(mut out) = self.breaks.pop() {
+                    out.join(&self.env, &mut self.sets);
+                    self.breaks.push(out);
+                }
+                self.env.live = false;
+            }
+            Stmt::Continue(_) => {
+                if let Some(mut out) = self.continues.pop() {
+                    out.join(&self.env, &mut self.sets);
+                    self.continues.push(out);
+                }
+                self.env.live = false;
+            }
+            Stmt::Arms(arms, _) => {
+                let entry = self.env.clone();
+                let mut after = if arms.len() > 1 {
+                    Env::dead()
+                } else {
+                    entry.clone()
+                };
+                for (_, body) in arms {
+                    self.env = entry.clone();
+                    self.block(body);
+                    after.join(&self.env, &mut self.sets);
+                }
+                self.env = after;
+            }
+        }
+    }
+
+    fn repeat(
+        &mut self,
+        kind: &'p LoopKind,
+        cond: Option<&'p Expr>,
+        step: Option<&'p Expr>,
+        body: &'p Stmt,
+        span: Span,
+    ) {
+        let key = (self.context, span.start);
+        let mut head = self.heads.remove(&key).unwrap_or_default();
+        self.changed |= head.join(&self.env, &mut self.sets);
+        self.env = head.clone();
+        self.heads.insert(key, head);
+        let endless = match kind {
+            LoopKind::For => cond.is_none(),
+            LoopKind::While => matches!(cond, Some(Expr::Literal(text, _)) if text == "1"),
+            LoopKind::DoWhile | LoopKind::Iterator { .. } => false,
+        };
+        let mut exit = Env::dead();
+        match kind {
+            LoopKind::Iterator {
+                name,
+                name_span,
+                args,
+            } => {
+                exit.join(&self.env, &mut self.sets);
+                self.iterator(name, *name_span, args, span);
+                exit.join(&self.env, &mut self.sets);
+            }
+            LoopKind::For | LoopKind::While => {
+                if let Some(cond) = cond {
+                    self.eval(cond);
+                }
+                if !endless {
+                    exit.join(&self.env, &mut self.sets);
+                }
+            }
+            LoopKind::DoWhile => {}
+        }
+        self.breaks.push(Env::dead());
+        self.continues.push(Env::dead());
+        self.statement(body);
+        let next = self.continues.pop().unwrap_or_default();
+        self.env.join(&next, &mut self.sets);
+        if matches!(kind, LoopKind::DoWhile) {
+            if let Some(cond) = cond {
+                self.eval(cond);
+            }
+            exit.join(&self.env, &mut self.sets);
+        }
+        if let Some(step) = step {
+            self.eval(step);
+        }
+        let mut head = self.heads.remove(&key).unwrap_or_default();
+        self.changed |= head.join(&self.env, &mut self.sets);
+        self.heads.insert(key, head);
+        let left = self.breaks.pop().unwrap_or_default();
+        exit.join(&left, &mut self.sets);
+        self.env = exit;
+    }
+}

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Verdicts on small C of our own: each way pages travel, and beside it the twin that must never be converted.
+//!
+//! A line that ends in `//^ verdict` (or `/*^ verdict */`) says what the audit must say of the call on it.
+
+use callsites::embedded::{self, Expected};
+use callsites::flow::analysis::Analysis;
+use callsites::flow::library::Files;
+use callsites::flow::verdict::{self, Judged};
+use callsites::index::{NameSet, Wanted, parse};
+use callsites::report::{Callsite, Era, Verdict};
+use callsites::tree::Tree;
+use callsites::{AuditOptions, audit};
+use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::catalogue;
+use std::collections::BTreeMap;
+
+struct Memory {
+    paths: Vec<Utf8PathBuf>,
+    texts: BTreeMap<Utf8PathBuf, String>,
+}
+
+impl Files for Memory {
+    fn paths(&self) -> &[Utf8PathBuf] {
+        &self.paths
+    }
+
+    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>> {
+        self.texts.get(path).map(|text| text.clone().into_bytes())
+    }
+}
+
+fn judged(files: &[(&str, &str)], era: Era) -> Judged {
+    let texts: BTreeMap<Utf8PathBuf, String> = files
+        .iter()
+        .map(|(path, text)| (Utf8PathBuf::from(*path), (*text).to_owned()))
+        .collect();
+    let memory = Memory {
+        paths: texts.keys().cloned().collect(),
+        texts,
+    };
+    let seeds = NameSet::new(catalogue().seeds());
+    let hits = memory
+        .texts
+        .iter()
+        .map(|(path, text)| parse(path, text.as_bytes(), &Wanted::Holding(&seeds)))
+        .filter(|facts| !facts.functions.is_empty())
+        .collect();
+    let analysis = Analysis::new(&memory, hits);
+    verdict::judge(&analysis, &memory, era, true)
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Convert => "convert",
+        Verdict::Keep => "keep",
+        Verdict::Mixed => "mixed",
+        Verdict::Unknown => "unknown",
+        Verdict::Done => "done",
+    }
+}
+
+/// Compares every marked line with what is said of the calls on it.
+#[track_caller]
+fn check(files: &[(&str, &str)]) -> Judged {
+    let judged = judged(files, Era::Pin);
+    let mut marks = 0;
+    for (path, text) in files {
+        for (at, line) in text.lines().enumerate() {
+            let Some((_, mark)) = line.split_once("//^ ") else {
+                continue;
+            };
+            marks += 1;
+            let said: Vec<&Callsite> = judged
+                .callsites
+                .iter()
+                .filter(|site| site.path == *path && site.line as usize == at + 1)
+                .collect();
+            assert!(
+                !said.is_empty(),
+                "nothing is said of {path}:{}: {line}",
+                at + 1
+            );
+            for site in said {
+                assert_eq!(
+                    word(site.verdict),
+                    mark.trim(),
+                    "{path}:{}: {} ({})",
+                    at + 1,
+                    line.trim(),
+                    site.reason
+                );
+            }
+        }
+    }
+    assert!(marks > 0, "the fixture marks nothing");
+    judged
+}
+
+const LOCAL_ARRAY: &str = "
+static int read_it(struct device *dev, unsigned long at, int n)
+{
+	struct page *pages[16];
+	int i, got;
+
+	got = get_user_pages_fast(at, n, FOLL_WRITE, pages); //^ convert
+	for (i = 0; i < got; i++)
+		dma_map_page(dev, pages[i], 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	for (i = 0; i < got; i++) {
+		set_page_dirty_lock(pages[i]); //^ convert
+		put_page(pages[i]); //^ convert
+	}
+	return got;
+}
+static int make_them(int n)
+{
+	struct page *pages[16];
+	int i;
+
+	for (i = 0; i < n; i++)
+		pages[i] = alloc_page(GFP_KERNEL);
+	for (i = 0; i < n; i++)
+		put_page(pages[i]); //^ keep
+	return 0;
+}
+";
+
+#[test]
+fn a_local_array_is_convert_and_its_alloc_page_twin_is_kept() {
+    let judged = check(&[("drivers/a/a.c", LOCAL_ARRAY)]);
+    let group = judged
+        .groups
+        .iter()
+        .find(|group| !group.acquires.is_empty())
+        .expect("a group");
+    assert!(group.convertible, "{:?}", group.blocked_by);
+    assert_eq!(
+        (
+            group.acquires.len(),
+            group.releases.len(),
+            group.dirties.len()
+        ),
+        (1, 1, 1)
+    );
+}
+
+#[test]
+fn a_loop_that_dirties_and_puts_has_its_range_and_array() {
+    let judged = judged(&[("drivers/a/a.c", LOCAL_ARRAY)], Era::Pin);
+    let put = judged
+        .callsites
+        .iter()
+        .find(|site| site.call == "put_page")
+        .expect("listed");
+    let edit = put.edit.as_ref().expect("an edit");
+    assert_eq!(put.shape.as_deref(), Some("loop-dirty-lock"));
+    assert_eq!(
+        put.replacement.as_deref(),
+        Some("unpin_user_pages_dirty_lock")
+    );
+    assert_eq!(edit.array.as_deref(), Some("pages"));
+    assert_eq!(edit.range, Some(("0".to_owned(), "got".to_owned())));
+    assert_eq!(edit.dirty_condition.as_deref(), Some("true"));
+    assert!(edit.only_releases);
+    assert!(
+        LOCAL_ARRAY[edit.statement.start as usize..].starts_with("for (i = 0; i < got; i++) {")
+    );
+}
+
+#[test]
+fn before_5_6_an_acquire_has_no_replacement_and_a_release_has() {
+    let judged = judged(&[("drivers/a/a.c", LOCAL_ARRAY)], Era::PutPage);
+    let of = |name: &str| {
+        judged
+            .callsites
+            .iter()
+            .find(|site| site.call == name)
+            .expect("listed")
+            .replacement
+            .clone()
+    };
+    assert_eq!(of("get_user_pages_fast"), None);
+    assert_eq!(of("put_page").as_deref(), Some("put_user_pages_dirty_lock"));
+}
+
+#[test]
+fn a_reused_variable_does_not_mix_its_pages() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+static void twice(struct device *dev, unsigned long at)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1) //^ convert
+		return;
+	dma_map_page(dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	put_page(page); //^ convert
+	page = alloc_page(GFP_KERNEL);
+	put_page(page); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn a_field_is_followed_into_another_file() {
+    let judged = check(&[
+        (
+            "drivers/a/a.h",
+            "struct ctx { struct page *bell; int n; };\n",
+        ),
+        (
+            "drivers/a/take.c",
+            "#include \"a.h\"
+int take(struct ctx *ctx, struct device *dev, unsigned long at)
+{
+	struct page *page;
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1) //^ convert
+		return -EFAULT;
+	ctx->bell = page;
+	return 0;
+}
+",
+        ),
+        (
+            "drivers/a/drop.c",
+            "#include \"a.h\"
+void drop(struct ctx *ctx)
+{
+	struct page *page = ctx->bell;
+	put_page(page); //^ convert
+}
+",
+        ),
+    ]);
+    assert!(
+        judged.groups.iter().any(|group| group.convertible
+            && group.acquires.len() == 1
+            && group.releases.len() == 1)
+    );
+}
+
+#[test]
+fn a_field_of_the_same_name_in_another_struct_is_another_field() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+struct job { struct page *page; };
+struct buf { struct page *page; };
+static void take(struct job *job, unsigned long at) { get_user_pages_fast(at, 1, FOLL_WRITE, &job->page); }
+static void make(struct buf *buf) { buf->page = alloc_page(GFP_KERNEL); }
+static void drop(struct job *job)
+{
+	put_page(job->page); //^ convert
+}
+static void gone(struct buf *buf)
+{
+	put_page(buf->page); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn a_helper_with_a_page_array_is_followed_both_ways() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+static int grab(unsigned long at, int n, struct page **pages)
+{
+	return get_user_pages_fast(at, n, FOLL_WRITE, pages); //^ convert
+}
+static void drop_all(struct page **pages, int n)
+{
+	int i;
+	for (i = 0; i < n; i++)
+		put_page(pages[i]); //^ convert
+}
+static int run(struct device *dev, unsigned long at, int n)
+{
+	struct page **pages = kcalloc(n, sizeof(*pages), GFP_KERNEL);
+	int got = grab(at, n, pages);
+	dma_map_page(dev, pages[0], 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	drop_all(pages, got);
+	return 0;
+}
+",
+    )]);
+}
+
+#[test]
+fn a_scatterlist_carries_pages_for_the_struct_that_embeds_it() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+struct region { struct sg_table sgt; };
+struct other { struct sg_table sgt; };
+static int take(struct region *r, struct device *dev, struct page **list, unsigned long at, int n)
+{
+	struct scatterlist *sg;
+	int i;
+	n = get_user_pages_fast(at, n, FOLL_WRITE, list); //^ convert
+	for_each_sg(r->sgt.sgl, sg, n, i)
+		sg_set_page(sg, list[i], PAGE_SIZE, 0);
+	return dma_map_sg(dev, r->sgt.sgl, n, DMA_FROM_DEVICE);
+}
+static void fill(struct other *o)
+{
+	sg_set_page(o->sgt.sgl, alloc_page(GFP_KERNEL), PAGE_SIZE, 0);
+}
+static void drop(struct region *r, int n)
+{
+	struct scatterlist *sg;
+	int i;
+	for_each_sg(r->sgt.sgl, sg, n, i)
+		put_page(sg_page(sg)); //^ convert
+}
+static void empty(struct other *o)
+{
+	put_page(sg_page(o->sgt.sgl)); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn a_table_of_functions_tells_two_kinds_of_objects_apart() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+struct obj;
+struct ops { int (*get)(struct obj *o); void (*put)(struct obj *o); };
+struct obj { const struct ops *ops; struct page **pages; unsigned long at; int n; };
+static int user_get(struct obj *o)
+{
+	return get_user_pages_fast(o->at, o->n, FOLL_WRITE, o->pages); //^ convert
+}
+static void user_put(struct obj *o)
+{
+	release_pages(o->pages, o->n); //^ convert
+}
+static int own_get(struct obj *o)
+{
+	o->pages[0] = alloc_page(GFP_KERNEL);
+	return 0;
+}
+static void own_put(struct obj *o)
+{
+	put_page(o->pages[0]); //^ keep
+}
+static const struct ops user_ops = { .get = user_get, .put = user_put };
+static const struct ops own_ops = { .get = own_get, .put = own_put };
+",
+    )]);
+}
+
+#[test]
+fn without_tables_a_shared_field_is_mixed() {
+    let judged = check(&[(
+        "drivers/a/a.c",
+        "
+struct obj { struct page **pages; int n; };
+static int user_get(struct obj *o, unsigned long at)
+{
+	return get_user_pages_fast(at, o->n, FOLL_WRITE, o->pages);
+}
+static void own_get(struct obj *o) { o->pages[0] = alloc_page(GFP_KERNEL); }
+static void drop(struct obj *o)
+{
+	put_page(o->pages[0]); //^ mixed
+}
+",
+    )]);
+    assert!(judged.groups.iter().all(|group| !group.convertible));
+}
+
+#[test]
+fn a_flag_that_frees_the_other_kind_tells_them_apart() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+static void done(struct page *page, int user)
+{
+	if (user)
+		put_page(page); //^ convert
+	else
+		__free_page(page); //^ keep
+}
+static void run(struct device *dev, unsigned long at)
+{
+	struct page *page;
+	get_user_pages_fast(at, 1, FOLL_WRITE, &page); //^ convert
+	dma_map_page(dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	done(page, 1);
+	done(alloc_page(GFP_KERNEL), 0);
+}
+",
+    )]);
+}
+
+#[test]
+fn an_iterator_may_walk_kernel_memory_so_its_releases_are_mixed() {
+    check(&[(
+        "fs/a.c",
+        "
+static void direct(struct iov_iter *iter)
+{
+	struct page *pages[4];
+	size_t off;
+	iov_iter_get_pages2(iter, pages, 4096, 4, &off); //^ convert
+	put_page(pages[0]); //^ mixed
+}
+static void kernel_side(struct xarray *mapping)
+{
+	struct page *pages[4];
+	struct iov_iter iter;
+	size_t off;
+	iov_iter_xarray(&iter, 0, mapping, 0, 4096);
+	iov_iter_get_pages2(&iter, pages, 4096, 4, &off); //^ keep
+	put_page(pages[0]); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn looking_at_struct_page_alone_is_kept() {
+    check(&[(
+        "kernel/a.c",
+        "
+static int key(unsigned long at, struct address_space **out)
+{
+	struct page *page;
+	if (get_user_pages_fast(at, 1, 0, &page) != 1) //^ keep
+		return -EFAULT;
+	lock_page(page);
+	*out = page->mapping;
+	unlock_page(page);
+	put_page(page); //^ keep
+	return 0;
+}
+static void fault_in(struct mm_struct *mm, unsigned long at)
+{
+	get_user_pages_remote(mm, at, 1, FOLL_WRITE, NULL, NULL); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn an_mmu_notifier_keeps_the_plain_reference() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+static int fault(struct device *dev, struct mirror *m, unsigned long at)
+{
+	struct page *page;
+	unsigned long seq = mmu_interval_read_begin(&m->notifier);
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1) //^ keep
+		return -EFAULT;
+	m->addr = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	put_page(page); //^ keep
+	return mmu_interval_read_retry(&m->notifier, seq);
+}
+",
+    )]);
+}
+
+#[test]
+fn a_static_function_that_bears_an_api_name_is_not_the_api() {
+    let judged = judged(
+        &[(
+            "drivers/a/a.c",
+            "
+static void put_page(struct flash_page *page) { page->used = 0; }
+static void drop(struct flash_page *page) { put_page(page); }
+",
+        )],
+        Era::Pin,
+    );
+    assert!(judged.callsites.is_empty(), "{:?}", judged.callsites);
+}
+
+#[test]
+fn the_embedded_tree_is_judged_as_its_files_say() {
+    for era in [Era::PutUserPage, Era::Pin] {
+        let tree = Tree::embedded(era);
+        let report = audit(&tree, &AuditOptions::default()).expect("audited");
+        for wanted in embedded::expectations(embedded_era(era)) {
+            let of_function: Vec<&Callsite> = report
+                .callsites
+                .iter()
+                .filter(|site| {
+                    site.path == wanted.path
+                        && site.function == wanted.function
+                        && site.call == wanted.call
+                })
+                .collect();
+            let said = of_function.get(wanted.ordinal).map(|site| site.verdict);
+            let right = match wanted.expected {
+                Expected::Convert => said == Some(Verdict::Convert),
+                Expected::Keep => said == Some(Verdict::Keep),
+                Expected::Mixed => said == Some(Verdict::Mixed),
+                // Before 5.6 there is no pinning acquire: it stays, and nothing replaces it.
+                Expected::Done if wanted.call.starts_with("get_") => of_function
+                    .get(wanted.ordinal)
+                    .is_some_and(|site| site.replacement.is_none()),
+                Expected::Done => said == Some(Verdict::Done),
+                Expected::Other => said.is_none(),
+                Expected::NeverConvert => !matches!(said, Some(Verdict::Convert | Verdict::Done)),
+            };
+            assert!(right, "{era:?} {wanted:?}: {said:?}");
+        }
+    }
+}
+
+fn embedded_era(era: Era) -> embedded::Era {
+    match era {
+        Era::Pin => embedded::Era::V6_12,
+        _ => embedded::Era::V4_19,
+    }
+}
