@@ -99,7 +99,8 @@ impl Check {
         self.counted(name, body, None);
     }
 
-    /// Does `body` `times` times and measures how many free pages are gone afterwards. One run leaks at least
+    /// Does `body` `times` times and measures how many free pages are gone afterwards. `times * pages_each` must be well
+    /// above what the per-processor lists of free pages hold back (some 200). One run leaks at least
     /// `pages_each` pages if it leaks at all.
     pub fn repeat(
         &mut self,

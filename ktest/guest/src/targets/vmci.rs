@@ -163,7 +163,7 @@ pub fn run(check: &mut Check) {
             detach(&file, cid, 11)
         },
     );
-    check.repeat("notify page, many times", 64, 1, || {
+    check.repeat("notify page, many times", 512, 1, || {
         let (file, _page) = with_page()?;
         notify(&file, 0)
     });
