@@ -86,11 +86,20 @@ fn names(plan: &Planned) -> Names<'_> {
     names
 }
 
+/// The acquires that get another name.
+fn changed<'a>(
+    acquires: &BTreeSet<(&'a str, &'a str)>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    acquires.clone().into_iter().filter(|pair| pair.0 != pair.1)
+}
+
 /// The subject of a patch.
 pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
     let names = names(plan);
+    let changed: BTreeSet<(&str, &str)> = changed(&names.acquires).collect();
+    // Where the pages are pins already, the releases are the news.
     let pairs = match words.api {
-        Api::Pin if !names.acquires.is_empty() => names.acquires,
+        Api::Pin if !changed.is_empty() => changed,
         _ => names.releases,
     };
     let star = |first: fn(&(&str, &str)) -> String, general: &str| {
@@ -101,6 +110,9 @@ pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
         }
     };
     let (old, new) = match words.api {
+        Api::Pin if pairs.iter().all(|pair| pair.1.starts_with("unpin")) => {
+            ("put_page()", "unpin_user_page*()")
+        }
         Api::Pin => ("get_user_pages*()", "pin_user_pages*()"),
         _ => ("put_page()", "put_user_page*()"),
     };
@@ -137,7 +149,7 @@ pub fn message(
 ) -> String {
     let names = names(plan);
     let old: BTreeSet<&str> = names.acquires.iter().map(|pair| pair.0).collect();
-    let new: BTreeSet<&str> = names.acquires.iter().map(|pair| pair.1).collect();
+    let new: BTreeSet<&str> = changed(&names.acquires).map(|pair| pair.1).collect();
     let released: BTreeSet<&str> = names.releases.iter().map(|pair| pair.1).collect();
     let before: BTreeSet<&str> = names.releases.iter().map(|pair| pair.0).collect();
     let cases: Vec<&str> = plan.cases.iter().map(|&number| case(number)).collect();
@@ -157,7 +169,14 @@ pub fn message(
             } else {
                 "take"
             };
-            if !names.acquirers.is_empty() {
+            if new.is_empty() && !old.is_empty() {
+                say(paragraph(&format!(
+                    "The pages come from {}, which pins them, but are released by {}. That drops one reference and leaves \
+                     the pin behind.",
+                    calls(&old),
+                    calls(&before),
+                )));
+            } else if !names.acquirers.is_empty() {
                 say(paragraph(&format!(
                     "{} {verb} user pages by {}{purpose}. Pages that are used like this have to be pinned: a plain \
                      reference does not tell file systems and the memory management that somebody outside of their \
@@ -371,4 +390,41 @@ pub struct Since {
     pub version: u32,
     /// The range-diff, or why there is none.
     pub range_diff: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::header;
+    use callsites::report::Era;
+
+    #[test]
+    fn a_release_that_lags_behind_its_pin_is_the_subject() {
+        let mut plan = Planned::default();
+        plan.replaced
+            .push(replaced("pin_user_pages_fast", "pin_user_pages_fast"));
+        plan.replaced.push(replaced("put_page", "unpin_user_page"));
+        let words =
+            Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).expect("the era has it");
+        assert_eq!(
+            subject("misc: toy", &plan, &words),
+            "misc: toy: convert put_page() to unpin_user_page()"
+        );
+        let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
+        assert!(
+            message.replace('\n', " ").contains("leaves the pin behind"),
+            "{message}"
+        );
+    }
+
+    fn replaced(call: &str, becomes: &str) -> crate::series::Replaced {
+        crate::series::Replaced {
+            id: call.into(),
+            path: "drivers/misc/toy.c".into(),
+            function: "toy_run".into(),
+            line: 1,
+            call: call.into(),
+            becomes: becomes.into(),
+        }
+    }
 }
