@@ -11,7 +11,7 @@ use crate::flow::library::Files;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
 use crate::flow::state::{Owner, SiteKey};
-use crate::index::ir::Expr;
+use crate::index::ir::{Expr, Stmt};
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
 use camino::Utf8Path;
@@ -184,17 +184,45 @@ fn exec_mm(analysis: &Analysis, site: SiteKey) -> bool {
         .filter(|param| crate::flow::program::tag(&param.ty.name) == "linux_binprm")
         .map(|param| param.name.as_str())
         .collect();
+    let of_binprm = |expr: &Expr| {
+        matches!(expr, Expr::Field { base, .. }
+            if matches!(base.as_ref(), Expr::Name(name, _) if binprm.contains(&name.as_str())))
+    };
+    let copies = copies_of(&function.body, &of_binprm);
     let mut found = false;
     walk::expressions(&function.body, &mut |expr| {
         if let Expr::Call { args, span, .. } = expr
             && *span == site.span
         {
             found |= args.iter().any(|arg| {
-                matches!(arg, Expr::Field { base, .. } if matches!(base.as_ref(), Expr::Name(name, _) if binprm.contains(&name.as_str())))
+                of_binprm(arg)
+                    || matches!(arg, Expr::Name(name, _) if copies.contains(&name.as_str()))
             });
         }
     });
     found
+}
+
+/// Local variables that are set up with such an expression.
+fn copies_of<'s>(body: &'s [Stmt], wanted: &dyn Fn(&Expr) -> bool) -> Vec<&'s str> {
+    let mut out = Vec::new();
+    for statement in body {
+        match statement {
+            Stmt::Decl(declarations, _) => {
+                let set = declarations
+                    .iter()
+                    .filter(|one| one.init.as_ref().is_some_and(wanted));
+                out.extend(set.map(|one| one.name.as_str()));
+            }
+            Stmt::Expr(Expr::Assign { target, value, .. }, _) if wanted(value) => {
+                if let Expr::Name(name, _) = target.as_ref() {
+                    out.push(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 /// Whether the iterator an acquire is given walks kernel memory in every way it is set up.

@@ -449,6 +449,31 @@ static void fault_in(struct mm_struct *mm, unsigned long at)
 }
 
 #[test]
+fn pages_of_a_program_that_does_not_run_yet_are_kept() {
+    check(&[(
+        "fs/a.c",
+        "
+static struct page *stack_page(struct linux_binprm *bprm, unsigned long at)
+{
+	struct mm_struct *mm = bprm->mm;
+	struct page *page;
+	if (get_user_pages_remote(mm, at, 1, FOLL_FORCE | FOLL_WRITE, &page, NULL) != 1) //^ keep
+		return NULL;
+	return page;
+}
+static void copy_in(struct linux_binprm *bprm, unsigned long at, char *from)
+{
+	struct page *page = stack_page(bprm, at);
+	char *to = kmap_local_page(page);
+	memcpy(to, from, 8);
+	kunmap_local(to);
+	put_page(page); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
 fn an_mmu_notifier_keeps_the_plain_reference() {
     check(&[(
         "drivers/a/a.c",
