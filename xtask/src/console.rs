@@ -16,14 +16,15 @@ pub struct Console {
     verbose: u8,
     /// Colours on standard error.
     pub colour: bool,
+    /// Colours on standard output.
+    pub stdout_colour: bool,
 }
 
 impl Console {
     /// From the flags, the terminal and NO_COLOR.
     pub fn new(common: &Common) -> Self {
-        let terminal = std::io::stderr().is_terminal();
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colour = match common.color {
+        let colour = |terminal: bool| match common.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && !refused,
@@ -31,7 +32,8 @@ impl Console {
         Self {
             quiet: common.quiet,
             verbose: common.verbose,
-            colour,
+            colour: colour(std::io::stderr().is_terminal()),
+            stdout_colour: colour(std::io::stdout().is_terminal()),
         }
     }
 

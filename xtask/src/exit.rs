@@ -198,6 +198,31 @@ impl From<ktest::userspace::Error> for Failure {
     }
 }
 
+impl From<callsites::Error> for Failure {
+    fn from(error: callsites::Error) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
+impl From<callsites::explain::UnknownId> for Failure {
+    fn from(error: callsites::explain::UnknownId) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, format!("failed to {error}")).or_hint(hint)
+    }
+}
+
+impl From<callsites::truth::Error> for Failure {
+    fn from(error: callsites::truth::Error) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, format!("failed to {error}"))
+            .because(error)
+            .or_hint(hint)
+    }
+}
+
 impl From<callsites::tree::Error> for Failure {
     fn from(error: callsites::tree::Error) -> Self {
         use callsites::tree::Error as Tree;

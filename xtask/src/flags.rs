@@ -89,6 +89,10 @@ pub enum Verb {
     /// List the kernel trees at hand, or get one.
     #[command(subcommand)]
     Kernel(Kernel),
+    /// Find every callsite of page-pinning functions, and say what ought to become of it.
+    Audit(Audit),
+    /// Write a patch series that converts what can be converted.
+    Convert(Convert),
     /// Apply a series to a copy or a new worktree, all or nothing; never to your own checkout.
     Apply(Apply),
     /// Compile what a series touches, patch by patch, and compare warnings with the base.
@@ -97,8 +101,14 @@ pub enum Verb {
     Ktest(Ktest),
     /// Explore what policies for pinned pages allow and what they break.
     Model(Model),
+    /// Audit, convert, apply, build, ktest and report in one run that can be resumed.
+    Pipeline(Pipeline),
     /// Make one HTML page of one or more runs.
     Report(Report),
+    /// Compare the audit with what maintainers did.
+    Truth(Truth),
+    /// Compare cost with other programs in the same run.
+    Bench(Bench),
     /// Say what this machine has and lacks, with the command that mends it.
     Doctor(Doctor),
     /// Check the rules of this repository that no compiler checks.
@@ -128,6 +138,83 @@ pub struct KernelGet {
     /// Clone from this repository instead of asking the distribution's packages.
     #[arg(long, value_name = "REPO")]
     pub from: Option<String>,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Files or directories, relative to the tree; all of it by default.
+    pub paths: Vec<Utf8PathBuf>,
+    /// How to write the result.
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "sarif", "csv", "html", "quickfix"])]
+    pub format: String,
+    /// Only callsites of this verdict: convert, keep, mixed, unknown or done.
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only findings of this rule, by number or name.
+    #[arg(long, value_name = "R", value_delimiter = ',')]
+    pub rule: Vec<String>,
+    /// Read every file anew.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// List releases of pages that are not user pages too.
+    #[arg(long)]
+    pub all: bool,
+    /// Tell the whole story of one callsite.
+    #[arg(long, value_name = "ID")]
+    pub explain: Option<String>,
+    /// What has changed since this revision of the tree's repository.
+    #[arg(long, value_name = "REV")]
+    pub since: Option<String>,
+    /// Only this many findings, drawn by the seed, to be read and judged.
+    #[arg(long, value_name = "N")]
+    pub sample: Option<usize>,
+    /// Draws the sample.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub seed: u64,
+    /// Exit with 1 when there is a finding of severity error.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `convert`
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// Files or directories, relative to the tree; all of it by default.
+    pub paths: Vec<Utf8PathBuf>,
+    /// Only these groups.
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "paths")]
+    pub group: Vec<String>,
+    /// Which releasing functions to write.
+    #[arg(long, value_name = "API", default_value = "auto")]
+    pub api: Api,
+    /// Text of the cover letter: its first line is the title.
+    #[arg(long, value_name = "FILE")]
+    pub cover: Option<Utf8PathBuf>,
+    /// Make a new version of this series.
+    #[arg(long, value_name = "OLD_SERIES")]
+    pub v2: Option<Utf8PathBuf>,
+    /// Also create this branch, in the repository that --into names.
+    #[arg(long, value_name = "NAME", requires = "into")]
+    pub export_branch: Option<String>,
+    /// The repository for --export-branch.
+    #[arg(long, value_name = "REPO", requires = "export_branch")]
+    pub into: Option<Utf8PathBuf>,
+    /// Nobody signs: a rehearsal, not to be sent.
+    #[arg(long)]
+    pub unsigned: bool,
+}
+
+/// Which releasing functions are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Api {
+    /// What the tree has.
+    Auto,
+    /// put_user_page*(), before 5.6.
+    PutUserPage,
+    /// pin_user_pages*() and unpin_user_page*().
+    Pin,
 }
 
 /// `apply`
@@ -231,12 +318,47 @@ pub struct Model {
     pub trace: bool,
 }
 
+/// `pipeline`
+#[derive(Debug, Args)]
+pub struct Pipeline {
+    /// Files or directories, relative to the tree; all of it by default.
+    pub paths: Vec<Utf8PathBuf>,
+    /// Which targets to boot; those that reach a converted file by default.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    pub target: Vec<String>,
+    /// Go on with this run: what it has finished is not done again.
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<String>,
+}
+
 /// `report`
 #[derive(Debug, Args)]
 pub struct Report {
     /// Runs by id or directory.
     #[arg(required = true)]
     pub runs: Vec<String>,
+}
+
+/// `truth`
+#[derive(Debug, Args)]
+pub struct Truth {
+    /// Directory with the labelled sets.
+    #[arg(long, value_name = "DIR")]
+    pub set: Utf8PathBuf,
+    /// Which versions the set compares, as in 4.19-5.9.
+    #[arg(long, value_name = "A-B")]
+    pub pair: String,
+}
+
+/// `bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// How often each program runs; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: usize,
+    /// Leave out programs that need more than a minute.
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// `doctor`

@@ -2,16 +2,21 @@
 //! One file per verb: each turns flags into one library call, and its result into text or JSON.
 
 mod apply;
+mod audit;
+mod bench;
 mod build;
 mod ci;
 pub mod codegen;
+mod convert;
 mod doctor;
 mod kernel;
 pub mod ktest;
 mod model;
+mod pipeline;
 mod report;
 mod test;
 pub mod tidy;
+mod truth;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
@@ -21,7 +26,10 @@ use crate::kbuild::Variables;
 /// Runs the verb.
 pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
     let common = &cli.common;
-    let runs_make = matches!(cli.verb, Verb::Build(_) | Verb::Ktest(_));
+    let runs_make = matches!(
+        cli.verb,
+        Verb::Build(_) | Verb::Ktest(_) | Verb::Pipeline(_)
+    );
     if let (false, Some((name, _))) = (runs_make, variables.first()) {
         return Err(Failure::new(
             Exit::Usage,
@@ -31,10 +39,15 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
     }
     match cli.verb {
         Verb::Kernel(verb) => kernel::run(common, verb, console),
+        Verb::Audit(args) => audit::run(common, &args, console),
+        Verb::Convert(args) => convert::run(common, &args, console),
         Verb::Apply(args) => apply::run(common, &args, console),
         Verb::Build(args) => build::run(common, &args, variables, console),
         Verb::Ktest(args) => ktest::run(common, &args, variables, console),
         Verb::Model(args) => model::run(common, &args),
+        Verb::Pipeline(args) => pipeline::run(common, &args, variables, console),
+        Verb::Truth(args) => truth::run(common, &args),
+        Verb::Bench(args) => bench::run(common, &args, console),
         Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `audit [PATH…]`: every callsite of page-pinning functions, and what ought to become of it.
+
+use crate::console::{Console, deliver, deliver_json};
+use crate::exit::{Exit, Failure};
+use crate::flags::{Audit, Common};
+use crate::{places, tree};
+use callsites::AuditOptions;
+use callsites::formats::{self, Format};
+use callsites::report::{Report, Severity};
+use callsites::tree::Tree;
+use callsites::{sample, since};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::json;
+
+/// Runs `audit`.
+pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
+    let tree = tree::choose(common)?;
+    let options = AuditOptions {
+        all: args.all,
+        ..options(common, &tree, &args.paths)?
+    };
+    let options = if args.no_cache {
+        AuditOptions {
+            cache: None,
+            ..options
+        }
+    } else {
+        options
+    };
+    if common.dry_run {
+        console.say(format!(
+            "would audit Linux {}: {} files",
+            tree.version(),
+            tree.files().len()
+        ));
+        return Ok(Exit::Clean);
+    }
+    let mut report = callsites::audit(&tree, &options)?;
+    if let Some(revision) = &args.since {
+        return compare(common, &tree, revision, &options, &report);
+    }
+    if let Some(id) = &args.explain {
+        let story = callsites::explain::explain(&tree, &report, id)?;
+        let output = common.output.as_deref();
+        if common.json {
+            deliver_json(
+                output,
+                &json!({ "schema": "explain/1", "id": id, "story": story }),
+            )?;
+        } else {
+            deliver(output, |to| Ok(to.write_all(story.as_bytes())?))?;
+        }
+        return Ok(Exit::Clean);
+    }
+    let wrong = report
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    narrow(&mut report, args)?;
+    show(common, args, console, &report)?;
+    Ok(if args.check && wrong {
+        Exit::Findings
+    } else {
+        Exit::Clean
+    })
+}
+
+/// What the flags say of auditing: paths that exist, all processors, the cache.
+pub fn options(
+    common: &Common,
+    tree: &Tree,
+    paths: &[Utf8PathBuf],
+) -> Result<AuditOptions, Failure> {
+    for path in paths {
+        if !tree.files().iter().any(|file| file.starts_with(path)) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("no .c or .h file of the tree lies in `{path}`"),
+            )
+            .hint("name files or directories relative to the tree, as in drivers/misc"));
+        }
+    }
+    Ok(AuditOptions {
+        paths: paths.to_vec(),
+        jobs: common.jobs.map(Into::into),
+        cache: Some(places::cache()?.join("parsed")),
+        all: false,
+    })
+}
+
+/// Leaves what `--only`, `--rule` and `--sample` ask for.
+fn narrow(report: &mut Report, args: &Audit) -> Result<(), Failure> {
+    const VERDICTS: [&str; 5] = ["convert", "keep", "mixed", "unknown", "done"];
+    if let Some(word) = args
+        .only
+        .iter()
+        .find(|word| !VERDICTS.contains(&word.as_str()))
+    {
+        return Err(Failure::new(Exit::Usage, format!("`{word}` is no verdict"))
+            .hint(format!("--only takes {}", VERDICTS.join(", "))));
+    }
+    if !args.only.is_empty() {
+        report.callsites.retain(|site| {
+            args.only
+                .iter()
+                .any(|word| word == formats::verdict(site.verdict))
+        });
+        let kept = |id: &String| report.callsites.iter().any(|site| &site.id == id);
+        report.groups.retain(|group| {
+            group
+                .acquires
+                .iter()
+                .chain(&group.releases)
+                .chain(&group.dirties)
+                .any(kept)
+        });
+    }
+    if !args.rule.is_empty() {
+        let named =
+            |word: &String, rule: &str, name: &str| word.eq_ignore_ascii_case(rule) || word == name;
+        report.findings.retain(|finding| {
+            args.rule
+                .iter()
+                .any(|word| named(word, &finding.rule, &finding.name))
+        });
+    }
+    if let Some(count) = args.sample {
+        report.findings = sample::sample(report, count, args.seed)
+            .into_iter()
+            .cloned()
+            .collect();
+    }
+    Ok(())
+}
+
+fn show(common: &Common, args: &Audit, console: &Console, report: &Report) -> Result<(), Failure> {
+    let format = if common.json { "json" } else { &args.format };
+    let format = match format.parse::<Format>() {
+        Ok(Format::Text) if console.stdout_colour && common.output.is_none() => {
+            Format::ColouredText
+        }
+        Ok(format) => format,
+        Err(error) => return Err(Failure::new(Exit::Usage, error.to_string())),
+    };
+    deliver(common.output.as_deref(), |to| {
+        Ok(formats::write(report, format, to)?)
+    })
+}
+
+/// The audit of a revision against that of the tree.
+fn compare(
+    common: &Common,
+    tree: &Tree,
+    revision: &str,
+    options: &AuditOptions,
+    now: &Report,
+) -> Result<Exit, Failure> {
+    let repository = tree
+        .repository()
+        .map(|(path, _)| path)
+        .or(tree.root())
+        .ok_or_else(|| {
+            Failure::new(Exit::Usage, "the embedded tree has no revisions")
+                .hint("--kernel DIR, a git repository")
+        })?;
+    let before = Tree::open(&format!("{}@{revision}", Utf8Path::new(repository)))?;
+    let before = callsites::audit(&before, options)?;
+    let changes = since::since(&before, now);
+    if common.json {
+        deliver_json(common.output.as_deref(), &changes)?;
+    } else {
+        deliver(common.output.as_deref(), |to| Ok(write!(to, "{changes}")?))?;
+    }
+    Ok(Exit::Clean)
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `convert [PATH…|--group ID…] -o SERIES_DIR`: a patch series of what can be converted.
+
+use crate::console::{Console, deliver_json};
+use crate::exit::{Exit, Failure};
+use crate::flags::{Api, Common, Convert};
+use crate::verbs::audit;
+use crate::{places, tree};
+use camino::Utf8PathBuf;
+use patches::{ConvertOptions, Export, Select, Signer};
+use serde_json::json;
+use std::io::Write;
+
+/// Runs `convert`.
+pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
+    let dir = directory(common)?;
+    let tree = tree::choose(common)?;
+    // Pages travel across files: the whole tree is audited, and the paths choose among its groups.
+    audit::options(common, &tree, &args.paths)?;
+    let report = callsites::audit(&tree, &audit::options(common, &tree, &[])?)?;
+    let series = patches::convert(&tree, &report, &options(common, args)?)?;
+    for group in &series.info.refused {
+        console.detail(format!(
+            "left alone: {}: {}",
+            group.subsystem,
+            group.reasons.join("; ")
+        ));
+    }
+    if common.dry_run {
+        for patch in &series.info.patches {
+            console.say(format!("would write {}", patch.subject));
+        }
+        return Ok(Exit::Clean);
+    }
+    series.write(&dir)?;
+    if common.json {
+        deliver_json(
+            None,
+            &json!({ "schema": "convert/1", "series": series.info, "checks": series.checks }),
+        )?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for patch in &series.info.patches {
+            writeln!(out, "{}: {}", patch.file, patch.subject)?;
+        }
+    }
+    console.say(format!(
+        "{} patches in {dir}; {} groups left alone",
+        series.info.patches.len(),
+        series.info.refused.len()
+    ));
+    Ok(Exit::Clean)
+}
+
+fn directory(common: &Common) -> Result<Utf8PathBuf, Failure> {
+    common.output.clone().ok_or_else(|| {
+        Failure::new(Exit::Usage, "no directory for the series")
+            .hint("cargo xtask convert … -o SERIES_DIR")
+    })
+}
+
+fn options(common: &Common, args: &Convert) -> Result<ConvertOptions, Failure> {
+    let mut options = ConvertOptions::new(places::cache()?.join("series"));
+    if !args.group.is_empty() {
+        options.select = Select::Groups(args.group.clone());
+    } else if !args.paths.is_empty() {
+        options.select = Select::Paths(args.paths.clone());
+    }
+    options.api = match args.api {
+        Api::Auto => patches::Api::Auto,
+        Api::PutUserPage => patches::Api::PutUserPage,
+        Api::Pin => patches::Api::Pin,
+    };
+    // A rehearsal shows what would be written; only what is to be sent needs a name.
+    if args.unsigned || common.dry_run {
+        options.signer = Signer::Unsigned;
+    }
+    if let Some(file) = &args.cover {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                format!("failed to read the cover letter {file}"),
+            )
+            .because(error)
+        })?;
+        options.cover = Some(text);
+    }
+    options.previous = args.v2.clone();
+    if let (false, Some(branch), Some(into)) = (common.dry_run, &args.export_branch, &args.into) {
+        options.export = Some(Export {
+            branch: branch.clone(),
+            into: into.clone(),
+        });
+    }
+    Ok(options)
+}
