@@ -6,5 +6,6 @@
 mod bad_input;
 mod kernels;
 mod output;
+mod readme;
 mod sandbox;
 mod stopping;

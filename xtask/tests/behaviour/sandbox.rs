@@ -48,6 +48,9 @@ impl Sandbox {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("TZ", "UTC")
+            // cargo, where a verb starts it, keeps its own home.
+            .env("RUSTUP_HOME", of_user("RUSTUP_HOME", ".rustup"))
+            .env("CARGO_HOME", of_user("CARGO_HOME", ".cargo"))
             .deadline(Duration::from_secs(120))
     }
 
@@ -55,6 +58,11 @@ impl Sandbox {
     pub fn run(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(&self.xtask(arguments))
     }
+}
+
+fn of_user(variable: &str, default: &str) -> Utf8PathBuf {
+    let home = || Utf8PathBuf::from(std::env::var("HOME").unwrap()).join(default);
+    std::env::var(variable).map_or_else(|_| home(), Utf8PathBuf::from)
 }
 
 /// How it ended and what it said.
