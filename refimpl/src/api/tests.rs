@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn the_catalogue_is_well_formed() {
     let data: Data = toml::from_str(include_str!("../../data/api.toml")).expect("api.toml is read");
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for entry in &data.function {
         assert!(
             !entry.reason.is_empty() && !entry.source.is_empty(),

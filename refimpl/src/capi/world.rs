@@ -220,7 +220,10 @@ impl World {
             What::SleepsInAtomic => Class::SleepsInAtomic,
             _ => Class::Misuse,
         };
-        let message = format!("wrong: {}; a kernel would {}", misuse.what, misuse.consequence);
+        let message = format!(
+            "wrong: {}; a kernel would {}",
+            misuse.what, misuse.consequence
+        );
         self.ledger.problem(class, call, message, None);
     }
 
