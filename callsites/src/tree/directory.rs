@@ -58,12 +58,18 @@ fn list(
             let path = directory.join(name);
             if leads_back(root, &path) {
                 found.unread.push(unread(path.as_str(), "symlink loop"));
+            } else if is_source(&path) && !root.join(&path).exists() {
+                found.unread.push(unread(path.as_str(), "dangling link"));
             }
         } else if kind.is_dir() {
             let generated = name == "generated" && directory.file_name() == Some("include");
             if !name.starts_with('.') && !generated {
                 open.push(directory.join(name));
             }
+        } else if is_source(Utf8Path::new(name)) && !kind.is_file() {
+            // Opening a FIFO would wait for a writer for ever.
+            let path = directory.join(name);
+            found.unread.push(unread(path.as_str(), "not a regular file"));
         } else if is_source(Utf8Path::new(name)) {
             if !name.starts_with('.') && !name.ends_with(".mod.c") {
                 found.files.push(directory.join(name));
