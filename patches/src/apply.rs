@@ -12,6 +12,8 @@ use crate::mbox::{Mail, concatenate, parse};
 use crate::options::{ApplyOptions, Form};
 use crate::origin::{Origin, origin};
 use crate::series::Series;
+use callsites::embedded;
+use callsites::report::Era;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use proc::git::mail::{Committer, am, am_abort};
@@ -64,10 +66,7 @@ pub fn apply(tree: &Tree, series_dir: &Utf8Path, options: &ApplyOptions) -> Resu
             store::checkout(dir.as_std_path(), &origin.commit, None)?;
             take(dir, &mails, true, options)
         }),
-        (Form::Full, None, Some(root)) => {
-            beside(&target, |dir| full_copy(tree, root, dir, &mails, options))
-        }
-        (Form::Full, None, None) => Err(Error::NoDirectory),
+        (Form::Full, None, _) => beside(&target, |dir| full_copy(tree, dir, &mails, options)),
         (Form::Touched, origin, _) => beside(&target, |dir| {
             touched(tree, origin.as_ref(), dir, &mails, options)
         }),
@@ -146,7 +145,6 @@ fn touched(
 /// A copy of a tree without git, the patched files on top.
 fn full_copy(
     tree: &Tree,
-    root: &Utf8Path,
     dir: &Utf8Path,
     mails: &[Mail],
     options: &ApplyOptions,
@@ -154,18 +152,36 @@ fn full_copy(
     let small = dir.with_file_name("small");
     std::fs::create_dir(&small).map_err(Error::io(&small))?;
     let applied = touched(tree, None, &small, mails, options)?;
-    proc::Command::new("cp")
-        .args(["-a", "--reflink=auto"])
-        .arg(root.join("."))
-        .arg(dir)
-        .deadline(std::time::Duration::from_secs(1800))
-        .run()?;
+    match tree.root() {
+        Some(root) => {
+            proc::Command::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .arg(root.join("."))
+                .arg(dir)
+                .deadline(std::time::Duration::from_secs(1800))
+                .run()?;
+        }
+        // Only the tree that comes with the program is neither a directory nor a revision.
+        None => write_out(tree, dir)?,
+    }
     for patch in &applied.patches {
         for (path, bytes) in &patch.files {
             write(&dir.join(path), bytes)?;
         }
     }
     Ok(applied)
+}
+
+/// Writes the embedded tree with all its files, those that no audit reads among them.
+fn write_out(tree: &Tree, dir: &Utf8Path) -> Result<(), Error> {
+    let era = match tree.era() {
+        Era::Pin => embedded::Era::V6_12,
+        Era::PutPage | Era::PutUserPage => embedded::Era::V4_19,
+    };
+    embedded::materialise(era, dir).map_err(|error| Error::Io {
+        path: error.path,
+        source: error.source,
+    })
 }
 
 fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), Error> {

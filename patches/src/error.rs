@@ -72,9 +72,6 @@ pub enum Error {
     /// A worktree was asked of a tree that is not a git repository.
     #[error("make a worktree of {0}: it is not a git repository")]
     NotARepository(String),
-    /// A full copy was asked of a tree that is no directory.
-    #[error("copy the tree: it is no directory")]
-    NoDirectory,
     /// The branch to create exists.
     #[error("create branch `{branch}` in {into}: it exists")]
     BranchExists { branch: String, into: Utf8PathBuf },
@@ -137,7 +134,6 @@ impl Error {
             | Error::Dirty { .. }
             | Error::TargetInUse(_)
             | Error::NotARepository(_)
-            | Error::NoDirectory
             | Error::BranchExists { .. }
             | Error::BadSeries { .. } => Class::Usage,
             Error::Conflict { .. } => Class::Conflict,

@@ -534,6 +534,32 @@ fn embedded(era: callsites::embedded::Era) -> Series {
 }
 
 #[test]
+fn the_tree_that_comes_with_the_program_is_written_out_whole_and_patched() {
+    let fixture = Fixture::new();
+    let era = callsites::embedded::Era::V6_12;
+    let tree = Tree::embedded(Era::Pin);
+    let report = fixture::embedded_report(&tree, era);
+    let series = convert(&tree, &report, &fixture.rehearsal()).expect("it converts");
+    let out = fixture.path("series");
+    series.write(&out).expect("it can be written");
+    let target = fixture.path("patched");
+    let applied = apply(&tree, &out, &ApplyOptions::full(&target)).expect("it applies");
+    let last: std::collections::BTreeMap<_, _> = applied
+        .patches
+        .iter()
+        .flat_map(|patch| &patch.files)
+        .collect();
+    assert!(!last.is_empty());
+    for (path, base) in callsites::embedded::files(era) {
+        let now = fs::read(target.join(path)).expect("every file is there");
+        let expected = last
+            .get(&path.to_owned())
+            .map_or(base, |bytes| bytes.as_slice());
+        assert_eq!(now, expected, "{path}");
+    }
+}
+
+#[test]
 fn the_embedded_tree_gives_this_mbox() {
     let series = embedded(callsites::embedded::Era::V6_12);
     insta::assert_snapshot!("mbox_embedded", text(&series.mbox()));
