@@ -36,6 +36,11 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
+/// What the system says of ENOSPC, in its own words and in those of every program that we start.
+const NO_SPACE: &str = "No space left on device";
+const FREE_SPACE: &str =
+    "free some space (`cargo clean`, old runs under target/runs), then run the same command again";
+
 /// Why a verb could not do its work: what, the causes under it, and the next command where there is one.
 #[derive(Debug)]
 pub struct Failure {
@@ -97,9 +102,15 @@ impl Failure {
         self.hint.as_deref()
     }
 
-    /// What lies under it.
+    /// What lies under it. Whatever was being done, a full disk is the machine's fault, and so is what a program said
+    /// of one.
     pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Box::new(cause));
+        if self.exit != Exit::Interrupted && self.lines().iter().any(|line| line.contains(NO_SPACE))
+        {
+            self.exit = Exit::Infrastructure;
+            self.hint = Some(FREE_SPACE.to_owned());
+        }
         self
     }
 
@@ -141,9 +152,11 @@ impl From<std::io::Error> for Failure {
         use std::io::ErrorKind as Kind;
         match error.kind() {
             Kind::BrokenPipe => Self::new(Exit::Clean, "the reader closed the pipe").because(error),
-            Kind::StorageFull | Kind::QuotaExceeded => Self::new(Exit::Infrastructure, "the disk is full")
-                .because(error)
-                .hint("free some space (`cargo clean`, old runs under target/runs), then run the same command again"),
+            Kind::StorageFull | Kind::QuotaExceeded => {
+                Self::new(Exit::Infrastructure, "the disk is full")
+                    .because(error)
+                    .hint(FREE_SPACE)
+            }
             _ => Self::new(Exit::Infrastructure, "failed to read or write").because(error),
         }
     }
@@ -298,5 +311,17 @@ mod tests {
         let full = Failure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
         assert!(!full.is_closed_pipe());
         assert_eq!(full.exit, Exit::Infrastructure);
+    }
+
+    #[test]
+    fn a_full_disk_under_another_failure_is_still_the_machines_fault() {
+        let source = std::io::Error::from_raw_os_error(28);
+        let failure = Failure::new(Exit::Usage, "failed to audit").because(Outer { source });
+        assert_eq!(failure.exit, Exit::Infrastructure);
+        assert!(
+            failure
+                .hint_text()
+                .is_some_and(|hint| hint.starts_with("free some space"))
+        );
     }
 }
