@@ -89,16 +89,44 @@ pub fn audit(tree: &Tree, options: &AuditOptions) -> Result<Report, Error> {
 }
 
 fn run(tree: &Tree, options: &AuditOptions) -> Report {
-    let index = match &options.cache {
+    let report = match &options.cache {
         Some(directory) => {
             let session = Session::open(tree, catalogue().seeds(), directory);
-            let index = session.index();
-            // A cache that cannot be written costs time, and nothing else.
-            let _ = session.save(&index);
-            index
+            recalled(&session, options.all).unwrap_or_else(|| {
+                let index = session.index();
+                let report = compute(tree, &index, options.all);
+                // A cache that cannot be written costs time, and nothing else.
+                let _ = session.save(&index);
+                keep(&session, options.all, &report);
+                report
+            })
         }
-        None => Index::build(tree, catalogue().seeds()),
+        None => {
+            let index = Index::build(tree, catalogue().seeds());
+            compute(tree, &index, options.all)
+        }
     };
+    within(report, &options.paths)
+}
+
+/// Listings with and without the releases of other pages are kept side by side.
+fn kept_as(all: bool) -> &'static str {
+    if all { "report-all" } else { "report" }
+}
+
+/// The whole report of an earlier run of this very program over this very tree.
+fn recalled(session: &Session<'_>, all: bool) -> Option<Report> {
+    let bytes = session.recall(kept_as(all), &session.state()?)?;
+    postcard::from_bytes(&bytes).ok()
+}
+
+fn keep(session: &Session<'_>, all: bool, report: &Report) {
+    if let (Some(state), Ok(bytes)) = (session.state(), postcard::to_stdvec(report)) {
+        let _ = session.keep(kept_as(all), &state, &bytes);
+    }
+}
+
+fn compute(tree: &Tree, index: &Index, all: bool) -> Report {
     let hits: Vec<FileFacts> = index
         .hits()
         .filter_map(|path| index.file(path))
@@ -106,8 +134,8 @@ fn run(tree: &Tree, options: &AuditOptions) -> Report {
         .collect();
     let analysis = Analysis::new(tree, hits);
     let era = tree.info().era;
-    let judged = verdict::judge(&analysis, tree, era, options.all);
-    let coverage = coverage(&index, &analysis, &judged);
+    let judged = verdict::judge(&analysis, tree, era, all);
+    let coverage = coverage(index, &analysis, &judged);
     let findings = findings::run(&findings::Input {
         files: analysis.program.files(),
         callsites: &judged.callsites,
@@ -115,15 +143,14 @@ fn run(tree: &Tree, options: &AuditOptions) -> Report {
         era,
         read: &|path| tree.read(path).ok(),
     });
-    let report = Report {
+    Report {
         schema: SCHEMA.to_owned(),
         tree: tree.info(),
         coverage,
         callsites: judged.callsites,
         groups: judged.groups,
         findings,
-    };
-    within(report, &options.paths)
+    }
 }
 
 fn coverage(index: &Index, analysis: &Analysis, judged: &Judged) -> Coverage {
@@ -191,4 +218,89 @@ fn within(mut report: Report, paths: &[Utf8PathBuf]) -> Report {
     report.groups.retain(|group| groups.contains(&group.id));
     report.findings.retain(|finding| inside(&finding.path));
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const FILE: &str = "void f(void)\n{\n\tstruct page *p;\n\n\tget_user_pages_fast(0, 1, 0, &p);\n\tput_page(p);\n}\n";
+
+    fn tree() -> (tempfile::TempDir, Utf8PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().join("tree")).unwrap();
+        for (path, text) in [
+            ("Makefile", "VERSION = 6\nPATCHLEVEL = 12\n"),
+            ("include/linux/mm.h", "long pin_user_pages(void);\n"),
+            ("a/a.c", FILE),
+            ("b/b.c", FILE),
+        ] {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), text).unwrap();
+        }
+        (dir, root)
+    }
+
+    fn options(root: &Utf8Path) -> AuditOptions {
+        AuditOptions {
+            cache: Some(root.with_file_name("cache")),
+            ..AuditOptions::default()
+        }
+    }
+
+    /// Puts a report into the cache that no audit would make, to see whether it is taken.
+    fn forge(root: &Utf8Path, all: bool) -> Report {
+        let tree = Tree::open(root.as_str()).unwrap();
+        let mut report = audit(
+            &tree,
+            &AuditOptions {
+                all,
+                ..options(root)
+            },
+        )
+        .unwrap();
+        report.coverage.functions = 4711;
+        let cache = root.with_file_name("cache");
+        keep(
+            &Session::open(&tree, catalogue().seeds(), &cache),
+            all,
+            &report,
+        );
+        report
+    }
+
+    #[test]
+    fn a_report_of_an_unchanged_tree_is_taken_from_the_cache_and_then_cut_to_the_paths() {
+        let (_dir, root) = tree();
+        let forged = forge(&root, false);
+        let tree = Tree::open(root.as_str()).unwrap();
+        assert_eq!(audit(&tree, &options(&root)).unwrap(), forged);
+        let mut wanted = options(&root);
+        wanted.paths = vec!["a".into()];
+        let cut = audit(&tree, &wanted).unwrap();
+        assert_eq!(cut.coverage.functions, 4711);
+        assert!(!cut.callsites.is_empty());
+        assert!(cut.callsites.iter().all(|site| site.path == "a/a.c"));
+        // With all releases it is another report, which was not forged.
+        wanted.all = true;
+        assert_ne!(audit(&tree, &wanted).unwrap().coverage.functions, 4711);
+    }
+
+    #[test]
+    fn a_report_is_made_anew_when_a_file_or_the_version_of_the_tree_changes() {
+        for (path, text) in [
+            ("a/a.c", "int nothing;\n"),
+            ("Makefile", "VERSION = 6\nPATCHLEVEL = 13\n"),
+        ] {
+            let (_dir, root) = tree();
+            forge(&root, false);
+            fs::write(root.join(path), text).unwrap();
+            let tree = Tree::open(root.as_str()).unwrap();
+            let report = audit(&tree, &options(&root)).unwrap();
+            assert_ne!(report.coverage.functions, 4711, "{path}");
+            let fresh = AuditOptions::default();
+            assert_eq!(report, audit(&tree, &fresh).unwrap(), "{path}");
+        }
+    }
 }

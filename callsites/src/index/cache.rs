@@ -77,6 +77,31 @@ impl<'t> Session<'t> {
         hasher.finalize().to_hex().to_string()
     }
 
+    /// Names all that an audit's result depends on: the digest, what the tree says of itself, and this program, so
+    /// that a rebuilt one trusts no result of its forerunner. None when a file or the program has no stamp.
+    pub fn state(&self) -> Option<String> {
+        if self.stamps.iter().any(|(_, stamp)| stamp.is_none()) {
+            return None;
+        }
+        let program = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+        let changed = program
+            .modified()
+            .ok()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .ok()?;
+        let info = self.tree.info();
+        let rest = (
+            crate::report::SCHEMA,
+            &info,
+            program.len(),
+            changed.as_nanos(),
+        );
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.digest().as_bytes());
+        hasher.update(&postcard::to_stdvec(&rest).ok()?);
+        Some(hasher.finalize().to_hex().to_string())
+    }
+
     /// The index: that of the last run brought up to date, or a new one.
     pub fn index(&self) -> Index {
         let kept = self
