@@ -3,9 +3,11 @@
 //!
 //! Nodes are values (a definition of a local, a field of a struct type, what a function returns); objects are pages,
 //! containers and functions. `copy(a, b)` says that b may be all that a is; `load` and `store` go through what the
-//! objects contain. Solved by passing on differences, so constraints may be added while it runs.
+//! objects contain. Solved by passing on differences, sources before what they are copied to, so constraints may be
+//! added while it runs. Nodes that are copied to each other in a circle have one set of objects, kept once.
 
 use super::hash::{FastMap, FastSet};
+use std::collections::BinaryHeap;
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,8 +33,16 @@ pub struct Graph {
     edges: FastSet<(u32, u32, u8)>,
     content: Vec<Option<Node>>,
     holds: Vec<bool>,
-    waiting: Vec<Node>,
+    waiting: BinaryHeap<(u32, Node)>,
     queued: Vec<bool>,
+    /// Who keeps the objects of a node: itself, or one of its circle.
+    keeper: Vec<Node>,
+    /// The circle a keeper keeps the objects of; empty when there is none but itself.
+    circle: Vec<Vec<Node>>,
+    /// High for sources; nodes without one are new.
+    order: Vec<u32>,
+    /// How many edges there were when circles were looked for.
+    searched: usize,
 }
 
 impl Graph {
@@ -46,6 +56,8 @@ impl Graph {
         self.stores.push(Vec::new());
         self.calls.push(Vec::new());
         self.queued.push(false);
+        self.keeper.push(node);
+        self.circle.push(Vec::new());
         node
     }
 
@@ -82,7 +94,7 @@ impl Graph {
 
     /// The objects a value may be, sorted.
     pub fn values(&self, node: Node) -> &[Obj] {
-        &self.values[node.0 as usize]
+        &self.values[self.keeper(node)]
     }
 
     /// The values a value is copied to.
@@ -90,16 +102,48 @@ impl Graph {
         &self.copies[node.0 as usize]
     }
 
+    fn keeper(&self, node: Node) -> usize {
+        self.keeper[node.0 as usize].0 as usize
+    }
+
     /// `node` may be `object`.
     pub fn add(&mut self, node: Node, object: Obj) {
-        let at = node.0 as usize;
+        let at = self.keeper(node);
         if let Err(place) = self.values[at].binary_search(&object) {
             self.values[at].insert(place, object);
             self.fresh[at].push(object);
-            if !self.queued[at] {
-                self.queued[at] = true;
-                self.waiting.push(node);
+            self.queue(at);
+        }
+    }
+
+    /// The node kept at `at` may be all of `objects`, which are sorted.
+    fn add_all(&mut self, at: usize, objects: &[Obj]) {
+        let before = self.fresh[at].len();
+        let known = &self.values[at];
+        let mut from = 0;
+        // A few are looked up among many; where there are about as many, both are gone through.
+        let alike = objects.len() * 8 > known.len();
+        for object in objects {
+            from += if alike {
+                let rest = known[from..].iter();
+                rest.take_while(|value| *value < object).count()
+            } else {
+                known[from..].partition_point(|value| value < object)
+            };
+            if known.get(from) != Some(object) {
+                self.fresh[at].push(*object);
             }
+        }
+        if self.fresh[at].len() > before {
+            merge(&mut self.values[at], &self.fresh[at][before..]);
+            self.queue(at);
+        }
+    }
+
+    fn queue(&mut self, at: usize) {
+        if !std::mem::replace(&mut self.queued[at], true) {
+            let order = self.order.get(at).copied().unwrap_or(u32::MAX);
+            self.waiting.push((order, Node(at as u32)));
         }
     }
 
@@ -109,8 +153,11 @@ impl Graph {
             return;
         }
         self.copies[from.0 as usize].push(to);
-        for object in self.values[from.0 as usize].clone() {
-            self.add(to, object);
+        let (from, to) = (self.keeper(from), self.keeper(to));
+        if from != to {
+            let objects = std::mem::take(&mut self.values[from]);
+            self.add_all(to, &objects);
+            self.values[from] = objects;
         }
     }
 
@@ -120,7 +167,7 @@ impl Graph {
             return;
         }
         self.loads[pointer.0 as usize].push(to);
-        for object in self.values[pointer.0 as usize].clone() {
+        for object in self.values(pointer).to_vec() {
             if let Some(content) = self.content(object) {
                 self.copy(content, to);
             }
@@ -133,7 +180,7 @@ impl Graph {
             return;
         }
         self.stores[pointer.0 as usize].push(from);
-        for object in self.values[pointer.0 as usize].clone() {
+        for object in self.values(pointer).to_vec() {
             if let Some(content) = self.content(object) {
                 self.copy(from, content);
             }
@@ -147,35 +194,163 @@ impl Graph {
 
     /// Passes on what is new until nothing is; `link` is told each object a called pointer may be.
     pub fn solve(&mut self, mut link: impl FnMut(&mut Self, PointerCall, Obj)) {
-        while let Some(node) = self.waiting.pop() {
-            let at = node.0 as usize;
-            self.queued[at] = false;
-            let fresh = std::mem::take(&mut self.fresh[at]);
-            for to in self.loads[at].clone() {
-                for object in &fresh {
-                    if let Some(content) = self.content(*object) {
-                        self.copy(content, to);
-                    }
-                }
+        self.join_circles();
+        while let Some((_, keeper)) = self.waiting.pop() {
+            if self.edges.len() > self.searched + self.searched / 4 + 1000 {
+                self.waiting.push((u32::MAX, keeper));
+                self.join_circles();
+                continue;
             }
-            for from in self.stores[at].clone() {
-                for object in &fresh {
-                    if let Some(content) = self.content(*object) {
-                        self.copy(from, content);
-                    }
-                }
+            let kept = keeper.0 as usize;
+            self.queued[kept] = false;
+            let mut fresh = std::mem::take(&mut self.fresh[kept]);
+            fresh.sort_unstable();
+            let mut circle = std::mem::take(&mut self.circle[kept]);
+            if circle.is_empty() {
+                self.pass_on(keeper, &fresh, &mut link);
             }
-            for to in self.copies[at].clone() {
-                for object in &fresh {
-                    self.add(to, *object);
-                }
+            for node in &circle {
+                self.pass_on(*node, &fresh, &mut link);
             }
-            for call in self.calls[at].clone() {
-                for object in &fresh {
-                    link(self, call, *object);
+            std::mem::swap(&mut self.circle[kept], &mut circle);
+        }
+    }
+
+    /// Tells all that depends on `node` of new objects.
+    fn pass_on(
+        &mut self,
+        node: Node,
+        fresh: &[Obj],
+        link: &mut impl FnMut(&mut Self, PointerCall, Obj),
+    ) {
+        let at = node.0 as usize;
+        // What is linked on the way is given all values of the node, so lists are gone through by position.
+        for n in 0..self.loads[at].len() {
+            let to = self.loads[at][n];
+            for object in fresh {
+                if let Some(content) = self.content(*object) {
+                    self.copy(content, to);
                 }
             }
         }
+        for n in 0..self.stores[at].len() {
+            let from = self.stores[at][n];
+            for object in fresh {
+                if let Some(content) = self.content(*object) {
+                    self.copy(from, content);
+                }
+            }
+        }
+        for n in 0..self.copies[at].len() {
+            let to = self.keeper(self.copies[at][n]);
+            if to != self.keeper(node) {
+                self.add_all(to, fresh);
+            }
+        }
+        for n in 0..self.calls[at].len() {
+            let call = self.calls[at][n];
+            for object in fresh {
+                link(self, call, *object);
+            }
+        }
+    }
+
+    /// Gives the nodes of each circle of copies one keeper, and all nodes their order.
+    fn join_circles(&mut self) {
+        self.searched = self.edges.len();
+        let (order, members) = circles(&self.copies);
+        self.order = order;
+        for circle in members {
+            let keeper = self.keeper(circle[0]);
+            if circle.iter().all(|node| self.keeper(*node) == keeper) {
+                continue;
+            }
+            let mut objects = Vec::new();
+            for node in &circle {
+                let at = node.0 as usize;
+                objects.append(&mut self.values[at]);
+                self.fresh[at] = Vec::new();
+                self.circle[at] = Vec::new();
+                self.queued[at] = false;
+                self.keeper[at] = circle[0];
+            }
+            objects.sort_unstable();
+            objects.dedup();
+            let at = circle[0].0 as usize;
+            // What one of them passed on, the others have not.
+            self.fresh[at].clone_from(&objects);
+            self.queued[at] = !objects.is_empty();
+            self.values[at] = objects;
+            self.circle[at] = circle;
+        }
+        self.waiting = (0..self.queued.len())
+            .filter(|at| self.queued[*at])
+            .map(|at| (self.order[at], Node(at as u32)))
+            .collect();
+    }
+}
+
+/// Tarjan's strongly connected components: the number of each node's, higher for what comes before, and those of more
+/// than one node.
+fn circles(copies: &[Vec<Node>]) -> (Vec<u32>, Vec<Vec<Node>>) {
+    const NONE: u32 = u32::MAX;
+    let (mut order, mut seen) = (vec![NONE; copies.len()], vec![NONE; copies.len()]);
+    let mut low = vec![0; copies.len()];
+    let (mut found, mut path, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut count, mut components) = (0, 0);
+    for root in 0..copies.len() {
+        if seen[root] != NONE {
+            continue;
+        }
+        path.push((root, 0));
+        while let Some((at, next)) = path.pop() {
+            if next == 0 {
+                (seen[at], low[at]) = (count, count);
+                count += 1;
+                open.push(Node(at as u32));
+            }
+            if let Some(to) = copies[at].get(next) {
+                let to = to.0 as usize;
+                path.push((at, next + 1));
+                if seen[to] == NONE {
+                    path.push((to, 0));
+                } else if order[to] == NONE {
+                    low[at] = low[at].min(seen[to]);
+                }
+                continue;
+            }
+            if let Some((before, _)) = path.last() {
+                low[*before] = low[*before].min(low[at]);
+            }
+            if low[at] == seen[at] {
+                let from = open.iter().rposition(|node| node.0 as usize == at);
+                let members = open.split_off(from.unwrap_or(0));
+                for node in &members {
+                    order[node.0 as usize] = components;
+                }
+                components += 1;
+                if members.len() > 1 {
+                    found.push(members);
+                }
+            }
+        }
+    }
+    (order, found)
+}
+
+/// Merges sorted `more`, of which nothing is in sorted `into`, from the back, in place.
+fn merge(into: &mut Vec<Obj>, more: &[Obj]) {
+    let mut old = into.len();
+    into.extend_from_slice(more);
+    let mut at = into.len();
+    for object in more.iter().rev() {
+        while old > 0 && into[old - 1] > *object {
+            at -= 1;
+            old -= 1;
+            into[at] = into[old];
+        }
+        at -= 1;
+        into[at] = *object;
     }
 }
 
