@@ -14,7 +14,7 @@ use crate::index::ir::{FileFacts, OutlineKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::{Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// No more rounds than this: what is still open then stays unknown and says so.
 const ROUNDS: usize = 3;
@@ -36,6 +36,7 @@ pub struct Analysis {
     params: FastMap<Node, (FnId, u32)>,
     fields: FastMap<Node, FieldId>,
     api_files: FastSet<u32>,
+    naming: OnceLock<FastMap<String, BTreeSet<String>>>,
 }
 
 impl Analysis {
@@ -94,6 +95,7 @@ impl Analysis {
             params,
             fields,
             api_files: FastSet::default(),
+            naming: OnceLock::new(),
         };
         analysis.find_api_files();
         analysis.find_holding();
@@ -218,6 +220,33 @@ impl Analysis {
     /// The field a node is.
     pub fn field(&self, node: Node) -> Option<FieldId> {
         self.fields.get(&node).copied()
+    }
+
+    /// The fields through which a function of that name may be called.
+    pub fn fields_naming(&self, function: &str) -> impl Iterator<Item = &str> {
+        let naming = self.naming.get_or_init(|| {
+            let mut naming: FastMap<String, BTreeSet<String>> = FastMap::default();
+            let mut note = |function: &str, field: &str| {
+                let fields = naming.entry(function.to_owned()).or_default();
+                fields.insert(field.to_owned());
+            };
+            for (field, function) in self.tables.iter().flat_map(|table| &table.entries) {
+                note(function, field);
+            }
+            for (field, (_, name)) in self.state.fields() {
+                for object in self.state.graph.values(self.state.field_node(field)) {
+                    if let Object::Function(function, _) = self.state.what(*object) {
+                        note(function, name);
+                    }
+                }
+            }
+            naming
+        });
+        naming
+            .get(function)
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
     }
 
     /// Path of the file a place stands in.

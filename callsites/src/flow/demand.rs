@@ -342,29 +342,12 @@ fn callers(analysis: &Analysis, function: FnId, wants: &mut BTreeSet<Want>) {
         name: definition.name.clone(),
         private,
     });
-    for table in &analysis.tables {
-        for (field, name) in &table.entries {
-            if *name == definition.name {
-                wants.insert(Want::Users {
-                    from: from.clone(),
-                    field: field.clone(),
-                    record: None,
-                });
-            }
-        }
-    }
-    for (field, (_, name)) in analysis.state.fields() {
-        let node = analysis.state.field_node(field);
-        let holds = analysis.state.graph.values(node).iter().any(|object| {
-            matches!(analysis.state.what(*object), Object::Function(known, _) if *known == definition.name)
+    for field in analysis.fields_naming(&definition.name) {
+        wants.insert(Want::Users {
+            from: from.clone(),
+            field: field.to_owned(),
+            record: None,
         });
-        if holds {
-            wants.insert(Want::Users {
-                from: from.clone(),
-                field: name.clone(),
-                record: None,
-            });
-        }
     }
 }
 
