@@ -8,7 +8,7 @@
 //! which crashes takes nothing along.
 //!
 //! [`run`] does that for one tree; [`verdict`] compares the base with the tree after every patch,
-//! and [`test`] makes those trees from a series: that is `ktest --via refimpl`.
+//! and [`test()`] makes those trees from a series: that is `ktest --via refimpl`.
 //!
 //! Needs a C compiler and cargo (the reference implementation is built as a static library on the way), no kernel build
 //! tools and no QEMU. Nothing is written into the tree.

@@ -4,7 +4,7 @@
 //! Matches a release of an entry beyond the number of pages that the call returned, and a use of the entry one past
 //! the last. Wrong because the entry holds whatever was in memory: a wild pointer is released. Would have caught
 //! hmm_bo.c releasing the number wanted instead of the number got (14a638ab96c5), the put_user_pages() loop that
-//! began at pages[npages] in review, and iommufd's wrong first index (727c28c1cef2).
+//! began at `pages[npages]` in review, and iommufd's wrong first index (727c28c1cef2).
 
 use super::paths::What;
 use super::view::View;

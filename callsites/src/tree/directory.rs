@@ -69,7 +69,9 @@ fn list(
         } else if is_source(Utf8Path::new(name)) && !kind.is_file() {
             // Opening a FIFO would wait for a writer for ever.
             let path = directory.join(name);
-            found.unread.push(unread(path.as_str(), "not a regular file"));
+            found
+                .unread
+                .push(unread(path.as_str(), "not a regular file"));
         } else if is_source(Utf8Path::new(name)) {
             if !name.starts_with('.') && !name.ends_with(".mod.c") {
                 found.files.push(directory.join(name));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs one function on every way through it, with small numbers for what matters and symbols for the rest.
 //!
-//! [`steps`] flattens the structured body (loops, switches, gotos into cleanup chains) into a list of steps. [`machine`]
+//! `steps` flattens the structured body (loops, switches, gotos into cleanup chains) into a list of steps. `machine`
 //! walks that list. Each acquiring call forks the walk into its outcomes: it fails, it gets half of what was asked
 //! for, it gets all. The count asked for becomes a small number, so that a cleanup loop really runs and each page is
 //! really counted. Whatever else is unknown is a symbol; a condition on symbols forks the walk, and the answer is
