@@ -6,11 +6,11 @@
 //! (case 3), keeps its plain reference.
 
 use crate::flow::analysis::Analysis;
-use crate::flow::graph::Obj;
+use crate::flow::graph::{Node, Obj};
 use crate::flow::library::Files;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
-use crate::flow::state::{Owner, SiteKey};
+use crate::flow::state::{Object, Owner, SiteKey};
 use crate::index::ir::{Expr, Stmt};
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
@@ -240,6 +240,9 @@ fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
         return false;
     };
     let walked = analysis.objects(iter);
+    if walked.iter().any(|object| !set_up_here(analysis, *object)) {
+        return false;
+    }
     let (mut kernel, mut user) = (false, false);
     for call in analysis.state.calls.iter().filter(|call| call.listed) {
         let Some(function) = catalogue()
@@ -259,6 +262,76 @@ fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
         }
     }
     kernel && !user
+}
+
+/// Whether whoever sets up an iterator is known: it is a variable or allocated memory, or it came in through a
+/// parameter of a function that has callers. A member of a record is set up by whoever uses the record.
+fn set_up_here(analysis: &Analysis, object: Obj) -> bool {
+    match analysis.state.what(object) {
+        Object::Local(..) | Object::Memory(_) | Object::Page(_) | Object::Function(..) => true,
+        Object::Target(node) => analysis.param(*node).is_some_and(|(function, _)| {
+            let mut callees = analysis.state.callees.iter();
+            callees.any(|(_, callee)| *callee == function)
+        }),
+        Object::Field(_) | Object::Global(_) | Object::Opaque(_) => false,
+    }
+}
+
+/// The function that is given the address of the data of one of the pages of `site`, by a caller that reads no more of
+/// it: what it does there is to the data.
+fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
+    let addresses: Vec<Node> = analysis
+        .state
+        .calls
+        .iter()
+        .filter(|call| {
+            call.listed
+                && matches!(
+                    call.name.as_str(),
+                    "page_address" | "folio_address" | "page_to_virt"
+                )
+        })
+        .filter(|call| {
+            let pages: Vec<Node> = call.args.iter().flatten().copied().collect();
+            analysis.user_pages(&pages, false).contains(&site)
+        })
+        .map(|call| call.result)
+        .collect();
+    if addresses.is_empty() {
+        return None;
+    }
+    let calls = analysis.state.calls.iter();
+    calls
+        .filter(|call| !call.listed && call.targets.is_empty())
+        .find(|call| {
+            let mut given = call.args.iter().flatten();
+            given.any(|node| addresses.iter().any(|from| analysis.leads(*from, *node)))
+        })
+        .map(|call| call.name.clone())
+}
+
+/// Whether a call takes one page and no more.
+fn one_page(analysis: &Analysis, site: &Site) -> bool {
+    let Some(nr) = catalogue()
+        .get(&site.name)
+        .and_then(|function| function.signature(site.arguments.len()))
+        .map(|form| form.nr)
+    else {
+        return false;
+    };
+    let Some(nr) = nr else { return true };
+    let mut one = false;
+    walk::expressions(
+        &analysis.program.function(site.key.function).body,
+        &mut |expr| {
+            if let Expr::Call { args, span, .. } = expr
+                && *span == site.key.span
+            {
+                one |= matches!(args.get(nr), Some(Expr::Literal(text, _)) if text == "1");
+            }
+        },
+    );
+    one
 }
 
 /// Judges one acquire.
@@ -332,6 +405,15 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -
             reason.to_owned(),
         );
     }
+    if function.kind == "remote" && at_once && uses.dma.is_none() && one_page(analysis, site) {
+        let reason = "one page of another process is looked into, as a debugger does, and put before the function returns";
+        return say(
+            Verdict::Keep,
+            Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
     if uses.dma.is_some() {
         let long = uses.held.is_some() && !at_once || function.kind == "longterm";
         let reason = match (&uses.held, long) {
@@ -375,11 +457,25 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -
         let reason = format!("the pages stay in {held}");
         return say(Verdict::Convert, Some(2), Confidence::Low, reason);
     }
+    if let Some(name) = given_address(analysis, site.key) {
+        let reason = format!("the address of the data of the pages is given to {name}()");
+        return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
+    }
     if at_once || uses.struct_page.is_some() && uses.handed_on.is_none() {
         let reason =
             "only struct page or its address is looked at, and the reference is dropped at once"
                 .to_owned();
         return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
+    }
+    if !uses.released_in.is_empty() {
+        let reason =
+            "the reference outlives the function that took it, and another function drops it";
+        return say(
+            Verdict::Convert,
+            Some(2),
+            Confidence::Low,
+            reason.to_owned(),
+        );
     }
     let reason = match &uses.handed_on {
         Some(name) => format!("the pages are given to {name}(), which was not followed"),

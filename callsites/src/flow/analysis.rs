@@ -164,6 +164,21 @@ impl Analysis {
         out
     }
 
+    /// The containers that are read from inside a call expression, as in `put_page(pages[i])`.
+    pub fn read_within(&self, site: SiteKey) -> BTreeSet<Obj> {
+        let inside = |place: SiteKey| {
+            place.function == site.function
+                && site.span.start <= place.span.start
+                && place.span.end <= site.span.end
+        };
+        self.state
+            .touches
+            .iter()
+            .filter(|touch| !touch.write && inside(touch.site))
+            .flat_map(|touch| self.objects(&touch.through))
+            .collect()
+    }
+
     /// The acquires whose pages a value may be or, with `deep`, hold.
     pub fn user_pages(&self, nodes: &[Node], deep: bool) -> BTreeSet<SiteKey> {
         let mut out = BTreeSet::new();
@@ -210,6 +225,24 @@ impl Analysis {
             .values(node)
             .iter()
             .any(|object| self.carries(*object))
+    }
+
+    /// Whether a value goes from one node to the other in a few copies.
+    pub fn leads(&self, from: Node, to: Node) -> bool {
+        let mut seen = vec![from];
+        let mut at = 0;
+        while at < seen.len() && seen.len() < 64 {
+            if seen[at] == to {
+                return true;
+            }
+            for next in self.state.graph.copies(seen[at]) {
+                if !seen.contains(next) {
+                    seen.push(*next);
+                }
+            }
+            at += 1;
+        }
+        seen.contains(&to)
     }
 
     /// The parameter a node is.
@@ -263,6 +296,15 @@ impl Analysis {
 
     /// Functions reached from `from` by calls that were resolved.
     pub fn reached(&self, from: impl IntoIterator<Item = FnId>) -> FastSet<FnId> {
+        self.reached_without(from, &FastSet::default())
+    }
+
+    /// The same, without going into the functions of `closed`.
+    pub fn reached_without(
+        &self,
+        from: impl IntoIterator<Item = FnId>,
+        closed: &FastSet<FnId>,
+    ) -> FastSet<FnId> {
         let mut next: FastMap<FnId, Vec<FnId>> = FastMap::default();
         for (caller, callee) in &self.state.callees {
             next.entry(*caller).or_default().push(*callee);
@@ -270,7 +312,7 @@ impl Analysis {
         let mut seen: FastSet<FnId> = FastSet::default();
         let mut queue: Vec<FnId> = from.into_iter().collect();
         while let Some(function) = queue.pop() {
-            if seen.insert(function) {
+            if !closed.contains(&function) && seen.insert(function) {
                 queue.extend(next.get(&function).into_iter().flatten());
             }
         }

@@ -274,7 +274,13 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         } else {
             objects
         };
-        for object in objects {
+        // Nothing is known of an array element: then the array is asked for.
+        let arrays = if objects.is_empty() {
+            analysis.read_within(call.site)
+        } else {
+            objects
+        };
+        for object in arrays {
             source(analysis, call.site, object, wants);
         }
     }

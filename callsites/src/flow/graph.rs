@@ -377,6 +377,11 @@ impl<K: Eq + std::hash::Hash> Interner<K> {
         }
     }
 
+    /// All keys with their nodes, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, Node)> {
+        self.nodes.iter().map(|(key, node)| (key, *node))
+    }
+
     /// The node of `key`, when there is one.
     pub fn get(&self, key: &K) -> Option<Node> {
         self.nodes.get(key).copied()

@@ -7,6 +7,7 @@ use super::hash::{FastMap, FastSet};
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
+use super::tables::Table;
 use refimpl::api::{Count, Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,11 @@ pub fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
         let Some(function) = catalogue().get(&call.name) else {
             continue;
         };
-        let Some(at) = function.page_argument(call.args.len()) else {
+        let address = || {
+            let form = function.signature(call.args.len())?;
+            form.address.filter(|at| *at < call.args.len())
+        };
+        let Some(at) = function.page_argument(call.args.len()).or_else(address) else {
             continue;
         };
         if function.takes_array(call.args.len()) {
@@ -55,6 +60,9 @@ pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
             .open
             .insert("it stands in a macro that nothing read here uses".to_owned());
     }
+    let by_address = analysis
+        .listed(site)
+        .is_some_and(|function| function.kind == "free-address");
     for object in page_objects(analysis, site) {
         match analysis.state.what(object) {
             Object::Page(from) => {
@@ -66,6 +74,10 @@ pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
                     Role::Translate => origins.found.insert(*from),
                     _ => origins.other.insert(*from),
                 };
+            }
+            // free_page() on the address of memory is no release of the pages that memory may list.
+            Object::Memory(from) if by_address => {
+                origins.other.insert(*from);
             }
             Object::Opaque(call) => {
                 let name = analysis
@@ -119,6 +131,8 @@ pub fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
 
 /// An object of one kind is built and torn down by the functions of one table. Where a field is shared by several
 /// kinds, a release reached from one table alone has only pages that some function of that table, or none, took.
+///
+/// What is called through a table of that kind is, on an object of this table, this table's own function.
 fn by_sibling_tables(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
     let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, table) in analysis.tables.iter().enumerate() {
@@ -129,11 +143,19 @@ fn by_sibling_tables(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
             .iter()
             .map(|at| {
                 let table = &analysis.tables[*at];
-                let entries = table
-                    .entries
+                let entries = |table: &Table| -> FastSet<FnId> {
+                    let named = table.entries.iter();
+                    named
+                        .flat_map(|(_, name)| analysis.program.resolve(name, table.file))
+                        .collect()
+                };
+                let own = entries(table);
+                let others: FastSet<FnId> = tables
                     .iter()
-                    .flat_map(|(_, name)| analysis.program.resolve(name, table.file));
-                analysis.reached(entries)
+                    .flat_map(|at| entries(&analysis.tables[*at]))
+                    .filter(|function| !own.contains(function))
+                    .collect();
+                analysis.reached_without(own, &others)
             })
             .collect();
         let only = |function: FnId| -> Option<usize> {
@@ -244,29 +266,11 @@ fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
                 call.args
                     .iter()
                     .flatten()
-                    .any(|node| stored.iter().any(|field| leads(analysis, *field, *node)))
+                    .any(|node| stored.iter().any(|field| analysis.leads(*field, *node)))
             });
             if same_values || through_field {
                 origins.extra.insert(*reference);
             }
         }
     }
-}
-
-/// Whether a value goes from one node to the other in a few copies.
-fn leads(analysis: &Analysis, from: super::graph::Node, to: super::graph::Node) -> bool {
-    let mut seen = vec![from];
-    let mut at = 0;
-    while at < seen.len() && seen.len() < 64 {
-        if seen[at] == to {
-            return true;
-        }
-        for next in analysis.state.graph.copies(seen[at]) {
-            if !seen.contains(next) {
-                seen.push(*next);
-            }
-        }
-        at += 1;
-    }
-    seen.contains(&to)
 }

@@ -202,6 +202,16 @@ impl Program {
         Some(&self.files[at as usize].records[n as usize])
     }
 
+    /// Whether the record of that tag which `file` most likely means is one of the kernel's public headers.
+    pub fn is_public(&self, name: &str, file: u32) -> bool {
+        let Some(all) = self.records.get(tag(name)) else {
+            return false;
+        };
+        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        best.first()
+            .is_some_and(|(at, _)| self.file(*at).path.starts_with("include/linux"))
+    }
+
     /// Follows typedefs.
     pub fn expand(&self, ty: &TypeRef, file: u32) -> TypeRef {
         let mut ty = ty.clone();

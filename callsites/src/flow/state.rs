@@ -123,6 +123,8 @@ pub struct State {
     /// Fields named in each function.
     pub field_uses: FastSet<(FieldId, FnId)>,
     contexts: FastMap<(u32, u32), u32>,
+    /// Values that stand for the pages a call makes, with those pages.
+    pub made: Vec<(Node, Obj)>,
     /// Calls by name.
     pub calls: Vec<Call>,
     call_ids: FastMap<(u32, u32, u32), usize>,
@@ -166,6 +168,11 @@ impl State {
             _ => {}
         }
         id
+    }
+
+    /// The id of an object that was made.
+    pub fn object_id(&self, object: &Object) -> Option<Obj> {
+        self.object_ids.get(object).copied()
     }
 
     /// What an object is.
@@ -243,6 +250,14 @@ impl State {
         *self.contexts.entry((context, at)).or_insert(next)
     }
 
+    /// The context and offset at which each macro was expanded, by the context of its expansion.
+    pub fn contexts(&self) -> FastMap<u32, (u32, u32)> {
+        self.contexts
+            .iter()
+            .map(|(outer, inner)| (*inner, *outer))
+            .collect()
+    }
+
     /// A value for an expression.
     pub fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
         self.temps
@@ -253,8 +268,12 @@ impl State {
     /// A value that may be just `object`.
     pub fn only(&mut self, context: u32, span: Span, tag: u8, object: Object) -> Node {
         let node = self.temp(context, span, tag);
+        let page = matches!(object, Object::Page(_));
         let id = self.object(object);
         self.graph.add(node, id);
+        if page {
+            self.made.push((node, id));
+        }
         node
     }
 

@@ -44,6 +44,16 @@ impl<'p> Walk<'p, '_> {
             || catalogue().is_carrier(&ty.name)
     }
 
+    /// Whether a value of that type is an integer.
+    fn is_integer(&self, ty: &TypeRef) -> bool {
+        let ty = self.program.expand(ty, self.file);
+        let record = ty.name.starts_with("struct ")
+            || ty.name.starts_with("union ")
+            || ty.name.contains("::")
+            || self.is_carrier(&ty);
+        ty.pointers == 0 && ty.arrays == 0 && !ty.function && !record
+    }
+
     /// Whether the record of that type carries pages of every origin.
     pub fn is_carrier(&self, ty: &TypeRef) -> bool {
         catalogue().is_carrier(tag(&ty.name))
@@ -189,6 +199,13 @@ impl<'p> Walk<'p, '_> {
         match program.record(&ty.name, self.file) {
             Some(record) => match program.member(record, name, self.file) {
                 Some((_, member)) if !holds_pages(&member.ty) => Member::Number,
+                // Integers of records that all of the kernel uses are sizes, bounds and cookies; a frame number is
+                // kept in a record of one's own.
+                Some((_, member))
+                    if self.is_integer(&member.ty) && program.is_public(&ty.name, self.file) =>
+                {
+                    Member::Number
+                }
                 Some((owner, member)) => self.member_of(owner, member),
                 None => self.field_of(Owner::Record(tag(&record.tag).to_owned()), name, false),
             },

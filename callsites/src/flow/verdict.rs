@@ -2,13 +2,15 @@
 //! Verdicts: from the solved flow to the callsites and groups of a report.
 
 use super::analysis::Analysis;
+use super::evidence::evidence;
 use super::library::Files;
 use super::origins::{self, Origins};
 use super::sites::{self, Site};
 use super::state::SiteKey;
+use super::way::Names;
 use crate::classify::{self, Judgement, Uses};
 use crate::groups;
-use crate::report::{Callsite, Confidence, Era, Evidence, Group, Role, Verdict};
+use crate::report::{Callsite, Confidence, Era, Group, Role, Verdict};
 use refimpl::api::{self, Count, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +71,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
             classify::judge(analysis, files, site, uses.get(&site.key).unwrap_or(&none));
         judgements.insert(site.key, judgement);
     }
+    let names = Names::new(analysis);
     let mut kept = Vec::new();
     let mut releases_of_other_pages = 0;
     let mut ordinals: BTreeMap<(String, String, String), usize> = BTreeMap::new();
@@ -101,7 +104,9 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
             _ => {}
         }
         kept.push((
-            callsite(analysis, &site, &origins, &judgement, &uses, id, era),
+            callsite(
+                analysis, &names, &site, &origins, &judgement, &uses, id, era,
+            ),
             site,
             origins,
         ));
@@ -345,8 +350,10 @@ fn dirty(
     judgement
 }
 
+#[expect(clippy::too_many_arguments, reason = "all that is known of one call")]
 fn callsite(
     analysis: &Analysis,
+    names: &Names,
     site: &Site,
     origins: &Origins,
     judgement: &Judgement,
@@ -389,7 +396,7 @@ fn callsite(
                 .and_then(|value| value.as_str().map(str::to_owned))
         }),
         guards: site.guards.clone(),
-        evidence: evidence(analysis, site, origins, uses),
+        evidence: evidence(analysis, names, site, origins, uses),
         span: site.key.span,
         edit: Some(site.edit.clone()),
     }
@@ -440,45 +447,4 @@ fn destinations(analysis: &Analysis, uses: Option<&Uses>) -> Vec<String> {
     }
     out.sort();
     out
-}
-
-fn evidence(
-    analysis: &Analysis,
-    site: &Site,
-    origins: &Origins,
-    uses: &BTreeMap<SiteKey, Uses>,
-) -> Vec<Evidence> {
-    let mut places: BTreeSet<SiteKey> = origins.user.iter().take(4).copied().collect();
-    places.extend(origins.other.iter().take(3));
-    places.extend(origins.extra.iter().take(2));
-    if let Some(uses) = uses.get(&site.key) {
-        places.extend([uses.dma, uses.cpu_write, uses.dirty].into_iter().flatten());
-    }
-    places.insert(site.key);
-    let mut out: Vec<Evidence> = places
-        .into_iter()
-        .map(|place| line_of(analysis, place))
-        .collect();
-    out.sort();
-    out.dedup();
-    out
-}
-
-fn line_of(analysis: &Analysis, place: SiteKey) -> Evidence {
-    let file = analysis
-        .program
-        .file(analysis.program.file_of(place.function));
-    let (line, _) = file.position(place.span.start);
-    let text = analysis.sources.get(&file.path).and_then(|bytes| {
-        let span = file.line_span(line)?;
-        let end = (span.end as usize).min(bytes.len());
-        bytes
-            .get(span.start as usize..end)
-            .map(|line| String::from_utf8_lossy(line).trim().to_owned())
-    });
-    Evidence {
-        path: file.path.to_string(),
-        line,
-        text: text.unwrap_or_default(),
-    }
 }
