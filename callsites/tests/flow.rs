@@ -546,3 +546,79 @@ fn embedded_era(era: Era) -> embedded::Era {
         _ => embedded::Era::V4_19,
     }
 }
+
+#[test]
+fn a_list_handed_on_through_a_table_is_followed_into_the_file_that_puts_it() {
+    check(&[
+        (
+            "net/frob/map.c",
+            "static int frob_map(struct frob_sock *sk, unsigned long start)\n\
+            {\n\
+            \tstruct scatterlist *sg = kcalloc(1, sizeof(*sg), GFP_KERNEL);\n\
+            \tstruct page *page;\n\
+            \n\
+            \tget_user_pages_fast(start, 1, FOLL_WRITE, &page); //^ convert\n\
+            \tsg_set_page(sg, page, PAGE_SIZE, 0);\n\
+            \tsk->ops->take(sg, sk);\n\
+            \treturn 0;\n\
+            }\n",
+        ),
+        (
+            "net/frob/frob.h",
+            "struct frob_ops { void (*take)(struct scatterlist *sg, struct frob_sock *sk); };\n\
+            struct frob_sock { const struct frob_ops *ops; };\n\
+            struct frob_region { struct scatterlist *list; int count; };\n",
+        ),
+        (
+            "net/frob/wire.c",
+            "static void frob_wire_deep(struct frob_region *region, struct scatterlist *sg)\n\
+            {\n\
+            \tregion->list = sg;\n\
+            }\n\
+            static void frob_wire_take(struct scatterlist *sg, struct frob_sock *sk)\n\
+            {\n\
+            \tfrob_wire_deep(kzalloc(sizeof(struct frob_region), GFP_KERNEL), sg);\n\
+            }\n\
+            const struct frob_ops frob_wire_ops = { .take = frob_wire_take };\n",
+        ),
+        (
+            "net/frob/drop.c",
+            "void frob_drop(struct frob_region *region)\n\
+            {\n\
+            \tstruct page *page = sg_page(&region->list[0]);\n\
+            \n\
+            \tput_page(page); //^ convert\n\
+            }\n",
+        ),
+    ]);
+}
+
+#[test]
+fn one_page_of_another_process_that_is_put_at_once_is_kept() {
+    check(&[(
+        "kernel/peek.c",
+        "int peek(struct mm_struct *mm, unsigned long addr, long *value)\n\
+        {\n\
+        \tstruct page *page;\n\
+        \tlong *at;\n\
+        \n\
+        \tif (get_user_pages_remote(mm, addr, 1, FOLL_FORCE, &page, NULL) != 1) //^ keep\n\
+        \t\treturn -EFAULT;\n\
+        \tat = kmap_local_page(page);\n\
+        \t*at = *value;\n\
+        \tkunmap_local(at);\n\
+        \tput_page(page); //^ keep\n\
+        \treturn 0;\n\
+        }\n\
+        int peek_many(struct mm_struct *mm, unsigned long addr, int nr, struct page **pages)\n\
+        {\n\
+        \tint i, got = get_user_pages_remote(mm, addr, nr, FOLL_WRITE, pages, NULL); //^ convert\n\
+        \n\
+        \tfor (i = 0; i < got; i++) {\n\
+        \t\tset_page_dirty_lock(pages[i]);\n\
+        \t\tput_page(pages[i]); //^ convert\n\
+        \t}\n\
+        \treturn 0;\n\
+        }\n",
+    )]);
+}

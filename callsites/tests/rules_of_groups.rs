@@ -78,6 +78,13 @@ fn site(call: &str, role: Role, verdict: Verdict, origins: &[&str]) -> Callsite 
 }
 
 fn findings(callsites: &[Callsite]) -> Vec<String> {
+    found(callsites)
+        .iter()
+        .map(|f| format!("{} {}:{} {}: {}", f.rule, f.path, f.line, f.name, f.message))
+        .collect()
+}
+
+fn found(callsites: &[Callsite]) -> Vec<Finding> {
     let ids = |role| {
         callsites
             .iter()
@@ -112,9 +119,6 @@ fn findings(callsites: &[Callsite]) -> Vec<String> {
         read: &read,
     };
     run(&input)
-        .iter()
-        .map(|f| format!("{} {}:{} {}: {}", f.rule, f.path, f.line, f.name, f.message))
-        .collect()
 }
 
 const PIN: &str = "pin_user_pages_fast net/frob/take.c:3";
@@ -132,6 +136,39 @@ fn put_page_of_what_another_file_pinned_is_a_mismatch_across_files() {
           at net/frob/take.c:3"
             .to_owned()
     ), "{found:#?}");
+}
+
+#[test]
+fn a_mismatch_is_mended_by_the_release_of_the_other_kind() {
+    let mut release = site("put_page", Role::Release, Verdict::Convert, &[PIN]);
+    let callee = Span {
+        start: release.span.start,
+        end: release.span.start + 8,
+    };
+    release.edit = Some(EditSite {
+        statement: release.span,
+        callee,
+        arguments: vec![],
+        array: None,
+        range: None,
+        dirty_condition: None,
+        unused_after: vec![],
+        only_releases: true,
+    });
+    let found = found(&[
+        site("pin_user_pages_fast", Role::Acquire, Verdict::Done, &[]),
+        release,
+    ]);
+    let fix = found
+        .iter()
+        .find(|f| f.rule == "R2")
+        .and_then(|f| f.fix.as_ref());
+    let fix = fix.expect("a fix");
+    assert_eq!((fix.span, fix.text.as_str()), (callee, "unpin_user_page"));
+    assert_eq!(
+        &GIVES[callee.start as usize..callee.end as usize],
+        "put_page"
+    );
 }
 
 #[test]

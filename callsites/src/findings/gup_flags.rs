@@ -11,7 +11,7 @@ use super::paths::Locals;
 use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, Linkage, Span};
-use crate::report::{Era, Finding, Severity, Verdict};
+use crate::report::{Era, Finding, Fix, Severity, Verdict};
 use refimpl::api::{Count, Role, catalogue};
 
 /// Looks at the flags of every acquiring call.
@@ -69,7 +69,18 @@ impl Call<'_, '_> {
                 visit::text(flags),
                 self.name
             );
-            return Some(self.finding("flags-not-flags", Severity::Error, message, flags.span()));
+            let mut finding =
+                self.finding("flags-not-flags", Severity::Error, message, flags.span());
+            // What is true is 1, and so is FOLL_WRITE: this says the same in the language of the flags.
+            if what != "the value" {
+                let condition = visit::text(flags);
+                finding.fix = Some(Fix {
+                    path: finding.path.clone(),
+                    span: flags.span(),
+                    text: format!("{condition} ? FOLL_WRITE : 0"),
+                });
+            }
+            return Some(finding);
         }
         let names = foll_names(flags);
         let has = |name: &str| names.contains(&name);

@@ -10,7 +10,7 @@
 use super::paths::What;
 use super::view::View;
 use super::visit;
-use crate::report::{Callsite, Evidence, Finding, Role, Severity, Verdict};
+use crate::report::{Callsite, Evidence, Finding, Fix, Role, Severity, Verdict};
 use refimpl::api::{self, Count, catalogue};
 use std::collections::BTreeSet;
 
@@ -115,7 +115,23 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         function: site.function.clone(),
         message,
         evidence,
-        fix: None,
+        fix: other_kind(site),
+    })
+}
+
+/// The release of the other kind that takes the same arguments.
+fn other_kind(site: &Callsite) -> Option<Fix> {
+    let text = match site.call.as_str() {
+        "put_page" => "unpin_user_page",
+        "release_pages" => "unpin_user_pages",
+        "unpin_user_page" | "put_user_page" => "put_page",
+        "unpin_user_pages" | "put_user_pages" => "release_pages",
+        _ => return None,
+    };
+    Some(Fix {
+        path: site.path.clone(),
+        span: site.edit.as_ref()?.callee,
+        text: text.to_owned(),
     })
 }
 

@@ -164,19 +164,30 @@ impl Analysis {
         out
     }
 
-    /// The containers that are read from inside a call expression, as in `put_page(pages[i])`.
-    pub fn read_within(&self, site: SiteKey) -> BTreeSet<Obj> {
+    /// The containers a page argument is read from: `pages` of `put_page(pages[i])`, what `sg` points to of
+    /// `page = sg_page(sg)`.
+    pub fn containers(&self, site: SiteKey, page: &[Node]) -> BTreeSet<Obj> {
         let inside = |place: SiteKey| {
             place.function == site.function
                 && site.span.start <= place.span.start
                 && place.span.end <= site.span.end
         };
-        self.state
-            .touches
-            .iter()
+        let touches = self.state.touches.iter();
+        let mut out: BTreeSet<Obj> = touches
             .filter(|touch| !touch.write && inside(touch.site))
             .flat_map(|touch| self.objects(&touch.through))
-            .collect()
+            .collect();
+        let loads = self.state.calls.iter().filter(|call| {
+            call.listed
+                && call.site.function == site.function
+                && catalogue().is(&call.name, Role::Load)
+        });
+        for call in loads {
+            if page.iter().any(|page| self.leads(call.result, *page)) {
+                out.extend(call.args.iter().flat_map(|arg| self.objects(arg)));
+            }
+        }
+        out
     }
 
     /// The acquires whose pages a value may be or, with `deep`, hold.

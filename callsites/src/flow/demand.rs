@@ -274,9 +274,9 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         } else {
             objects
         };
-        // Nothing is known of an array element: then the array is asked for.
+        // Nothing is known of what is in an array or list: then the container is asked for.
         let arrays = if objects.is_empty() {
-            analysis.read_within(call.site)
+            analysis.containers(call.site, &call.args[at])
         } else {
             objects
         };

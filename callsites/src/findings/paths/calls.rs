@@ -21,7 +21,9 @@ impl Machine<'_, '_> {
         if self.acquiring(name, args) {
             return self.acquire(state, name, args, span);
         }
+        // Who gives the caller's lock back does so before it sleeps.
         if let Some(callee) = (self.sleeps)(name, args)
+            && !(self.unlocks)(name)
             && let Some(lock) = state.atomic.last().copied()
         {
             self.fact(state, What::SleepsWhenAtomic, span, Some(lock), &callee);
