@@ -622,3 +622,36 @@ fn one_page_of_another_process_that_is_put_at_once_is_kept() {
         }\n",
     )]);
 }
+
+#[test]
+fn one_page_that_is_read_and_put_at_once_is_kept_and_one_that_is_written_is_not() {
+    check(&[(
+        "arch/frob/copy.c",
+        "int frob_read(unsigned long addr, void *to)\n\
+        {\n\
+        \tstruct page *page;\n\
+        \tvoid *from;\n\
+        \n\
+        \tif (get_user_pages(addr, 1, 0, &page) != 1) //^ keep\n\
+        \t\treturn -EFAULT;\n\
+        \tfrom = kmap_local_page(page);\n\
+        \tmemcpy(to, from, 8);\n\
+        \tkunmap_local(from);\n\
+        \tput_page(page); //^ keep\n\
+        \treturn 0;\n\
+        }\n\
+        int frob_write(unsigned long addr, void *from)\n\
+        {\n\
+        \tstruct page *page;\n\
+        \tvoid *to;\n\
+        \n\
+        \tif (get_user_pages(addr, 1, FOLL_WRITE, &page) != 1) //^ convert\n\
+        \t\treturn -EFAULT;\n\
+        \tto = kmap_local_page(page);\n\
+        \tmemcpy(to, from, 8);\n\
+        \tkunmap_local(to);\n\
+        \tput_page(page); //^ convert\n\
+        \treturn 0;\n\
+        }\n",
+    )]);
+}

@@ -225,6 +225,18 @@ fn release(
         );
         return say(Verdict::Mixed, None, Confidence::High, reason);
     }
+    let extracted = origins.user.iter().all(|from| {
+        analysis
+            .listed(*from)
+            .is_some_and(|function| function.kind == "iter" && function.is_pinning())
+    });
+    if extracted {
+        let reason = format!(
+            "drops a plain reference on pages of {}, which pins those of user space and takes none on others",
+            names_of(analysis, &origins.user).join(", ")
+        );
+        return say(Verdict::Mixed, None, Confidence::Medium, reason);
+    }
     of_user_pages(analysis, origins, acquires)
 }
 
