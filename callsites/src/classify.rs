@@ -180,6 +180,27 @@ fn set_up_here(analysis: &Analysis, object: Obj) -> bool {
     }
 }
 
+/// Whether the iterator an acquire is given is a member of a record: then it was set up elsewhere.
+fn member_iterator(analysis: &Analysis, site: &Site) -> bool {
+    let iter = catalogue()
+        .get(&site.name)
+        .and_then(|function| function.signature(site.arguments.len()))
+        .and_then(|form| form.iter);
+    let mut member = false;
+    walk::expressions(
+        &analysis.program.function(site.key.function).body,
+        &mut |expr| {
+            if let Expr::Call { args, span, .. } = expr
+                && *span == site.key.span
+                && let Some(Expr::AddressOf(inner, _)) = iter.and_then(|at| args.get(at))
+            {
+                member |= matches!(inner.as_ref(), Expr::Field { .. });
+            }
+        },
+    );
+    member
+}
+
 /// The function that is given the address of the data of one of the pages of `site`, by a caller that reads no more of
 /// it: what it does there is to the data.
 fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
@@ -279,6 +300,10 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -
     if function.kind == "iter" && kernel_iterator(analysis, site.key) {
         let reason = "the iterator walks pages of the kernel, not of user space".to_owned();
         return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    if function.kind == "iter" && member_iterator(analysis, site) {
+        let reason = "the iterator is a member of a record that others set up, and may walk memory of the kernel";
+        return say(Verdict::Unknown, None, Confidence::Low, reason.to_owned());
     }
     let near = near::surroundings(analysis, files, site.key);
     if near.exec_mm {

@@ -655,3 +655,22 @@ fn one_page_that_is_read_and_put_at_once_is_kept_and_one_that_is_written_is_not(
         }\n",
     )]);
 }
+
+#[test]
+fn an_iterator_that_others_set_up_in_a_record_is_not_known_to_be_of_user_space() {
+    check(&[(
+        "fs/frob/read.c",
+        "static int frob_issue(struct frob_request *request, struct page **pages)\n\
+        {\n\
+        \tsize_t offset;\n\
+        \n\
+        \treturn iov_iter_get_pages2(&request->io_iter, pages, 4096, 1, &offset); //^ unknown\n\
+        }\n\
+        static int frob_direct(struct iov_iter *iter, struct page **pages)\n\
+        {\n\
+        \tsize_t offset;\n\
+        \n\
+        \treturn iov_iter_get_pages2(iter, pages, 4096, 1, &offset); //^ convert\n\
+        }\n",
+    )]);
+}

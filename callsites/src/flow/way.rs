@@ -70,7 +70,7 @@ impl Names {
                 Object::Memory(site) | Object::Opaque(site) | Object::Page(site) => {
                     Some(Step::Place(site.function, site.span.start))
                 }
-                Object::Local(context, span) if contexts.get(context).is_none() => {
+                Object::Local(context, span) if !contexts.contains_key(context) => {
                     Some(Step::Place(FnId(*context), span.start))
                 }
                 Object::Target(pointer) => steps.get(pointer).cloned(),
