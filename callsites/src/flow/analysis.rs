@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 /// No more rounds than this: what is still open then stays unknown and says so.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// Beyond this many functions nothing more is read.
 const FUNCTIONS: usize = 6000;
 

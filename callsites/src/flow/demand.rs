@@ -67,12 +67,11 @@ pub fn more(
             name: name.clone(),
         });
     }
-    let mut new = false;
     for want in wants {
         if !asked.insert(want.clone()) {
             continue;
         }
-        new |= match want {
+        match want {
             Want::Definition { from, name } => library.define(&from, &name),
             Want::Callers {
                 from,
@@ -94,9 +93,9 @@ pub fn more(
                 record: None,
             } => library.mentions(&from, &field, Scope::Directory),
             Want::Record { from, tag } => library.record(&from, &tag),
-        };
+        }
     }
-    new
+    library.settle()
 }
 
 /// A macro whose text holds a call of the catalogue means nothing until somebody uses it.

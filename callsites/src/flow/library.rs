@@ -4,10 +4,12 @@
 //! The audit starts from the functions that name a call of the catalogue. Whatever else it needs (a caller, the users
 //! of a field, a definition, a struct) is asked for by name and looked for near the question first.
 
-use crate::index::ir::{FileFacts, OutlineKind};
+use super::text::{RecordFinder, defines};
+use crate::index::ir::FileFacts;
 use crate::index::{self, NameSet, Wanted};
 use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -29,6 +31,13 @@ struct Entry {
     held: BTreeSet<String>,
 }
 
+/// What is to be read of a file in this round, in one pass over it.
+#[derive(Debug, Default)]
+struct Planned {
+    named: BTreeSet<String>,
+    held: BTreeSet<String>,
+}
+
 /// Files read so far.
 pub struct Library<'t> {
     files: &'t dyn Files,
@@ -37,6 +46,7 @@ pub struct Library<'t> {
     bytes: BTreeMap<Utf8PathBuf, Option<Arc<[u8]>>>,
     directories: BTreeMap<Utf8PathBuf, Vec<Utf8PathBuf>>,
     included: BTreeMap<Utf8PathBuf, Arc<[Utf8PathBuf]>>,
+    planned: BTreeMap<Utf8PathBuf, Planned>,
 }
 
 impl<'t> Library<'t> {
@@ -73,6 +83,7 @@ impl<'t> Library<'t> {
             bytes: BTreeMap::new(),
             directories,
             included: BTreeMap::new(),
+            planned: BTreeMap::new(),
         }
     }
 
@@ -112,41 +123,59 @@ impl<'t> Library<'t> {
         (below.len() <= LARGE).then_some(below)
     }
 
-    /// Reads in `path` the items that bear a name of `named` or hold one of `held`. True when anything new was read.
-    pub fn read(&mut self, path: &Utf8Path, named: &[&str], held: &[&str]) -> bool {
+    /// Marks for reading the items of `path` that bear a name of `named` or hold one of `held`.
+    fn plan(&mut self, path: &Utf8Path, named: Option<&str>, held: Option<&str>) {
         let Some(bytes) = self.bytes(path) else {
-            return false;
+            return;
         };
         let known = self.entries.get(path);
-        let new = |names: &[&str], seen: fn(&Entry) -> &BTreeSet<String>| -> Vec<String> {
-            names
-                .iter()
-                .filter(|name| known.is_none_or(|entry| !seen(entry).contains(**name)))
-                .filter(|name| memmem::find(&bytes, name.as_bytes()).is_some())
-                .map(|name| (*name).to_owned())
-                .collect()
+        let new = |name: Option<&str>, seen: fn(&Entry) -> &BTreeSet<String>| -> Option<String> {
+            let name = name?;
+            let unseen = known.is_none_or(|entry| !seen(entry).contains(name));
+            (unseen && memmem::find(&bytes, name.as_bytes()).is_some()).then(|| name.to_owned())
         };
         let named = new(named, |entry| &entry.named);
         let held = new(held, |entry| &entry.held);
-        if named.is_empty() && held.is_empty() {
-            return false;
+        if named.is_none() && held.is_none() {
+            return;
         }
-        let sets = (NameSet::new(&named), NameSet::new(&held));
-        let facts = index::parse(path, &bytes, &Wanted::Either(&sets.0, &sets.1));
-        let entry = self.entries.entry(path.to_owned()).or_default();
-        let before = size(&entry.facts);
-        if entry.facts.line_starts.is_empty() {
-            entry.facts = Arc::new(facts);
-        } else {
-            Arc::make_mut(&mut entry.facts).merge(facts);
-        }
-        entry.named.extend(named);
-        entry.held.extend(held);
-        size(&entry.facts) != before
+        let planned = self.planned.entry(path.to_owned()).or_default();
+        planned.named.extend(named);
+        planned.held.extend(held);
     }
 
-    /// Reads the functions that mention `word`: in the file, its directory, and (for a small one) below it.
-    pub fn mentions(&mut self, from: &Utf8Path, word: &str, scope: Scope<'_>) -> bool {
+    /// Reads what was marked, each file once. True when anything new was read.
+    pub fn settle(&mut self) -> bool {
+        let planned: Vec<(Utf8PathBuf, Planned)> =
+            std::mem::take(&mut self.planned).into_iter().collect();
+        let bytes = &self.bytes;
+        let read: Vec<(Utf8PathBuf, Planned, FileFacts)> = planned
+            .into_par_iter()
+            .filter_map(|(path, planned)| {
+                let bytes = bytes.get(&path)?.clone()?;
+                let sets = (NameSet::new(&planned.named), NameSet::new(&planned.held));
+                let facts = index::parse(&path, &bytes, &Wanted::Either(&sets.0, &sets.1));
+                Some((path, planned, facts))
+            })
+            .collect();
+        let mut new = false;
+        for (path, planned, facts) in read {
+            let entry = self.entries.entry(path).or_default();
+            let before = size(&entry.facts);
+            if entry.facts.line_starts.is_empty() {
+                entry.facts = Arc::new(facts);
+            } else {
+                Arc::make_mut(&mut entry.facts).merge(facts);
+            }
+            entry.named.extend(planned.named);
+            entry.held.extend(planned.held);
+            new |= size(&entry.facts) != before;
+        }
+        new
+    }
+
+    /// Marks the functions that mention `word`: in the file, its directory, and (for a small one) below it.
+    pub fn mentions(&mut self, from: &Utf8Path, word: &str, scope: Scope<'_>) {
         let directory = from.parent().unwrap_or(Utf8Path::new(""));
         let paths = match scope {
             Scope::File => vec![from.to_owned()],
@@ -155,7 +184,6 @@ impl<'t> Library<'t> {
                 .below(directory)
                 .unwrap_or_else(|| self.siblings(directory)),
         };
-        let mut new = false;
         for path in paths {
             if let Scope::Naming(tag) = scope
                 && path != from
@@ -165,105 +193,65 @@ impl<'t> Library<'t> {
             {
                 continue;
             }
-            new |= self.read(&path, &[], &[word]);
+            self.plan(&path, None, Some(word));
         }
-        new
     }
 
-    /// Reads the definition of function or macro `name` as `from` sees it: nearest first.
-    pub fn define(&mut self, from: &Utf8Path, name: &str) -> bool {
+    /// Marks the definition of function or macro `name` as `from` sees it: nearest first.
+    pub fn define(&mut self, from: &Utf8Path, name: &str) {
         if self.defined_in(from, name) {
-            return self.read(from, &[name], &[]);
+            return self.plan(from, Some(name), None);
         }
         let mut directory = from.parent();
         while let Some(here) = directory {
             if here.as_str().is_empty() {
                 break;
             }
-            let paths = self.siblings(here);
-            let found: Vec<_> = paths
-                .into_iter()
-                .filter(|path| self.defined_in(path, name))
-                .collect();
+            let mut found = self.siblings(here);
+            found.retain(|path| self.defined_in(path, name));
             if !found.is_empty() {
-                return found
-                    .iter()
-                    .fold(false, |new, path| self.read(path, &[name], &[]) | new);
+                for path in found {
+                    self.plan(&path, Some(name), None);
+                }
+                return;
             }
             directory = here.parent();
         }
         for header in self.included(from).iter() {
             if self.defined_in(header, name) {
-                return self.read(header, &[name], &[]);
+                return self.plan(header, Some(name), None);
             }
         }
-        false
     }
 
     fn defined_in(&mut self, path: &Utf8Path, name: &str) -> bool {
-        let Some(bytes) = self.bytes(path) else {
-            return false;
-        };
-        if memmem::find(&bytes, name.as_bytes()).is_none() {
-            return false;
-        }
-        let entry = self.entry(path, &bytes);
-        entry.facts.outline.iter().any(|item| {
-            item.name == name && matches!(item.kind, OutlineKind::Function | OutlineKind::Macro)
-        })
+        self.bytes(path).is_some_and(|bytes| defines(&bytes, name))
     }
 
-    fn entry(&mut self, path: &Utf8Path, bytes: &[u8]) -> &mut Entry {
-        let entry = self.entries.entry(path.to_owned()).or_default();
-        if entry.facts.line_starts.is_empty() {
-            let none = NameSet::new::<&str>([]);
-            entry.facts = Arc::new(index::parse(path, bytes, &Wanted::Named(&none)));
-        }
-        entry
-    }
-
-    /// Reads the file that defines struct `tag` as `from` sees it. True when it is a new one.
-    pub fn record(&mut self, from: &Utf8Path, tag: &str) -> bool {
-        let needle = format!("{tag} {{");
-        let alias = format!(" {tag};");
+    /// Marks the file that defines struct `tag` as `from` sees it.
+    pub fn record(&mut self, from: &Utf8Path, tag: &str) {
         let mut near = vec![from.to_owned()];
         let mut directory = from.parent();
         while let Some(here) = directory {
             if here.as_str().is_empty() {
                 break;
             }
-            near.extend(
-                self.siblings(here)
-                    .into_iter()
-                    .filter(|path| path.extension() == Some("h")),
-            );
+            let headers = self.siblings(here).into_iter();
+            near.extend(headers.filter(|path| path.extension() == Some("h")));
             directory = here.parent();
         }
         near.extend(self.included(from).iter().cloned());
+        let finder = RecordFinder::new(tag);
         for path in near {
-            let Some(bytes) = self.bytes(&path) else {
-                continue;
-            };
-            if memmem::find(&bytes, needle.as_bytes()).is_some()
-                || memmem::find(&bytes, alias.as_bytes()).is_some()
-            {
-                let known = self
-                    .entries
-                    .get(&path)
-                    .is_some_and(|entry| !entry.facts.line_starts.is_empty());
-                let entry = self.entry(&path, &bytes);
-                let has = entry
-                    .facts
-                    .records
-                    .iter()
-                    .any(|record| record.tag.ends_with(tag))
-                    || entry.facts.typedefs.iter().any(|(name, _)| name == tag);
-                if has {
-                    return !known;
+            if self.bytes(&path).is_some_and(|bytes| finder.is_in(&bytes)) {
+                // All records of a file are read with whatever else is read of it.
+                let known = self.entries.get(&path);
+                if known.is_none_or(|entry| entry.facts.line_starts.is_empty()) {
+                    self.planned.entry(path).or_default();
                 }
+                return;
             }
         }
-        false
     }
 
     /// Headers `from` includes, and those its own headers include.

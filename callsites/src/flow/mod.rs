@@ -22,6 +22,7 @@ mod shape;
 pub mod sites;
 pub mod state;
 pub mod tables;
+mod text;
 mod types;
 pub mod verdict;
 mod walk;

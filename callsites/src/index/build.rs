@@ -64,7 +64,6 @@ impl Index {
         index.unread.extend(tree.unread().iter().cloned());
         let filter = Prefilter::new(seeds);
         index.take_hits(tree, &filter, tree.files());
-        index.find_near(tree);
         index
     }
 
@@ -164,6 +163,10 @@ impl Index {
         if new.is_empty() {
             return 0;
         }
+        // Whoever demands nothing pays for no neighbours.
+        if self.near.is_empty() {
+            self.find_near(tree);
+        }
         let paths: Vec<Utf8PathBuf> = match reach {
             Reach::Near => self
                 .near
@@ -250,6 +253,10 @@ impl Index {
         self.walked = tree.files().len();
         let filter = Prefilter::new(NameSet::new(&self.seeds));
         self.take_hits(tree, &filter, changed);
+        if self.answered == <[Demand; 2]>::default() {
+            self.near.clear();
+            return;
+        }
         let before: BTreeSet<Utf8PathBuf> = self.near.keys().cloned().collect();
         self.find_near(tree);
         if before
