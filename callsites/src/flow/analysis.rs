@@ -37,6 +37,7 @@ pub struct Analysis {
     fields: FastMap<Node, FieldId>,
     api_files: FastSet<u32>,
     naming: OnceLock<FastMap<String, BTreeSet<String>>>,
+    next: OnceLock<FastMap<FnId, Vec<FnId>>>,
 }
 
 impl Analysis {
@@ -96,6 +97,7 @@ impl Analysis {
             fields,
             api_files: FastSet::default(),
             naming: OnceLock::new(),
+            next: OnceLock::new(),
         };
         analysis.find_api_files();
         analysis.find_holding();
@@ -316,10 +318,13 @@ impl Analysis {
         from: impl IntoIterator<Item = FnId>,
         closed: &FastSet<FnId>,
     ) -> FastSet<FnId> {
-        let mut next: FastMap<FnId, Vec<FnId>> = FastMap::default();
-        for (caller, callee) in &self.state.callees {
-            next.entry(*caller).or_default().push(*callee);
-        }
+        let next = self.next.get_or_init(|| {
+            let mut next: FastMap<FnId, Vec<FnId>> = FastMap::default();
+            for (caller, callee) in &self.state.callees {
+                next.entry(*caller).or_default().push(*callee);
+            }
+            next
+        });
         let mut seen: FastSet<FnId> = FastSet::default();
         let mut queue: Vec<FnId> = from.into_iter().collect();
         while let Some(function) = queue.pop() {

@@ -4,13 +4,14 @@
 //! The audit starts from the functions that name a call of the catalogue. Whatever else it needs (a caller, the users
 //! of a field, a definition, a struct) is asked for by name and looked for near the question first.
 
+use super::hash::FastMap;
 use super::text::{RecordFinder, defines};
 use crate::index::ir::FileFacts;
 use crate::index::{self, NameSet, Wanted};
 use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A tree as far as the flow needs it.
@@ -42,11 +43,11 @@ struct Planned {
 pub struct Library<'t> {
     files: &'t dyn Files,
     paths: Vec<Utf8PathBuf>,
-    entries: BTreeMap<Utf8PathBuf, Entry>,
-    bytes: BTreeMap<Utf8PathBuf, Option<Arc<[u8]>>>,
-    directories: BTreeMap<Utf8PathBuf, Vec<Utf8PathBuf>>,
-    included: BTreeMap<Utf8PathBuf, Arc<[Utf8PathBuf]>>,
-    planned: BTreeMap<Utf8PathBuf, Planned>,
+    entries: FastMap<String, Entry>,
+    bytes: FastMap<String, Option<Arc<[u8]>>>,
+    directories: FastMap<String, Arc<[Utf8PathBuf]>>,
+    included: FastMap<String, Arc<[Utf8PathBuf]>>,
+    planned: FastMap<String, Planned>,
 }
 
 impl<'t> Library<'t> {
@@ -56,7 +57,7 @@ impl<'t> Library<'t> {
             .into_iter()
             .map(|facts| {
                 (
-                    facts.path.clone(),
+                    facts.path.to_string(),
                     Entry {
                         facts: Arc::new(facts),
                         ..Entry::default()
@@ -65,62 +66,81 @@ impl<'t> Library<'t> {
             })
             .collect();
         let mut paths = files.paths().to_vec();
-        paths.sort_unstable();
-        let mut directories: BTreeMap<Utf8PathBuf, Vec<Utf8PathBuf>> = BTreeMap::new();
+        paths.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        let mut directories: FastMap<String, Vec<Utf8PathBuf>> = FastMap::default();
         for path in &paths {
-            match directories.get_mut(path.parent().unwrap_or(Utf8Path::new(""))) {
+            let directory = parent(path);
+            match directories.get_mut(directory) {
                 Some(known) => known.push(path.clone()),
                 None => {
-                    let directory = path.parent().unwrap_or(Utf8Path::new("")).to_owned();
-                    directories.insert(directory, vec![path.clone()]);
+                    directories.insert(directory.to_owned(), vec![path.clone()]);
                 }
             }
         }
+        let directories = directories
+            .into_iter()
+            .map(|(directory, paths)| (directory, paths.into()))
+            .collect();
         Self {
             files,
             paths,
             entries,
-            bytes: BTreeMap::new(),
+            bytes: FastMap::default(),
             directories,
-            included: BTreeMap::new(),
-            planned: BTreeMap::new(),
+            included: FastMap::default(),
+            planned: FastMap::default(),
         }
     }
 
     /// The facts of all files, sorted by path.
     pub fn facts(&self) -> Vec<Arc<FileFacts>> {
-        self.entries
-            .values()
-            .map(|entry| Arc::clone(&entry.facts))
-            .collect()
+        let entries = self.entries.values();
+        let mut facts: Vec<Arc<FileFacts>> =
+            entries.map(|entry| Arc::clone(&entry.facts)).collect();
+        facts.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        facts
     }
 
     /// The bytes of a file.
     pub fn bytes(&mut self, path: &Utf8Path) -> Option<Arc<[u8]>> {
-        if let Some(known) = self.bytes.get(path) {
+        if let Some(known) = self.bytes.get(path.as_str()) {
             return known.clone();
         }
         let bytes: Option<Arc<[u8]>> = self.files.bytes(path).map(Arc::from);
-        self.bytes.insert(path.to_owned(), bytes.clone());
+        self.bytes.insert(path.to_string(), bytes.clone());
         bytes
     }
 
     /// The files of a directory, without those below it.
-    pub fn siblings(&self, directory: &Utf8Path) -> Vec<Utf8PathBuf> {
-        self.directories.get(directory).cloned().unwrap_or_default()
+    fn siblings(&self, directory: &str) -> Arc<[Utf8PathBuf]> {
+        match self.directories.get(directory) {
+            Some(paths) => Arc::clone(paths),
+            None => Arc::new([]),
+        }
     }
 
     /// The files of a directory and of all below it; None when there are many.
-    fn below(&self, directory: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
-        let paths = &self.paths;
-        let from = paths.partition_point(|path| path.as_path() < directory);
-        let below: Vec<_> = paths[from..]
+    fn below(&self, directory: &str) -> Option<Arc<[Utf8PathBuf]>> {
+        let inside = |path: &str| {
+            let rest = path.strip_prefix(directory);
+            rest.is_some_and(|rest| directory.is_empty() || rest.starts_with('/'))
+        };
+        let from = self
+            .paths
+            .partition_point(|path| path.as_str() < directory);
+        // Between a directory and what is in it stand those whose names go on with a smaller byte than '/'.
+        let from = from
+            + self.paths[from..]
+                .iter()
+                .take_while(|path| path.as_str().starts_with(directory) && !inside(path.as_str()))
+                .count();
+        let below: Vec<_> = self.paths[from..]
             .iter()
-            .take_while(|path| path.starts_with(directory))
+            .take_while(|path| inside(path.as_str()))
             .take(LARGE + 1)
             .cloned()
             .collect();
-        (below.len() <= LARGE).then_some(below)
+        (below.len() <= LARGE).then(|| below.into())
     }
 
     /// Marks for reading the items of `path` that bear a name of `named` or hold one of `held`.
@@ -128,7 +148,7 @@ impl<'t> Library<'t> {
         let Some(bytes) = self.bytes(path) else {
             return;
         };
-        let known = self.entries.get(path);
+        let known = self.entries.get(path.as_str());
         let new = |name: Option<&str>, seen: fn(&Entry) -> &BTreeSet<String>| -> Option<String> {
             let name = name?;
             let unseen = known.is_none_or(|entry| !seen(entry).contains(name));
@@ -139,22 +159,22 @@ impl<'t> Library<'t> {
         if named.is_none() && held.is_none() {
             return;
         }
-        let planned = self.planned.entry(path.to_owned()).or_default();
+        let planned = self.planned.entry(path.to_string()).or_default();
         planned.named.extend(named);
         planned.held.extend(held);
     }
 
     /// Reads what was marked, each file once. True when anything new was read.
     pub fn settle(&mut self) -> bool {
-        let planned: Vec<(Utf8PathBuf, Planned)> =
+        let planned: Vec<(String, Planned)> =
             std::mem::take(&mut self.planned).into_iter().collect();
         let bytes = &self.bytes;
-        let read: Vec<(Utf8PathBuf, Planned, FileFacts)> = planned
+        let read: Vec<(String, Planned, FileFacts)> = planned
             .into_par_iter()
             .filter_map(|(path, planned)| {
                 let bytes = bytes.get(&path)?.clone()?;
                 let sets = (NameSet::new(&planned.named), NameSet::new(&planned.held));
-                let facts = index::parse(&path, &bytes, &Wanted::Either(&sets.0, &sets.1));
+                let facts = index::parse(Utf8Path::new(&path), &bytes, &Wanted::Either(&sets.0, &sets.1));
                 Some((path, planned, facts))
             })
             .collect();
@@ -176,24 +196,24 @@ impl<'t> Library<'t> {
 
     /// Marks the functions that mention `word`: in the file, its directory, and (for a small one) below it.
     pub fn mentions(&mut self, from: &Utf8Path, word: &str, scope: Scope<'_>) {
-        let directory = from.parent().unwrap_or(Utf8Path::new(""));
+        let directory = parent(from);
         let paths = match scope {
-            Scope::File => vec![from.to_owned()],
+            Scope::File => return self.plan(from, None, Some(word)),
             Scope::Directory => self.siblings(directory),
             Scope::Subtree | Scope::Naming(_) => self
                 .below(directory)
                 .unwrap_or_else(|| self.siblings(directory)),
         };
-        for path in paths {
+        for path in paths.iter() {
             if let Scope::Naming(tag) = scope
                 && path != from
                 && self
-                    .bytes(&path)
+                    .bytes(path)
                     .is_none_or(|bytes| memmem::find(&bytes, tag.as_bytes()).is_none())
             {
                 continue;
             }
-            self.plan(&path, None, Some(word));
+            self.plan(path, None, Some(word));
         }
     }
 
@@ -202,20 +222,20 @@ impl<'t> Library<'t> {
         if self.defined_in(from, name) {
             return self.plan(from, Some(name), None);
         }
-        let mut directory = from.parent();
-        while let Some(here) = directory {
-            if here.as_str().is_empty() {
-                break;
-            }
-            let mut found = self.siblings(here);
-            found.retain(|path| self.defined_in(path, name));
+        let mut here = parent(from);
+        while !here.is_empty() {
+            let paths = self.siblings(here);
+            let found: Vec<&Utf8PathBuf> = paths
+                .iter()
+                .filter(|path| self.defined_in(path, name))
+                .collect();
             if !found.is_empty() {
                 for path in found {
-                    self.plan(&path, Some(name), None);
+                    self.plan(path, Some(name), None);
                 }
                 return;
             }
-            directory = here.parent();
+            here = parent(Utf8Path::new(here));
         }
         for header in self.included(from).iter() {
             if self.defined_in(header, name) {
@@ -231,23 +251,21 @@ impl<'t> Library<'t> {
     /// Marks the file that defines struct `tag` as `from` sees it.
     pub fn record(&mut self, from: &Utf8Path, tag: &str) {
         let mut near = vec![from.to_owned()];
-        let mut directory = from.parent();
-        while let Some(here) = directory {
-            if here.as_str().is_empty() {
-                break;
-            }
-            let headers = self.siblings(here).into_iter();
-            near.extend(headers.filter(|path| path.extension() == Some("h")));
-            directory = here.parent();
+        let mut here = parent(from);
+        while !here.is_empty() {
+            let headers = self.siblings(here);
+            let headers = headers.iter().filter(|path| path.as_str().ends_with(".h"));
+            near.extend(headers.cloned());
+            here = parent(Utf8Path::new(here));
         }
         near.extend(self.included(from).iter().cloned());
         let finder = RecordFinder::new(tag);
         for path in near {
             if self.bytes(&path).is_some_and(|bytes| finder.is_in(&bytes)) {
                 // All records of a file are read with whatever else is read of it.
-                let known = self.entries.get(&path);
+                let known = self.entries.get(path.as_str());
                 if known.is_none_or(|entry| entry.facts.line_starts.is_empty()) {
-                    self.planned.entry(path).or_default();
+                    self.planned.entry(path.into_string()).or_default();
                 }
                 return;
             }
@@ -256,7 +274,7 @@ impl<'t> Library<'t> {
 
     /// Headers `from` includes, and those its own headers include.
     fn included(&mut self, from: &Utf8Path) -> Arc<[Utf8PathBuf]> {
-        if let Some(known) = self.included.get(from) {
+        if let Some(known) = self.included.get(from.as_str()) {
             return Arc::clone(known);
         }
         let mut out: Vec<Utf8PathBuf> = Vec::new();
@@ -269,7 +287,10 @@ impl<'t> Library<'t> {
                 let beside = path.parent().unwrap_or(Utf8Path::new("")).join(&name);
                 let public = Utf8Path::new("include").join(&name);
                 for candidate in [beside, public] {
-                    let known = self.paths.binary_search(&candidate).is_ok();
+                    let known = self
+                        .paths
+                        .binary_search_by(|path| path.as_str().cmp(candidate.as_str()))
+                        .is_ok();
                     if known && !out.contains(&candidate) {
                         out.push(candidate.clone());
                         if depth < 2 && !candidate.starts_with("include/linux") {
@@ -281,7 +302,7 @@ impl<'t> Library<'t> {
             }
         }
         let out: Arc<[Utf8PathBuf]> = out.into();
-        self.included.insert(from.to_owned(), Arc::clone(&out));
+        self.included.insert(from.to_string(), Arc::clone(&out));
         out
     }
 }
@@ -297,6 +318,11 @@ pub enum Scope<'a> {
     Subtree,
     /// The same, in files that name this struct.
     Naming(&'a str),
+}
+
+/// The directory of a file as text: comparing paths part by part costs more than searching small files.
+fn parent(path: &Utf8Path) -> &str {
+    path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
 fn size(facts: &FileFacts) -> (usize, usize, usize) {
