@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An audit becomes a series.
 
-use crate::commit::{Files, Identity};
-use crate::draft::{Draft, Job};
+use crate::commit::Identity;
+use crate::draft::{Draft, Job, Prepared};
 use crate::edits::{self, Planned, Source, Sources, Words};
 use crate::error::Error;
 use crate::options::{Api, ConvertOptions, Select, Signer};
@@ -61,7 +61,7 @@ fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
     })
 }
 
-fn select<'a>(report: &'a Report, select: &Select) -> Result<Vec<&'a Group>, Error> {
+pub(crate) fn select<'a>(report: &'a Report, select: &Select) -> Result<Vec<&'a Group>, Error> {
     let chosen = |test: &dyn Fn(&Group) -> bool| report.groups.iter().filter(|g| test(g)).collect();
     match select {
         // Groups in which nothing is left to convert are no news.
@@ -92,7 +92,7 @@ fn has_work(report: &Report, group: &Group) -> bool {
     })
 }
 
-fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {
+pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {
     let mut sources = Sources::new();
     for group in groups.iter().filter(|group| group.convertible) {
         for path in edits::files(report, group) {
@@ -130,21 +130,24 @@ fn plan(
     (plans, refused)
 }
 
-fn contents(
-    sources: &Sources,
-    patches: Vec<(String, Planned)>,
-) -> Result<Vec<(String, Planned, Files)>, Error> {
+fn contents(sources: &Sources, patches: Vec<(String, Planned)>) -> Result<Vec<Prepared>, Error> {
     patches
         .into_iter()
         .map(|(unit, plan)| {
             let files = plan.contents(sources).map_err(Error::Unproven)?;
-            Ok((unit, plan, files))
+            Ok(Prepared {
+                unit,
+                plan,
+                files,
+                written: None,
+                words: None,
+            })
         })
         .collect()
 }
 
 /// Who signs; None for a rehearsal.
-fn identity(origin: Option<&Origin>, signer: Signer) -> Result<Option<Identity>, Error> {
+pub(crate) fn identity(origin: Option<&Origin>, signer: Signer) -> Result<Option<Identity>, Error> {
     if signer == Signer::Unsigned {
         return Ok(None);
     }

@@ -36,6 +36,30 @@ pub struct Job<'a> {
     pub origin: Option<&'a Origin>,
 }
 
+/// A patch before it is a commit.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Which directory it is about; its subject's prefix comes from there.
+    pub unit: String,
+    /// What it changes.
+    pub plan: Planned,
+    /// Every touched file as it is after this patch and those before it.
+    pub files: Files,
+    /// Its words, where they are not made from the plan.
+    pub written: Option<Written>,
+    /// The releasing functions that it writes; those of the job where there are none of its own.
+    pub words: Option<Words>,
+}
+
+/// A subject and a message that a template gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// With its prefix.
+    pub subject: String,
+    /// Paragraphs, wrapped.
+    pub body: String,
+}
+
 /// Who stands as author of a rehearsal, which mail and commit need: nobody.
 fn nobody() -> Identity {
     Identity {
@@ -63,13 +87,13 @@ impl<'a> Draft<'a> {
     /// [`Error::Dirty`] when a file is not what the base commit has, and failures of git.
     pub fn commit(
         job: Job<'a>,
-        patches: Vec<(String, Planned, Files)>,
+        patches: Vec<Prepared>,
         identity: Option<Identity>,
     ) -> Result<Draft<'a>, Error> {
         let origin = job.origin;
         let repository = origin.map(|origin| origin.repository.as_path());
         let store = Store::create(&job.options.work, repository)?;
-        let touched: BTreeSet<&Utf8PathBuf> = patches.iter().flat_map(|p| p.2.keys()).collect();
+        let touched: BTreeSet<&Utf8PathBuf> = patches.iter().flat_map(|p| p.files.keys()).collect();
         let base = match origin {
             Some(origin) => {
                 let base = store.shared_base(&origin.commit)?;
@@ -108,14 +132,22 @@ impl<'a> Draft<'a> {
             commits: Vec::new(),
             patches: Vec::new(),
         };
-        for (unit, plan, files) in patches {
-            draft.add(&unit, plan, &files)?;
+        for prepared in patches {
+            draft.add(prepared)?;
         }
         Ok(draft)
     }
 
-    fn add(&mut self, unit: &str, plan: Planned, files: &Files) -> Result<(), Error> {
-        let (options, words) = (self.job.options, self.job.words);
+    fn add(&mut self, prepared: Prepared) -> Result<(), Error> {
+        let Prepared {
+            unit,
+            plan,
+            files,
+            written,
+            words,
+        } = prepared;
+        let options = self.job.options;
+        let words = words.as_ref().unwrap_or(self.job.words);
         let learnt = match self.job.origin {
             Some(origin) => {
                 let names: Vec<&str> = files.keys().map(|path| path.as_str()).collect();
@@ -130,15 +162,25 @@ impl<'a> Draft<'a> {
             }
             None => None,
         };
-        let prefix = learnt.unwrap_or_else(|| unit::prefix_of(unit));
-        let subject = text::subject(&prefix, &plan, words);
+        let prefix = learnt.unwrap_or_else(|| unit::prefix_of(&unit));
         let tested = text::tested(&plan, &options.evidence);
-        let message = text::message(&subject, &plan, words, &tested, self.identity.as_ref());
+        let signed = self.identity.as_ref();
+        let (subject, message) = match written {
+            Some(Written { subject, body }) => {
+                let message = text::written(&subject, &body, &tested, signed);
+                (subject, message)
+            }
+            None => {
+                let subject = text::subject(&prefix, &plan, words);
+                let message = text::message(&subject, &plan, words, &tested, signed);
+                (subject, message)
+            }
+        };
         let author = self.identity.clone().unwrap_or_else(nobody);
         let parent = self.commits.last().copied().unwrap_or(self.base);
         let commit = self
             .store
-            .commit(parent, files, &message, &author, self.seconds)?;
+            .commit(parent, &files, &message, &author, self.seconds)?;
         self.commits.push(commit);
         self.patches.push(Patch {
             file: String::new(),

@@ -48,6 +48,12 @@ pub enum Error {
     /// A group was asked for by id and is not in the report.
     #[error("find group `{0}` in the audit")]
     NoSuchGroup(String),
+    /// There is no series of that name.
+    #[error("find a series called `{0}`")]
+    NoSuchSeries(String),
+    /// A step of a series does not fit the tree.
+    #[error("make the step `{step}`: {why}")]
+    StepRefused { step: String, why: String },
     /// The API asked for does not exist in the tree.
     #[error("convert to {api} in Linux {version}: {why}")]
     ApiMissing {
@@ -129,6 +135,8 @@ impl Error {
         match self {
             Error::Nothing { .. } => Class::Nothing,
             Error::NoSuchGroup(_)
+            | Error::NoSuchSeries(_)
+            | Error::StepRefused { .. }
             | Error::ApiMissing { .. }
             | Error::NoIdentity(_)
             | Error::Dirty { .. }
@@ -153,6 +161,13 @@ impl Error {
             Error::NoSuchGroup(_) => Some("cargo xtask audit lists the groups of the tree".into()),
             Error::ApiMissing { .. } => {
                 Some("leave --api out to convert to what the tree has".into())
+            }
+            Error::NoSuchSeries(_) => Some(format!(
+                "the names are {}",
+                crate::steps::names().join(", ")
+            )),
+            Error::StepRefused { .. } => {
+                Some("cargo xtask convert without --series converts to what the tree has".into())
             }
             Error::NoIdentity("user.email") => {
                 Some("git config --global user.email YOU@EXAMPLE.ORG".into())

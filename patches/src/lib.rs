@@ -24,6 +24,8 @@
 //! }
 //! ```
 //!
+//! [`steps`] has series that are described in data: functions to introduce first, and rewrites of their own.
+//!
 //! [`verify::audited`] compares the audits of base and patched tree.
 //!
 //! [`series::Info`] is series.toml, [`series::Checks`] is checks.json. `Series { info, checks, mails }` has
@@ -52,6 +54,7 @@ pub mod mbox;
 pub mod options;
 mod origin;
 pub mod series;
+pub mod steps;
 pub mod verify;
 mod version;
 

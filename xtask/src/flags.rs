@@ -185,6 +185,11 @@ pub struct Convert {
     /// Only these groups.
     #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "paths")]
     pub group: Vec<String>,
+    /// Make a series that is described step by step instead: first-steps introduces put_user_page() and
+    /// release_user_pages() in a tree of before 5.2 and converts their first callers, first-steps-v5 does the same with
+    /// put_user_pages(), put_user_pages_dirty() and put_user_pages_dirty_lock().
+    #[arg(long, value_name = "NAME", value_parser = patches::steps::names(), conflicts_with_all = ["paths", "group", "api"])]
+    pub series: Option<String>,
     /// Which releasing functions to write.
     #[arg(long, value_name = "API", default_value = "auto")]
     pub api: Api,

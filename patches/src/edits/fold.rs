@@ -5,10 +5,10 @@
 //! right, and a reviewer sees at once that nothing else has changed.
 
 use super::count::{self, Count};
-use super::walk::{all_expressions, holds, is_name, plain, statements};
+use super::header::{Header, counts_down, header};
+use super::walk::{all_expressions, every_part, holds, is_name, plain, statements};
 use super::words::{Dirty, dirties};
-use callsites::index::ir::{Expr, Function, LoopKind, Span, Stmt};
-use callsites::index::walk::expression as every;
+use callsites::index::ir::{Expr, Function, Span, Stmt};
 
 /// A loop that one call can replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,21 +23,25 @@ pub struct Fold {
     pub dirty: Option<(Dirty, Option<Span>)>,
     /// The loop released from the last entry to the first.
     pub downwards: bool,
+    /// The loop counts its own bound down, so that it is gone afterwards.
+    pub by_index: bool,
+    /// What must hold for anything to be released.
+    pub guard: Option<Guard>,
     /// Variables that only served this loop, if nothing else uses them.
     pub variables: Vec<String>,
 }
 
+/// What must hold for anything to be released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// A condition of the loop's.
+    Condition(Span),
+    /// The count is positive: it may be an error code, for which the loop did nothing.
+    Positive,
+}
+
 /// Why a loop stays.
 pub type Why = &'static str;
-
-/// The header of a counting loop.
-struct Header<'a> {
-    index: &'a str,
-    count: &'a Expr,
-    downwards: bool,
-    /// The count is the index itself (`while (i--)`).
-    by_index: bool,
-}
 
 /// Reads the innermost loop of `path`, which leads to the release `call`.
 ///
@@ -59,7 +63,9 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
     let nested = path[..depth]
         .iter()
         .any(|stmt| matches!(stmt, Stmt::Loop { .. }));
-    if read_elsewhere(function, header.index, *span, nested) {
+    if !overwritten(path, header.index, *span)
+        && read_elsewhere(function, header.index, *span, nested)
+    {
         return Err("its index is read after it");
     }
     for alias in &body.aliases {
@@ -71,9 +77,13 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
         span: header.count.span(),
         sign: count::sign(function, path, header.count),
     };
-    if count.sign == count::Sign::MayBeError {
-        return Err("its count may be a negative error code");
-    }
+    let guard = match (header.guard, count.sign) {
+        (None, count::Sign::MayBeError) => Some(Guard::Positive),
+        (Some(_), count::Sign::MayBeError) => {
+            return Err("its count may be a negative error code");
+        }
+        (guard, _) => guard.map(|guard| Guard::Condition(guard.span())),
+    };
     if matches!(body.dirty, Some((Dirty::Unlocked, _))) && may_be_atomic(function) {
         return Err("it dirties pages without their lock in a function that takes spinlocks");
     }
@@ -87,119 +97,10 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
         count,
         dirty: body.dirty,
         downwards: header.downwards,
+        by_index: header.by_index,
+        guard,
         variables,
     })
-}
-
-fn header(stmt: &Stmt) -> Option<Header<'_>> {
-    let Stmt::Loop {
-        kind,
-        init,
-        cond: Some(cond),
-        step,
-        ..
-    } = stmt
-    else {
-        return None;
-    };
-    match kind {
-        LoopKind::For => for_header(init.as_deref()?, cond, step.as_ref()?),
-        LoopKind::While => {
-            let (index, prefix) = match plain(cond) {
-                Expr::Update {
-                    op,
-                    prefix,
-                    operand,
-                    ..
-                } if op == "--" => (operand, *prefix),
-                Expr::Binary {
-                    op, left, right, ..
-                } if op == ">=" && is_number(right, "0") => match plain(left) {
-                    Expr::Update {
-                        op,
-                        prefix: true,
-                        operand,
-                        ..
-                    } if op == "--" => (operand, false),
-                    _ => return None,
-                },
-                _ => return None,
-            };
-            match (index.as_ref(), prefix) {
-                (Expr::Name(name, _), false) => Some(Header {
-                    index: name,
-                    count: index,
-                    downwards: true,
-                    by_index: true,
-                }),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-fn for_header<'a>(init: &'a Stmt, cond: &'a Expr, step: &'a Expr) -> Option<Header<'a>> {
-    let (index, first) = match init {
-        Stmt::Expr(
-            Expr::Assign {
-                op, target, value, ..
-            },
-            _,
-        ) if op == "=" => match target.as_ref() {
-            Expr::Name(name, _) => (name, value.as_ref()),
-            _ => return None,
-        },
-        Stmt::Decl(list, _) => match list.as_slice() {
-            [only] => (&only.name, only.init.as_ref()?),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let Expr::Binary {
-        op, left, right, ..
-    } = cond
-    else {
-        return None;
-    };
-    if !is_name(plain(left), index) {
-        return None;
-    }
-    let steps = |update: &str, assign: &str| match step {
-        Expr::Update { op, operand, .. } => op == update && is_name(operand, index),
-        Expr::Assign {
-            op, target, value, ..
-        } => op == assign && is_name(target, index) && is_number(value, "1"),
-        _ => false,
-    };
-    let upwards = matches!(op.as_str(), "<" | "!=") && is_number(first, "0") && steps("++", "+=");
-    let count = match plain(first) {
-        _ if upwards => Some(right.as_ref()),
-        Expr::Binary {
-            op: minus,
-            left,
-            right: one,
-            ..
-        } if minus == "-"
-            && is_number(one, "1")
-            && op == ">="
-            && is_number(right, "0")
-            && steps("--", "-=") =>
-        {
-            Some(left.as_ref())
-        }
-        _ => None,
-    }?;
-    Some(Header {
-        index,
-        count,
-        downwards: !upwards,
-        by_index: false,
-    })
-}
-
-fn is_number(expr: &Expr, number: &str) -> bool {
-    matches!(plain(expr), Expr::Literal(text, _) if text.trim_end_matches(['u', 'U', 'l', 'L']) == number)
 }
 
 /// What a loop body was found to do.
@@ -229,6 +130,15 @@ impl<'a> Body<'a> {
             dirty: None,
             released: false,
         };
+        let mut list = list.into_iter().peekable();
+        if header.in_body {
+            match list.next_if(
+                |stmt| matches!(stmt, Stmt::Expr(expr, _) if counts_down(expr, header.index)),
+            ) {
+                Some(_) => {}
+                None => return Err("it is not a counting loop from the first entry"),
+            }
+        }
         for stmt in list {
             read.statement(stmt, header, call)?;
         }
@@ -384,10 +294,36 @@ fn changes(expr: &Expr) -> bool {
     matches!(expr, Expr::Assign { .. } | Expr::Update { .. })
 }
 
-fn every_part(expr: &Expr, mut test: impl FnMut(&Expr) -> bool) -> bool {
-    let mut found = false;
-    every(expr, &mut |expr| found |= test(expr));
-    found
+/// Whether the way on from `own` sets `name` before anything can read it.
+fn overwritten(path: &[&Stmt], name: &str, own: Span) -> bool {
+    let Some(Stmt::Block(list, _)) = path
+        .iter()
+        .position(|stmt| stmt.span() == own)
+        .and_then(|depth| path.get(depth.checked_sub(1)?).copied())
+    else {
+        return false;
+    };
+    let after = list.iter().skip_while(|stmt| stmt.span() != own).skip(1);
+    for stmt in after {
+        match stmt {
+            Stmt::Expr(
+                Expr::Assign {
+                    op, target, value, ..
+                },
+                _,
+            ) if op == "=" && is_name(target, name) => {
+                return !every_part(value, |part| is_name(part, name));
+            }
+            Stmt::Expr(expr, _) if !every_part(expr, |part| is_name(part, name)) => {}
+            Stmt::Return(value, _) => {
+                return !value
+                    .as_ref()
+                    .is_some_and(|value| every_part(value, |part| is_name(part, name)));
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// Whether `name` is read outside of `own` in a way that could see the value that the loop leaves behind.

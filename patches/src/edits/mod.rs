@@ -16,14 +16,17 @@
 mod acquire;
 mod count;
 mod fold;
-mod layout;
+mod header;
+pub(crate) mod layout;
+mod pair;
 mod plan;
 mod release;
 mod rename;
 mod replace;
 mod source;
-mod unused;
-mod walk;
+mod split;
+pub(crate) mod unused;
+pub(crate) mod walk;
 mod words;
 
 #[cfg(test)]

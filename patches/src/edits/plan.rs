@@ -33,6 +33,8 @@ pub struct Planned {
     pub notes: BTreeSet<String>,
     /// Cases of pin_user_pages.rst that its acquires were given.
     pub cases: BTreeSet<u8>,
+    /// What else its message must say, a paragraph each.
+    pub remarks: BTreeSet<String>,
     /// Loops that stay, with the reason, whole sentences.
     pub kept: BTreeSet<String>,
     folds: Vec<Folded>,
@@ -175,19 +177,19 @@ impl Planned {
             self.kept
                 .insert(format!("The loop in {}() stays: {why}.", site.function));
         }
-        if let Some(fold) = released.fold {
+        if let Some(gone) = released.gone {
             let function = source
                 .facts
                 .functions
                 .iter()
                 .map(|function| function.span)
-                .find(|&span| holds(span, fold.statement))
+                .find(|&span| holds(span, gone.statement))
                 .unwrap_or_default();
             self.folds.push(Folded {
                 path: source.path.clone(),
                 function,
-                statement: fold.statement,
-                variables: fold.variables,
+                statement: gone.statement,
+                variables: gone.variables,
                 becomes: released.becomes.clone(),
             });
         }
@@ -227,6 +229,7 @@ impl Planned {
         self.changes.extend(other.changes);
         self.notes.extend(other.notes);
         self.cases.extend(other.cases);
+        self.remarks.extend(other.remarks);
         self.kept.extend(other.kept);
         self.folds.extend(other.folds);
         self

@@ -2,14 +2,16 @@
 //! One release gets its replacement: the loop around it becomes one call, or only its name changes.
 
 use super::count::Sign;
-use super::fold::{self, Fold};
+use super::fold::{self, Fold, Guard};
 use super::layout::{self, begins_line, column, indent, line_start};
+use super::pair;
 use super::rename::Call;
 use super::replace::Edit;
 use super::source::{Found, Source, is_macro};
+use super::split;
 use super::walk;
 use super::words::{Dirty, Words};
-use callsites::index::ir::{OutlineItem, OutlineKind, Span, Stmt};
+use callsites::index::ir::{Function, OutlineItem, OutlineKind, Span, Stmt};
 use callsites::report::Callsite;
 
 /// What becomes of one release.
@@ -19,12 +21,21 @@ pub struct Released {
     pub edits: Vec<Edit>,
     /// The function that stands there now.
     pub becomes: String,
-    /// The loop that went.
-    pub fold: Option<Fold>,
+    /// The statement that went, where it was more than the call.
+    pub gone: Option<Gone>,
     /// Changes in behaviour, whole sentences.
     pub changes: Vec<String>,
     /// Why the loop around it stays, where there is one.
     pub kept: Option<&'static str>,
+}
+
+/// A statement that one call has replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The whole of it.
+    pub statement: Span,
+    /// Variables that only served it, if nothing else uses them.
+    pub variables: Vec<String>,
 }
 
 /// Plans the edits of one release.
@@ -45,7 +56,9 @@ pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Releas
     // A static function that merely bears the name would be called instead of the kernel's.
     let own =
         |item: &OutlineItem| item.name == released.becomes && item.kind != OutlineKind::Prototype;
-    match source.facts.outline.iter().any(own) {
+    let parsed = |function: &Function| function.name == released.becomes;
+    let has = source.facts.outline.iter().any(own) || source.facts.functions.iter().any(parsed);
+    match has && !source.renamed.contains_key(&released.becomes) {
         true => Err(format!("the file has a {}() of its own", released.becomes)),
         false => Ok(released),
     }
@@ -67,7 +80,7 @@ fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Re
     });
     let changes = match count {
         Sign::NotNegative => Vec::new(),
-        Sign::Signed => vec![negative_count(found, name)],
+        Sign::Signed => vec![negative_count(source.shown(found.function), name)],
         Sign::MayBeError => {
             return Err(
                 "its count may be a negative error code, which release_pages() ignores".into(),
@@ -77,7 +90,7 @@ fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Re
     Ok(Released {
         edits: vec![call(source, found).renamed(name)],
         becomes: name.into(),
-        fold: None,
+        gone: None,
         changes,
         kept: None,
     })
@@ -93,10 +106,14 @@ fn put_page(source: &Source, found: &Found<'_>, words: &Words) -> Result<Release
         Ok(released) => return Ok(released),
         Err(why) => in_loop.then_some(why),
     };
+    // Outside of a loop two statements say it as well as one.
+    if in_loop && let Some(pair) = pair::released(source, found, &path, words) {
+        return Ok(pair);
+    }
     Ok(Released {
         edits: vec![call(source, found).renamed(words.one)],
         becomes: words.one.into(),
-        fold: None,
+        gone: None,
         changes: Vec::new(),
         kept,
     })
@@ -136,7 +153,28 @@ fn folded(
         .dirty
         .and_then(|(_, condition)| condition)
         .map(|span| layout::one_line(&source.text(span)));
-    let lines = lines(words, &fold, array, count, condition)?;
+    let guard = match &fold.guard {
+        None => None,
+        Some(Guard::Condition(span)) => Some(layout::one_line(&source.text(*span))),
+        Some(Guard::Positive) => Some(format!("{count} > 0")),
+    };
+    let mut lines = match lines(words, &fold, array.clone(), count.clone(), condition) {
+        Ok(lines) => lines,
+        Err(why) => {
+            return match words.many.filter(|_| words.split_loops) {
+                Some(name) => split::released(source, found, path, fold, name, [array, count]),
+                None => Err(why),
+            };
+        }
+    };
+    if let Some(guard) = &guard {
+        match lines.as_mut_slice() {
+            [only] if only.above.is_none() && in_block(path, fold.statement) => {
+                only.above = Some(format!("if ({guard})"));
+            }
+            _ => return Err("its condition does not fit above one call"),
+        }
+    }
     let (start, end) = (fold.statement.start as usize, fold.statement.end as usize);
     if !begins_line(bytes, start) {
         return Err("it does not begin its line");
@@ -144,7 +182,7 @@ fn folded(
     let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
     let begin = column(margin.as_bytes(), 0);
     let becomes = lines.last().map(|line| line.callee).unwrap_or(words.one);
-    let single = lines.len() == 1;
+    let single = lines.len() == 1 && guard.is_none();
     let text = render(&lines, begin, &margin);
     let edit = match around(source, path, fold.statement) {
         Some((open, close)) if single => {
@@ -162,17 +200,32 @@ fn folded(
     Ok(Released {
         edits: vec![edit],
         becomes: becomes.into(),
-        changes: changes(found, &fold, becomes, words),
-        fold: Some(fold),
+        changes: changes(source.shown(found.function), &fold, becomes, words),
+        gone: Some(Gone {
+            statement: fold.statement,
+            variables: fold.variables,
+        }),
         kept: None,
     })
 }
 
+/// Whether `statement` is one of several that could stand there.
+fn in_block(path: &[&Stmt], statement: Span) -> bool {
+    let depth = path.iter().position(|stmt| stmt.span() == statement);
+    match depth.and_then(|depth| depth.checked_sub(1)) {
+        Some(above) => matches!(path[above], Stmt::Block(..)),
+        None => true,
+    }
+}
+
 /// A call in a rendered replacement, with the `if` or `else` above it.
-struct Line {
-    above: Option<String>,
-    callee: &'static str,
-    arguments: Vec<String>,
+pub struct Line {
+    /// "if (…)" or "else".
+    pub above: Option<String>,
+    /// The function.
+    pub callee: &'static str,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 /// The calls that do what the loop did.
@@ -215,7 +268,7 @@ fn lines(
     })
 }
 
-fn render(lines: &[Line], begin: usize, margin: &str) -> String {
+pub fn render(lines: &[Line], begin: usize, margin: &str) -> String {
     let mut text = String::new();
     for line in lines {
         let mut begin = begin;
@@ -255,12 +308,11 @@ fn around(source: &Source, path: &[&Stmt], statement: Span) -> Option<(usize, us
     alone.then_some((span.start as usize, span.end as usize))
 }
 
-fn has_comment(text: &[u8]) -> bool {
+pub fn has_comment(text: &[u8]) -> bool {
     text.windows(2).any(|two| two == b"/*" || two == b"//")
 }
 
-fn changes(found: &Found<'_>, fold: &Fold, becomes: &str, words: &Words) -> Vec<String> {
-    let function = &found.function.name;
+fn changes(function: &str, fold: &Fold, becomes: &str, words: &Words) -> Vec<String> {
     let mut changes = Vec::new();
     let locks = words
         .many_dirty_lock
@@ -274,7 +326,7 @@ fn changes(found: &Found<'_>, fold: &Fold, becomes: &str, words: &Words) -> Vec<
         ));
     }
     if fold.count.sign == Sign::Signed {
-        changes.push(negative_count(found, becomes));
+        changes.push(negative_count(function, becomes));
     }
     if fold.downwards {
         changes.push(format!(
@@ -284,9 +336,9 @@ fn changes(found: &Found<'_>, fold: &Fold, becomes: &str, words: &Words) -> Vec<
     changes
 }
 
-fn negative_count(found: &Found<'_>, becomes: &str) -> String {
+pub fn negative_count(function: &str, becomes: &str) -> String {
     format!(
-        "The count in {}() is signed. A negative one was ignored; {becomes}() takes an unsigned count and must never be given one.",
-        found.function.name
+        "The count in {function}() is signed. A negative one was ignored; {becomes}() takes an unsigned count and must \
+         never be given one."
     )
 }

@@ -8,7 +8,7 @@ use callsites::index::{self, NameSet, Wanted};
 use callsites::report::Callsite;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A file with its facts.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Source {
     pub bytes: Vec<u8>,
     /// As the index read it.
     pub facts: FileFacts,
+    /// Functions of this file that get another name in the same series: old and new.
+    pub renamed: BTreeMap<String, String>,
 }
 
 /// A call found again in its file.
@@ -50,7 +52,14 @@ impl Source {
             facts: index::parse(path, &bytes, &Wanted::Named(&names)),
             path: path.to_owned(),
             bytes,
+            renamed: BTreeMap::new(),
         }
+    }
+
+    /// The name that `function` has in the end.
+    pub fn shown<'a>(&'a self, function: &'a Function) -> &'a str {
+        let name = &function.name;
+        self.renamed.get(name).unwrap_or(name)
     }
 
     /// Source text.

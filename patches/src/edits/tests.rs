@@ -141,13 +141,16 @@ fn dirtying_without_the_lock_under_a_spinlock_keeps_its_loop() {
 }
 
 #[test]
-fn a_loop_that_does_more_than_release_stays_and_only_the_name_changes() {
+fn a_loop_that_does_more_than_release_stays_and_each_page_is_dirtied_and_released_by_one_call() {
     let text = with_loop(
         "\tfor (i = 0; i < count; i++) {\n\t\tif (dirty)\n\t\t\tset_page_dirty_lock(pages[i]);\n\n\t\tput_page(pages[i]);\n\t\tpages[i] = NULL;\n\t}\n",
     );
     assert_snapshot!(diff(Pin, &text), @r"
+    -→→if (dirty)
+    -→→→set_page_dirty_lock(pages[i]);
+    -
     -→→put_page(pages[i]);
-    +→→unpin_user_page(pages[i]);
+    +→→unpin_user_pages_dirty_lock(&pages[i], 1, dirty);
     ");
 }
 
@@ -248,7 +251,7 @@ static void toy_undo(struct page **pages, unsigned int got)
 }
 
 #[test]
-fn a_count_that_may_be_an_error_code_keeps_its_loop() {
+fn a_count_that_may_be_an_error_code_is_tested_before_the_call() {
     let text = "\
 static int toy_get(unsigned long addr, int wanted, struct page **pages)
 {
@@ -264,10 +267,14 @@ static int toy_get(unsigned long addr, int wanted, struct page **pages)
 }
 ";
     assert_snapshot!(diff(Pin, text), @r"
+    -→int got, i;
+    +→int got;
     -→got = get_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
     +→got = pin_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+    -→→for (i = 0; i < got; i++)
     -→→→put_page(pages[i]);
-    +→→→unpin_user_page(pages[i]);
+    +→→if (got > 0)
+    +→→→unpin_user_pages(pages, got);
     ");
 }
 
@@ -431,5 +438,73 @@ static void release_user_pages(struct page **pages, unsigned int count)
     assert_snapshot!(diff(PutPage, text), @r"
     refused
     drivers/misc/toy.c:6 release_user_pages(): put_page() stays because the file has a release_user_pages() of its own
+    ");
+}
+
+#[test]
+fn a_condition_of_the_loop_stands_above_the_call() {
+    let text = with_loop("\tfor (i = 0; pages && i < count; i++)\n\t\tput_page(pages[i]);\n");
+    assert_snapshot!(diff(Pin, &text), @r"
+    -→int i;
+    -
+    -→for (i = 0; pages && i < count; i++)
+    -→→put_page(pages[i]);
+    +→if (pages)
+    +→→unpin_user_pages(pages, count);
+    ");
+}
+
+#[test]
+fn a_body_that_counts_down_becomes_one_call() {
+    let text = "\
+static int toy_get(unsigned long addr, int wanted, struct page **pages)
+{
+	int got;
+
+	got = get_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+	if (got != wanted) {
+		while (got > 0) {
+			got--;
+			put_page(pages[got]);
+		}
+		return -EFAULT;
+	}
+	return 0;
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→got = get_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+    +→got = pin_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+    -→→while (got > 0) {
+    -→→→got--;
+    -→→→put_page(pages[got]);
+    -→→}
+    +→→if (got > 0)
+    +→→→unpin_user_pages(pages, got);
+    ");
+}
+
+#[test]
+fn an_index_that_is_set_anew_after_the_loop_is_not_read_after_it() {
+    let text = "\
+static int toy_get(unsigned long addr, int wanted, struct page **pages)
+{
+	int got;
+
+	got = get_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+	if (got >= 0 && got < wanted) {
+		while (got--)
+			put_page(pages[got]);
+		got = -EFAULT;
+	}
+	return got;
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→got = get_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+    +→got = pin_user_pages_fast(addr, wanted, FOLL_WRITE, pages);
+    -→→while (got--)
+    -→→→put_page(pages[got]);
+    +→→unpin_user_pages(pages, got);
     ");
 }

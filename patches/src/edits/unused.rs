@@ -77,7 +77,7 @@ fn shrink(
 }
 
 /// Removes the lines of a declaration, and the blank line below when it was the only declaration.
-fn whole_line(source: &Source, function: &Function, span: Span) -> Option<Edit> {
+pub fn whole_line(source: &Source, function: &Function, span: Span) -> Option<Edit> {
     let bytes = &source.bytes;
     let (start, end) = (span.start as usize, span.end as usize);
     let line = line_start(bytes, start);

@@ -83,3 +83,10 @@ pub fn plain(expr: &Expr) -> &Expr {
 pub fn is_name(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::Name(found, _) if found == name)
 }
+
+/// Whether `test` holds of `expr` or a part of it.
+pub fn every_part(expr: &Expr, mut test: impl FnMut(&Expr) -> bool) -> bool {
+    let mut found = false;
+    callsites::index::walk::expression(expr, &mut |expr| found |= test(expr));
+    found
+}

@@ -18,6 +18,8 @@ pub struct Words {
     pub many_dirty_lock: Option<DirtyLock>,
     /// For an array of pages that are dirtied without their lock (5.2 and 5.3 only).
     pub many_dirty: Option<&'static str>,
+    /// Where no function dirties and releases an array, the release leaves the loop that dirties.
+    pub split_loops: bool,
     /// The functions are not declared in the tree yet: the series needs the patches that introduce them.
     pub introduced_elsewhere: bool,
 }
@@ -57,6 +59,7 @@ impl Words {
                     flag: true,
                 }),
                 many_dirty: None,
+                split_loops: false,
                 introduced_elsewhere: false,
             });
         }
@@ -67,12 +70,15 @@ impl Words {
                 Ok(Words {
                     api,
                     one: "put_user_page",
-                    many: has("put_user_pages").then_some("put_user_pages"),
+                    many: ["put_user_pages", "release_user_pages"]
+                        .into_iter()
+                        .find(|name| has(name)),
                     many_dirty_lock: has(lock).then(|| DirtyLock {
                         name: lock,
                         flag: declares(header, lock, "[^;]*make_dirty"),
                     }),
                     many_dirty: has("put_user_pages_dirty").then_some("put_user_pages_dirty"),
+                    split_loops: false,
                     introduced_elsewhere: false,
                 })
             }
@@ -82,6 +88,7 @@ impl Words {
                 many: Some("release_user_pages"),
                 many_dirty_lock: None,
                 many_dirty: None,
+                split_loops: false,
                 introduced_elsewhere: !has("put_user_page"),
             }),
         }

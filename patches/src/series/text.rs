@@ -223,6 +223,9 @@ pub fn message(
             )));
         }
     }
+    for remark in &plan.remarks {
+        say(paragraph(remark));
+    }
     if plan.changes.is_empty() {
         say(paragraph(
             "Apart from that, no change in behaviour is intended.",
@@ -238,6 +241,28 @@ pub fn message(
         let _ = writeln!(text, "Signed-off-by: {} <{}>", signed.name, signed.email);
     }
     text.trim_end().to_owned() + "\n"
+}
+
+/// A message whose words a template gave: subject, body, how it was tested, Signed-off-by.
+pub fn written(subject: &str, body: &str, tested: &str, signed: Option<&Identity>) -> String {
+    let mut text = format!("{subject}\n\n{}\n\n{}\n", body.trim(), paragraph(tested));
+    if let Some(signed) = signed {
+        let _ = writeln!(text, "\nSigned-off-by: {} <{}>", signed.name, signed.email);
+    }
+    text
+}
+
+/// Paragraphs of a template, each wrapped; a paragraph that begins with blanks stays as it is.
+pub fn paragraphs(text: &str) -> String {
+    let all: Vec<String> = text
+        .trim_matches('\n')
+        .split("\n\n")
+        .map(|text| match text.starts_with([' ', '\t']) {
+            true => text.to_owned(),
+            false => paragraph(text),
+        })
+        .collect();
+    all.join("\n\n")
 }
 
 /// How a patch was tested, from what is known of each of its calls.

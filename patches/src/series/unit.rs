@@ -130,7 +130,7 @@ pub fn patches(plans: Vec<Planned>) -> Vec<(String, Planned)> {
 }
 
 /// The unit in which most calls of the plan stand; the first in order among equals.
-fn most_touched(plan: &Planned) -> String {
+pub fn most_touched(plan: &Planned) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for site in &plan.replaced {
         *counts.entry(unit(&site.path)).or_default() += 1;

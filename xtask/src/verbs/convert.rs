@@ -18,7 +18,11 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
     // Pages travel across files: the whole tree is audited, and the paths choose among its groups.
     audit::options(common, &tree, &args.paths)?;
     let report = callsites::audit(&tree, &audit::options(common, &tree, &[])?)?;
-    let series = patches::convert(&tree, &report, &options(common, args)?)?;
+    let options = options(common, args)?;
+    let series = match &args.series {
+        Some(name) => patches::steps::convert(&tree, &report, name, &options)?,
+        None => patches::convert(&tree, &report, &options)?,
+    };
     for group in &series.info.refused {
         console.detail(format!(
             "left alone: {}: {}",
