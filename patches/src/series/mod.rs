@@ -17,3 +17,4 @@ pub use directory::Series;
 pub use info::{
     Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced, SCHEMA,
 };
+pub use text::clipped;

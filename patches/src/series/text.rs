@@ -370,8 +370,11 @@ pub fn cover_tables(
     if !refused.is_empty() {
         text.push_str("\nLeft alone:\n\n");
         for group in refused.iter().take(LEFT_ALONE) {
-            let why = group.reasons.first().map_or("", String::as_str);
-            let line = format!("{}: {why}", group.subsystem);
+            let why = clipped(group.reasons.first().map_or("", String::as_str));
+            let line = match group.subsystem.as_str() {
+                "" => why,
+                subsystem => format!("{subsystem}: {why}"),
+            };
             let _ = writeln!(text, "{}", wrap(&line, " - ", "   "));
         }
         if let Some(more) = refused
@@ -408,6 +411,21 @@ pub fn cover_tables(
     text
 }
 
+/// A reason as a cover letter can have it: a list of origins may go on for pages, and series.toml has all of it.
+pub fn clipped(reason: &str) -> String {
+    const LONG: usize = 240;
+    if reason.len() <= LONG {
+        return reason.to_owned();
+    }
+    let end = reason
+        .char_indices()
+        .take_while(|(at, _)| *at <= LONG)
+        .filter(|(_, c)| *c == ' ')
+        .last();
+    let end = end.map_or(0, |(at, _)| at);
+    format!("{} …", reason[..end].trim_end_matches([',', '(', ' ']))
+}
+
 /// An older version of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
@@ -422,6 +440,18 @@ mod tests {
     use super::*;
     use crate::fixture::header;
     use callsites::report::Era;
+
+    #[test]
+    fn a_reason_that_goes_on_for_pages_is_cut_at_a_word() {
+        assert_eq!(clipped("short enough"), "short enough");
+        let long = "the same origin, ".repeat(40);
+        let cut = clipped(&long);
+        assert!(cut.len() < 250, "{cut}");
+        assert!(
+            cut.ends_with("origin …") || cut.ends_with("same …") || cut.ends_with("the …"),
+            "{cut}"
+        );
+    }
 
     #[test]
     fn a_release_that_lags_behind_its_pin_is_the_subject() {

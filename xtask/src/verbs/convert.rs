@@ -27,7 +27,12 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         console.detail(format!(
             "left alone: {}: {}",
             group.subsystem,
-            group.reasons.join("; ")
+            group
+                .reasons
+                .iter()
+                .map(|why| patches::series::clipped(why))
+                .collect::<Vec<_>>()
+                .join("; ")
         ));
     }
     if common.dry_run {
