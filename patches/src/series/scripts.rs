@@ -72,7 +72,7 @@ pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
         Err(error) => return skipped(error.to_string()),
     };
     if !output.success() {
-        let said = first_lines(&output.stderr_text());
+        let said = failure(&output);
         return (
             Recipients::default(),
             Check::new("get_maintainer", Outcome::Failed, said),
@@ -155,7 +155,7 @@ fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> 
         .map_err(|error| error.to_string())?;
     let said = output.stdout_text();
     if !said.lines().any(|line| line.starts_with("total: ")) {
-        return Err(first_lines(&output.stderr_text()));
+        return Err(failure(&output));
     }
     let path = format!("{}:", patch.to_string_lossy());
     let name = patch.file_name().unwrap_or_default();
@@ -185,6 +185,16 @@ fn ours(new: &[String], old: &[String]) -> (Vec<String>, usize) {
     }
     let before = new.len() - ours.len();
     (ours, before)
+}
+
+/// What a script that failed has said; how it ended where it said nothing.
+fn failure(output: &proc::Output) -> String {
+    let said = first_lines(&output.stderr_text());
+    match (said.is_empty(), output.code) {
+        (false, _) => said,
+        (true, Some(code)) => format!("it ended with exit status {code} and said nothing"),
+        (true, None) => "it was ended by a signal and said nothing".into(),
+    }
 }
 
 fn first_lines(text: &str) -> String {
