@@ -254,6 +254,7 @@ mod tests {
 
     fn stage(subject: &str, target: Target) -> Stage {
         Stage {
+            number: 0,
             subject: subject.into(),
             build: Build {
                 result: Outcome::Pass,
@@ -273,6 +274,7 @@ mod tests {
             reason: reason.map(Into::into),
             seconds: 0.25,
             pins: Some(pins),
+            inner: None,
         };
         Target {
             name: "vmci".into(),

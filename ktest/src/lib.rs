@@ -53,5 +53,5 @@ pub use build::BuildReport;
 pub use error::Error;
 pub use exit::Exit;
 pub use options::{BuildOptions, KtestOptions, Progress, Stages, What};
-pub use run::run;
+pub use run::{Shard, run};
 pub use verdict::Verdict;

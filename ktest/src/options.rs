@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a caller chooses.
 
+use crate::run::Shard;
 use callsites::report::Callsite;
 use camino::Utf8PathBuf;
 use std::fmt;
@@ -105,6 +106,8 @@ pub struct KtestOptions {
     pub jobs: usize,
     /// Which kernels are booted.
     pub stages: Stages,
+    /// Only this part of the jobs; all of them when `None`.
+    pub shard: Option<Shard>,
     /// The audit's callsites: each is reported as executed, booted, built or none. Empty: the functions that a patch
     /// changes stand in.
     pub callsites: Vec<Callsite>,
@@ -135,6 +138,7 @@ impl KtestOptions {
             kbuild: Vec::new(),
             jobs: processors(),
             stages: Stages::EachPatch,
+            shard: None,
             callsites: Vec::new(),
             qemu: None,
             guest: None,

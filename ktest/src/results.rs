@@ -3,7 +3,7 @@
 //!
 //! Reading never fails: what is not understood is kept as a problem, and the judge makes of it what it deserves.
 
-use crate::verdict::{Outcome, Pins, Subtest};
+use crate::verdict::{Inner, Outcome, Pins, Subtest};
 use std::collections::BTreeMap;
 
 /// The line that ends every results file, followed by `pass` or `fail`.
@@ -66,6 +66,7 @@ impl Results {
                         reason,
                         seconds: detail.seconds,
                         pins: detail.pins,
+                        inner: None,
                     }),
                     None => results
                         .problems
@@ -110,6 +111,18 @@ impl Results {
                 }
             }
             "pins" if indented => details.entry(name.to_owned()).or_default().pins = pins(),
+            "inner" if indented => {
+                let subtests = self
+                    .targets
+                    .last_mut()
+                    .map(|(_, report)| &mut report.subtests);
+                let subtest = subtests.and_then(|all| all.iter_mut().rfind(|s| s.name == name));
+                if let (Some(subtest), Some(passed), Some(skipped)) =
+                    (subtest, number("passed"), number("skipped"))
+                {
+                    subtest.inner = Some(Inner { passed, skipped });
+                }
+            }
             "seconds" if indented => {
                 details.entry(name.to_owned()).or_default().seconds =
                     rest.first().and_then(|s| s.parse().ok()).unwrap_or(0.0);
@@ -181,7 +194,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "KTAP version 1\n1..1\n# begin vmci FAILED\n    KTAP version 1\n    # pins notify held=1 acquired=1 released=0\n\
-        \x20   # seconds notify 0.25\n    not ok 1 notify # pins acquired 1, released 0\n    ok 2 huge # SKIP no huge pages\n    1..2\n\
+        \x20   # seconds notify 0.25\n    not ok 1 notify # pins acquired 1, released 0\n    ok 2 huge # SKIP no huge pages\n    # inner huge passed=3 skipped=1\n    1..2\n\
         # pins vmci acquired=1 released=0\n# drift vmci pages=-3 repetitions=64\n# probe vmci function=f symbol=f.isra.0 hits=2\n\
         # probe vmci function=f symbol=f hits=1\n# end vmci fail notify\nnot ok 1 vmci\nktest verdict: fail\n";
 
@@ -196,6 +209,11 @@ mod tests {
         assert_eq!(report.subtests[0].pins.unwrap().held, Some(1));
         assert_eq!(report.subtests[1].result, Outcome::Skip);
         assert_eq!(report.subtests[1].reason.as_deref(), Some("no huge pages"));
+        let inner = Inner {
+            passed: 3,
+            skipped: 1,
+        };
+        assert_eq!(report.subtests[1].inner, Some(inner));
         assert_eq!(report.pins, Some(Pins::new(1, 0)));
         assert_eq!(report.drift_pages, Some(-3));
         assert_eq!(report.hits["f"], 3);

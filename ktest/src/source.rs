@@ -4,6 +4,7 @@
 use crate::error::Error;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::KernelVersion;
 use std::time::Duration;
 
 /// A directory with a kernel's sources.
@@ -36,6 +37,15 @@ impl Source {
             Some((repository, revision)) => export(repository, revision, tree.version(), cache),
             None => Err(Error::NotKbuild(tree.version().to_owned())),
         }
+    }
+
+    /// Its first two numbers.
+    ///
+    /// # Errors
+    /// [`Error::NotKbuild`] for a tree whose Makefile has no version.
+    pub(crate) fn kernel_version(&self) -> Result<KernelVersion, Error> {
+        let parsed = self.version.parse();
+        parsed.map_err(|_| Error::NotKbuild(self.version.clone()))
     }
 
     fn directory(root: &Utf8Path, version: &str) -> Result<Source, Error> {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Targets: what can be tested in a guest, as data (`targets/*.toml`).
 //!
-//! A new target is one file here, with the options it needs and why, and one program in the guest.
+//! A new target is one file here, with the options it needs and why, and one program in the guest. A target for which no
+//! device can be had names objects instead of a program: it is compiled only, and says so.
 
 use crate::config::{Fragment, Value};
 use crate::error::Error;
+use camino::Utf8PathBuf;
+use refimpl::api::KernelVersion;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +21,22 @@ const FILES: &[(&str, &str)] = &[
     ("udmabuf", include_str!("../targets/udmabuf.toml")),
     ("af-xdp", include_str!("../targets/af-xdp.toml")),
     ("direct-io", include_str!("../targets/direct-io.toml")),
+    ("scsi-generic", include_str!("../targets/scsi-generic.toml")),
+    ("scsi-tape", include_str!("../targets/scsi-tape.toml")),
+    ("vivid", include_str!("../targets/vivid.toml")),
+    ("vfio", include_str!("../targets/vfio.toml")),
+    ("iommufd", include_str!("../targets/iommufd.toml")),
+    ("vhost", include_str!("../targets/vhost.toml")),
+    ("rds", include_str!("../targets/rds.toml")),
+    ("fuse", include_str!("../targets/fuse.toml")),
+    (
+        "goldfish-pipe",
+        include_str!("../targets/goldfish-pipe.toml"),
+    ),
+    ("hfi1", include_str!("../targets/hfi1.toml")),
+    ("qib", include_str!("../targets/qib.toml")),
+    ("mthca", include_str!("../targets/mthca.toml")),
+    ("usnic", include_str!("../targets/usnic.toml")),
 ];
 
 /// What the pin counters must do while a target runs. In every case they must balance.
@@ -41,16 +60,45 @@ pub struct TargetSpec {
     pub title: String,
     /// A name for several targets at once; `--target drivers`.
     pub group: Option<String>,
-    /// The guest's program.
-    pub program: String,
-    /// How long the program may run, in seconds of the guest's clock.
-    pub deadline_seconds: u64,
+    /// How it is tested.
+    pub way: Way,
     /// What the pin counters must do.
     pub pins: PinRule,
+    /// The release from which on they must move, where that is not every one.
+    pub moved_since: Option<KernelVersion>,
     /// Files (or directories, with a slash at their end) of the kernel that it reaches.
     pub exercises: Vec<String>,
     /// The options it needs.
     pub fragment: Fragment,
+}
+
+/// How a target is tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// A program runs in a guest.
+    Booted(Guest),
+    /// Objects are compiled, and nothing runs.
+    Compiled {
+        /// Why it cannot run.
+        why: String,
+        /// Relative to the tree, `….o`.
+        objects: Vec<Utf8PathBuf>,
+    },
+}
+
+/// What a booted target asks of the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The guest's program.
+    pub program: String,
+    /// How long the program may run, in seconds of the guest's clock.
+    pub deadline_seconds: u64,
+    /// Arguments of the emulator, for devices.
+    pub machine: Vec<String>,
+    /// Words of the kernel's command line.
+    pub cmdline: Vec<String>,
+    /// MiB of the disk that it needs.
+    pub disk_mib: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,10 +108,28 @@ struct Data {
     title: String,
     #[serde(default)]
     group: Option<String>,
-    program: String,
-    deadline_seconds: u64,
-    pins: PinRule,
+    #[serde(default)]
+    program: Option<String>,
+    #[serde(default)]
+    deadline_seconds: Option<u64>,
+    #[serde(default)]
+    pins: Option<PinRule>,
+    #[serde(default)]
+    moved_since: Option<KernelVersion>,
+    #[serde(default)]
+    compile_only: Option<String>,
+    #[serde(default)]
+    objects: Vec<Utf8PathBuf>,
+    #[serde(default)]
+    machine: Vec<String>,
+    #[serde(default)]
+    cmdline: Vec<String>,
+    #[serde(default)]
+    disk_mib: Option<u64>,
     exercises: Vec<String>,
+    /// Options that exist since a release.
+    #[serde(default)]
+    since: BTreeMap<KernelVersion, BTreeMap<String, String>>,
     #[serde(default)]
     y: BTreeMap<String, String>,
     #[serde(default)]
@@ -73,6 +139,21 @@ struct Data {
 }
 
 impl TargetSpec {
+    /// What it asks of a guest, where it has one.
+    pub fn guest(&self) -> Option<&Guest> {
+        match &self.way {
+            Way::Booted(guest) => Some(guest),
+            Way::Compiled { .. } => None,
+        }
+    }
+
+    /// What it demands of a kernel of this release.
+    pub fn at(&mut self, version: KernelVersion) {
+        if self.moved_since.is_some_and(|since| since <= version) {
+            self.pins = PinRule::Moved;
+        }
+    }
+
     /// Whether it reaches `path`.
     pub fn reaches(&self, path: &str) -> bool {
         self.exercises.iter().any(|place| {
@@ -129,14 +210,45 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
     if data.name != name {
         return Err(bad(format!("it calls itself `{}`", data.name)));
     }
+    let mut fragment = Fragment::new(&path, data.y, data.n, data.value)?;
+    for (version, options) in data.since {
+        fragment.add_since(version, &path, options)?;
+    }
+    let (way, pins) = match (
+        data.program,
+        data.deadline_seconds,
+        data.pins,
+        data.compile_only,
+    ) {
+        (Some(program), Some(deadline_seconds), Some(pins), None) if data.objects.is_empty() => {
+            let guest = Guest {
+                program,
+                deadline_seconds,
+                machine: data.machine,
+                cmdline: data.cmdline,
+                disk_mib: data.disk_mib,
+            };
+            (Way::Booted(guest), pins)
+        }
+        (None, None, None, Some(why)) if !data.objects.is_empty() => {
+            let objects = data.objects;
+            (Way::Compiled { why, objects }, PinRule::Balanced)
+        }
+        _ => {
+            return Err(bad(
+                "it needs a program with deadline_seconds and pins, or compile_only with objects"
+                    .into(),
+            ));
+        }
+    };
     Ok(TargetSpec {
-        fragment: Fragment::new(&path, data.y, data.n, data.value)?,
+        fragment,
         name: data.name,
         title: data.title,
         group: data.group,
-        program: data.program,
-        deadline_seconds: data.deadline_seconds,
-        pins: data.pins,
+        way,
+        pins,
+        moved_since: data.moved_since,
         exercises: data.exercises,
     })
 }

@@ -43,13 +43,25 @@ impl Guest {
             qemu: self.path.join("emulator"),
             kernel: "bzImage".into(),
             initrd: "initrd".into(),
-            targets: vec![("vmci".into(), 0), ("gup-test".into(), 0)],
+            guests: ["vmci", "gup-test"].map(quick).to_vec(),
+            disk: None,
             memory_mib: 64,
             cpus: 1,
             // With the slack that every boot gets, the stand-ins that hang are stopped after four seconds.
             boot_seconds: 1,
         };
         boot(&machine, &self.path).unwrap()
+    }
+}
+
+/// A program without a deadline of its own.
+fn quick(program: &str) -> ktest::target::Guest {
+    ktest::target::Guest {
+        program: program.into(),
+        deadline_seconds: 0,
+        machine: Vec::new(),
+        cmdline: Vec::new(),
+        disk_mib: None,
     }
 }
 
@@ -243,7 +255,11 @@ fn an_emulator_that_refuses_is_infrastructure_not_a_verdict() {
         qemu: guest.path.join("emulator"),
         kernel: "k".into(),
         initrd: "i".into(),
-        targets: vec![("vmci".into(), 1)],
+        guests: vec![ktest::target::Guest {
+            deadline_seconds: 1,
+            ..quick("vmci")
+        }],
+        disk: None,
         memory_mib: 64,
         cpus: 1,
         boot_seconds: 1,

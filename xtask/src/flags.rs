@@ -275,6 +275,9 @@ pub struct Ktest {
     /// Finish this run.
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
+    /// Only part K of N of the jobs; `report` puts the parts together.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<ktest::Shard>,
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
     pub config: Vec<Utf8PathBuf>,

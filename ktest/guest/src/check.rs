@@ -53,6 +53,7 @@ pub struct Check {
     name: String,
     count: u32,
     failed: Option<String>,
+    skipped: Option<String>,
     passed: u32,
     start: Option<Counters>,
 }
@@ -65,6 +66,7 @@ impl Check {
             name: name.to_owned(),
             count: 0,
             failed: None,
+            skipped: None,
             passed: 0,
             start: pins::read(),
         }
@@ -131,6 +133,11 @@ impl Check {
         self.counted(name, measured, None);
     }
 
+    /// How many tests of its own the subtest `name`, which is a program, reported; said after its result.
+    pub fn inner(&self, name: &str, passed: u32, skipped: u32) {
+        println!("# inner {} passed={passed} skipped={skipped}", word(name));
+    }
+
     /// A subtest that is not done.
     pub fn skip(&mut self, name: &str, why: &str) {
         self.report(name, &Err(Stop::Skip(why.to_owned())));
@@ -145,7 +152,10 @@ impl Check {
                 self.passed += 1;
                 println!("ok {} {name}", self.count);
             }
-            Err(Stop::Skip(why)) => println!("ok {} {name} # SKIP {}", self.count, line(why)),
+            Err(Stop::Skip(why)) => {
+                println!("ok {} {name} # SKIP {}", self.count, line(why));
+                self.skipped.get_or_insert_with(|| why.clone());
+            }
             Err(Stop::Fail(why)) => {
                 println!("not ok {} {name} # {}", self.count, line(why));
                 self.failed.get_or_insert_with(|| format!("{name}: {why}"));
@@ -165,7 +175,10 @@ impl Check {
         }
         match &self.failed {
             Some(why) => println!("# result fail {}", line(why)),
-            None if self.passed == 0 => println!("# result skip nothing could be done"),
+            None if self.passed == 0 => {
+                let why = self.skipped.as_deref().unwrap_or("nothing could be done");
+                println!("# result skip {}", line(why));
+            }
             None => println!("# result pass"),
         }
         i32::from(self.failed.is_some())

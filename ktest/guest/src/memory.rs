@@ -22,7 +22,14 @@ impl Pages {
         Ok(pages)
     }
 
-    /// The same, shared: pages that belong to a shmem file.
+    /// `count` pages of zeroes, each a page of its own.
+    pub fn zeroed(count: usize) -> std::io::Result<Pages> {
+        let mut pages = Pages::new(count)?;
+        pages.bytes().fill(0);
+        Ok(pages)
+    }
+
+    /// As [`Pages::new`], shared: pages that belong to a shmem file.
     pub fn shared(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::map(count, MapFlags::SHARED)?;
         pages.fill();
@@ -70,6 +77,13 @@ impl Pages {
         let fd = file.as_fd().as_raw_fd();
         // SAFETY: the kernel checks the memory itself; what it writes lies within the mapping or nowhere.
         unsafe { libc::pread(fd, self.start, count * PAGE, 0) as i64 }
+    }
+
+    /// The same from where `file` stands, for files that have no offsets.
+    pub fn read_sequentially_beyond(&mut self, file: &impl AsFd, count: usize) -> i64 {
+        let fd = file.as_fd().as_raw_fd();
+        // SAFETY: the kernel checks the memory itself; what it writes lies within the mapping or nowhere.
+        unsafe { libc::read(fd, self.start, count * PAGE) as i64 }
     }
 
     /// Length in bytes.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two netlink messages: make a dummy network device, make a soft RDMA device on a network device.
+//! Three netlink messages: make a dummy network device, give it an address, make a soft RDMA device on it.
 //!
 //! include/uapi/linux/netlink.h, rtnetlink.h, if_link.h, rdma/rdma_netlink.h (6.12).
 
@@ -12,6 +12,9 @@ const NETLINK_RDMA: i32 = 20;
 const REQUEST_AND_ACK: u16 = 0x1 | 0x4;
 const CREATE: u16 = 0x400;
 const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_LINKINFO: u16 = 18;
@@ -29,14 +32,31 @@ pub fn add_dummy(name: &str) -> io::Result<()> {
     payload[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
     payload[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
     attribute(&mut payload, IFLA_IFNAME, &terminated(name));
-    // A fixed address: nothing about a run is random.
-    attribute(&mut payload, IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1]);
+    // A fixed address, made of the name's last digit: nothing about a run is random.
+    let digit = name.bytes().last().unwrap_or(b'0');
+    attribute(&mut payload, IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1 + digit]);
     let mut info = Vec::new();
     attribute(&mut info, IFLA_INFO_KIND, b"dummy\0");
     attribute(&mut payload, IFLA_LINKINFO, &info);
     send(
         NETLINK_ROUTE,
         RTM_NEWLINK,
+        REQUEST_AND_ACK | CREATE,
+        &payload,
+    )
+}
+
+/// `ip address add ADDRESS/24 dev NAME`.
+pub fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
+    let index = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex"))?;
+    let index: u32 = index.trim().parse().map_err(io::Error::other)?;
+    let mut payload = vec![libc::AF_INET as u8, 24, 0, 0];
+    payload.extend_from_slice(&index.to_ne_bytes());
+    attribute(&mut payload, IFA_LOCAL, &address);
+    attribute(&mut payload, IFA_ADDRESS, &address);
+    send(
+        NETLINK_ROUTE,
+        RTM_NEWADDR,
         REQUEST_AND_ACK | CREATE,
         &payload,
     )

@@ -7,8 +7,10 @@
 use crate::console::Patterns;
 use crate::error::Error;
 use crate::results::Results;
+use crate::target::Guest;
 use crate::verdict::{Ended, Seen};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// The emulator.
@@ -29,35 +31,44 @@ pub struct Machine {
     pub kernel: Utf8PathBuf,
     /// The initramfs.
     pub initrd: Utf8PathBuf,
-    /// Names and deadlines in seconds, in order.
-    pub targets: Vec<(String, u64)>,
+    /// What runs in it, in order.
+    pub guests: Vec<Guest>,
     /// In MiB.
     pub memory_mib: u32,
     /// Processors.
     pub cpus: u32,
     /// For everything that is no target.
     pub boot_seconds: u64,
+    /// A file that is the guest's disk.
+    pub disk: Option<Utf8PathBuf>,
 }
 
 impl Machine {
     /// The kernel command line.
     pub fn cmdline(&self) -> String {
         let targets: Vec<String> = self
-            .targets
+            .guests
             .iter()
-            .map(|(name, seconds)| format!("{name}:{seconds}"))
+            .map(|guest| format!("{}:{}", guest.program, guest.deadline_seconds))
             .collect();
+        let words: BTreeSet<&str> = self
+            .guests
+            .iter()
+            .flat_map(|guest| &guest.cmdline)
+            .map(String::as_str)
+            .collect();
+        let more: String = words.iter().map(|word| format!(" {word}")).collect();
         // An oops ends the guest at once: what comes after it is no test any more, and may hang for ever.
         // reboot=t with -no-reboot ends QEMU when a kernel panics; nokaslr makes addresses of two runs comparable.
         format!(
-            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 oops=panic reboot=t nokaslr ktest.targets={}",
+            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 oops=panic reboot=t nokaslr{more} ktest.targets={}",
             targets.join(",")
         )
     }
 
     /// Arguments of the emulator; `console` and `results` are files.
     pub fn arguments(&self, console: &Utf8Path, results: &Utf8Path) -> Vec<String> {
-        let words: Vec<String> = vec![
+        let mut words: Vec<String> = vec![
             "-nodefaults".into(),
             "-no-user-config".into(),
             "-display".into(),
@@ -88,12 +99,33 @@ impl Machine {
             "-append".into(),
             self.cmdline(),
         ];
+        words.extend(self.devices().into_iter().map(str::to_owned));
+        if let Some(disk) = &self.disk {
+            words.push("-drive".into());
+            words.push(format!(
+                "file={disk},format=raw,if=none,id=disk,cache=unsafe"
+            ));
+            words.push("-device".into());
+            words.push("virtio-blk-pci,drive=disk".into());
+        }
         words
+    }
+
+    /// What its targets want of the emulator, each pair of words once.
+    fn devices(&self) -> Vec<&str> {
+        let mut seen = BTreeSet::new();
+        self.guests
+            .iter()
+            .flat_map(|guest| guest.machine.chunks(2))
+            .filter(|pair| seen.insert(*pair))
+            .flatten()
+            .map(String::as_str)
+            .collect()
     }
 
     /// How long the whole guest may take.
     fn deadline(&self) -> Duration {
-        let targets: u64 = self.targets.iter().map(|(_, seconds)| seconds).sum();
+        let targets: u64 = self.guests.iter().map(|guest| guest.deadline_seconds).sum();
         Duration::from_secs(self.boot_seconds + targets * SLACK / 2 + SLACK)
     }
 }

@@ -17,7 +17,7 @@ pub use kbuild::Kbuild;
 pub use objects::{ObjectBuild, compile_objects};
 pub use reach::options_of;
 pub use report::{BuildReport, BuildStage, SCHEMA};
-pub(crate) use run::prepare;
 pub use run::{Prepared, run};
+pub(crate) use run::{output_key, prepare};
 pub use shadow::{Overlay, Shadow};
 pub use warnings::{Warning, new_warnings, parse as parse_warnings};

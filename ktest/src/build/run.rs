@@ -67,7 +67,7 @@ pub(crate) fn prepare(
 }
 
 /// One output directory for each configuration and compiler.
-fn output_key(fragment: &Fragment, user: &[(String, String)]) -> String {
+pub(crate) fn output_key(fragment: &Fragment, user: &[(String, String)]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(fragment.text().as_bytes());
     for (name, value) in user {
@@ -95,7 +95,7 @@ pub fn run(
         Some(dir) => crate::series::stage(source, dir)?,
         None => Vec::new(),
     };
-    let fragment = fragment(&options.fragments)?;
+    let fragment = fragment(source, &options.fragments)?;
     let touched = touched(&staged);
     let (cache, kbuild) = (&options.cache, &options.kbuild);
     let mut prepared = prepare(

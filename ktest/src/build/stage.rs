@@ -9,6 +9,8 @@ use crate::config::{self, Fragment};
 use crate::error::Error;
 use crate::options::What;
 use crate::series::Staged;
+use crate::source::Source;
+use crate::target::TargetSpec;
 use crate::verdict::Outcome;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,19 +95,22 @@ pub(crate) fn hash(file: &Utf8Path) -> Result<String, Error> {
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-/// The base's fragment, those of all targets (one configuration serves all, so that its output directory is built
-/// once), and the user's.
-pub(crate) fn fragment(user: &[Utf8PathBuf]) -> Result<Fragment, Error> {
+/// The base's fragment, those of all targets that are booted (one configuration serves all, so that its output directory
+/// is built once), and the user's; what the release of `source` does not have is left out.
+pub(crate) fn fragment(source: &Source, user: &[Utf8PathBuf]) -> Result<Fragment, Error> {
+    let version = source.kernel_version()?;
     let mut fragments = vec![config::base()?];
+    let booted = |target: &TargetSpec| target.guest().is_some();
     fragments.extend(
         crate::target::all()?
             .into_iter()
+            .filter(booted)
             .map(|target| target.fragment),
     );
     for path in user {
         fragments.push(Fragment::read(path)?);
     }
-    Ok(config::merge(&fragments))
+    Ok(config::merge(&fragments).at(version))
 }
 
 pub(crate) fn touched(staged: &[Staged]) -> Vec<Utf8PathBuf> {

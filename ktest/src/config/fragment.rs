@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use camino::Utf8Path;
+use refimpl::api::KernelVersion;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub struct Setting {
     pub reason: String,
     /// The file that wants it.
     pub from: String,
+    /// The first release that has the option; all have it when `None`.
+    pub since: Option<KernelVersion>,
 }
 
 /// Options by name, without their `CONFIG_`.
@@ -78,12 +81,51 @@ impl Fragment {
                 value,
                 reason,
                 from: from.to_owned(),
+                since: None,
             };
             if settings.insert(name.clone(), setting).is_some() {
                 return Err(bad(format!("option {name} is set twice")));
             }
         }
         Ok(Fragment { settings })
+    }
+
+    /// Adds options that are wanted from a release on: earlier ones do not have them.
+    ///
+    /// # Errors
+    /// As [`Fragment::new`].
+    pub fn add_since(
+        &mut self,
+        version: KernelVersion,
+        from: &str,
+        y: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let more = Fragment::new(from, y, BTreeMap::new(), BTreeMap::new())?;
+        for (name, setting) in more.settings {
+            let since = Some(version);
+            if self
+                .settings
+                .insert(name.clone(), Setting { since, ..setting })
+                .is_some()
+            {
+                return Err(Error::Data {
+                    path: from.to_owned(),
+                    why: format!("option {name} is set twice"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What of it a release has.
+    pub fn at(&self, version: KernelVersion) -> Fragment {
+        let settings = self
+            .settings
+            .iter()
+            .filter(|(_, setting)| setting.since.is_none_or(|since| since <= version))
+            .map(|(name, setting)| (name.clone(), setting.clone()))
+            .collect();
+        Fragment { settings }
     }
 
     /// A fragment of the user's, in kbuild's own format.
@@ -108,6 +150,7 @@ impl Fragment {
                 value: value.to_owned(),
                 reason: "the user's fragment".into(),
                 from: path.to_string(),
+                since: None,
             };
             settings.insert(name.to_owned(), setting);
         }
@@ -120,6 +163,7 @@ impl Fragment {
             value: value.into(),
             reason: reason.into(),
             from: from.into(),
+            since: None,
         };
         self.settings.insert(name.to_owned(), setting);
     }
@@ -187,6 +231,7 @@ mod tests {
             crate::target::all()
                 .unwrap()
                 .into_iter()
+                .filter(|t| t.guest().is_some())
                 .map(|t| t.fragment),
         );
         for a in &fragments {
@@ -198,6 +243,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_option_is_left_out_where_the_release_does_not_have_it() {
+        let mut fragment = Fragment::default();
+        let options = || BTreeMap::from([("NEW".to_owned(), "a reason".to_owned())]);
+        fragment
+            .add_since("6.2".parse().unwrap(), "a.toml", options())
+            .unwrap();
+        assert_eq!(fragment.at("6.1".parse().unwrap()).text(), "");
+        assert_eq!(
+            fragment.at("6.12".parse().unwrap()).text(),
+            "CONFIG_NEW=y\n"
+        );
+        let twice = fragment.add_since("6.3".parse().unwrap(), "a.toml", options());
+        assert!(twice.is_err());
     }
 
     #[test]

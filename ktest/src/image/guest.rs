@@ -14,11 +14,11 @@ const FLAGS: &str = "target.x86_64-unknown-linux-gnu.rustflags=[\"-Ctarget-featu
 
 /// The programs that go into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guest {
+pub struct Programs {
     /// The static init.
     pub init: Utf8PathBuf,
-    /// The tree's gup_test selftest, where it compiles.
-    pub selftest: Option<Utf8PathBuf>,
+    /// The tree's own selftests, those that compile.
+    pub selftests: Vec<Utf8PathBuf>,
 }
 
 /// Compiles the init; cargo does nothing where it is up to date.
@@ -60,47 +60,69 @@ pub fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf,
     Ok(target_dir.join(TARGET).join("guest/guest"))
 }
 
-/// Compiles the tree's selftest statically into `to`; `None` where this tree's does not compile by itself.
+/// The tree's own selftests of pinning, with the helper files of which one set or another makes them link: the helpers
+/// have moved between files over the years.
+const SELFTESTS: [&str; 3] = ["gup_test", "gup_longterm", "cow"];
+const HELPERS: [&[&str]; 3] = [&[], &["vm_util.c"], &["vm_util.c", "thp_settings.c"]];
+
+/// Compiles the tree's selftests statically into `to`; those that this tree does not have, or that do not compile by
+/// themselves, are left out.
 ///
 /// # Errors
 /// [`Error::Child`] when there is no compiler.
-pub fn build_selftest(source: &Utf8Path, to: &Utf8Path) -> Result<Option<Utf8PathBuf>, Error> {
+pub fn build_selftests(source: &Utf8Path, to: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Error> {
     let tests = source.join("tools/testing/selftests");
-    let (mm, vm) = (tests.join("mm"), tests.join("vm"));
-    let dir = if mm.join("gup_test.c").is_file() {
-        mm
-    } else {
-        vm
+    let Some(dir) = ["mm", "vm"]
+        .map(|name| tests.join(name))
+        .into_iter()
+        .find(|dir| dir.join("gup_test.c").is_file())
+    else {
+        return Ok(Vec::new());
     };
-    if !dir.join("gup_test.c").is_file() {
-        return Ok(None);
-    }
-    let program = to.join("gup_test");
-    let with = |extra: &[&str]| {
-        let files = ["gup_test.c"]
-            .iter()
-            .chain(extra)
-            .map(|file| dir.join(file));
-        proc::Command::new("cc")
-            .args(["-static", "-O1", "-w", "-D_GNU_SOURCE", "-I"])
-            .arg(source)
-            .arg("-I")
-            .arg(source.join("tools/include/uapi"))
-            .arg("-I")
-            .arg(&tests)
-            .args(files)
-            .args(["-lpthread", "-o"])
-            .arg(&program)
-            .log(to.join("selftest.log"))
-            .deadline(Duration::from_secs(120))
-            .run_unchecked()
-            .map_err(Error::child("compile the tree's selftest"))
-    };
-    // Its helpers have moved between files over the years; the first set that links is the right one.
-    for extra in [&[][..], &["vm_util.c"], &["vm_util.c", "thp_settings.c"]] {
-        if extra.iter().all(|file| dir.join(file).is_file()) && with(extra)?.success() {
-            return Ok(Some(program));
+    // What the selftests' Makefile finds out about liburing: it is not there.
+    let generated = to.join("selftests");
+    let generated = camino::absolute_utf8(&generated).map_err(Error::io("find", &generated))?;
+    std::fs::create_dir_all(&generated).map_err(Error::io("make directory", &generated))?;
+    let header = generated.join("local_config.h");
+    std::fs::write(&header, b"").map_err(Error::io("write", &header))?;
+    let mut programs = Vec::new();
+    for name in SELFTESTS {
+        let program = generated.join(name);
+        let with = |extra: &[&str]| {
+            let main = format!("{name}.c");
+            let files: Vec<Utf8PathBuf> = std::iter::once(main.as_str())
+                .chain(extra.iter().copied())
+                .map(Utf8PathBuf::from)
+                .collect();
+            if !files.iter().all(|file| dir.join(file).is_file()) {
+                return Ok(false);
+            }
+            let compiled = proc::Command::new("cc")
+                .args(["-static", "-O1", "-w", "-D_GNU_SOURCE", "-I"])
+                .arg(&generated)
+                .arg("-I")
+                .arg(source)
+                .arg("-isystem")
+                .arg(source.join("tools/include/uapi"))
+                .arg("-I")
+                .arg(&tests)
+                .args(files)
+                .args(["-lpthread", "-o"])
+                .arg(&program)
+                // A test makes files named after its source's path as the compiler got it.
+                .current_dir(&dir)
+                .log(generated.join(format!("{name}.log")))
+                .deadline(Duration::from_secs(120))
+                .run_unchecked()
+                .map_err(Error::child(format!("compile the selftest {name}")))?;
+            Ok(compiled.success())
+        };
+        for extra in HELPERS {
+            if with(extra)? {
+                programs.push(program);
+                break;
+            }
         }
     }
-    Ok(None)
+    Ok(programs)
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The initramfs: our static init, the list of functions to probe, and the tree's selftest where it compiles.
+//! The initramfs: our static init, the list of functions to probe, and the tree's selftests that compile.
 //!
 //! Same inputs, same bytes: inode numbers count up, every time is 0, every owner is root.
 
 mod guest;
 mod newc;
 
-pub use guest::{Guest, build_guest, build_selftest};
+pub use guest::{Programs, build_guest, build_selftests};
 pub use newc::Archive;
 
 use crate::error::Error;
@@ -16,7 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn write(guest: &Guest, probes: &[String], to: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+pub fn write(guest: &Programs, probes: &[String], to: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     let read = |path: &Utf8Path| std::fs::read(path).map_err(Error::io("read", path));
     let mut archive = Archive::default();
     for directory in ["dev", "proc", "sys", "tmp", "ktest"] {
@@ -26,8 +26,9 @@ pub fn write(guest: &Guest, probes: &[String], to: &Utf8Path) -> Result<Utf8Path
     archive.device("dev/console", 5, 1);
     archive.file("init", 0o755, &read(&guest.init)?);
     archive.file("ktest/probes", 0o644, lines(probes).as_bytes());
-    if let Some(selftest) = &guest.selftest {
-        archive.file("ktest/gup_test", 0o755, &read(selftest)?);
+    for program in &guest.selftests {
+        let name = program.file_name().unwrap_or_default();
+        archive.file(&format!("ktest/{name}"), 0o755, &read(program)?);
     }
     std::fs::write(to, archive.finish()).map_err(Error::io("write", to))?;
     Ok(to.to_owned())

@@ -4,6 +4,7 @@
 //! The id is a number that counts up and the beginning of the inputs' hash. A run is locked while it is written; every
 //! result is written beside and renamed, so that what is there is whole, and a resumed run does not do it again.
 
+use super::plan::Shard;
 use crate::build::Shadow;
 use crate::error::Error;
 use crate::verdict::{Stage, Verdict};
@@ -41,6 +42,9 @@ pub struct Inputs {
     pub machine: (u32, u32),
     /// Programs that took part.
     pub tools: Vec<ToolVersion>,
+    /// The part of the run, where it is not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The command that does it again.
     pub reproduce: String,
 }
@@ -151,6 +155,11 @@ impl RunDirectory {
 impl Inputs {
     /// All that decides the outcome; versions of tools and the command line are recorded, not compared.
     fn identity(&self) -> String {
+        format!("{} {:?}", self.of_the_run(), self.shard)
+    }
+
+    /// The same for all shards of a run.
+    pub(super) fn of_the_run(&self) -> String {
         let inputs = (
             &self.tree,
             &self.patches,

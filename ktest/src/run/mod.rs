@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a tree and a series to a verdict: base first, then patch after patch, every step recorded in the run's directory.
 
+mod boots;
+mod compiled;
 mod directory;
 mod evidence;
+mod flags;
+mod inputs;
+mod plan;
 mod stages;
 
+pub use plan::Shard;
 pub use stages::run;

@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loop over kernels.
 
-use super::directory::{Inputs, RunDirectory, ToolVersion};
-use super::evidence::{Watched, converted, watched};
-use crate::boot::{Machine, QEMU, boot};
+use super::compiled::{Compiler, not_compiled};
+use super::directory::RunDirectory;
+use super::evidence::{Watched, watched};
+use super::flags::keep_functions;
+use super::inputs::inputs;
+use super::plan::plan;
+use crate::boot::QEMU;
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
-use crate::build::{Kbuild, Overlay, Prepared, new_warnings, prepare};
+use crate::build::{Overlay, Prepared, new_warnings, prepare};
 use crate::error::Error;
-use crate::image::{Guest, build_guest, build_selftest, write};
+use crate::image::{Programs, build_guest, build_selftests, write};
 use crate::options::{KtestOptions, Stages, What};
 use crate::series::Staged;
 use crate::source::Source;
 use crate::target::{TargetSpec, select};
-use crate::verdict::{
-    Build, CallsiteEvidence, Evidence, Outcome, Seen, Stage, Target, Verdict, judge, summarise,
-};
+use crate::verdict::{Build, Outcome, Stage, Target, Verdict, summarise};
 use crate::{host, series};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
 
 /// Everything that stays the same from kernel to kernel.
-struct Session<'a> {
-    source: &'a Source,
-    options: &'a KtestOptions,
+pub(super) struct Session<'a> {
+    pub(super) source: &'a Source,
+    pub(super) options: &'a KtestOptions,
     targets: Vec<TargetSpec>,
+    /// Indices of the targets of each kernel; the base is the first.
+    plan: Vec<Vec<usize>>,
     directory: RunDirectory,
-    initrd: Utf8PathBuf,
-    watched: Vec<Watched>,
+    pub(super) initrd: Utf8PathBuf,
+    pub(super) watched: Vec<Watched>,
 }
 
 /// Tests the base, then every patch of the series in `series`.
@@ -39,13 +42,19 @@ pub fn run(
     series: Option<&Utf8Path>,
     options: &KtestOptions,
 ) -> Result<Verdict, Error> {
-    let targets = select(&options.targets)?;
+    let mut targets = select(&options.targets)?;
     let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
-    host::require(qemu.as_str(), "booting kernels")?;
+    if targets.iter().any(|target| target.guest().is_some()) {
+        host::require(qemu.as_str(), "booting kernels")?;
+    }
     let source = &match (tree.root(), tree.repository(), &options.image) {
         (None, None, Some(_)) => Source::nowhere(tree),
         _ => Source::of(tree, &options.cache)?,
     };
+    let version = source.kernel_version()?;
+    for target in &mut targets {
+        target.at(version);
+    }
     let staged = match series {
         Some(dir) => series::stage(source, dir)?,
         None => Vec::new(),
@@ -60,9 +69,14 @@ pub fn run(
     let guest = guest(source, &directory, options)?;
     let functions: Vec<String> = watched.iter().map(|w| w.function.clone()).collect();
     let initrd = write(&guest, &functions, &directory.path.join("initrd"))?;
+    let kernels: Vec<usize> = match options.stages {
+        Stages::EachPatch => (1..=staged.len()).collect(),
+        Stages::Last => (1..=staged.len()).last().into_iter().collect(),
+    };
     let session = Session {
         source,
         options,
+        plan: plan(&targets, &staged, &kernels, options.shard),
         targets,
         directory,
         initrd,
@@ -72,7 +86,12 @@ pub fn run(
         Some(image) => (session.given(image)?, Vec::new()),
         None => session.built(&staged)?,
     };
-    let verdict = summarise(&session.directory.id, base, patches);
+    let mut verdict = summarise(&session.directory.id, base, patches);
+    verdict.shard = options.shard;
+    verdict.inputs = Some(blake3::hash(inputs.of_the_run().as_bytes()).to_hex()[..16].to_owned());
+    if verdict.base.targets.is_empty() {
+        verdict.reason = "there is no job for this shard".into();
+    }
     session.directory.conclude(&verdict)?;
     Ok(verdict)
 }
@@ -81,16 +100,22 @@ fn guest(
     source: &Source,
     directory: &RunDirectory,
     options: &KtestOptions,
-) -> Result<Guest, Error> {
+) -> Result<Programs, Error> {
     let init = match &options.guest {
         Some(init) => init.clone(),
         None => build_guest(&options.cache, &options.progress)?,
     };
-    let selftest = build_selftest(&source.root, &directory.path)?;
-    Ok(Guest { init, selftest })
+    let selftests = build_selftests(&source.root, &directory.path)?;
+    Ok(Programs { init, selftests })
 }
 
 impl Session<'_> {
+    /// What kernel `number` is booted with.
+    fn targets(&self, number: usize) -> Vec<&TargetSpec> {
+        let planned = self.plan.get(number).into_iter().flatten();
+        planned.map(|index| &self.targets[*index]).collect()
+    }
+
     /// An image that somebody else built.
     fn given(&self, image: &Utf8Path) -> Result<Stage, Error> {
         let build = Build {
@@ -104,7 +129,10 @@ impl Session<'_> {
             return Ok(stage);
         }
         let dir = self.directory.stage(0)?;
-        let targets = self.boot(image, &Overlay::new(), None, &dir)?;
+        let specs = self.targets(0);
+        let mut targets = self.boot(&specs, image, &Overlay::new(), None, &dir)?;
+        let compiled = specs.into_iter().filter(|t| t.guest().is_none());
+        targets.extend(compiled.map(not_compiled));
         let subject = image.file_name().unwrap_or("image").to_owned();
         self.finish(0, subject, build, targets)
     }
@@ -113,7 +141,7 @@ impl Session<'_> {
     fn built(&self, staged: &[Staged]) -> Result<(Stage, Vec<Stage>), Error> {
         let options = self.options;
         let all_touched = touched(staged);
-        let fragment = fragment(&options.fragments)?;
+        let fragment = fragment(self.source, &options.fragments)?;
         let mut prepared = prepare(
             self.source,
             &options.cache,
@@ -124,6 +152,7 @@ impl Session<'_> {
         )?;
         let flags = keep_functions(&prepared.kbuild, &all_touched);
         prepared.kbuild.variables.extend(flags);
+        let mut compiler = Compiler::prepare(self.source, &prepared, &self.targets(0), options)?;
         let name = format!("Linux {}", self.source.version);
         let base_made = self.make(&prepared, &Overlay::new(), &all_touched, true, 0, &name)?;
         let log = self.directory.path.join("00/make.log");
@@ -134,19 +163,19 @@ impl Session<'_> {
                 tail: String::new(),
             });
         }
-        let base = self.stage(&prepared, &Overlay::new(), 0, &name, &base_made, &base_made)?;
+        let made = (&base_made, &base_made);
+        let base = self.stage(&prepared, &mut compiler, &Overlay::new(), 0, &name, made)?;
         let mut patches = Vec::new();
         let bad = base
             .targets
             .iter()
             .any(|t| !matches!(t.result, Outcome::Pass | Outcome::Skip));
         if !bad {
-            let wanted = match options.stages {
-                Stages::EachPatch => 0,
-                Stages::Last => staged.len().saturating_sub(1),
-            };
-            for (index, patch) in staged.iter().enumerate().skip(wanted) {
+            for (index, patch) in staged.iter().enumerate() {
                 let number = index + 1;
+                if self.targets(number).is_empty() {
+                    continue;
+                }
                 let (overlay, files) = match options.stages {
                     Stages::EachPatch => (&patch.overlay, &patch.touched),
                     Stages::Last => (&patch.overlay, &all_touched),
@@ -156,14 +185,10 @@ impl Session<'_> {
                     continue;
                 }
                 let made = self.make(&prepared, overlay, files, false, number, &patch.subject)?;
-                patches.push(self.stage(
-                    &prepared,
-                    overlay,
-                    number,
-                    &patch.subject,
-                    &base_made,
-                    &made,
-                )?);
+                let made = (&base_made, &made);
+                let subject = &patch.subject;
+                let stage = self.stage(&prepared, &mut compiler, overlay, number, subject, made)?;
+                patches.push(stage);
             }
         }
         // The next run finds the base, and make has nothing to do for it.
@@ -189,11 +214,11 @@ impl Session<'_> {
     fn stage(
         &self,
         prepared: &Prepared,
+        compiler: &mut Option<Compiler>,
         overlay: &Overlay,
         number: usize,
         subject: &str,
-        base: &Made,
-        made: &Made,
+        (base, made): (&Made, &Made),
     ) -> Result<Stage, Error> {
         if let Some(stage) = self.directory.finished(number) {
             return Ok(stage);
@@ -214,7 +239,15 @@ impl Session<'_> {
         std::fs::copy(&built, &image).map_err(Error::io("copy", &built))?;
         build.image_hash = Some(hash(&image)?);
         self.options.progress.say(&format!("booting {subject}"));
-        let targets = self.boot(&image, overlay, Some(&prepared.kbuild), &dir)?;
+        let specs = self.targets(number);
+        let mut targets = self.boot(&specs, &image, overlay, Some(&prepared.kbuild), &dir)?;
+        if let Some(compiler) = compiler {
+            for spec in specs.into_iter().filter(|t| t.guest().is_none()) {
+                let mut target = compiler.compile(spec, &dir)?;
+                target.callsites = self.evidence(spec, None, Some(&compiler.kbuild));
+                targets.push(target);
+            }
+        }
         self.finish(number, subject.to_owned(), build, targets)
     }
 
@@ -223,9 +256,12 @@ impl Session<'_> {
         number: usize,
         subject: String,
         build: Build,
-        targets: Vec<Target>,
+        mut targets: Vec<Target>,
     ) -> Result<Stage, Error> {
+        let place = |target: &Target| self.targets.iter().position(|t| t.name == target.name);
+        targets.sort_by_key(place);
         let stage = Stage {
+            number,
             subject,
             build,
             targets,
@@ -233,135 +269,4 @@ impl Session<'_> {
         self.directory.record(number, &stage)?;
         Ok(stage)
     }
-
-    fn boot(
-        &self,
-        image: &Utf8Path,
-        overlay: &Overlay,
-        kbuild: Option<&Kbuild>,
-        dir: &Utf8Path,
-    ) -> Result<Vec<Target>, Error> {
-        let machine = Machine {
-            qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
-            kernel: image.to_owned(),
-            initrd: self.initrd.clone(),
-            targets: self
-                .targets
-                .iter()
-                .map(|t| (t.program.clone(), t.deadline_seconds))
-                .collect(),
-            memory_mib: self.options.memory_mib,
-            cpus: self.options.cpus,
-            boot_seconds: self.options.boot_seconds,
-        };
-        let seen = boot(&machine, dir)?;
-        Ok(self
-            .targets
-            .iter()
-            .map(|spec| {
-                let converted = converted(&self.source.root, overlay, spec);
-                let mut target = judge(spec, converted, &seen);
-                target.callsites = self.evidence(spec, &seen, kbuild);
-                target
-            })
-            .collect())
-    }
-
-    /// Only of the callsites in files that the target exercises.
-    fn evidence(
-        &self,
-        spec: &TargetSpec,
-        seen: &Seen,
-        kbuild: Option<&Kbuild>,
-    ) -> Vec<CallsiteEvidence> {
-        let report = seen.results.target(&spec.name);
-        let ended = report.is_some_and(|r| r.end.is_some());
-        let nothing = BTreeMap::new();
-        let hits = report.map_or(&nothing, |r| &r.hits);
-        self.watched
-            .iter()
-            .filter(|w| spec.reaches(w.path.as_str()))
-            .map(|w| {
-                let object = kbuild.map(|k| k.output.join(w.path.with_extension("o")));
-                let built = object.is_some_and(|o| o.is_file());
-                let evidence = match (built, ended, hits.get(&w.function)) {
-                    (true, _, Some(1..)) => Evidence::Executed,
-                    (true, true, _) => Evidence::Booted,
-                    (true, false, _) => Evidence::Built,
-                    (false, _, _) => Evidence::None,
-                };
-                CallsiteEvidence {
-                    id: w.id.clone(),
-                    evidence,
-                }
-            })
-            .collect()
-    }
-}
-
-/// Variables that keep the functions of the touched objects from being inlined into each other, so that a probe can be
-/// placed on each. The base is compiled with the same ones. An object whose Makefile has flags of its own is left alone:
-/// a variable on the command line would replace them.
-fn keep_functions(kbuild: &Kbuild, files: &[Utf8PathBuf]) -> Vec<(String, String)> {
-    let llvm = kbuild.variables.iter().any(|(name, _)| name == "LLVM");
-    let flags = if llvm {
-        "-fno-inline-functions"
-    } else {
-        "-fno-inline-functions-called-once -fno-inline-small-functions"
-    };
-    files
-        .iter()
-        .filter(|file| file.extension() == Some("c"))
-        .filter_map(|file| {
-            let variable = format!("CFLAGS_{}.o", file.file_stem()?);
-            let directory = kbuild.source.join(file.parent()?);
-            let own = ["Makefile", "Kbuild"].iter().any(|name| {
-                std::fs::read_to_string(directory.join(name))
-                    .is_ok_and(|text| text.contains(&variable))
-            });
-            (!own).then(|| (variable, flags.to_owned()))
-        })
-        .collect()
-}
-
-fn inputs(
-    source: &Source,
-    staged: &[Staged],
-    targets: &[TargetSpec],
-    options: &KtestOptions,
-) -> Result<Inputs, Error> {
-    let digest = |overlay: &Overlay| {
-        let mut hasher = blake3::Hasher::new();
-        for (path, contents) in overlay {
-            hasher.update(path.as_str().as_bytes());
-            hasher.update(&[0]);
-            let contents = contents.as_deref();
-            hasher.update(blake3::hash(contents.unwrap_or(b"\0gone")).as_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
-    };
-    let config = fragment(&options.fragments)?.text();
-    let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
-    let tools = ["cc", "ld", "make", QEMU].map(|name| ToolVersion {
-        name: name.to_owned(),
-        version: host::version(name),
-    });
-    Ok(Inputs {
-        schema: "run/1".into(),
-        tree: source.version.clone(),
-        patches: staged
-            .iter()
-            .map(|s| (s.subject.clone(), digest(&s.overlay)))
-            .collect(),
-        reproduce: format!(
-            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}",
-            names.join(",")
-        ),
-        targets: names,
-        config: blake3::hash(config.as_bytes()).to_hex().to_string(),
-        kbuild: options.kbuild.clone(),
-        image: options.image.as_deref().map(hash).transpose()?,
-        machine: (options.memory_mib, options.cpus),
-        tools: tools.to_vec(),
-    })
 }

@@ -54,6 +54,9 @@ pub fn verdict(
             Err(error) => return Err(error),
         }
     }
+    for (index, stage) in stages.iter_mut().enumerate() {
+        stage.number = index + 1;
+    }
     Ok(summarise(name, base_stage, stages))
 }
 
@@ -94,6 +97,7 @@ fn build(result: Outcome, reason: Option<String>, new_warnings: Vec<String>) -> 
 
 fn unbuilt(subject: &str, error: &Error) -> Stage {
     Stage {
+        number: 0,
         subject: subject.to_owned(),
         build: build(Outcome::Fail, Some(error.to_string()), Vec::new()),
         targets: Vec::new(),
@@ -117,6 +121,7 @@ fn stage(
         .iter()
         .filter(|line| !known.contains(&without_place(line)));
     Stage {
+        number: 0,
         subject: subject.to_owned(),
         build: build(Outcome::Pass, None, new.cloned().collect()),
         targets: after

@@ -312,6 +312,8 @@ pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
         result,
         reason,
         run: run.to_owned(),
+        shard: None,
+        inputs: None,
         first_bad,
         base,
         patches,

@@ -5,10 +5,12 @@
 //! that was asked for, and of all of them a [`Verdict`]. Nothing is guessed: what was not seen is inconclusive.
 
 mod judge;
+mod merge;
 mod types;
 
 pub use judge::{Converted, Ended, Seen, judge, summarise};
+pub use merge::{MergeError, merge};
 pub use types::{
-    Build, CallsiteEvidence, Evidence, Outcome, Pins, SCHEMA, Splat, Stage, Subtest, Target,
+    Build, CallsiteEvidence, Evidence, Inner, Outcome, Pins, SCHEMA, Splat, Stage, Subtest, Target,
     Verdict,
 };

@@ -2,6 +2,7 @@
 //! verdict.json. The field names are a contract: scripts read them. Add to them freely, never change them.
 
 use crate::exit::Exit;
+use crate::run::Shard;
 use serde::{Deserialize, Serialize};
 
 /// The schema this crate writes.
@@ -36,6 +37,12 @@ pub struct Verdict {
     pub reason: String,
     /// Name of the run's directory.
     pub run: String,
+    /// The part of a run that this is, where it is not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// A hash of what decides the outcome; shards of one run have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
     /// Subject of the first patch that is not as good as the base.
     pub first_bad: Option<String>,
     /// The kernel without patches.
@@ -47,6 +54,9 @@ pub struct Verdict {
 /// One kernel: how it was built, and what every target said of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
+    /// Its place in the series; the base is 0.
+    #[serde(default)]
+    pub number: usize,
     /// Subject of the last patch in it; of the base its version.
     pub subject: String,
     /// How it was built.
@@ -104,6 +114,18 @@ pub struct Subtest {
     pub seconds: f64,
     /// The pin counters over it.
     pub pins: Option<Pins>,
+    /// What it reported of its own tests, where it is a program of the tree's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Inner>,
+}
+
+/// Tests within a subtest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inner {
+    /// How many it says passed.
+    pub passed: u64,
+    /// How many it says it skipped.
+    pub skipped: u64,
 }
 
 /// nr_foll_pin_acquired and nr_foll_pin_released, as differences, in pages.

@@ -44,6 +44,17 @@ pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
     })
 }
 
+/// A run of which only its verdict is there: shards put together.
+pub fn of(verdict: Verdict) -> Shown {
+    Shown {
+        id: verdict.run.clone(),
+        record: of_verdict(&verdict),
+        audit: None,
+        mails: Vec::new(),
+        verdict: Some(verdict),
+    }
+}
+
 /// A run of `ktest` alone: one stage.
 fn of_verdict(verdict: &Verdict) -> Record {
     let result = match verdict.result {

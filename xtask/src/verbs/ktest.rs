@@ -39,6 +39,7 @@ pub fn run(
     options.targets = args.target.clone();
     options.image = args.image.clone();
     options.resume = args.resume.clone();
+    options.shard = args.shard;
     options.fragments = args.config.clone();
     options.kbuild = built.kbuild;
     options.jobs = built.jobs;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `report RUN…`: one self-contained HTML page of one run or of several.
+//! `report RUN…`: one self-contained HTML page of one run or of several; shards of a run are put together.
 
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
@@ -7,8 +7,11 @@ use crate::flags::{Common, Report};
 use crate::places;
 use crate::runs::directory::find;
 use crate::runs::page::page;
-use crate::runs::shown;
+use crate::runs::shown::{self, Shown};
+use ktest::Verdict;
+use ktest::verdict::merge;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Runs `report`.
 pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Failure> {
@@ -17,6 +20,7 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
         .iter()
         .map(|name| shown::read(&find(&places::runs(), name)?))
         .collect::<Result<Vec<_>, Failure>>()?;
+    let (runs, exit) = put_together(runs)?;
     if common.dry_run {
         console.say(format!("would make one page of {} runs", runs.len()));
         return Ok(Exit::Clean);
@@ -31,5 +35,25 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
     } else {
         deliver(output, |to| Ok(to.write_all(page(&runs).as_bytes())?))?;
     }
-    Ok(Exit::Clean)
+    Ok(exit)
+}
+
+/// Shards of one run become that run, whose verdict then decides the exit code; what is no shard stays as it is.
+fn put_together(runs: Vec<Shown>) -> Result<(Vec<Shown>, Exit), Failure> {
+    let is_shard = |run: &Shown| run.verdict.as_ref().is_some_and(|v| v.shard.is_some());
+    let (shards, mut others): (Vec<Shown>, Vec<Shown>) = runs.into_iter().partition(is_shard);
+    let mut of_a_run: BTreeMap<Option<String>, Vec<Verdict>> = BTreeMap::new();
+    for verdict in shards.into_iter().filter_map(|shard| shard.verdict) {
+        let inputs = verdict.inputs.clone();
+        of_a_run.entry(inputs).or_default().push(verdict);
+    }
+    let mut exit = Exit::Clean;
+    for parts in of_a_run.into_values() {
+        let merged = merge(&parts).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        if exit == Exit::Clean {
+            exit = merged.exit().into();
+        }
+        others.push(shown::of(merged));
+    }
+    Ok((others, exit))
 }

@@ -1,72 +1,63 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Direct reads and writes: on a memory disk through O_DIRECT, and on an emulated SCSI disk through SG_IO.
+//! Direct reads and writes through O_DIRECT: on a memory disk, on a virtio disk, and on a file of an ext4 upon it.
 //!
-//! block/fops.c: __blkdev_direct_IO_simple() and lib/iov_iter.c: iov_iter_extract_pages() (6.12: pins; before 6.3 plain
-//! references); drivers/scsi/sg.c with sg.allow_dio=1.
+//! block/fops.c: __blkdev_direct_IO_simple(), fs/iomap/direct-io.c and lib/iov_iter.c: iov_iter_extract_pages() (6.12:
+//! pins; before 6.3 plain references).
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::check::{Check, Test, attempt, ensure};
 use crate::memory::Pages;
-use crate::sys::{ioctl, open};
+use crate::targets::ext4;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{pread, pwrite};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 const COUNT: usize = 256;
-const SG_IO: u64 = 0x2285;
-/// SG_FLAG_DIRECT_IO: the kernel maps the caller's pages instead of copying.
-const DIRECT: u32 = 1;
-/// Data comes from the device.
-const FROM_DEVICE: i32 = -3;
-
-/// include/scsi/sg.h: struct sg_io_hdr.
-#[repr(C)]
-struct SgHeader {
-    interface: i32,
-    direction: i32,
-    command_bytes: u8,
-    sense_bytes: u8,
-    vectors: u16,
-    data_bytes: u32,
-    data: u64,
-    command: u64,
-    sense: u64,
-    timeout_ms: u32,
-    flags: u32,
-    id: i32,
-    user: u64,
-    status: u8,
-    masked_status: u8,
-    message_status: u8,
-    sense_written: u8,
-    host_status: u16,
-    driver_status: u16,
-    residue: i32,
-    duration_ms: u32,
-    info: u32,
-}
+const MEMORY: &str = "/dev/ram0";
+const VIRTIO: &str = "/dev/vda";
+const MOUNT: &str = "/tmp/ext4";
 
 /// Runs every subtest.
 pub fn run(check: &mut Check) {
-    match disk() {
-        Err(error) => check.skip("memory disk", &format!("no /dev/ram0: {error}")),
-        Ok(_) => memory_disk(check),
+    for (name, path) in [("memory disk", MEMORY), ("virtio disk", VIRTIO)] {
+        match direct(path) {
+            Err(error) => check.skip(name, &format!("no {path}: {error}")),
+            Ok(_) => file(check, name, path),
+        }
     }
-    match open("/dev/sg0") {
-        Err(error) => check.skip("SG_IO", &format!("no /dev/sg0: {error}")),
-        Ok(_) => scsi(check),
+    // The memory disk serves where there is no other.
+    let disk = [VIRTIO, MEMORY]
+        .into_iter()
+        .find(|disk| Path::new(disk).exists());
+    let mounted = match disk {
+        None => Err("no disk to make it on".to_owned()),
+        Some(disk) => ext4::mount(disk, MOUNT),
+    };
+    if let Err(why) = mounted {
+        check.skip("ext4", &why);
+        return;
     }
+    let path = format!("{MOUNT}/file");
+    match filled(&path) {
+        Err(error) => check.report("ext4", &Err(error)),
+        Ok(()) => file(check, "ext4", &path),
+    }
+    check.run("ext4, unmounted", || {
+        let unmounted = rustix::mount::unmount(MOUNT, rustix::mount::UnmountFlags::empty());
+        attempt("unmount", unmounted)
+    });
 }
 
-fn memory_disk(check: &mut Check) {
-    check.run("memory disk, written and read back", || {
-        let disk = attempt("open /dev/ram0", disk())?;
+fn file(check: &mut Check, name: &str, path: &str) {
+    check.run(&format!("{name}, written and read back"), || {
+        let file = attempt("open", direct(path))?;
         let (mut out, mut back) = (
             attempt("map", Pages::new(COUNT))?,
             attempt("map", Pages::new(COUNT))?,
         );
         out.bytes().fill(0x3c);
-        let written = attempt("write", pwrite(&disk, out.bytes(), 0))?;
-        let read = attempt("read", pread(&disk, back.bytes(), 0))?;
+        let written = attempt("write", pwrite(&file, out.bytes(), 0))?;
+        let read = attempt("read", pread(&file, back.bytes(), 0))?;
         ensure(
             written == out.len() && read == back.len(),
             format!("{written} and {read} bytes"),
@@ -76,93 +67,32 @@ fn memory_disk(check: &mut Check) {
             "other bytes came back",
         )
     });
-    check.run("memory disk, half of it not mapped", || {
-        let disk = attempt("open /dev/ram0", disk())?;
+    check.run(&format!("{name}, half of it not mapped"), || {
+        let file = attempt("open", direct(path))?;
         let mut pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
-        let bytes = pages.read_beyond(&disk, COUNT);
+        let bytes = pages.read_beyond(&file, COUNT);
         ensure(bytes <= pages.len() as i64, format!("{bytes} bytes came"))
     });
-    check.repeat("memory disk, read many times", 32, COUNT as u64, || {
-        let disk = attempt("open /dev/ram0", disk())?;
-        let mut back = attempt("map", Pages::new(COUNT))?;
-        attempt("read", pread(&disk, back.bytes(), 0)).map(drop)
-    });
+    check.repeat(
+        &format!("{name}, read many times"),
+        32,
+        COUNT as u64,
+        || {
+            let file = attempt("open", direct(path))?;
+            let mut back = attempt("map", Pages::new(COUNT))?;
+            attempt("read", pread(&file, back.bytes(), 0)).map(drop)
+        },
+    );
 }
 
-fn scsi(check: &mut Check) {
-    let _without = std::fs::write("/sys/module/sg/parameters/allow_dio", "1");
-    check.run("SG_IO, inquiry into our page", || inquiry().map(drop));
-    check.run("SG_IO, read into our pages", || {
-        let mut pages = attempt("map", Pages::new(16))?;
-        // READ(10) of 128 blocks from block 0.
-        let command = [0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0];
-        let header = sg(&command, &mut pages)?;
-        let direct = header.info & 0x6 == 0x2;
-        if direct {
-            return Ok(());
-        }
-        Err(Stop::Skip(
-            "the driver copied instead of mapping our pages".into(),
-        ))
-    });
-    check.repeat("SG_IO, many times", 64, 1, || inquiry().map(drop));
+/// A file whose blocks are there already.
+fn filled(path: &str) -> Test {
+    let zeroes = vec![0u8; COUNT * crate::memory::PAGE];
+    attempt("fill a file", std::fs::write(path, zeroes))?;
+    rustix::fs::sync();
+    Ok(())
 }
 
-fn inquiry() -> Test<SgHeader> {
-    let mut page = attempt("map", Pages::new(1))?;
-    sg(&[0x12, 0, 0, 0, 96, 0], &mut page)
-}
-
-fn sg(command: &[u8], pages: &mut Pages) -> Test<SgHeader> {
-    let file = attempt("open /dev/sg0", open("/dev/sg0"))?;
-    let mut sense = [0u8; 64];
-    let bytes = if command.len() == 6 { 96 } else { pages.len() };
-    let mut header = SgHeader {
-        interface: i32::from(b'S'),
-        direction: FROM_DEVICE,
-        command_bytes: command.len() as u8,
-        sense_bytes: sense.len() as u8,
-        vectors: 0,
-        data_bytes: bytes as u32,
-        data: pages.address(),
-        command: command.as_ptr() as u64,
-        sense: sense.as_mut_ptr() as u64,
-        timeout_ms: 5000,
-        flags: DIRECT,
-        id: 0,
-        user: 0,
-        status: 0,
-        masked_status: 0,
-        message_status: 0,
-        sense_written: 0,
-        host_status: 0,
-        driver_status: 0,
-        residue: 0,
-        duration_ms: 0,
-        info: 0,
-    };
-    attempt("SG_IO", ioctl(&file, SG_IO, &mut header))?;
-    let well = header.status == 0 && header.host_status == 0;
-    ensure(
-        well,
-        format!(
-            "SCSI status {:#x}, host {:#x}",
-            header.status, header.host_status
-        ),
-    )?;
-    Ok(header)
-}
-
-fn disk() -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open("/dev/ram0", OFlags::RDWR | OFlags::DIRECT, Mode::empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_header_has_the_size_that_the_kernel_expects() {
-        assert_eq!(size_of::<SgHeader>(), 88);
-    }
+fn direct(path: &str) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDWR | OFlags::DIRECT, Mode::empty())
 }

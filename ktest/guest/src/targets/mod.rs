@@ -3,11 +3,20 @@
 
 mod af_xdp;
 mod direct_io;
+mod ext4;
+mod fuse;
 mod gup_test;
 mod infiniband;
 mod io_uring;
+mod iommufd;
 mod process_vm;
+mod rds;
+mod scsi_generic;
+mod scsi_tape;
 mod udmabuf;
+mod vfio;
+mod vhost;
+mod vivid;
 mod vmci;
 
 use crate::check::Check;
@@ -17,11 +26,19 @@ type Program = fn(&mut Check);
 const PROGRAMS: &[(&str, Program)] = &[
     ("af-xdp", af_xdp::run),
     ("direct-io", direct_io::run),
+    ("fuse", fuse::run),
     ("gup-test", gup_test::run),
     ("infiniband", infiniband::run),
     ("io-uring", io_uring::run),
+    ("iommufd", iommufd::run),
     ("process-vm", process_vm::run),
+    ("rds", rds::run),
+    ("scsi-generic", scsi_generic::run),
+    ("scsi-tape", scsi_tape::run),
     ("udmabuf", udmabuf::run),
+    ("vfio", vfio::run),
+    ("vhost", vhost::run),
+    ("vivid", vivid::run),
     ("vmci", vmci::run),
 ];
 

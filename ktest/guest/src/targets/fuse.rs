@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Direct I/O on a file system that this program serves itself: one file, kept in memory by a child process.
+//!
+//! Interface: include/uapi/linux/fuse.h, protocol 7.31; fs/fuse/file.c: fuse_direct_io(), fuse_get_user_pages() (6.12).
+
+use crate::check::{Check, Test, attempt, ensure};
+use crate::memory::Pages;
+use crate::sys::open;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{pread, pwrite};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+const MOUNT: &str = "/tmp/fuse";
+const FILE: &str = "/tmp/fuse/file";
+const COUNT: usize = 64;
+const BYTES: usize = COUNT * crate::memory::PAGE;
+const ROOT: u64 = 1;
+const NODE: u64 = 2;
+/// The largest request: what is written, and its heads.
+const REQUEST: usize = BYTES + 4096;
+const HEAD: usize = 40;
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    let server = match serve() {
+        Ok(server) => server,
+        Err(why) => {
+            check.skip("file system", &why);
+            return;
+        }
+    };
+    check.run("written and read back", || {
+        let file = attempt("open", direct())?;
+        let (mut out, mut back) = (
+            attempt("map", Pages::new(COUNT))?,
+            attempt("map", Pages::new(COUNT))?,
+        );
+        out.bytes().fill(0x3c);
+        let written = attempt("write", pwrite(&file, out.bytes(), 0))?;
+        let read = attempt("read", pread(&file, back.bytes(), 0))?;
+        ensure(
+            written == BYTES && read == BYTES,
+            format!("{written} and {read} bytes"),
+        )?;
+        ensure(
+            back.bytes().iter().all(|b| *b == 0x3c),
+            "other bytes came back",
+        )
+    });
+    check.run("read into memory that is half not mapped", || {
+        let file = attempt("open", direct())?;
+        let mut pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
+        let bytes = pages.read_beyond(&file, COUNT);
+        ensure(bytes <= pages.len() as i64, format!("{bytes} bytes came"))
+    });
+    check.repeat("read many times", 32, COUNT as u64, read_once);
+    check.run("unmounted", || {
+        attempt("unmount", unmount(MOUNT, UnmountFlags::DETACH))
+    });
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::kill(server, libc::SIGKILL);
+        libc::waitpid(server, std::ptr::null_mut(), 0);
+    }
+}
+
+fn read_once() -> Test {
+    let file = attempt("open", direct())?;
+    let mut back = attempt("map", Pages::new(COUNT))?;
+    attempt("read", pread(&file, back.bytes(), 0)).map(drop)
+}
+
+fn direct() -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(FILE, OFlags::RDWR | OFlags::DIRECT, Mode::empty())
+}
+
+/// Mounts, and starts the child that answers; its number.
+fn serve() -> Result<i32, String> {
+    let device = open("/dev/fuse").map_err(|error| format!("no /dev/fuse: {error}"))?;
+    std::fs::create_dir_all(MOUNT).map_err(|error| format!("make {MOUNT}: {error}"))?;
+    let options = format!(
+        "fd={},rootmode=40000,user_id=0,group_id=0",
+        device.as_raw_fd()
+    );
+    let options = std::ffi::CString::new(options).map_err(|error| error.to_string())?;
+    mount(
+        "ktest",
+        MOUNT,
+        "fuse",
+        MountFlags::empty(),
+        options.as_c_str(),
+    )
+    .map_err(|error| format!("mount: {error}"))?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    match unsafe { libc::fork() } {
+        0 => {
+            answer_all(device);
+            // SAFETY: the child has nothing to tidy up, and must not print the parent's buffered report.
+            unsafe { libc::_exit(0) }
+        }
+        pid if pid > 0 => Ok(pid),
+        _ => Err(std::io::Error::last_os_error().to_string()),
+    }
+}
+
+/// Answers until the file system is gone.
+fn answer_all(mut device: File) {
+    let mut contents = vec![0u8; BYTES];
+    let mut request = vec![0u8; REQUEST];
+    while let Ok(length) = device.read(&mut request) {
+        let Some(answer) = answer(&request[..length], &mut contents) else {
+            continue;
+        };
+        let mut message = Vec::with_capacity(16 + BYTES);
+        let (error, body) = match answer {
+            Ok(body) => (0, body),
+            Err(error) => (-error, Vec::new()),
+        };
+        message.extend_from_slice(&(16 + body.len() as u32).to_ne_bytes());
+        message.extend_from_slice(&error.to_ne_bytes());
+        message.extend_from_slice(&request[8..16]);
+        message.extend_from_slice(&body);
+        let _asker_gone = device.write(&message);
+    }
+}
+
+/// The body of the answer or an error's number; `None` for what wants no answer.
+fn answer(request: &[u8], contents: &mut [u8]) -> Option<Result<Vec<u8>, i32>> {
+    let word = |at: usize| {
+        let bytes = request.get(at..at + 4).and_then(|b| b.try_into().ok());
+        u32::from_ne_bytes(bytes.unwrap_or_default())
+    };
+    let long = |at: usize| {
+        let bytes = request.get(at..at + 8).and_then(|b| b.try_into().ok());
+        u64::from_ne_bytes(bytes.unwrap_or_default())
+    };
+    let range = |at: usize| {
+        let start = (long(at + 8) as usize).min(BYTES);
+        start..(start + word(at + 16) as usize).min(BYTES)
+    };
+    let node = long(16);
+    Some(match word(4) {
+        // LOOKUP
+        1 if request
+            .get(HEAD..)
+            .is_some_and(|name| name.starts_with(b"file\0")) =>
+        {
+            let mut body = NODE.to_ne_bytes().to_vec();
+            body.extend([0; 32]);
+            body.extend(attributes(NODE));
+            Ok(body)
+        }
+        1 => Err(libc::ENOENT),
+        // FORGET, INTERRUPT, BATCH_FORGET
+        2 | 36 | 42 => return None,
+        // GETATTR
+        3 => {
+            let mut body = vec![0; 16];
+            body.extend(attributes(node));
+            Ok(body)
+        }
+        // OPEN, with FOPEN_DIRECT_IO
+        14 => {
+            let mut body = vec![0; 8];
+            body.extend([1u32, 0].map(u32::to_ne_bytes).concat());
+            Ok(body)
+        }
+        // READ
+        15 => Ok(contents[range(HEAD)].to_vec()),
+        // WRITE; its bytes lie behind its own head of 40 bytes.
+        16 => {
+            let range = range(HEAD);
+            let from = request.get(HEAD + 40..HEAD + 40 + range.len())?;
+            contents[range].copy_from_slice(from);
+            Ok([from.len() as u32, 0].map(u32::to_ne_bytes).concat())
+        }
+        // RELEASE, FLUSH
+        18 | 25 => Ok(Vec::new()),
+        // INIT: version, read-ahead, flags, background limits, largest write, time granularity.
+        26 => {
+            let mut body = [7u32, 31, 0, 0].map(u32::to_ne_bytes).concat();
+            body.extend([0u16; 2].map(u16::to_ne_bytes).concat());
+            body.extend([BYTES as u32, 1].map(u32::to_ne_bytes).concat());
+            body.resize(64, 0);
+            Ok(body)
+        }
+        _ => Err(libc::ENOSYS),
+    })
+}
+
+/// struct fuse_attr.
+fn attributes(node: u64) -> Vec<u8> {
+    let (mode, size) = if node == ROOT {
+        (0o40755u32, 0)
+    } else {
+        (0o100644, BYTES as u64)
+    };
+    let mut body = [node, size, size / 512, 0, 0, 0]
+        .map(u64::to_ne_bytes)
+        .concat();
+    body.extend(
+        [0, 0, 0, mode, 1, 0, 0, 0, 4096, 0]
+            .map(u32::to_ne_bytes)
+            .concat(),
+    );
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(operation: u32, node: u64, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0u8; HEAD];
+        bytes[4..8].copy_from_slice(&operation.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&node.to_ne_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn answers_have_the_sizes_that_the_protocol_wants() {
+        let mut contents = vec![0u8; BYTES];
+        let mut size = |operation, body: &[u8]| {
+            answer(&request(operation, NODE, body), &mut contents)
+                .unwrap()
+                .unwrap()
+                .len()
+        };
+        assert_eq!(size(1, b"file\0"), 128);
+        assert_eq!(size(3, &[0; 16]), 104);
+        assert_eq!(size(14, &[0; 8]), 16);
+        assert_eq!(size(26, &[0; 16]), 64);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut contents = vec![0u8; BYTES];
+        let mut head = vec![0u8; 40];
+        head[16..20].copy_from_slice(&3u32.to_ne_bytes());
+        let write = [head.clone(), b"abc".to_vec()].concat();
+        answer(&request(16, NODE, &write), &mut contents)
+            .unwrap()
+            .unwrap();
+        let read = answer(&request(15, NODE, &head), &mut contents).unwrap();
+        assert_eq!(read.unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_request_beyond_the_end_or_cut_short_is_no_panic() {
+        let mut contents = vec![0u8; BYTES];
+        let mut head = vec![0xff; 40];
+        assert_eq!(
+            answer(&request(15, NODE, &head), &mut contents)
+                .unwrap()
+                .unwrap(),
+            b""
+        );
+        head.truncate(3);
+        assert!(answer(&request(15, NODE, &head), &mut contents).is_some());
+        assert!(answer(&[], &mut contents).is_some());
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! iommufd with its own mock device: memory mapped, held, given back by request, by close and by death.
+//!
+//! Interface: include/uapi/linux/iommufd.h and drivers/iommu/iommufd/iommufd_test.h;
+//! drivers/iommu/iommufd/pages.c: iopt_pages_fill_xarray() and pfn_reader (6.12). Pages are pinned once a device stands
+//! behind the address space.
+
+use crate::check::{Check, Test, attempt, ensure};
+use crate::memory::Pages;
+use crate::sys::{io, ioctl, killed_while_holding, open};
+use std::fs::File;
+
+const DEVICE: &str = "/dev/iommu";
+const COUNT: usize = 512;
+/// Where the mock device's addresses begin.
+const IOVA: u64 = 1 << 24;
+const ALLOCATE: u64 = io(b';', 0x81);
+const MAP: u64 = io(b';', 0x85);
+const UNMAP: u64 = io(b';', 0x86);
+const TEST: u64 = io(b';', 0xa0);
+const MOCK_DOMAIN: u32 = 2;
+const FIXED_WRITABLE_READABLE: u32 = 7;
+
+#[repr(C)]
+struct Allocate {
+    size: u32,
+    flags: u32,
+    space: u32,
+}
+
+#[repr(C)]
+struct Map {
+    size: u32,
+    flags: u32,
+    space: u32,
+    reserved: u32,
+    address: u64,
+    length: u64,
+    iova: u64,
+}
+
+#[repr(C)]
+struct Unmap {
+    size: u32,
+    space: u32,
+    iova: u64,
+    length: u64,
+}
+
+/// The head of struct iommu_test_cmd, and room for every variant of its union in every release.
+#[repr(C)]
+struct Mock {
+    size: u32,
+    operation: u32,
+    space: u32,
+    reserved: u32,
+    rest: [u64; 14],
+}
+
+/// An address space with a mock device behind it.
+struct Space {
+    file: File,
+    id: u32,
+}
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    if !std::path::Path::new(DEVICE).exists() {
+        check.skip("device", "no /dev/iommu: the interface came with 6.2");
+        return;
+    }
+    check.hold("memory, unmapped", mapped, |(space, pages)| {
+        space.unmap(pages.len() as u64)
+    });
+    check.hold("memory, closed", mapped, |(space, pages)| {
+        drop(space);
+        drop(pages);
+        Ok(())
+    });
+    check.run("memory, half not mapped", || {
+        let space = space()?;
+        let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
+        let refused = space.map(&pages, 2 * pages.len()).is_err();
+        ensure(refused, "memory that is not there was mapped")
+    });
+    check.run("memory, holder killed", || {
+        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat("memory, many times", 16, COUNT as u64, || {
+        let (space, pages) = mapped()?;
+        space.unmap(pages.len() as u64)
+    });
+}
+
+fn mapped() -> Test<(Space, Pages)> {
+    let space = space()?;
+    let pages = attempt("map", Pages::new(COUNT))?;
+    attempt("map for the device", space.map(&pages, pages.len()))?;
+    Ok((space, pages))
+}
+
+fn space() -> Test<Space> {
+    let file = attempt("open", open(DEVICE))?;
+    let mut space = Allocate {
+        size: size_of::<Allocate>() as u32,
+        flags: 0,
+        space: 0,
+    };
+    attempt("make an address space", ioctl(&file, ALLOCATE, &mut space))?;
+    let mut mock = Mock {
+        size: size_of::<Mock>() as u32,
+        operation: MOCK_DOMAIN,
+        space: space.space,
+        reserved: 0,
+        rest: [0; 14],
+    };
+    attempt("make a mock device", ioctl(&file, TEST, &mut mock))?;
+    let id = space.space;
+    Ok(Space { file, id })
+}
+
+impl Space {
+    fn map(&self, pages: &Pages, bytes: usize) -> std::io::Result<i32> {
+        let mut map = Map {
+            size: size_of::<Map>() as u32,
+            flags: FIXED_WRITABLE_READABLE,
+            space: self.id,
+            reserved: 0,
+            address: pages.address(),
+            length: bytes as u64,
+            iova: IOVA,
+        };
+        ioctl(&self.file, MAP, &mut map)
+    }
+
+    fn unmap(&self, bytes: u64) -> Test {
+        let mut unmap = Unmap {
+            size: size_of::<Unmap>() as u32,
+            space: self.id,
+            iova: IOVA,
+            length: bytes,
+        };
+        attempt("unmap", ioctl(&self.file, UNMAP, &mut unmap)).map(drop)
+    }
+}

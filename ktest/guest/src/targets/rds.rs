@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! RDS over soft RoCE: memory of the caller handed over for remote access.
+//!
+//! Interface: include/uapi/linux/rds.h; net/rds/rdma.c: __rds_rdma_map() and rds_cmsg_rdma_args() (6.12). Nobody answers
+//! at the other end: a message that carries our pages waits in its queue and holds them until the socket is closed, and a
+//! region that is asked for without a connection is refused after its pages were pinned.
+
+use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
+use crate::netlink;
+use crate::sys::{killed_while_holding, set_socket_option, socket};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+const COUNT: usize = 64;
+const DEVICE: &str = "dummy1";
+const HERE: [u8; 4] = [192, 0, 2, 1];
+const THERE: [u8; 4] = [192, 0, 2, 2];
+const SOL_RDS: i32 = 276;
+const GET_MR: i32 = 2;
+const RDMA_ARGS: i32 = 1;
+const FROM_US_AND_TELL: u64 = 1 | 0x20;
+
+#[repr(C)]
+struct Vector {
+    address: u64,
+    bytes: u64,
+}
+
+#[repr(C)]
+struct GetRegion {
+    vector: Vector,
+    cookie: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+struct RdmaArgs {
+    cookie: u64,
+    remote: Vector,
+    local: u64,
+    local_count: u64,
+    flags: u64,
+    token: u64,
+}
+
+/// A control message with its argument; already aligned as CMSG_ALIGN() wants it.
+#[repr(C)]
+struct Control {
+    length: usize,
+    level: i32,
+    kind: i32,
+    argument: RdmaArgs,
+}
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    if let Err(error) = device() {
+        check.skip("device", &format!("no soft RDMA device: {error}"));
+        return;
+    }
+    let bound = match bound() {
+        Ok(socket) => socket,
+        Err(error) => {
+            check.skip(
+                "socket",
+                &format!("RDS does not bind to soft RoCE: {error}"),
+            );
+            return;
+        }
+    };
+    drop(bound);
+    check.run_pinning("region, refused without a connection", COUNT as u64, || {
+        let socket = attempt("bind", bound_socket())?;
+        let pages = attempt("map", Pages::new(COUNT))?;
+        match region(&socket, &pages, pages.len()) {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+            Err(error) => Err(Stop::Fail(format!("get a region: {error}"))),
+            Ok(()) => Err(Stop::Fail("a region without a connection".into())),
+        }
+    });
+    check.run("region, half not mapped", || {
+        let socket = attempt("bind", bound_socket())?;
+        let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
+        let refused = region(&socket, &pages, 2 * pages.len()).is_err();
+        ensure(refused, "memory that is not there became a region")
+    });
+    check.hold("message with our pages, closed", sent, |(socket, pages)| {
+        drop(socket);
+        drop(pages);
+        Ok(())
+    });
+    check.run("message with our pages, sender killed", || {
+        let taken = killed_while_holding(|| sent().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat("region, many times", 48, COUNT as u64, || {
+        let socket = attempt("bind", bound_socket())?;
+        let pages = attempt("map", Pages::new(COUNT))?;
+        let _refused = region(&socket, &pages, pages.len());
+        Ok(())
+    });
+}
+
+fn device() -> std::io::Result<()> {
+    netlink::add_dummy(DEVICE)?;
+    netlink::add_address(DEVICE, HERE)?;
+    netlink::add_rdma_link("rxe1", "rxe", DEVICE)
+}
+
+/// Binding may have to wait: the device tells the stack of its address from a work queue.
+fn bound() -> std::io::Result<OwnedFd> {
+    let mut last = bound_socket();
+    for _ in 0..100 {
+        if last.is_ok() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        last = bound_socket();
+    }
+    last
+}
+
+fn bound_socket() -> std::io::Result<OwnedFd> {
+    let socket = socket(libc::AF_RDS, libc::SOCK_SEQPACKET, 0)?;
+    let address = at(HERE, 0);
+    // SAFETY: the address is alive, and its length is its own.
+    let bound = unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            std::ptr::from_ref(&address).cast(),
+            size_of::<libc::sockaddr_in>() as libc::socklen_t,
+        )
+    };
+    if bound < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(socket)
+}
+
+fn at(address: [u8; 4], port: u16) -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from_ne_bytes(address),
+        },
+        sin_zero: [0; 8],
+    }
+}
+
+fn region(socket: &OwnedFd, pages: &Pages, bytes: usize) -> std::io::Result<()> {
+    let mut cookie = 0u64;
+    let request = GetRegion {
+        vector: Vector {
+            address: pages.address(),
+            bytes: bytes as u64,
+        },
+        cookie: std::ptr::from_mut(&mut cookie) as u64,
+        flags: 0,
+    };
+    set_socket_option(socket, SOL_RDS, GET_MR, &request)
+}
+
+/// A message to nobody that carries our pages.
+fn sent() -> Test<(OwnedFd, Pages)> {
+    let socket = attempt("bind", bound_socket())?;
+    let pages = attempt("map", Pages::new(COUNT))?;
+    let vector = Vector {
+        address: pages.address(),
+        bytes: (COUNT * PAGE) as u64,
+    };
+    let mut control = Control {
+        length: size_of::<Control>(),
+        level: SOL_RDS,
+        kind: RDMA_ARGS,
+        argument: RdmaArgs {
+            cookie: 1,
+            remote: Vector {
+                address: 0,
+                bytes: vector.bytes,
+            },
+            local: std::ptr::from_ref(&vector) as u64,
+            local_count: 1,
+            flags: FROM_US_AND_TELL,
+            token: 1,
+        },
+    };
+    let mut to = at(THERE, 4000);
+    // SAFETY: all of it zero is a message without anything.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = std::ptr::from_mut(&mut to).cast();
+    message.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    message.msg_control = std::ptr::from_mut(&mut control).cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    // SAFETY: everything that the message names is alive for the call.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_DONTWAIT) };
+    if sent < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Stop::Fail(format!("send: {error}")));
+    }
+    Ok((socket, pages))
+}

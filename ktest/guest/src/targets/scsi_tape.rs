@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A tape on an adapter made of memory, written and read with the caller's own pages.
+//!
+//! drivers/scsi/st.c: setup_buffering(), sgl_map_user_pages(); the adapter's parameters are those of
+//! drivers/scsi/scsi_debug.c (6.12). What the emulated tape thinks of the commands does not matter: pages are pinned
+//! before it is asked, and given back whatever it says.
+
+use crate::check::{Check, attempt, ensure};
+use crate::memory::Pages;
+use crate::sys::open;
+use rustix::io::{read, write};
+use std::time::{Duration, Instant};
+
+const ADAPTER: &str = "/sys/bus/pseudo/drivers/scsi_debug";
+const TAPE: &str = "/dev/nst0";
+const COUNT: usize = 16;
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    if let Err(why) = tape() {
+        check.skip("tape", &why);
+        return;
+    }
+    check.run("tape, written", || {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let mut pages = attempt("map", Pages::new(COUNT))?;
+        let _what_the_tape_thinks = write(&tape, pages.bytes());
+        Ok(())
+    });
+    check.run("tape, read", || {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let mut pages = attempt("map", Pages::new(COUNT))?;
+        let _what_the_tape_thinks = read(&tape, pages.bytes());
+        Ok(())
+    });
+    check.run("tape, read into memory that is half not mapped", || {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let mut pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
+        let bytes = pages.read_sequentially_beyond(&tape, COUNT);
+        ensure(bytes <= pages.len() as i64, format!("{bytes} bytes came"))
+    });
+    check.repeat("tape, many times", 48, COUNT as u64, || {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let mut pages = attempt("map", Pages::new(COUNT))?;
+        let _what_the_tape_thinks = write(&tape, pages.bytes());
+        Ok(())
+    });
+}
+
+/// Adds a host whose one device is a tape.
+fn tape() -> Result<(), String> {
+    let set = |parameter: &str, value: &str| {
+        std::fs::write(format!("{ADAPTER}/{parameter}"), value)
+            .map_err(|error| format!("set {parameter} of the emulated adapter: {error}"))
+    };
+    set("ptype", "1")?;
+    let added = set("add_host", "1");
+    let until = Instant::now() + Duration::from_secs(10);
+    while !std::path::Path::new(TAPE).exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    set("ptype", "0")?;
+    added?;
+    if std::path::Path::new(TAPE).exists() {
+        return Ok(());
+    }
+    Err(format!("no {TAPE} came"))
+}

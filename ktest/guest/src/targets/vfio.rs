@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! VFIO type 1: memory mapped for a device behind an emulated IOMMU; it stays pinned until it is unmapped.
+//!
+//! Interface: include/uapi/linux/vfio.h; drivers/vfio/vfio_iommu_type1.c: vfio_dma_do_map() (6.12). The device is any
+//! that no driver has taken; QEMU's `edu` is there for it.
+
+use crate::check::{Check, Test, attempt, ensure};
+use crate::memory::Pages;
+use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+const COUNT: usize = 512;
+const IOVA: u64 = 1 << 24;
+const TYPE1V2: u64 = 3;
+const SET_IOMMU: u64 = io(b';', 102);
+const SET_CONTAINER: u64 = io(b';', 104);
+const MAP: u64 = io(b';', 113);
+const UNMAP: u64 = io(b';', 114);
+const READ_AND_WRITE: u32 = 3;
+
+#[repr(C)]
+struct Map {
+    bytes: u32,
+    flags: u32,
+    address: u64,
+    iova: u64,
+    size: u64,
+}
+
+#[repr(C)]
+struct Unmap {
+    bytes: u32,
+    flags: u32,
+    iova: u64,
+    size: u64,
+}
+
+/// An open container with the device's group in it.
+struct Container {
+    file: File,
+    _group: File,
+}
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    let group = match group() {
+        Ok(group) => group,
+        Err(why) => {
+            check.skip("device", &why);
+            return;
+        }
+    };
+    let mapped = || -> Test<(Container, Pages)> {
+        let container = container(&group)?;
+        let pages = attempt("map", Pages::new(COUNT))?;
+        attempt("map for the device", container.map(&pages, pages.len()))?;
+        Ok((container, pages))
+    };
+    check.hold("memory, unmapped", mapped, |(container, pages)| {
+        container.unmap(pages.len() as u64)
+    });
+    check.hold("memory, closed", mapped, |(container, pages)| {
+        drop(container);
+        drop(pages);
+        Ok(())
+    });
+    check.run("memory, half not mapped", || {
+        let container = container(&group)?;
+        let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
+        let refused = container.map(&pages, 2 * pages.len()).is_err();
+        ensure(refused, "memory that is not there was mapped")
+    });
+    check.run("memory, holder killed", || {
+        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat("memory, many times", 16, COUNT as u64, || {
+        let (container, pages) = mapped()?;
+        container.unmap(pages.len() as u64)
+    });
+}
+
+/// The file of the group of a device that no driver has, after it was given to vfio-pci.
+fn group() -> Result<PathBuf, String> {
+    if !Path::new("/dev/vfio/vfio").exists() {
+        return Err("no /dev/vfio/vfio".into());
+    }
+    // Interrupts are not remapped under software emulation; nothing here takes one.
+    let _without = std::fs::write(
+        "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+        "1",
+    );
+    let devices = std::fs::read_dir("/sys/bus/pci/devices").map_err(|error| error.to_string())?;
+    let mut free: Vec<PathBuf> = devices
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|device| device.join("iommu_group").exists() && !device.join("driver").exists())
+        // A bridge is no device, and vfio-pci refuses it.
+        .filter(|device| {
+            let class = std::fs::read_to_string(device.join("class")).unwrap_or_default();
+            !class.starts_with("0x06")
+        })
+        .collect();
+    free.sort();
+    let device = free
+        .first()
+        .ok_or("no device without a driver is in an IOMMU group")?;
+    let name = device
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let bound = std::fs::write(device.join("driver_override"), "vfio-pci")
+        .and_then(|()| std::fs::write("/sys/bus/pci/drivers_probe", &name));
+    bound.map_err(|error| format!("give {name} to vfio-pci: {error}"))?;
+    let number = std::fs::read_link(device.join("iommu_group")).map_err(|e| e.to_string())?;
+    let number = number.file_name().unwrap_or_default();
+    let file = Path::new("/dev/vfio").join(number);
+    if file.exists() {
+        return Ok(file);
+    }
+    Err(format!("vfio-pci did not take {name}"))
+}
+
+fn container(group: &Path) -> Test<Container> {
+    let file = attempt("open the container", open("/dev/vfio/vfio"))?;
+    let group = attempt("open the group", open(group))?;
+    let mut fd = file.as_raw_fd();
+    attempt("join the group", ioctl(&group, SET_CONTAINER, &mut fd))?;
+    attempt("choose type 1", ioctl_value(&file, SET_IOMMU, TYPE1V2))?;
+    let _group = group;
+    Ok(Container { file, _group })
+}
+
+impl Container {
+    fn map(&self, pages: &Pages, bytes: usize) -> std::io::Result<i32> {
+        let mut map = Map {
+            bytes: size_of::<Map>() as u32,
+            flags: READ_AND_WRITE,
+            address: pages.address(),
+            iova: IOVA,
+            size: bytes as u64,
+        };
+        ioctl(&self.file, MAP, &mut map)
+    }
+
+    fn unmap(&self, bytes: u64) -> Test {
+        let mut unmap = Unmap {
+            bytes: size_of::<Unmap>() as u32,
+            flags: 0,
+            iova: IOVA,
+            size: bytes,
+        };
+        attempt("unmap", ioctl(&self.file, UNMAP, &mut unmap))?;
+        ensure(
+            unmap.size == bytes,
+            format!("{} of {bytes} bytes unmapped", unmap.size),
+        )
+    }
+}

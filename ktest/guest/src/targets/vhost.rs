@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! vhost's log of written pages: for each bit that it sets the kernel pins the page of the log.
+//!
+//! Interface: include/uapi/linux/vhost.h; drivers/vhost/vhost.c: set_bit_to_user() (6.12). Starting a ring writes its
+//! flags, and with a log that write is logged; no guest and no packet is needed.
+
+use crate::check::{Check, Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
+use crate::sys::{io, ioctl, ioctl_value, iorw, open};
+use std::fs::File;
+
+const DEVICE: &str = "/dev/vhost-vsock";
+const SET_OWNER: u64 = io(0xaf, 1);
+const SET_FEATURES: u64 = iorw(1, 0xaf, 0, 8);
+const SET_MEMORY: u64 = iorw(1, 0xaf, 3, 8);
+const SET_LOG: u64 = iorw(1, 0xaf, 4, 8);
+const SET_RING_SIZE: u64 = iorw(1, 0xaf, 0x10, size_of::<[u32; 2]>());
+const SET_RING: u64 = iorw(1, 0xaf, 0x11, size_of::<Ring>());
+const SET_CID: u64 = iorw(1, 0xaf, 0x60, 8);
+const SET_RUNNING: u64 = iorw(1, 0xaf, 0x61, 4);
+const LOG_ALL: u64 = 1 << 26;
+const VIRTIO_1: u64 = 1 << 32;
+/// Descriptors, available and used ring of one queue lie in a page each.
+const RING_PAGES: usize = 3;
+const ENTRIES: u32 = 8;
+/// The device's two queues.
+const RINGS: usize = 2;
+
+#[repr(C)]
+struct Memory {
+    regions: u32,
+    padding: u32,
+    guest_address: u64,
+    bytes: u64,
+    address: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+struct Ring {
+    index: u32,
+    flags: u32,
+    descriptors: u64,
+    used: u64,
+    available: u64,
+    log: u64,
+}
+
+/// A device with its memory and its log.
+struct Device {
+    file: File,
+    _memory: Pages,
+    log: Pages,
+}
+
+/// Runs every subtest.
+pub fn run(check: &mut Check) {
+    if let Err(error) = open(DEVICE) {
+        check.skip("device", &format!("no {DEVICE}: {error}"));
+        return;
+    }
+    check.run("log, a bit for each ring", || {
+        let mut device = device()?;
+        device.running(1)?;
+        let marked = device.log.bytes()[0] != 0;
+        device.running(0)?;
+        ensure(marked, "the log stayed empty")
+    });
+    check.run("log, not mapped", || {
+        let device = device()?;
+        let mut nowhere = 1u64 << 40;
+        attempt("set the log", ioctl(&device.file, SET_LOG, &mut nowhere))?;
+        // The kernel cannot mark its log; it must not keep a page either.
+        let _refused_or_not = device.running(1);
+        Ok(())
+    });
+    check.repeat("log, many times", 300, 2, || device()?.running(1));
+}
+
+fn device() -> Test<Device> {
+    let file = attempt("open", open(DEVICE))?;
+    attempt("own it", ioctl_value(&file, SET_OWNER, 0))?;
+    let memory = attempt("map", Pages::new(RING_PAGES * RINGS))?;
+    let log = attempt("map", Pages::zeroed(1))?;
+    let mut table = Memory {
+        regions: 1,
+        padding: 0,
+        guest_address: 0,
+        bytes: memory.len() as u64,
+        address: memory.address(),
+        flags: 0,
+    };
+    attempt("set memory", ioctl(&file, SET_MEMORY, &mut table))?;
+    let mut base = log.address();
+    attempt("set the log", ioctl(&file, SET_LOG, &mut base))?;
+    let mut features = LOG_ALL | VIRTIO_1;
+    attempt("set features", ioctl(&file, SET_FEATURES, &mut features))?;
+    for index in 0..RINGS {
+        let mut size = [index as u32, ENTRIES];
+        attempt("set a ring's size", ioctl(&file, SET_RING_SIZE, &mut size))?;
+        let start = memory.address() + (index * RING_PAGES * PAGE) as u64;
+        let mut ring = Ring {
+            index: index as u32,
+            flags: 1,
+            descriptors: start,
+            available: start + PAGE as u64,
+            used: start + 2 * PAGE as u64,
+            log: ((index * RING_PAGES + 2) * PAGE) as u64,
+        };
+        attempt("set a ring", ioctl(&file, SET_RING, &mut ring))?;
+    }
+    let mut cid = 42u64;
+    attempt("set the guest's address", ioctl(&file, SET_CID, &mut cid))?;
+    Ok(Device {
+        file,
+        _memory: memory,
+        log,
+    })
+}
+
+impl Device {
+    fn running(&self, mut start: i32) -> Test {
+        attempt("start or stop", ioctl(&self.file, SET_RUNNING, &mut start)).map(drop)
+    }
+}

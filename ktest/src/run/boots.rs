@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One kernel booted, its targets judged, and what is known of the callsites that they reach.
+
+use super::evidence::converted;
+use super::stages::Session;
+use crate::boot::{Machine, QEMU, boot};
+use crate::build::{Kbuild, Overlay};
+use crate::error::Error;
+use crate::target::{Guest, TargetSpec};
+use crate::verdict::{CallsiteEvidence, Evidence, Seen, Target, judge};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+
+impl Session<'_> {
+    /// Boots `image` with those of `specs` that are booted, once for all that ask for the same devices: a device of one
+    /// target may stand in another's way (an IOMMU, say).
+    pub(super) fn boot(
+        &self,
+        specs: &[&TargetSpec],
+        image: &Utf8Path,
+        overlay: &Overlay,
+        kbuild: Option<&Kbuild>,
+        dir: &Utf8Path,
+    ) -> Result<Vec<Target>, Error> {
+        let mut groups: BTreeMap<&[String], Vec<&TargetSpec>> = BTreeMap::new();
+        for spec in specs {
+            if let Some(guest) = spec.guest() {
+                groups.entry(&guest.machine).or_default().push(spec);
+            }
+        }
+        let mut targets = Vec::new();
+        for (devices, group) in groups {
+            let dir = match (devices, group.first()) {
+                (&[], _) | (_, None) => dir.to_owned(),
+                (_, Some(first)) => dir.join(&first.name),
+            };
+            let seen = self.boot_once(&group, image, &dir)?;
+            targets.extend(group.into_iter().map(|spec| {
+                let converted = converted(&self.source.root, overlay, spec);
+                let mut target = judge(spec, converted, &seen);
+                target.callsites = self.evidence(spec, Some(&seen), kbuild);
+                target
+            }));
+        }
+        Ok(targets)
+    }
+
+    fn boot_once(
+        &self,
+        specs: &[&TargetSpec],
+        image: &Utf8Path,
+        dir: &Utf8Path,
+    ) -> Result<Seen, Error> {
+        std::fs::create_dir_all(dir).map_err(Error::io("make directory", dir))?;
+        let guests: Vec<Guest> = specs.iter().filter_map(|t| t.guest()).cloned().collect();
+        let disk = disk(&guests, dir)?;
+        let machine = Machine {
+            qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
+            kernel: image.to_owned(),
+            initrd: self.initrd.clone(),
+            guests,
+            memory_mib: self.options.memory_mib,
+            cpus: self.options.cpus,
+            boot_seconds: self.options.boot_seconds,
+            disk: disk.clone(),
+        };
+        let seen = boot(&machine, dir)?;
+        if let Some(disk) = disk {
+            // What the guest left on it says nothing that the results do not say.
+            std::fs::remove_file(&disk).map_err(Error::io("remove", &disk))?;
+        }
+        Ok(seen)
+    }
+
+    /// Only of the callsites in files that the target exercises.
+    pub(super) fn evidence(
+        &self,
+        spec: &TargetSpec,
+        seen: Option<&Seen>,
+        kbuild: Option<&Kbuild>,
+    ) -> Vec<CallsiteEvidence> {
+        let report = seen.and_then(|seen| seen.results.target(&spec.name));
+        let ended = report.is_some_and(|r| r.end.is_some());
+        let nothing = BTreeMap::new();
+        let hits = report.map_or(&nothing, |r| &r.hits);
+        self.watched
+            .iter()
+            .filter(|w| spec.reaches(w.path.as_str()))
+            .map(|w| {
+                let object = kbuild.map(|k| k.output.join(w.path.with_extension("o")));
+                let built = object.is_some_and(|o| o.is_file());
+                let evidence = match (built, ended, hits.get(&w.function)) {
+                    (true, _, Some(1..)) => Evidence::Executed,
+                    (true, true, _) => Evidence::Booted,
+                    (true, false, _) => Evidence::Built,
+                    (false, _, _) => Evidence::None,
+                };
+                CallsiteEvidence {
+                    id: w.id.clone(),
+                    evidence,
+                }
+            })
+            .collect()
+    }
+}
+
+/// A file with no bytes of its own, as large as the largest disk that is asked for.
+fn disk(guests: &[Guest], dir: &Utf8Path) -> Result<Option<Utf8PathBuf>, Error> {
+    let Some(mib) = guests.iter().filter_map(|guest| guest.disk_mib).max() else {
+        return Ok(None);
+    };
+    let path = dir.join("disk.img");
+    std::fs::File::create(&path)
+        .and_then(|file| file.set_len(mib << 20))
+        .map_err(Error::io("make a disk for the guest", &path))?;
+    Ok(Some(path))
+}

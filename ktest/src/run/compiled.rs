@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Targets that are compiled only: no device can be had for them, so their objects stand in, patch by patch.
+//!
+//! Their options go into an output directory of its own: the kernel that is booted does not carry them.
+
+use crate::build::stage::fragment;
+use crate::build::{Kbuild, Prepared, Warning, compile_objects, new_warnings, output_key};
+use crate::config::{Fragment, merge};
+use crate::error::Error;
+use crate::options::KtestOptions;
+use crate::source::Source;
+use crate::target::{TargetSpec, Way};
+use crate::verdict::{CallsiteEvidence, Outcome, Subtest, Target};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+type Warnings = BTreeMap<Warning, usize>;
+
+/// Where the targets that are compiled only are compiled.
+pub(super) struct Compiler {
+    pub(super) kbuild: Kbuild,
+    /// The base's warnings, by target.
+    base: BTreeMap<String, Warnings>,
+}
+
+impl Compiler {
+    /// Configures an output directory for `targets`; `None` where none of them is compiled only.
+    ///
+    /// # Errors
+    /// As [`Kbuild::configure_more`]: an option that did not take is no error, its objects are then not reached.
+    pub(super) fn prepare(
+        source: &Source,
+        prepared: &Prepared,
+        targets: &[&TargetSpec],
+        options: &KtestOptions,
+    ) -> Result<Option<Compiler>, Error> {
+        let version = source.kernel_version()?;
+        let own: Vec<&Fragment> = targets
+            .iter()
+            .filter(|target| target.guest().is_none())
+            .map(|target| &target.fragment)
+            .collect();
+        if own.is_empty() {
+            return Ok(None);
+        }
+        let base = fragment(source, &options.fragments)?;
+        let own = merge(own).at(version);
+        // What the base keeps off for build time is wanted here.
+        let wanted = |name: &str| own.settings.contains_key(name);
+        let mut kept = base.clone();
+        kept.settings.retain(|name, _| !wanted(name));
+        let mut kbuild = prepared.kbuild.clone();
+        let home = kbuild.source.parent().unwrap_or(&kbuild.source).to_owned();
+        let key = output_key(&merge([&kept, &own]), &options.kbuild);
+        kbuild.output = home.join(format!("out-{key}"));
+        options
+            .progress
+            .say("configuring the kernel for what is compiled only");
+        kbuild.configure_more(&kept, &own, &home.join("configure.log"))?;
+        Ok(Some(Compiler {
+            kbuild,
+            base: BTreeMap::new(),
+        }))
+    }
+
+    /// Compiles the objects of `target`, of which the shadow holds the present stage. The first stage is the base.
+    ///
+    /// # Errors
+    /// [`Error::Child`] when make cannot be run or is interrupted.
+    pub(super) fn compile(
+        &mut self,
+        target: &TargetSpec,
+        logs: &Utf8Path,
+    ) -> Result<Target, Error> {
+        let Way::Compiled { why, objects } = &target.way else {
+            return Err(Error::Internal(format!(
+                "{} is not compiled only",
+                target.name
+            )));
+        };
+        let files: Vec<Utf8PathBuf> = objects.iter().map(|o| o.with_extension("c")).collect();
+        let is_base = !self.base.contains_key(&target.name);
+        let started = Instant::now();
+        let (made, warnings) = compile_objects(&self.kbuild, &files, is_base, logs)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let before = self
+            .base
+            .entry(target.name.clone())
+            .or_insert_with(|| warnings.clone());
+        let news = new_warnings(before, &warnings);
+        let compiled = made.iter().filter(|o| o.result == Outcome::Pass).count();
+        let (result, reason) = if let Some(bad) = made.iter().find(|o| o.result == Outcome::Fail) {
+            let reason = bad.reason.as_deref().unwrap_or("failed");
+            (
+                Outcome::Fail,
+                format!("{} does not compile: {reason}", bad.path),
+            )
+        } else if let Some(warning) = news.first() {
+            (Outcome::Fail, format!("new warning: {warning}"))
+        } else if compiled == 0 {
+            (
+                Outcome::Skip,
+                format!("{why}, and nothing of it is compiled here"),
+            )
+        } else {
+            let of = objects.len();
+            (
+                Outcome::Skip,
+                format!("compiled only, {compiled} of {of} objects: {why}"),
+            )
+        };
+        let subtests = made
+            .into_iter()
+            .map(|object| Subtest {
+                name: format!("compile:{}", object.path),
+                result: object.result,
+                reason: object.reason,
+                seconds: seconds / files.len() as f64,
+                pins: None,
+                inner: None,
+            })
+            .collect();
+        Ok(target_of(target, result, reason, subtests))
+    }
+}
+
+/// A target that is compiled only, where nothing is compiled because the image was given.
+pub(super) fn not_compiled(target: &TargetSpec) -> Target {
+    let reason = "compiled only, and the image was given".to_owned();
+    target_of(target, Outcome::Skip, reason, Vec::new())
+}
+
+fn target_of(spec: &TargetSpec, result: Outcome, reason: String, subtests: Vec<Subtest>) -> Target {
+    Target {
+        name: spec.name.clone(),
+        result,
+        reason: Some(reason),
+        subtests,
+        pins: None,
+        drift_pages: None,
+        splats: Vec::new(),
+        callsites: Vec::<CallsiteEvidence>::new(),
+    }
+}
