@@ -3,6 +3,7 @@
 
 use crate::exit::Exit;
 use camino::{Utf8Path, Utf8PathBuf};
+use patches::error::Hunk;
 
 /// A build or a run that could not be brought to a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,9 @@ pub enum Error {
         log: Utf8PathBuf,
         tail: String,
     },
+    /// A patch does not apply: its hunks beside what the tree has there.
+    #[error("apply \"{subject}\": {} hunk(s) do not match the tree{}", .hunks.len(), show(.hunks))]
+    Conflict { subject: String, hunks: Vec<Hunk> },
     /// The series does not apply, or could not be read.
     #[error("apply the series")]
     Series(#[source] Box<dyn std::error::Error + Send + Sync>, Exit),
@@ -68,6 +72,18 @@ fn lines(items: &[String]) -> String {
     items.iter().map(|item| format!("\n  {item}")).collect()
 }
 
+fn show(hunks: &[Hunk]) -> String {
+    hunks
+        .iter()
+        .map(|hunk| {
+            format!(
+                "\n{}:{}\nthe patch has\n{}the tree has\n{}",
+                hunk.path, hunk.line, hunk.patch, hunk.tree
+            )
+        })
+        .collect()
+}
+
 impl Error {
     /// Which exit code it means.
     pub fn exit(&self) -> Exit {
@@ -85,6 +101,7 @@ impl Error {
             | Error::NotKbuild(_)
             | Error::Config(_)
             | Error::Resume { .. } => Exit::Usage,
+            Error::Conflict { .. } => Exit::Conflict,
             Error::Series(_, exit) => *exit,
             Error::Data { .. } | Error::Internal(_) => Exit::Internal,
         }
@@ -100,6 +117,9 @@ impl Error {
             },
             Error::NoSuchTarget(_) => Some("cargo xtask ktest --list-targets".into()),
             Error::NotKbuild(_) => Some("cargo xtask ktest --via refimpl".into()),
+            Error::Conflict { .. } => {
+                Some("the series belongs to another base: series.toml names it".into())
+            }
             Error::BaseBuild { log, .. } => Some(format!("less {log}")),
             Error::Resume { .. } => Some("leave --resume out to start a new run".into()),
             _ => None,

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::source::Source;
 use camino::{Utf8Path, Utf8PathBuf};
+use patches::conflict::conflicts;
 use std::collections::BTreeSet;
 
 /// The tree after one patch.
@@ -45,7 +46,7 @@ pub fn stage(source: &Source, dir: &Utf8Path) -> Result<Vec<Staged>, Error> {
             .args(["apply", "--whitespace=nowarn"])
             .arg(file)
             .run()
-            .map_err(|error| Error::Series(Box::new(error), Exit::Conflict))?;
+            .map_err(|error| refused(&subject(text), text, root, error))?;
         for path in &touched {
             overlay.insert(path.clone(), std::fs::read(root.join(path)).ok());
         }
@@ -56,6 +57,18 @@ pub fn stage(source: &Source, dir: &Utf8Path) -> Result<Vec<Staged>, Error> {
         });
     }
     Ok(stages)
+}
+
+/// Why git did not apply `mail` to the files below `root`: the hunks that are not there, where that is why.
+fn refused(subject: &str, mail: &str, root: &Utf8Path, error: proc::Error) -> Error {
+    let hunks = conflicts(subject, mail, |path| std::fs::read(root.join(path)).ok());
+    if hunks.is_empty() || !matches!(error, proc::Error::Failed { .. }) {
+        return Error::Series(Box::new(error), Exit::Conflict);
+    }
+    Error::Conflict {
+        subject: subject.to_owned(),
+        hunks,
+    }
 }
 
 fn mails(dir: &Utf8Path) -> Result<Vec<(Utf8PathBuf, String)>, Error> {
@@ -125,5 +138,34 @@ fn subject(mail: &str) -> String {
     {
         Some((prefix, rest)) if prefix.contains("PATCH") => rest.trim().to_owned(),
         _ => subject,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hunk_that_the_tree_does_not_have_is_shown_beside_the_trees_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        std::fs::write(root.join("a.c"), "one\nzwei\nthree\n").unwrap();
+        let series = root.join("series");
+        std::fs::create_dir(&series).unwrap();
+        std::fs::write(
+            series.join("0001-a.patch"),
+            "Subject: [PATCH] a: count\n\n--- a/a.c\n+++ b/a.c\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n",
+        )
+        .unwrap();
+        let source = Source {
+            root: root.to_owned(),
+            version: "6.12".into(),
+        };
+        let error = stage(&source, &series).unwrap_err();
+        assert_eq!(error.exit(), Exit::Conflict);
+        let said = error.to_string();
+        assert!(said.contains("-two") && said.contains("2 zwei"), "{said}");
+        std::fs::write(root.join("a.c"), "one\ntwo\nthree\n").unwrap();
+        assert_eq!(stage(&source, &series).unwrap()[0].subject, "a: count");
     }
 }

@@ -45,7 +45,7 @@
 
 pub mod apply;
 pub mod commit;
-mod conflict;
+pub mod conflict;
 pub mod convert;
 mod draft;
 pub mod edits;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! User pages to be pinned.
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::ffi::c_void;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
@@ -65,6 +67,38 @@ impl Pages {
             // SAFETY: the offset lies within the mapping, which is writable and ours alone.
             unsafe { self.start.cast::<u8>().add(offset).write_volatile(1) };
         }
+    }
+
+    /// `count` pages that are never part of a huge page, each written to: each has flags of its own.
+    pub fn small(count: usize) -> std::io::Result<Pages> {
+        let pages = Pages::map(count, MapFlags::PRIVATE)?;
+        // SAFETY: the advice covers the mapping, which is ours, and changes none of its bytes.
+        unsafe { madvise(pages.start, pages.bytes, Advice::LinuxNoHugepage)? };
+        pages.fill();
+        Ok(pages)
+    }
+
+    /// How many of the pages the kernel has marked dirty itself; being written to by the processor marks the page table
+    /// only. fs/proc/page.c: KPF_DIRTY.
+    pub fn marked_dirty(&self) -> std::io::Result<usize> {
+        const DIRTY: u64 = 1 << 4;
+        const FRAME: u64 = (1 << 55) - 1;
+        let word = |file: &File, index: u64| {
+            let mut bytes = [0u8; 8];
+            file.read_exact_at(&mut bytes, index * 8)?;
+            std::io::Result::Ok(u64::from_ne_bytes(bytes))
+        };
+        let (map, flags) = (
+            File::open("/proc/self/pagemap")?,
+            File::open("/proc/kpageflags")?,
+        );
+        let first = self.address() / PAGE as u64;
+        let mut dirty = 0;
+        for page in first..first + (self.bytes / PAGE) as u64 {
+            let frame = word(&map, page)? & FRAME;
+            dirty += usize::from(word(&flags, frame)? & DIRTY != 0);
+        }
+        Ok(dirty)
     }
 
     /// The address, as the kernel's interfaces take it.

@@ -28,8 +28,8 @@ static PINNING: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a literal pattern compiles")
 });
 
-/// What to watch for a series: the audit's converted callsites in files that it touches, or where no audit was given
-/// the functions whose text it changes.
+/// What to watch for a series: the audit's converted callsites in files that it touches, and the functions whose text it
+/// changes without such a callsite in them.
 pub(crate) fn watched(source: &Source, staged: &[Staged], callsites: &[Callsite]) -> Vec<Watched> {
     let Some(last) = staged.last() else {
         return Vec::new();
@@ -45,17 +45,22 @@ pub(crate) fn watched(source: &Source, staged: &[Staged], callsites: &[Callsite]
             });
         }
     }
-    if callsites.is_empty() {
-        for (path, now) in &last.overlay {
-            let before = std::fs::read(source.root.join(path)).unwrap_or_default();
-            let now = now.as_deref().unwrap_or_default();
-            for function in changed_functions(&before, now) {
-                watched.insert(Watched {
-                    id: format!("{path}:{function}"),
-                    path: path.clone(),
-                    function,
-                });
+    let known: BTreeSet<(Utf8PathBuf, String)> = watched
+        .iter()
+        .map(|w: &Watched| (w.path.clone(), w.function.clone()))
+        .collect();
+    for (path, now) in &last.overlay {
+        let before = std::fs::read(source.root.join(path)).unwrap_or_default();
+        let now = now.as_deref().unwrap_or_default();
+        for function in changed_functions(&before, now) {
+            if known.contains(&(path.clone(), function.clone())) {
+                continue;
             }
+            watched.insert(Watched {
+                id: format!("{path}:{function}"),
+                path: path.clone(),
+                function,
+            });
         }
     }
     watched.into_iter().collect()

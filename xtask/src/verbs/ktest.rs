@@ -7,7 +7,7 @@ use crate::flags::{Common, Ktest, Via};
 use crate::kbuild::Variables;
 use crate::pipeline::userspace;
 use crate::runs::directory::Run;
-use crate::verbs::build;
+use crate::verbs::{audit, build};
 use crate::{places, tree};
 use callsites::tree::Tree;
 use ktest::formats::{self, Format};
@@ -55,6 +55,11 @@ pub fn run(
             names.join(", ")
         ));
         return Ok(Exit::Clean);
+    }
+    if args.series.is_some() {
+        console.say("finding the callsites that the series may touch");
+        options.callsites =
+            callsites::audit(&tree, &audit::options(common, &tree, &[])?)?.callsites;
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
     show(common, args, &verdict)

@@ -5,7 +5,7 @@
 //! Interface: include/uapi/rdma/rdma_netlink.h (a device is one netlink message), include/uapi/rdma/ib_user_verbs.h
 //! (commands are written to /dev/infiniband/uverbsN); drivers/infiniband/core/umem.c: ib_umem_get() (6.12).
 
-use crate::check::{Check, Test, attempt, ensure};
+use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
 use crate::netlink;
 use crate::sys::{killed_while_holding, open};
@@ -60,6 +60,24 @@ fn device(check: &mut Check, kind: &str, name: &str) {
             drop(verbs);
             drop(pages);
             Ok(())
+        },
+    );
+    check.run(
+        &format!("{kind}, region marked dirty when given back"),
+        || {
+            let verbs = verbs(name)?;
+            let pages = attempt("map", Pages::small(COUNT))?;
+            let before = attempt("read page flags", pages.marked_dirty())?;
+            if before > 0 {
+                return Err(Stop::Skip(format!("{before} pages are dirty already")));
+            }
+            let region = attempt("register", verbs.register(&pages, pages.len() as u64))?;
+            verbs.deregister(region)?;
+            let dirty = attempt("read page flags", pages.marked_dirty())?;
+            ensure(
+                dirty == COUNT,
+                format!("{dirty} of {COUNT} pages that a device could write were marked dirty"),
+            )
         },
     );
     check.run(&format!("{kind}, region half not mapped"), || {

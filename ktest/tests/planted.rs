@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Planted bugs: each is the second of three patches, made from the tree at hand by a described edit, and must be caught
+//! with the right reason and named as the first bad one. The first and the third change nothing.
+//!
+//! Whole kernels are built and booted, so they are run by name:
+//! `KTEST_TREE=…/linux-6.12 KTEST_CACHE=… cargo test -p ktest --test planted -- --ignored --test-threads 1`
+
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use ktest::verdict::Outcome;
+use ktest::{KtestOptions, Progress};
+use regex::Regex;
+use serde::Deserialize;
+
+/// An edit of one statement: the one that begins with the first call of `call` in `function`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Planted {
+    what: String,
+    target: String,
+    file: Utf8PathBuf,
+    function: String,
+    call: String,
+    act: Act,
+    statement: String,
+    result: Vec<Outcome>,
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Act {
+    Replace,
+    Before,
+    After,
+}
+
+fn planted(name: &str) -> Planted {
+    let file = format!("{}/tests/planted/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// `text` with the edit; `None` where there is no such statement.
+fn edited(text: &str, bug: &Planted) -> Option<String> {
+    // A head in column one, a body between braces in column one: kernel style.
+    let head = Regex::new(&format!(
+        r"(?m)^[A-Za-z_][^;{{}}]*\b{}\([^;{{}}]*\)\s*\n\{{\n",
+        regex::escape(&bug.function)
+    ))
+    .unwrap();
+    let body = head.find(text)?.end();
+    let end = body + text[body..].find("\n}")?;
+    let call = Regex::new(&format!(r"\b{}\(", regex::escape(&bug.call))).unwrap();
+    let start = body + call.find(&text[body..end])?.start();
+    let stop = start + text[start..end].find(';')? + 1;
+    let statement = &text[start..stop];
+    let new = match bug.act {
+        Act::Replace => bug.statement.clone(),
+        Act::Before => format!("{} {statement}", bug.statement),
+        Act::After => format!("{statement} {}", bug.statement),
+    };
+    Some(format!("{}{new}{}", &text[..start], &text[stop..]))
+}
+
+/// A series of three patches in `dir`, of which the second is the bug.
+fn series(tree: &Utf8Path, bug: &Planted, dir: &Utf8Path) {
+    let original = std::fs::read_to_string(tree.join(&bug.file)).unwrap();
+    let first = format!("{original}/* the first of three changes nothing */\n");
+    let second = edited(&first, bug).expect("the tree has the statement that is edited");
+    let third = format!("{second}/* nor does the third */\n");
+    let states = [original, first, second, third];
+    for (index, pair) in states.windows(2).enumerate() {
+        for (side, text) in ["a", "b"].iter().zip(pair) {
+            let file = dir.join(side).join(&bug.file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        let path = |side: &str| format!("{side}/{}", bug.file);
+        let diff = proc::Command::new("git")
+            .args(["diff", "--no-index", "--no-prefix", "--no-color"])
+            .args([path("a"), path("b")])
+            .current_dir(dir)
+            .run_unchecked()
+            .unwrap();
+        let subject = ["test: before", &bug.what, "test: after"][index];
+        let mail = format!("Subject: [PATCH] {subject}\n\n---\n{}", diff.stdout_text());
+        let number = index + 1;
+        std::fs::write(dir.join(format!("{number:04}-patch.patch")), mail).unwrap();
+    }
+}
+
+fn caught(name: &str) {
+    let tree = std::env::var("KTEST_TREE").expect("KTEST_TREE names a kernel tree");
+    let cache = std::env::var("KTEST_CACHE").expect("KTEST_CACHE names the cache of kernel builds");
+    let bug = planted(name);
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(dir.path()).unwrap();
+    series(Utf8Path::new(&tree), &bug, root);
+    let mut options = KtestOptions::new(cache, root.join("runs"));
+    options.targets = vec![bug.target.clone()];
+    options.progress = Progress::new(|sentence| eprintln!("{sentence}"));
+    let tree = Tree::open(&tree).unwrap();
+    let verdict = ktest::run(&tree, Some(root), &options).unwrap();
+    eprintln!("{name}: {:?}: {}", verdict.result, verdict.reason);
+    assert_eq!(
+        verdict.first_bad.as_deref(),
+        Some(bug.what.as_str()),
+        "{}",
+        verdict.reason
+    );
+    assert_eq!(verdict.patches[0].targets[0].result, Outcome::Pass);
+    let target = &verdict.patches[1].targets[0];
+    assert!(bug.result.contains(&target.result), "{:?}", target.result);
+    let reason = target.reason.as_deref().unwrap_or_default();
+    let expected = Regex::new(&bug.reason).unwrap();
+    assert!(expected.is_match(&format!("{reason} ")), "{reason}");
+}
+
+macro_rules! bugs {
+    ($($test:ident = $name:literal,)*) => {
+        $(
+            #[test]
+            #[ignore = "builds and boots kernels; needs KTEST_TREE and KTEST_CACHE"]
+            fn $test() {
+                caught($name);
+            }
+        )*
+        const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+bugs! {
+    a_release_with_put_page_is_caught = "put-page-for-a-pin",
+    a_double_unpin_is_caught = "double-unpin",
+    an_unpin_of_a_plain_reference_is_caught = "unpin-of-a-plain-reference",
+    a_leak_on_an_error_path_is_caught = "leak-on-an-error-path",
+    a_page_that_is_not_marked_dirty_is_caught = "dirty-forgotten",
+    a_hang_is_caught = "hang",
+    a_panic_is_caught = "panic",
+}
+
+#[test]
+fn every_described_edit_is_run_and_makes_a_different_text() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/planted");
+    let mut on_disk: Vec<String> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| {
+            e.unwrap()
+                .file_name()
+                .to_string_lossy()
+                .replace(".toml", "")
+        })
+        .collect();
+    let mut run: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+    on_disk.sort();
+    run.sort();
+    assert_eq!(on_disk, run);
+    for name in NAMES {
+        let bug = planted(name);
+        Regex::new(&bug.reason).unwrap();
+        let (function, call) = (&bug.function, &bug.call);
+        let text = format!(
+            "int {function}_not(void)\n{{\n\t{call}(0);\n}}\n\nstatic int {function}(int a,\n\t\tint b)\n{{\n\tif (a)\n\t\t{call}(a,\n\t\t\tb);\n}}\n"
+        );
+        let now = edited(&text, &bug).unwrap();
+        assert!(
+            now.starts_with(&text[..text.find("static").unwrap()]),
+            "{now}"
+        );
+        assert!(now.contains(&bug.statement), "{now}");
+        assert!(edited("int other(void)\n{\n}\n", &bug).is_none());
+    }
+}
