@@ -38,9 +38,15 @@ pub enum Error {
     /// The tree is not one that kbuild can build.
     #[error("build `{0}`: it has no Kbuild system (no scripts/Kbuild.include)")]
     NotKbuild(String),
+    /// The request cannot be met as it was made.
+    #[error("{0}")]
+    Usage(String),
     /// Options that did not take, one line each.
     #[error("configure the kernel: {} option(s) did not take{}", .0.len(), lines(.0))]
     Config(Vec<String>),
+    /// The machine failed while something was compiled; says nothing about what was compiled.
+    #[error("{what}: the machine failed: {line}")]
+    Machine { what: String, line: String },
     /// The base kernel does not compile.
     #[error("build the base: make ended with {status}; the log is `{log}`{tail}")]
     BaseBuild {
@@ -94,12 +100,14 @@ impl Error {
             Error::Missing { .. }
             | Error::Child { .. }
             | Error::Io { .. }
+            | Error::Machine { .. }
             | Error::BaseBuild { .. }
             | Error::Tree(_)
             | Error::Locked(_) => Exit::Infrastructure,
             Error::NoSuchTarget(_)
             | Error::NotKbuild(_)
             | Error::Config(_)
+            | Error::Usage(_)
             | Error::Resume { .. } => Exit::Usage,
             Error::Conflict { .. } => Exit::Conflict,
             Error::Series(_, exit) => *exit,
@@ -117,6 +125,10 @@ impl Error {
             },
             Error::NoSuchTarget(_) => Some("cargo xtask ktest --list-targets".into()),
             Error::NotKbuild(_) => Some("cargo xtask ktest --via refimpl".into()),
+            Error::Machine { line, .. } if line.contains("No space left") => Some(
+                "make room where the cache and target/ are, then do the same again: df -h".into(),
+            ),
+            Error::Machine { .. } => Some("use fewer jobs at a time: -j1".into()),
             Error::Conflict { .. } => {
                 Some("the series belongs to another base: series.toml names it".into())
             }

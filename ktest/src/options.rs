@@ -85,6 +85,15 @@ pub enum Stages {
     Last,
 }
 
+/// Who builds and boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// We do.
+    Ourselves,
+    /// The tree's tools/testing/ktest/ktest.pl does, told how by us.
+    KtestPl,
+}
+
 /// How [`crate::run`] tests.
 #[derive(Debug, Clone)]
 pub struct KtestOptions {
@@ -104,6 +113,8 @@ pub struct KtestOptions {
     pub kbuild: Vec<(String, String)>,
     /// Parallel jobs of make; at least 1.
     pub jobs: usize,
+    /// Who builds and boots.
+    pub way: Driver,
     /// Which kernels are booted.
     pub stages: Stages,
     /// Only this part of the jobs; all of them when `None`.
@@ -137,6 +148,7 @@ impl KtestOptions {
             fragments: Vec::new(),
             kbuild: Vec::new(),
             jobs: processors(),
+            way: Driver::Ourselves,
             stages: Stages::EachPatch,
             shard: None,
             callsites: Vec::new(),

@@ -83,7 +83,10 @@ fn series(tree: &Utf8Path, bug: &Planted, dir: &Utf8Path) {
             .run_unchecked()
             .unwrap();
         let subject = ["test: before", &bug.what, "test: after"][index];
-        let mail = format!("Subject: [PATCH] {subject}\n\n---\n{}", diff.stdout_text());
+        let mail = format!(
+            "Subject: [PATCH] {subject}\n\n---\n{}\n",
+            diff.stdout_text()
+        );
         let number = index + 1;
         std::fs::write(dir.join(format!("{number:04}-patch.patch")), mail).unwrap();
     }

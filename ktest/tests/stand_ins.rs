@@ -38,8 +38,8 @@ impl Guest {
         Guest { _dir: dir, path }
     }
 
-    fn boot(&self) -> Seen {
-        let machine = Machine {
+    fn machine(&self) -> Machine {
+        Machine {
             qemu: self.path.join("emulator"),
             kernel: "bzImage".into(),
             initrd: "initrd".into(),
@@ -49,8 +49,11 @@ impl Guest {
             cpus: 1,
             // With the slack that every boot gets, the stand-ins that hang are stopped after four seconds.
             boot_seconds: 1,
-        };
-        boot(&machine, &self.path).unwrap()
+        }
+    }
+
+    fn boot(&self) -> Seen {
+        boot(&self.machine(), &self.path).unwrap()
     }
 }
 
@@ -246,6 +249,13 @@ fn a_flood_on_the_console_is_stopped_before_the_disk_is_full() {
         judge(&vmci, Converted::Yes, &seen).result,
         Outcome::Inconclusive
     );
+}
+
+#[test]
+fn an_emulator_that_is_killed_is_infrastructure_however_far_the_guest_was() {
+    let guest = Guest::new(&format!("{BOTH_PASS}kill -9 $$"));
+    let error = boot(&guest.machine(), &guest.path).unwrap_err();
+    assert_eq!(error.exit().code(), 69);
 }
 
 #[test]

@@ -268,7 +268,7 @@ pub struct Ktest {
     /// How to write the verdict.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "junit", "ktap"])]
     pub format: String,
-    /// How to run: kernels in qemu, or the embedded tree's drivers against the reference implementation in user space
+    /// How to run: kernels in qemu, by ourselves or by the tree's ktest.pl, or the embedded tree's drivers against the reference implementation in user space
     /// (the default for that tree).
     #[arg(long, value_name = "WAY")]
     pub via: Option<Via>,
@@ -288,6 +288,9 @@ pub struct Ktest {
 pub enum Via {
     /// Kernels are built and booted.
     Qemu,
+    /// The tree's own ktest.pl builds and boots them, with a configuration that is written for it.
+    #[value(name = "ktest.pl")]
+    KtestPl,
     /// Drivers are compiled for user space and linked with the reference implementation.
     Refimpl,
 }

@@ -123,6 +123,11 @@ impl Machine {
             .collect()
     }
 
+    /// The same in seconds, for others who start the emulator.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.deadline().as_secs()
+    }
+
     /// How long the whole guest may take.
     fn deadline(&self) -> Duration {
         let targets: u64 = self.guests.iter().map(|guest| guest.deadline_seconds).sum();
@@ -155,13 +160,17 @@ pub fn boot(machine: &Machine, dir: &Utf8Path) -> Result<Seen, Error> {
             .wait_for(LOOK)
             .map_err(Error::child("run the emulator"))?
         {
-            if !output.success() && size(&console) == 0 && size(&results) == 0 {
-                // It refused before a guest began: not the kernel's fault.
+            let silent = size(&console) == 0 && size(&results) == 0;
+            if output.code.is_none() || (!output.success() && silent) {
+                // Somebody killed it, or it refused before a guest began: not the kernel's fault.
                 return Err(Error::Child {
                     what: "run the emulator".into(),
                     source: Box::new(proc::Error::Failed {
                         argv: machine.qemu.to_string(),
-                        status: format!("exit code {:?}", output.code),
+                        status: match output.code {
+                            Some(code) => format!("exit code {code}"),
+                            None => "a signal that somebody else sent".into(),
+                        },
                         code: output.code,
                         stderr: output.stderr_text(),
                     }),

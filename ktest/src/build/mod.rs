@@ -4,6 +4,7 @@
 //! In go a tree, a series and options; out comes a [`BuildReport`]. Output directories are kept between runs and keyed by
 //! configuration and compiler, so that only what a patch touches is compiled again. Nothing is written to the user's tree.
 
+mod fault;
 mod kbuild;
 mod objects;
 mod reach;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Compiles the objects of single source files.
 
+use super::fault::machine;
 use super::kbuild::Kbuild;
 use super::warnings::{Warning, parse};
 use crate::error::Error;
@@ -66,6 +67,9 @@ pub fn compile_objects(
         let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
         for (warning, count) in parse(&said, kbuild.source.as_str()) {
             *warnings.entry(warning).or_default() += count;
+        }
+        if !made.success() {
+            machine(&format!("compile {file}"), &said)?;
         }
         objects.push(judge(file, made.success(), output.is_file(), &said));
     }

@@ -49,6 +49,7 @@ pub(crate) fn prepare(
     let home = cache.join("builds").join(format!("{name}-{key}"));
     std::fs::create_dir_all(&home).map_err(Error::io("make directory", &home))?;
     let shadow = Shadow::open(&source.root, &home)?;
+    crate::perl::forget(shadow.source())?;
     shadow.set(&Overlay::new())?;
     let output = match user.iter().find(|(name, _)| name == "O") {
         Some((_, dir)) => {

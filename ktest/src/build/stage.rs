@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One stage: an overlay laid over, objects and image made.
 
+use super::fault::machine;
 use super::objects::{ObjectBuild, compile_objects};
 use super::run::Prepared;
 use super::shadow::Overlay;
@@ -66,6 +67,7 @@ pub(crate) fn make_stage(
             *warnings.entry(warning).or_default() += count;
         }
         if !made.success() || !image.is_file() {
+            machine("build the image", &said)?;
             let line = said
                 .lines()
                 .find(|l| l.contains("error:") || l.contains("undefined reference"));

@@ -105,7 +105,7 @@ impl Session<'_> {
 }
 
 /// A file with no bytes of its own, as large as the largest disk that is asked for.
-fn disk(guests: &[Guest], dir: &Utf8Path) -> Result<Option<Utf8PathBuf>, Error> {
+pub(super) fn disk(guests: &[Guest], dir: &Utf8Path) -> Result<Option<Utf8PathBuf>, Error> {
     let Some(mib) = guests.iter().filter_map(|guest| guest.disk_mib).max() else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@ mod directory;
 mod evidence;
 mod flags;
 mod inputs;
+mod perl;
 mod plan;
 mod stages;
 

@@ -12,7 +12,7 @@ use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
 use crate::build::{Overlay, Prepared, new_warnings, prepare};
 use crate::error::Error;
 use crate::image::{Programs, build_guest, build_selftests, write};
-use crate::options::{KtestOptions, Stages, What};
+use crate::options::{Driver, KtestOptions, Stages, What};
 use crate::series::Staged;
 use crate::source::Source;
 use crate::target::{TargetSpec, select};
@@ -28,7 +28,7 @@ pub(super) struct Session<'a> {
     targets: Vec<TargetSpec>,
     /// Indices of the targets of each kernel; the base is the first.
     plan: Vec<Vec<usize>>,
-    directory: RunDirectory,
+    pub(super) directory: RunDirectory,
     pub(super) initrd: Utf8PathBuf,
     pub(super) watched: Vec<Watched>,
 }
@@ -111,7 +111,7 @@ fn guest(
 
 impl Session<'_> {
     /// What kernel `number` is booted with.
-    fn targets(&self, number: usize) -> Vec<&TargetSpec> {
+    pub(super) fn targets(&self, number: usize) -> Vec<&TargetSpec> {
         let planned = self.plan.get(number).into_iter().flatten();
         planned.map(|index| &self.targets[*index]).collect()
     }
@@ -152,6 +152,12 @@ impl Session<'_> {
         )?;
         let flags = keep_functions(&prepared.kbuild, &all_touched);
         prepared.kbuild.variables.extend(flags);
+        if options.way == Driver::KtestPl {
+            for number in 0..=staged.len() {
+                self.directory.stage(number)?;
+            }
+            return self.by_ktest_pl(&prepared, staged);
+        }
         let mut compiler = Compiler::prepare(self.source, &prepared, &self.targets(0), options)?;
         let name = format!("Linux {}", self.source.version);
         let base_made = self.make(&prepared, &Overlay::new(), &all_touched, true, 0, &name)?;

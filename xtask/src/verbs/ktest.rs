@@ -12,7 +12,7 @@ use crate::{places, tree};
 use callsites::tree::Tree;
 use ktest::formats::{self, Format};
 use ktest::verdict::{Outcome, Stage};
-use ktest::{KtestOptions, Verdict};
+use ktest::{Driver, KtestOptions, Verdict};
 use serde_json::json;
 
 /// Runs `ktest`.
@@ -40,6 +40,9 @@ pub fn run(
     options.image = args.image.clone();
     options.resume = args.resume.clone();
     options.shard = args.shard;
+    if via == Via::KtestPl {
+        options.way = Driver::KtestPl;
+    }
     options.fragments = args.config.clone();
     options.kbuild = built.kbuild;
     options.jobs = built.jobs;

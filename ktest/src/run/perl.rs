@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A run by way of the tree's ktest.pl.
+
+use super::evidence::converted;
+use super::stages::Session;
+use crate::boot::{Machine, QEMU, seen};
+use crate::build::stage::hash;
+use crate::build::{Overlay, Prepared};
+use crate::error::Error;
+use crate::host;
+use crate::perl::{Conf, Repository, Said, boots, forget, power_switch, read};
+use crate::series::Staged;
+use crate::target::{Guest, TargetSpec};
+use crate::verdict::{Build, Ended, Outcome, Stage, Target, judge};
+use camino::Utf8Path;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+/// Twelve hours: a series of fifty patches, built and booted on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(12 * 3600);
+
+impl Session<'_> {
+    /// Boot and test of the base, patchcheck over the series.
+    pub(super) fn by_ktest_pl(
+        &self,
+        prepared: &Prepared,
+        staged: &[Staged],
+    ) -> Result<(Stage, Vec<Stage>), Error> {
+        let script = self.source.root.join("tools/testing/ktest/ktest.pl");
+        for (program, purpose) in [
+            ("perl", "the tree's ktest.pl"),
+            ("diffstat", "patchcheck of the tree's ktest.pl"),
+        ] {
+            host::require(program, purpose)?;
+        }
+        let dir = self.directory.path.join("ktest.pl");
+        std::fs::create_dir_all(dir.join("boots")).map_err(Error::io("make directory", &dir))?;
+        let dir = camino::absolute_utf8(&dir).map_err(Error::io("find", &dir))?;
+        let repository = Repository::make(&prepared.shadow, &self.source.root, staged)?;
+        let (name, image) = prepared.kbuild.image();
+        let conf = Conf {
+            dir: &dir,
+            source: &prepared.kbuild.source,
+            output: &prepared.kbuild.output,
+            variables: &prepared.kbuild.variables,
+            jobs: prepared.kbuild.jobs,
+            image: image
+                .strip_prefix(&prepared.kbuild.output)
+                .map_or(name, Utf8Path::as_str),
+            commits: &repository.commits,
+            timeout: self.options.boot_seconds,
+        };
+        let put = |name: &str, text: &[u8]| {
+            let file = dir.join(name);
+            std::fs::write(&file, text).map_err(Error::io("write", &file))
+        };
+        let config = prepared.kbuild.output.join(".config");
+        let config = std::fs::read(&config).map_err(Error::io("read", &config))?;
+        let machine = self.machine()?;
+        let switch = power_switch(&machine, &dir, conf.source, &image, machine.seconds());
+        for (name, text) in [
+            ("config", config.as_slice()),
+            ("console", b""),
+            ("count", b"0\n"),
+            ("state", b"test\n"),
+            ("machine", switch.as_bytes()),
+            ("ktest.conf", conf.text().as_bytes()),
+        ] {
+            put(name, text)?;
+        }
+        let executable = std::fs::Permissions::from_mode(0o755);
+        let switch = dir.join("machine");
+        std::fs::set_permissions(&switch, executable).map_err(Error::io("write", &switch))?;
+        self.options
+            .progress
+            .say("ktest.pl: boot, test and patchcheck");
+        let ran = proc::Command::new("perl")
+            .arg(&script)
+            .arg(conf.path())
+            .current_dir(&dir)
+            .log(dir.join("ktest.pl.log"))
+            .deadline(DEADLINE)
+            .run_unchecked()
+            .map_err(Error::child("run ktest.pl"));
+        // Neither the repository nor its version's name is for other runs.
+        forget(conf.source)?;
+        prepared.shadow.set(&Overlay::new())?;
+        let version = prepared.kbuild.output.join("localversion");
+        let _never_made = std::fs::remove_file(version);
+        ran?;
+        let log = std::fs::read(dir.join("ktest.log")).unwrap_or_default();
+        let said = read(&String::from_utf8_lossy(&log));
+        self.of_perl(&dir, &repository, staged, &said)
+    }
+
+    fn machine(&self) -> Result<Machine, Error> {
+        let guests: Vec<Guest> = self.booted().filter_map(|t| t.guest()).cloned().collect();
+        let apart = guests.iter().find(|guest| !guest.machine.is_empty());
+        if let Some(guest) = apart {
+            return Err(Error::Usage(format!(
+                "target `{}` needs a machine of its own, and ktest.pl has one",
+                guest.program
+            )));
+        }
+        let path = camino::absolute_utf8(&self.initrd).map_err(Error::io("find", &self.initrd))?;
+        let disk = super::boots::disk(&guests, &self.directory.path)?;
+        let disk = disk.map(|disk| camino::absolute_utf8(&disk).unwrap_or(disk));
+        Ok(Machine {
+            qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
+            kernel: "$b/bzImage".into(),
+            initrd: path,
+            guests,
+            memory_mib: self.options.memory_mib,
+            cpus: self.options.cpus,
+            boot_seconds: self.options.boot_seconds,
+            disk,
+        })
+    }
+
+    fn booted(&self) -> impl Iterator<Item = &TargetSpec> {
+        self.targets(0).into_iter().filter(|t| t.guest().is_some())
+    }
+
+    /// The boots, judged; what ktest.pl says where there is none.
+    fn of_perl(
+        &self,
+        dir: &Utf8Path,
+        repository: &Repository,
+        staged: &[Staged],
+        said: &Said,
+    ) -> Result<(Stage, Vec<Stage>), Error> {
+        let boots = boots(dir);
+        let mut stages: Vec<Stage> = Vec::new();
+        for (number, commit) in repository.commits.iter().enumerate() {
+            let boot = boots.iter().rfind(|boot| &boot.commit == commit);
+            let reached = boot.is_some() || said.last.as_ref() == Some(commit) || number == 0;
+            if !reached {
+                // It stops at the first commit that is not good.
+                break;
+            }
+            let (subject, overlay) = match number.checked_sub(1).and_then(|i| staged.get(i)) {
+                Some(patch) => (patch.subject.clone(), patch.overlay.clone()),
+                None => (format!("Linux {}", self.source.version), Overlay::new()),
+            };
+            let failed = said.tests.iter().find_map(|test| test.as_ref().err());
+            let why = said.died.as_ref().or(failed);
+            let is_last =
+                said.last.as_ref() == Some(commit) || (number == 0 && said.last.is_none());
+            let why = why
+                .filter(|_| is_last)
+                .map(|why| format!("ktest.pl says: {why}"));
+            let mut targets: Vec<Target> = Vec::new();
+            let mut image_hash = None;
+            if let Some(boot) = boot {
+                let seen = seen(
+                    Ended::Exited,
+                    &boot.dir.join("console.log"),
+                    &boot.dir.join("results.ktap"),
+                )?;
+                image_hash = Some(hash(&boot.dir.join("bzImage"))?);
+                for spec in self.booted() {
+                    let converted = converted(&self.source.root, &overlay, spec);
+                    let mut target = judge(spec, converted, &seen);
+                    if let (Some(why), Outcome::Pass) = (&why, target.result) {
+                        target.result = Outcome::Inconclusive;
+                        target.reason = Some(why.clone());
+                    }
+                    targets.push(target);
+                }
+            }
+            let build = Build {
+                result: if boot.is_some() {
+                    Outcome::Pass
+                } else {
+                    Outcome::Fail
+                },
+                reason: why.filter(|_| boot.is_none()),
+                new_warnings: Vec::new(),
+                image_hash,
+                seconds: 0.0,
+            };
+            let stage = Stage {
+                number,
+                subject,
+                build,
+                targets,
+            };
+            self.directory.record(number, &stage)?;
+            stages.push(stage);
+        }
+        let base = stages.remove(0);
+        Ok((base, stages))
+    }
+}
