@@ -105,6 +105,18 @@ const TOOLS: &[(Kind, &str, &str, Need)] = &[
         Need::Boot,
     ),
     (
+        Kind::Program("perl"),
+        "drive the tree's ktest.pl",
+        "perl",
+        Need::Optional,
+    ),
+    (
+        Kind::Program("diffstat"),
+        "patchcheck of the tree's ktest.pl",
+        "diffstat",
+        Need::Optional,
+    ),
+    (
         Kind::Program("ccache"),
         "compile the same object once",
         "ccache",

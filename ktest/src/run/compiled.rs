@@ -125,10 +125,9 @@ impl Compiler {
     }
 }
 
-/// A target that is compiled only, where nothing is compiled because the image was given.
-pub(super) fn not_compiled(target: &TargetSpec) -> Target {
-    let reason = "compiled only, and the image was given".to_owned();
-    target_of(target, Outcome::Skip, reason, Vec::new())
+/// A target that is not done in this run, with the reason.
+pub(super) fn not_done(target: &TargetSpec, reason: &str) -> Target {
+    target_of(target, Outcome::Skip, reason.to_owned(), Vec::new())
 }
 
 fn target_of(spec: &TargetSpec, result: Outcome, reason: String, subtests: Vec<Subtest>) -> Target {

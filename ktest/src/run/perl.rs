@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A run by way of the tree's ktest.pl.
 
+use super::compiled::not_done;
 use super::evidence::converted;
 use super::stages::Session;
 use crate::boot::{Machine, QEMU, seen};
@@ -18,6 +19,17 @@ use std::time::Duration;
 
 /// Twelve hours: a series of fifty patches, built and booted on a slow machine.
 const DEADLINE: Duration = Duration::from_secs(12 * 3600);
+
+/// Why a target is not done this way.
+fn lacks(target: &TargetSpec) -> Option<&'static str> {
+    match target.guest() {
+        None => Some("compiled only, and ktest.pl compiles whole kernels"),
+        Some(guest) if !guest.machine.is_empty() => {
+            Some("it needs a machine with other devices, and ktest.pl has one machine")
+        }
+        Some(_) => None,
+    }
+}
 
 impl Session<'_> {
     /// Boot and test of the base, patchcheck over the series.
@@ -90,17 +102,18 @@ impl Session<'_> {
         ran?;
         let log = std::fs::read(dir.join("ktest.log")).unwrap_or_default();
         let said = read(&String::from_utf8_lossy(&log));
-        self.of_perl(&dir, &repository, staged, &said)
+        if let Some(disk) = &machine.disk {
+            std::fs::remove_file(disk).map_err(Error::io("remove", disk))?;
+        }
+        self.of_perl(prepared, &dir, &repository, staged, &said)
     }
 
     fn machine(&self) -> Result<Machine, Error> {
         let guests: Vec<Guest> = self.booted().filter_map(|t| t.guest()).cloned().collect();
-        let apart = guests.iter().find(|guest| !guest.machine.is_empty());
-        if let Some(guest) = apart {
-            return Err(Error::Usage(format!(
-                "target `{}` needs a machine of its own, and ktest.pl has one",
-                guest.program
-            )));
+        if guests.is_empty() {
+            return Err(Error::Usage(
+                "run ktest.pl: none of the targets is booted on its one machine".into(),
+            ));
         }
         let path = camino::absolute_utf8(&self.initrd).map_err(Error::io("find", &self.initrd))?;
         let disk = super::boots::disk(&guests, &self.directory.path)?;
@@ -117,13 +130,17 @@ impl Session<'_> {
         })
     }
 
+    /// Those that its one machine can run.
     fn booted(&self) -> impl Iterator<Item = &TargetSpec> {
-        self.targets(0).into_iter().filter(|t| t.guest().is_some())
+        self.targets(0)
+            .into_iter()
+            .filter(|target| lacks(target).is_none())
     }
 
     /// The boots, judged; what ktest.pl says where there is none.
     fn of_perl(
         &self,
+        prepared: &Prepared,
         dir: &Utf8Path,
         repository: &Repository,
         staged: &[Staged],
@@ -165,8 +182,11 @@ impl Session<'_> {
                         target.result = Outcome::Inconclusive;
                         target.reason = Some(why.clone());
                     }
+                    target.callsites = self.evidence(spec, Some(&seen), Some(&prepared.kbuild));
                     targets.push(target);
                 }
+                let others = self.targets(0).into_iter();
+                targets.extend(others.filter_map(|t| Some(not_done(t, lacks(t)?))));
             }
             let build = Build {
                 result: if boot.is_some() {

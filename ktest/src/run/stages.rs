@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loop over kernels.
 
-use super::compiled::{Compiler, not_compiled};
+use super::compiled::{Compiler, not_done};
 use super::directory::RunDirectory;
 use super::evidence::{Watched, watched};
 use super::flags::keep_functions;
@@ -132,7 +132,8 @@ impl Session<'_> {
         let specs = self.targets(0);
         let mut targets = self.boot(&specs, image, &Overlay::new(), None, &dir)?;
         let compiled = specs.into_iter().filter(|t| t.guest().is_none());
-        targets.extend(compiled.map(not_compiled));
+        let why = "compiled only, and the image was given";
+        targets.extend(compiled.map(|target| not_done(target, why)));
         let subject = image.file_name().unwrap_or("image").to_owned();
         self.finish(0, subject, build, targets)
     }
