@@ -2,6 +2,7 @@
 //! Tells a machine that failed from code that does not compile.
 
 use crate::error::Error;
+use camino::Utf8Path;
 
 /// What compilers, make and ccache print when the disk is full, memory is short or a device fails.
 const SIGNS: [&str; 5] = [
@@ -12,14 +13,24 @@ const SIGNS: [&str; 5] = [
     "Input/output error",
 ];
 
-/// An error where what was `said` while doing `what` shows that the machine failed: no patch is to blame for it.
+/// Below this nothing can be built any more.
+const LEAST_BYTES: u64 = 1 << 20;
+
+/// An error where what was `said` while doing `what` or a full disk under `output` shows that the machine failed: no patch is to blame for it.
 ///
 /// # Errors
 /// [`Error::Machine`].
-pub(super) fn machine(what: &str, said: &str) -> Result<(), Error> {
+pub(super) fn machine(what: &str, said: &str, output: &Utf8Path) -> Result<(), Error> {
     let line = said
         .lines()
         .find(|line| SIGNS.iter().any(|sign| line.contains(sign)));
+    // Not every tool says why it could not write.
+    let full = || {
+        let left = rustix::fs::statvfs(output.as_std_path()).ok()?;
+        (left.f_bavail * left.f_frsize < LEAST_BYTES)
+            .then_some("No space left on the output directory's device")
+    };
+    let line = line.or_else(full);
     match line {
         None => Ok(()),
         Some(line) => Err(Error::Machine {
@@ -36,9 +47,16 @@ mod tests {
     #[test]
     fn a_full_disk_is_no_fault_of_the_code() {
         let said = "  CC      a.o\nfatal error: error writing to /tmp/x.s: No space left on device\nmake: *** [a.o] Error 1\n";
-        let error = machine("build the image", said).unwrap_err();
+        let error = machine("build the image", said, Utf8Path::new(".")).unwrap_err();
         assert_eq!(error.exit(), crate::Exit::Infrastructure);
         assert!(error.hint().is_some_and(|hint| hint.contains("df")));
-        assert!(machine("build", "a.c:1:2: error: expected `;`\n").is_ok());
+        assert!(
+            machine(
+                "build",
+                "a.c:1:2: error: expected `;`\n",
+                Utf8Path::new(".")
+            )
+            .is_ok()
+        );
     }
 }

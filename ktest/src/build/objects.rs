@@ -69,7 +69,7 @@ pub fn compile_objects(
             *warnings.entry(warning).or_default() += count;
         }
         if !made.success() {
-            machine(&format!("compile {file}"), &said)?;
+            machine(&format!("compile {file}"), &said, &kbuild.output)?;
         }
         objects.push(judge(file, made.success(), output.is_file(), &said));
     }

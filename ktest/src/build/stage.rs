@@ -67,7 +67,7 @@ pub(crate) fn make_stage(
             *warnings.entry(warning).or_default() += count;
         }
         if !made.success() || !image.is_file() {
-            machine("build the image", &said)?;
+            machine("build the image", &said, &prepared.kbuild.output)?;
             let line = said
                 .lines()
                 .find(|l| l.contains("error:") || l.contains("undefined reference"));
