@@ -7,7 +7,7 @@
 
 use super::analysis::Analysis;
 use super::graph::{Node, Obj};
-use super::library::{Library, Scope};
+use super::library::{How, Library, Scope};
 use super::program::FnId;
 use super::state::{FieldId, Object, Owner, SiteKey};
 use crate::index::ir::{Linkage, Stmt, TypeRef};
@@ -79,6 +79,7 @@ pub fn more(
                 private,
             } => library.mentions(
                 &from,
+                How::Held,
                 &name,
                 if private { Scope::File } else { Scope::Subtree },
             ),
@@ -86,12 +87,12 @@ pub fn more(
                 from,
                 field,
                 record: Some(tag),
-            } => library.mentions(&from, &field, Scope::Naming(&tag)),
+            } => library.mentions(&from, How::Member, &field, Scope::Naming(&tag)),
             Want::Users {
                 from,
                 field,
                 record: None,
-            } => library.mentions(&from, &field, Scope::Directory),
+            } => library.mentions(&from, How::Member, &field, Scope::Directory),
             Want::Record { from, tag } => library.record(&from, &tag),
         }
     }

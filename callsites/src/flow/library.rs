@@ -28,16 +28,22 @@ const LARGE: usize = 400;
 #[derive(Debug, Default)]
 struct Entry {
     facts: Arc<FileFacts>,
-    named: BTreeSet<String>,
-    held: BTreeSet<String>,
+    asked: Planned,
+}
+
+/// What an item has to do with a name that it is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum How {
+    /// It bears the name.
+    Defined,
+    /// The name stands in it.
+    Held,
+    /// It names a member of some record so.
+    Member,
 }
 
 /// What is to be read of a file in this round, in one pass over it.
-#[derive(Debug, Default)]
-struct Planned {
-    named: BTreeSet<String>,
-    held: BTreeSet<String>,
-}
+type Planned = BTreeSet<(How, String)>;
 
 /// Files read so far.
 pub struct Library<'t> {
@@ -125,9 +131,7 @@ impl<'t> Library<'t> {
             let rest = path.strip_prefix(directory);
             rest.is_some_and(|rest| directory.is_empty() || rest.starts_with('/'))
         };
-        let from = self
-            .paths
-            .partition_point(|path| path.as_str() < directory);
+        let from = self.paths.partition_point(|path| path.as_str() < directory);
         // Between a directory and what is in it stand those whose names go on with a smaller byte than '/'.
         let from = from
             + self.paths[from..]
@@ -143,25 +147,22 @@ impl<'t> Library<'t> {
         (below.len() <= LARGE).then(|| below.into())
     }
 
-    /// Marks for reading the items of `path` that bear a name of `named` or hold one of `held`.
-    fn plan(&mut self, path: &Utf8Path, named: Option<&str>, held: Option<&str>) {
+    /// Marks for reading the items of `path` that have to do with `name` as `how` says.
+    fn plan(&mut self, path: &Utf8Path, how: How, name: &str) {
         let Some(bytes) = self.bytes(path) else {
             return;
         };
+        let asked = (how, name.to_owned());
         let known = self.entries.get(path.as_str());
-        let new = |name: Option<&str>, seen: fn(&Entry) -> &BTreeSet<String>| -> Option<String> {
-            let name = name?;
-            let unseen = known.is_none_or(|entry| !seen(entry).contains(name));
-            (unseen && memmem::find(&bytes, name.as_bytes()).is_some()).then(|| name.to_owned())
-        };
-        let named = new(named, |entry| &entry.named);
-        let held = new(held, |entry| &entry.held);
-        if named.is_none() && held.is_none() {
+        if known.is_some_and(|entry| entry.asked.contains(&asked))
+            || memmem::find(&bytes, name.as_bytes()).is_none()
+        {
             return;
         }
-        let planned = self.planned.entry(path.to_string()).or_default();
-        planned.named.extend(named);
-        planned.held.extend(held);
+        self.planned
+            .entry(path.to_string())
+            .or_default()
+            .insert(asked);
     }
 
     /// Reads what was marked, each file once. True when anything new was read.
@@ -173,8 +174,13 @@ impl<'t> Library<'t> {
             .into_par_iter()
             .filter_map(|(path, planned)| {
                 let bytes = bytes.get(&path)?.clone()?;
-                let sets = (NameSet::new(&planned.named), NameSet::new(&planned.held));
-                let facts = index::parse(Utf8Path::new(&path), &bytes, &Wanted::Either(&sets.0, &sets.1));
+                let of = |how: How| {
+                    let asked = planned.iter().filter(|(kind, _)| *kind == how);
+                    NameSet::new(asked.map(|(_, name)| name))
+                };
+                let (named, held, members) = (of(How::Defined), of(How::Held), of(How::Member));
+                let wanted = Wanted::Either(&named, &held, &members);
+                let facts = index::parse(Utf8Path::new(&path), &bytes, &wanted);
                 Some((path, planned, facts))
             })
             .collect();
@@ -187,18 +193,17 @@ impl<'t> Library<'t> {
             } else {
                 Arc::make_mut(&mut entry.facts).merge(facts);
             }
-            entry.named.extend(planned.named);
-            entry.held.extend(planned.held);
+            entry.asked.extend(planned);
             new |= size(&entry.facts) != before;
         }
         new
     }
 
     /// Marks the functions that mention `word`: in the file, its directory, and (for a small one) below it.
-    pub fn mentions(&mut self, from: &Utf8Path, word: &str, scope: Scope<'_>) {
+    pub fn mentions(&mut self, from: &Utf8Path, how: How, word: &str, scope: Scope<'_>) {
         let directory = parent(from);
         let paths = match scope {
-            Scope::File => return self.plan(from, None, Some(word)),
+            Scope::File => return self.plan(from, how, word),
             Scope::Directory => self.siblings(directory),
             Scope::Subtree | Scope::Naming(_) => self
                 .below(directory)
@@ -213,14 +218,14 @@ impl<'t> Library<'t> {
             {
                 continue;
             }
-            self.plan(path, None, Some(word));
+            self.plan(path, how, word);
         }
     }
 
     /// Marks the definition of function or macro `name` as `from` sees it: nearest first.
     pub fn define(&mut self, from: &Utf8Path, name: &str) {
         if self.defined_in(from, name) {
-            return self.plan(from, Some(name), None);
+            return self.plan(from, How::Defined, name);
         }
         let mut here = parent(from);
         while !here.is_empty() {
@@ -231,7 +236,7 @@ impl<'t> Library<'t> {
                 .collect();
             if !found.is_empty() {
                 for path in found {
-                    self.plan(path, Some(name), None);
+                    self.plan(path, How::Defined, name);
                 }
                 return;
             }
@@ -239,7 +244,7 @@ impl<'t> Library<'t> {
         }
         for header in self.included(from).iter() {
             if self.defined_in(header, name) {
-                return self.plan(header, Some(name), None);
+                return self.plan(header, How::Defined, name);
             }
         }
     }
@@ -322,7 +327,9 @@ pub enum Scope<'a> {
 
 /// The directory of a file as text: comparing paths part by part costs more than searching small files.
 fn parent(path: &Utf8Path) -> &str {
-    path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory)
+    path.as_str()
+        .rsplit_once('/')
+        .map_or("", |(directory, _)| directory)
 }
 
 fn size(facts: &FileFacts) -> (usize, usize, usize) {

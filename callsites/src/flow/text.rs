@@ -87,7 +87,10 @@ mod tests {
         for (name, expected) in [("f", false), ("g", true), ("h", true), ("v", false)] {
             assert_eq!(defines(text, name), expected, "{name}");
         }
-        assert!(defines(b"static struct s *of(struct s *(*f)(int)) __must_hold(l)\n{\n}\n", "of"));
+        assert!(defines(
+            b"static struct s *of(struct s *(*f)(int)) __must_hold(l)\n{\n}\n",
+            "of"
+        ));
         assert!(!defines(b"static int often(void)\n{\n}\n", "of"));
     }
 

@@ -6,7 +6,8 @@
 
 use super::lex::is_ident;
 use super::wanted::NameSet;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::packed::{self, Searcher};
+use aho_corasick::{AhoCorasick, MatchKind, Span};
 use memchr::memmem::Finder;
 
 /// Parts longer than this many are searched for together.
@@ -21,6 +22,8 @@ pub struct Prefilter {
 
 #[derive(Debug)]
 enum How {
+    /// All parts in one pass over the bytes.
+    Together(Box<Searcher>),
     Parts(Vec<Finder<'static>>),
     Automaton(Box<AhoCorasick>),
     Nothing,
@@ -34,11 +37,11 @@ impl Prefilter {
         let how = if all.is_empty() {
             How::Nothing
         } else if parts.len() <= PARTS_LIMIT {
-            How::Parts(
-                parts
-                    .iter()
-                    .map(|p| Finder::new(p.as_bytes()).into_owned())
-                    .collect(),
+            let together = packed::Config::new().builder().extend(&parts).build();
+            // Not every processor can.
+            together.map_or_else(
+                || How::Parts(finders(&parts)),
+                |searcher| How::Together(Box::new(searcher)),
             )
         } else {
             match AhoCorasick::builder()
@@ -46,11 +49,7 @@ impl Prefilter {
                 .build(&all)
             {
                 Ok(automaton) => How::Automaton(Box::new(automaton)),
-                Err(_) => How::Parts(
-                    all.iter()
-                        .map(|p| Finder::new(p.as_bytes()).into_owned())
-                        .collect(),
-                ),
+                Err(_) => How::Parts(finders(&all)),
             }
         };
         Prefilter { names, how }
@@ -65,6 +64,17 @@ impl Prefilter {
     pub fn hits(&self, bytes: &[u8]) -> bool {
         match &self.how {
             How::Nothing => false,
+            How::Together(searcher) => {
+                let mut rest = Span::from(0..bytes.len());
+                while let Some(found) = searcher.find_in(bytes, rest) {
+                    let (start, end) = around(bytes, found.start());
+                    if self.names.contains(&bytes[start..end]) {
+                        return true;
+                    }
+                    rest.start = end.max(found.end());
+                }
+                false
+            }
             How::Parts(finders) => finders.iter().any(|finder| {
                 let mut from = 0;
                 while let Some(at) = finder.find(&bytes[from..]) {
@@ -82,6 +92,11 @@ impl Prefilter {
             }),
         }
     }
+}
+
+fn finders(parts: &[String]) -> Vec<Finder<'static>> {
+    let finder = |part: &String| Finder::new(part.as_bytes()).into_owned();
+    parts.iter().map(finder).collect()
 }
 
 /// The identifier around byte `at`.
@@ -143,7 +158,7 @@ mod tests {
             "get_user_pages",
             "release_pages",
         ]));
-        assert!(matches!(&filter.how, How::Parts(parts) if parts.len() == 1));
+        assert!(matches!(&filter.how, How::Together(_)));
         assert!(filter.hits(b"x = put_page(y);"));
         assert!(!filter.hits(b"x = my_put_page(y) + put_pages;"));
         assert!(filter.hits(b"release_pages"));

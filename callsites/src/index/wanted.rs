@@ -68,8 +68,8 @@ pub enum Wanted<'n> {
     Holding(&'n NameSet),
     /// Items that bear one of the names.
     Named(&'n NameSet),
-    /// Items that bear one of the first names or hold one of the second.
-    Either(&'n NameSet, &'n NameSet),
+    /// Items that bear one of the first names, hold one of the second, or name a member of the third.
+    Either(&'n NameSet, &'n NameSet, &'n NameSet),
 }
 
 impl Wanted<'_> {
@@ -81,8 +81,10 @@ impl Wanted<'_> {
             Wanted::Named(names) => {
                 names.contains(item.name.as_bytes()) || names.contains(sys_name(item).as_bytes())
             }
-            Wanted::Either(named, held) => {
-                Wanted::Named(named).selects(source, item) || holds(source, item, held)
+            Wanted::Either(named, held, members) => {
+                Wanted::Named(named).selects(source, item)
+                    || holds(source, item, held)
+                    || names_member(source, item, members)
             }
         }
     }
@@ -97,6 +99,25 @@ pub fn sys_name(item: &Item) -> String {
         Some(definer) if definer.contains("SYSCALL") => format!("sys_{}", item.name),
         _ => item.name.clone(),
     }
+}
+
+/// Does the item name one of the members: behind `->` or `.`, or as the last argument of a macro, which is where
+/// container_of() and list_for_each_entry() have theirs?
+fn names_member(source: &Source<'_>, item: &Item, members: &NameSet) -> bool {
+    if members.is_empty() {
+        return false;
+    }
+    if matches!(item.kind, ItemKind::Macro { .. }) {
+        return holds(source, item, members);
+    }
+    item.tokens.clone().any(|i| {
+        source.tokens[i].kind == Kind::Ident
+            && members.contains(source.text(i))
+            && i > 0
+            && (source.is(i - 1, b"->")
+                || source.is(i - 1, b".")
+                || source.is(i - 1, b",") && source.is(i + 1, b")"))
+    })
 }
 
 /// Does one of the names stand in the item?
