@@ -98,20 +98,21 @@ pub fn deliver(
     };
     // A device or a pipe is written to, never replaced.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .open(path)
-            .map_err(unwritable)?;
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        let mut file = std::io::BufWriter::new(file.map_err(unwritable)?);
         write(&mut file)?;
         return Ok(file.flush()?);
     }
     let readable = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
+    let file = tempfile::Builder::new()
         .permissions(readable)
         .tempfile_in(directory)
         .map_err(unwritable)?;
+    let mut file = std::io::BufWriter::new(file);
     write(&mut file)?;
-    file.flush()?;
+    let file = file
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
     file.persist(path)
         .map_err(|error| unwritable(error.error))?;
     Ok(())
