@@ -9,7 +9,7 @@ use refimpl::api::{Catalogue, Role, catalogue};
 use std::collections::BTreeMap;
 
 /// Ways through one function after which it is given up.
-const MOST_WAYS: usize = 1000;
+const MOST_WAYS: usize = 500;
 /// Steps through one function after which it is given up.
 const MOST_STEPS: usize = 120_000;
 /// Turns of a loop whose condition is known.
