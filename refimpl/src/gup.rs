@@ -8,7 +8,7 @@ mod grab;
 #[cfg(test)]
 mod tests;
 
-use crate::mapping::{Area, Mm, PageIndex, Vma};
+use crate::mapping::{Area, Mm, PageIndex, Pte, Vma};
 use crate::page::{Memory, Pfn};
 
 /// FOLL_* bits as the callers of the exported functions may pass them (6.12: include/linux/mm_types.h).
@@ -36,8 +36,12 @@ pub enum Hold {
 pub enum Path {
     /// Without locks first, with faults from where that ends: the `_fast` functions.
     Fast,
-    /// Under mmap_lock.
+    /// Without locks, and no further: the `_fast_only` functions.
+    FastOnly,
+    /// Under mmap_lock: get_user_pages(), pin_user_pages().
     Slow,
+    /// Under an mmap_lock that may be dropped: the `_unlocked` and `_remote` functions.
+    Unlocked,
 }
 
 /// An error number, positive.
@@ -111,19 +115,22 @@ fn acquire(
     path: Path,
 ) -> Result<Vec<Pfn>, Errno> {
     let mut pages = Vec::new();
+    let mut quick = matches!(path, Path::Fast | Path::FastOnly);
     while (pages.len() as u64) < nr {
         let at = PageIndex(start.0 + pages.len() as u64);
-        let quick = match path {
-            Path::Fast => {
-                present(memory, mm, at, flags).and_then(|pfn| grab::fast(memory, pfn, hold))
+        if quick {
+            let found = present(memory, mm, at, flags, hold);
+            if let Some(pfn) = found.and_then(|pfn| grab::fast(memory, pfn, hold)) {
+                pages.push(pfn);
+                continue;
             }
-            Path::Slow => None,
-        };
-        let got = match quick {
-            Some(pfn) => Ok(pfn),
-            None => slow(memory, mm, at, flags, hold),
-        };
-        match got {
+            // What is left goes the slow way, all of it.
+            quick = false;
+        }
+        if path == Path::FastOnly {
+            break;
+        }
+        match slow(memory, mm, at, flags, hold, path) {
             Ok(pfn) => pages.push(pfn),
             Err(errno) if pages.is_empty() => return Err(errno),
             Err(_) => break,
@@ -132,13 +139,28 @@ fn acquire(
     Ok(pages)
 }
 
-/// What gup_fast finds in the page tables: nothing where a fault would be needed, nor in memory it may not touch.
-fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags) -> Option<Pfn> {
+/// What gup_fast finds in the page tables: nothing where a fault would be needed, nor in memory it may not touch. The zero
+/// page has a special entry, which it passes by.
+fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) -> Option<Pfn> {
     let vma = mm.vma(at)?;
     check_vma(memory, vma, flags).ok()?;
-    mm.pte(at)
-        .filter(|pte| pte.writable || !flags.write)
-        .map(|pte| pte.pfn)
+    let pte = mm.pte(at).filter(|pte| pte.writable || !flags.write)?;
+    let unshares = must_unshare(memory, pte, flags, hold);
+    // A page without a mapping may have been truncated: gup_fast_folio_allowed() leaves that to the slow way.
+    let doubtful = vma.area == Area::Inserted
+        && flags.longterm
+        && flags.write
+        && memory.version().refuses_longterm_write_to_tracked_file();
+    (pte.pfn != Memory::ZERO && !unshares && !doubtful).then_some(pte.pfn)
+}
+
+/// gup_must_unshare(), for the one page of this model that is shared and private at once.
+fn must_unshare(memory: &Memory, pte: Pte, flags: Flags, hold: Hold) -> bool {
+    pte.pfn == Memory::ZERO
+        && hold == Hold::Pin
+        && flags.longterm
+        && !flags.write
+        && memory.version().unshares_for_longterm()
 }
 
 fn slow(
@@ -147,15 +169,61 @@ fn slow(
     at: PageIndex,
     flags: Flags,
     hold: Hold,
+    path: Path,
 ) -> Result<Pfn, Errno> {
     let vma = mm.vma(at).ok_or(Errno::EFAULT)?;
     check_vma(memory, vma, flags)?;
     // FOLL_FORCE writes through a private mapping that its owner may only read; the model has no such mapping.
-    let pte = mm
+    let mut pte = mm
         .fault(memory, at, flags.write)
         .map_err(|_| Errno::EFAULT)?;
+    if must_unshare(memory, pte, flags, hold) {
+        pte = mm.unshare(memory, at).map_err(|_| Errno::EFAULT)?;
+    }
     grab::slow(memory, pte.pfn, hold)?;
+    // FOLL_TOUCH, which pin_user_pages() alone does without.
+    let touches = hold == Hold::Get || path != Path::Slow;
+    if touches
+        && flags.write
+        && !pte.dirty
+        && let Some(id) = memory.page_folio(pte.pfn)
+    {
+        memory.folio_mark_dirty(id).ok();
+    }
     Ok(pte.pfn)
+}
+
+/// memfd_pin_folios() (6.11): one pin on each folio of a file's range, which are brought in where they are missing.
+///
+/// # Errors
+/// EINVAL for an empty range, or where the kernel has no such function.
+pub fn memfd_pin_folios(
+    memory: &mut Memory,
+    mm: &mut Mm,
+    file: usize,
+    range: std::ops::RangeInclusive<u64>,
+    max: usize,
+) -> Result<Vec<Pfn>, Errno> {
+    if !memory.version().has_folio_unpins() || range.is_empty() || max == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut heads: Vec<Pfn> = Vec::new();
+    for index in range {
+        let pfn = mm.cache_page(memory, file, index);
+        let Some(id) = memory.page_folio(pfn) else {
+            break;
+        };
+        let head = memory.folio(id).head;
+        if heads.last() == Some(&head) {
+            continue;
+        }
+        if heads.len() == max {
+            break;
+        }
+        memory.pin_refs(id, 1);
+        heads.push(head);
+    }
+    Ok(heads)
 }
 
 /// check_vma_flags().

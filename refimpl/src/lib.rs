@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod capi;
+pub mod conformance;
 pub mod guard;
 pub mod gup;
 pub mod mapping;

@@ -34,7 +34,12 @@ pub enum Area {
     Io,
     /// memfd_secret().
     Secret,
+    /// Pages that a driver put there with vm_insert_page(): all present, nothing comes by a fault.
+    Inserted,
 }
+
+/// Folios of this order are mapped as a whole, by one entry of the level above (x86-64: 2 MiB).
+pub const PMD_ORDER: u32 = 9;
 
 /// A stretch of a process's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +63,8 @@ pub struct Pte {
     pub pfn: Pfn,
     /// Writes go through without a fault.
     pub writable: bool,
+    /// Written through since it was made; the folio learns of it when the entry goes.
+    pub dirty: bool,
 }
 
 /// A process's memory.
@@ -106,11 +113,44 @@ impl Mm {
         }
         match vma.area {
             Area::Anon | Area::Secret => Ok(self.fault_anon(memory, vma, at, write, present)),
-            Area::File { file, .. } | Area::FsDax { file } => {
-                Ok(self.fault_file(memory, vma, file, at, write))
+            Area::File { file, tracked } => {
+                Ok(self.fault_file(memory, vma, (file, tracked), at, write))
             }
-            Area::Io => Err(Fault),
+            Area::FsDax { file } => Ok(self.fault_file(memory, vma, (file, true), at, write)),
+            Area::Io | Area::Inserted => Err(Fault),
         }
+    }
+
+    /// A load or a store of the program itself: a store leaves the entry dirty.
+    ///
+    /// # Errors
+    /// [`Fault`] where a signal would come.
+    pub fn access(&mut self, memory: &mut Memory, at: PageIndex, write: bool) -> Result<(), Fault> {
+        let pte = self.fault(memory, at, write)?;
+        if write {
+            self.set(at, Pte { dirty: true, ..pte });
+        }
+        Ok(())
+    }
+
+    /// FAULT_FLAG_UNSHARE: a private page in place of the zero page, as read-only as that was.
+    pub(crate) fn unshare(&mut self, memory: &mut Memory, at: PageIndex) -> Result<Pte, Fault> {
+        let vma = self.vma(at).ok_or(Fault)?;
+        let present = self.pte(at);
+        let pte = self.fault_anon(memory, vma, at, true, present);
+        Ok(self.set(
+            at,
+            Pte {
+                writable: false,
+                dirty: false,
+                ..pte
+            },
+        ))
+    }
+
+    /// vm_insert_page(): maps a page that its caller owns, with a reference of its own.
+    pub fn insert_page(&mut self, memory: &mut Memory, at: PageIndex, pfn: Pfn) {
+        self.map(memory, at, pfn, true);
     }
 
     fn fault_anon(
@@ -131,6 +171,7 @@ impl Mm {
                 at,
                 Pte {
                     writable: true,
+                    dirty: true,
                     ..pte
                 },
             );
@@ -141,17 +182,24 @@ impl Mm {
         let (first, count) = aligned(vma, at);
         let head = memory.alloc(count.ilog2(), Kind::Anon);
         for offset in 0..count {
-            self.map(
-                memory,
-                PageIndex(first + offset),
-                Pfn(head.0 + offset),
-                true,
+            let (at, pfn) = (PageIndex(first + offset), Pfn(head.0 + offset));
+            if offset == 0 || count < 1 << PMD_ORDER {
+                self.map(memory, at, pfn, true);
+            }
+            self.set(
+                at,
+                Pte {
+                    pfn,
+                    writable: true,
+                    dirty: true,
+                },
             );
         }
         self.drop_ref(memory, head);
         Pte {
             pfn: Pfn(head.0 + at.0 - first),
             writable: true,
+            dirty: true,
         }
     }
 
@@ -159,13 +207,15 @@ impl Mm {
         &mut self,
         memory: &mut Memory,
         vma: Vma,
-        file: usize,
+        (file, tracked): (usize, bool),
         at: PageIndex,
         write: bool,
     ) -> Pte {
         let pfn = self.cached(memory, vma, file, at);
+        // Without dirty tracking nobody wants to hear of the first write (mm/mmap.c: vma_wants_writenotify()).
+        let unnoticed = !tracked && vma.writable;
         if self.pte(at).is_none() {
-            self.map(memory, at, pfn, false);
+            self.map(memory, at, pfn, unnoticed);
         }
         if write {
             if let Some(id) = memory.page_folio(pfn) {
@@ -178,12 +228,14 @@ impl Mm {
                 Pte {
                     pfn,
                     writable: true,
+                    dirty: true,
                 },
             );
         }
         Pte {
             pfn,
-            writable: false,
+            writable: unnoticed,
+            dirty: false,
         }
     }
 
@@ -211,7 +263,14 @@ impl Mm {
             memory.folio_ref_add(id, 1);
             memory.folio_mut(id).mapcount += 1;
         }
-        self.set(at, Pte { pfn, writable })
+        self.set(
+            at,
+            Pte {
+                pfn,
+                writable,
+                dirty: false,
+            },
+        )
     }
 
     fn set(&mut self, at: PageIndex, pte: Pte) -> Pte {
@@ -225,15 +284,41 @@ impl Mm {
         }
     }
 
-    /// Takes one entry away, with the reference and the mapcount it stood for.
+    /// Takes one entry away, with the reference and the mapcount it stood for. A file's page becomes dirty if the entry was
+    /// (mm/memory.c: zap_present_ptes()). A folio that is mapped as a whole goes with its first entry.
     pub fn zap(&mut self, memory: &mut Memory, at: PageIndex) -> Option<Misuse> {
         let pte = self.ptes.remove(&at)?;
         if pte.pfn == Memory::ZERO {
             return None;
         }
         let id = memory.page_folio(pte.pfn)?;
+        let folio = memory.folio(id);
+        if folio.order == PMD_ORDER && folio.kind == Kind::Anon && pte.pfn != folio.head {
+            return None;
+        }
+        if pte.dirty && folio.kind != Kind::Anon {
+            memory.folio_mark_dirty(id).ok();
+        }
         memory.folio_mut(id).mapcount -= 1;
         memory.folio_put_refs("zap", id, 1).err()
+    }
+
+    /// munmap(): takes the entries of `pages` pages away; what they map stays with whoever holds it. The area itself stays
+    /// too, so that a later access is that of a page that was never touched.
+    pub fn zap_range(&mut self, memory: &mut Memory, from: PageIndex, pages: u64) -> Vec<Misuse> {
+        (from.0..from.0 + pages)
+            .filter_map(|at| self.zap(memory, PageIndex(at)))
+            .collect()
+    }
+
+    /// munmap(): forgets the area as well.
+    pub fn munmap(&mut self, memory: &mut Memory, from: PageIndex) -> Vec<Misuse> {
+        let Some(vma) = self.vma(from) else {
+            return Vec::new();
+        };
+        let found = self.zap_range(memory, vma.start, vma.pages);
+        self.vmas.retain(|other| other.start != vma.start);
+        found
     }
 
     /// page_mkclean() and the end of writeback: clean, and the next write faults.
@@ -241,6 +326,7 @@ impl Mm {
         for pte in self.ptes.values_mut() {
             if memory.page_folio(pte.pfn) == Some(id) {
                 pte.writable = false;
+                pte.dirty = false;
             }
         }
         memory.clean(id);

@@ -94,6 +94,8 @@ pub struct Memory {
     folios: Vec<Folio>,
     frames: Vec<FolioId>,
     stat: VmStat,
+    /// What a pin of a small folio adds to its reference count.
+    bias: i32,
     /// Where the next call is made from.
     pub context: Context,
 }
@@ -106,10 +108,19 @@ impl Memory {
             folios: Vec::new(),
             frames: Vec::new(),
             stat: VmStat::default(),
+            bias: GUP_PIN_COUNTING_BIAS,
             context: Context::Process,
         };
         memory.alloc(0, Kind::Zero);
         memory
+    }
+
+    /// The same with another bias: a wrong model, for showing that a comparison with a kernel notices.
+    pub fn with_bias(version: Version, bias: i32) -> Self {
+        Self {
+            bias,
+            ..Self::new(version)
+        }
     }
 
     /// The frame of the zero page.
@@ -179,7 +190,7 @@ impl Memory {
         } else if self.version.has_pincount(folio.order) {
             folio.pincount > 0
         } else {
-            folio.refcount as u32 >= GUP_PIN_COUNTING_BIAS as u32
+            folio.refcount as u32 >= self.bias as u32
         }
     }
 

@@ -114,6 +114,17 @@ impl Version {
         self >= Version::V6_12
     }
 
+    /// Whether a long-term pin for reading breaks copy-on-write first, so that even the zero page is replaced by a page of its
+    /// own (84209e87c696, 6.2).
+    pub fn unshares_for_longterm(self) -> bool {
+        self >= Version::V6_12
+    }
+
+    /// Whether unpin_folio(), unpin_folios() and unpin_user_folio() exist (6.11).
+    pub fn has_folio_unpins(self) -> bool {
+        self >= Version::V6_12
+    }
+
     /// Whether secretmem exists and is refused (5.14).
     pub fn knows_secretmem(self) -> bool {
         self >= Version::V6_1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The arithmetic of reference counts and pincounts.
 
-use super::{Consequence, FolioId, GUP_PIN_COUNTING_BIAS, Kind, Memory, Misuse, What};
+use super::{Consequence, FolioId, Kind, Memory, Misuse, What};
 
 impl Memory {
     /// folio_ref_add(): wraps as the kernel's does.
@@ -87,9 +87,19 @@ impl Memory {
             let folio = self.folio_mut(id);
             folio.pincount = folio.pincount.wrapping_add(refs);
         } else {
-            self.folio_ref_add(id, refs.wrapping_mul(GUP_PIN_COUNTING_BIAS));
+            self.folio_ref_add(id, refs.wrapping_mul(self.bias));
         }
         self.stat.acquired += i64::from(refs);
+    }
+
+    /// Sets the counts to `base` references and no pin, and drops one more that stands for the repairer: what a probe does
+    /// to a folio whose counts were spoilt on purpose, so that a kernel can go on.
+    pub fn repair(&mut self, id: FolioId, base: i32) -> Result<(), Misuse> {
+        let folio = self.folio_mut(id);
+        folio.refcount = base.wrapping_add(1);
+        folio.pincount = 0;
+        folio.live_pins = 0;
+        self.folio_put_refs("put_page", id, 1)
     }
 
     /// gup_put_folio(FOLL_PIN): takes `refs` pins from the counts, the pincount before the reference count.
@@ -123,7 +133,7 @@ impl Memory {
                 Ok(())
             };
         }
-        let dropped = refs.wrapping_mul(GUP_PIN_COUNTING_BIAS);
+        let dropped = refs.wrapping_mul(self.bias);
         let held = self.folio(id).refcount;
         let done = self.folio_put_refs(call, id, dropped);
         // A count that was negative before has overflowed long since: how much of it is pins cannot be told.

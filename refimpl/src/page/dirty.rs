@@ -2,7 +2,7 @@
 //! Dirtying, and the page lock it is done under.
 
 use super::count::misuse;
-use super::{Consequence, Context, FolioId, Kind, Memory, Misuse, What};
+use super::{Consequence, Context, FolioId, Memory, Misuse, What};
 
 impl Memory {
     /// lock_page(): sleeps until the lock is free. In this sequential model nobody else could release it, so that a lock
@@ -43,8 +43,8 @@ impl Memory {
         Ok(())
     }
 
-    /// set_page_dirty(): the whole folio, without the lock. Nothing happens to a folio that was truncated, nor to kernel
-    /// memory's contents; a free folio is a misuse.
+    /// set_page_dirty(): the whole folio, without the lock. A folio without a mapping (truncated, or kernel memory) gets the
+    /// flag all the same, and nobody will ever write it (mm/page-writeback.c: noop_dirty_folio()); a free folio is a misuse.
     ///
     /// Returns whether it became dirty by this call.
     pub fn folio_mark_dirty(&mut self, id: FolioId) -> Result<bool, Misuse> {
@@ -57,7 +57,7 @@ impl Memory {
                 id,
             ));
         }
-        if folio.kind == (Kind::File { attached: false }) || folio.dirty {
+        if folio.dirty {
             return Ok(false);
         }
         folio.dirty = true;

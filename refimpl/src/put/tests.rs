@@ -247,7 +247,7 @@ fn dirtying_happens_before_the_last_reference_goes() {
 }
 
 #[test]
-fn a_truncated_page_is_dirtied_without_effect() {
+fn a_truncated_page_gets_the_flag_and_belongs_to_no_file() {
     let mut world = World::new(Version::V6_12, 1, 0);
     let pages = world.pin(1);
     let id = world.id(pages[0]);
@@ -257,7 +257,7 @@ fn a_truncated_page_is_dirtied_without_effect() {
         .memory
         .unpin_user_pages_dirty_lock(&pages, 1, true)
         .unwrap();
-    assert!(!world.memory.folio(id).dirty && world.memory.folio(id).freed);
+    assert!(world.memory.folio(id).dirty && world.memory.folio(id).freed);
 }
 
 #[test]

@@ -116,4 +116,43 @@ impl Memory {
         }
         Ok(())
     }
+
+    fn has_folios(&self, call: &'static str) -> Result<(), Misuse> {
+        if self.version().has_folio_unpins() {
+            Ok(())
+        } else {
+            Err(self.absent(call))
+        }
+    }
+
+    /// unpin_user_folio(): `npages` pins less on one folio (since 6.12); with 1, unpin_folio() (since 6.11).
+    pub fn unpin_user_folio(&mut self, page: Option<Pfn>, npages: i32) -> Result<(), Misuse> {
+        const CALL: &str = "unpin_user_folio";
+        self.has_folios(CALL)?;
+        let id = self.passed(CALL, page)?;
+        self.unpin_refs(CALL, id, npages)
+    }
+
+    /// unpin_folios(): one pin less on each entry (since 6.11). It compares pointers before it looks behind them, so that a
+    /// NULL entry is passed over wherever it stands.
+    pub fn unpin_folios(&mut self, folios: &[Option<Pfn>], count: u64) -> Result<(), Misuse> {
+        const CALL: &str = "unpin_folios";
+        self.has_folios(CALL)?;
+        if is_err_value(count) {
+            return Err(Misuse {
+                call: CALL,
+                what: What::ErrorAsCount,
+                consequence: Consequence::Warn,
+                folio: None,
+            });
+        }
+        for index in 0..count {
+            let page = self.entry(CALL, folios, index)?;
+            if page.is_some() {
+                let id = self.passed(CALL, page)?;
+                self.unpin_refs(CALL, id, 1)?;
+            }
+        }
+        Ok(())
+    }
 }
