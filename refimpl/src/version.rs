@@ -120,6 +120,11 @@ impl Version {
         self >= Version::V6_12
     }
 
+    /// Whether the `_unlocked` functions take FOLL_LONGTERM; before, they warn and return EINVAL (53b2d09bf9d7, 6.2).
+    pub fn unlocked_takes_longterm(self) -> bool {
+        self >= Version::V6_12
+    }
+
     /// Whether unpin_folio(), unpin_folios() and unpin_user_folio() exist (6.11).
     pub fn has_folio_unpins(self) -> bool {
         self >= Version::V6_12

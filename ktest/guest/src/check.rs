@@ -72,6 +72,11 @@ impl Check {
         }
     }
 
+    /// Leaves the counters of the whole program out of the report: its subtests compare them step by step.
+    pub fn without_total(&mut self) {
+        self.start = None;
+    }
+
     /// One subtest that gives back all it takes.
     pub fn run(&mut self, name: &str, body: impl FnOnce() -> Test) {
         self.counted(name, |_| body(), None);

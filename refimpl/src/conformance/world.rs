@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A trace replayed on the model.
 
-use super::trace::{Ground, Op, Release};
+use super::trace::{Acquire, Ground, Op, Release};
 use crate::gup::{self, Errno, Hold};
 use crate::mapping::{Area, Mm, PMD_ORDER, PageIndex, Vma};
 use crate::page::{Consequence, FolioId, Kind, Memory, Misuse, Pfn, VmStat};
@@ -58,6 +58,9 @@ pub enum Refused {
     /// A kernel would print a warning.
     #[error("`{0}` takes a reference on a folio whose count is not positive")]
     Spoilt(String),
+    /// A kernel would print a warning.
+    #[error("`{0}` passes flags that do not go together")]
+    Warns(String),
     /// The last reference went although somebody else still counts on his.
     #[error("`{0}` frees a folio that the page cache or a driver still has")]
     Robbed(String),
@@ -257,8 +260,11 @@ impl World {
                 let at = self.at(*area, *page).ok_or_else(misfit)?;
                 self.not_spoilt(op, at, u64::from(*nr))?;
                 let (path, hold) = call.way();
-                if hold == Hold::Get && flags.longterm {
-                    return Err(misfit());
+                let unlocked = *call == Acquire::PinUserPagesUnlocked;
+                let warns =
+                    hold == Hold::Get || (unlocked && !self.version().unlocked_takes_longterm());
+                if warns && flags.longterm {
+                    return Err(Refused::Warns(op.to_string()));
                 }
                 let (memory, mm, nr) = (&mut self.memory, &mut self.mm, u64::from(*nr));
                 let got = match hold {

@@ -2,6 +2,7 @@
 //! The programs, one file each. A new one is a file and a line in this table.
 
 mod af_xdp;
+mod conformance;
 mod direct_io;
 mod ext4;
 mod fuse;
@@ -25,6 +26,7 @@ type Program = fn(&mut Check);
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("af-xdp", af_xdp::run),
+    ("conformance", conformance::run),
     ("direct-io", direct_io::run),
     ("fuse", fuse::run),
     ("gup-test", gup_test::run),

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Replays traces on real pages, and compares what the probe module sees with what the reference implementation said.
+//!
+//! `/ktest/traces` holds traces with an answer below each line (refimpl/src/conformance.rs says what the lines mean);
+//! `/ktest/traces.wrong` the same with the answers of a model that is wrong on purpose: there a difference must be found.
+//! The program makes the process's own accesses and mappings; every call on pages goes to `/dev/gup_probe`.
+
+use crate::check::{Check, Stop, Test, attempt};
+use crate::memory::PAGE;
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+const MODULE: &str = "/ktest/gup_probe.ko";
+const TRACES: &str = "/ktest/traces";
+const WRONG: &str = "/ktest/traces.wrong";
+const DEVICE: &str = "/dev/gup_probe";
+/// A folio that is mapped as a whole.
+const HUGE: usize = 2 << 20;
+/// An area's pages start at that many pages times its number in the probe's file (probe/gup_probe.c: AREA_SHIFT).
+const AREA_PAGES: u64 = 256;
+
+/// Runs every trace.
+pub fn run(check: &mut Check) {
+    // Counts that are wrong on purpose are what this target is about.
+    check.without_total();
+    if let Err(stop) = load() {
+        check.report("probe module", &Err(stop));
+        return;
+    }
+    on_one_processor();
+    let Ok(text) = std::fs::read_to_string(TRACES) else {
+        check.skip("traces", "none in this image");
+        return;
+    };
+    let mut steps = BTreeMap::<String, u32>::new();
+    let mut traces = 0;
+    for (name, lines) in split(&text) {
+        let result = replay(&lines, &mut steps);
+        traces += 1;
+        if let Ok(Some(difference)) = &result {
+            println!("# differs {name} {difference}");
+        }
+        check.report(
+            &format!("trace {name}"),
+            &result.and_then(|difference| match difference {
+                None => Ok(()),
+                Some(difference) => Err(Stop::Fail(difference)),
+            }),
+        );
+    }
+    let total: u32 = steps.values().sum();
+    println!("# mix {traces} traces {total} operations");
+    for (call, times) in &steps {
+        println!("# mix {call} {times}");
+    }
+    if let Ok(text) = std::fs::read_to_string(WRONG) {
+        check.report("a wrong model is found out", &wrong(&text));
+    }
+}
+
+/// Every trace of a wrong model must differ somewhere.
+fn wrong(text: &str) -> Test {
+    let mut steps = BTreeMap::new();
+    for (name, lines) in split(text) {
+        match replay(&lines, &mut steps)? {
+            Some(difference) => println!("# wrong {name} {difference}"),
+            None => return Err(Stop::Fail(format!("{name} agrees with the wrong model"))),
+        }
+    }
+    Ok(())
+}
+
+/// Names and lines of the traces in a text.
+fn split(text: &str) -> Vec<(String, Vec<&str>)> {
+    let mut traces: Vec<(String, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("trace ") {
+            traces.push((name.to_owned(), Vec::new()));
+        } else if let Some((_, lines)) = traces.last_mut() {
+            lines.push(line);
+        }
+    }
+    traces
+}
+
+/// The first difference, with step, call and both sides.
+fn replay(lines: &[&str], steps: &mut BTreeMap<String, u32>) -> Test<Option<String>> {
+    let mut process = Process::new()?;
+    let mut difference = None;
+    for (number, pair) in lines.chunks(2).enumerate() {
+        let [op, answer] = pair else {
+            return Err(Stop::Fail(format!("step {}: no answer", number + 1)));
+        };
+        let seen =
+            process
+                .step(op)
+                .and_then(|own| process.look(own))
+                .map_err(|stop| match stop {
+                    Stop::Fail(why) => Stop::Fail(format!("step {} `{op}`: {why}", number + 1)),
+                    skip => skip,
+                })?;
+        let call = op.split(' ').next().unwrap_or_default();
+        *steps.entry(call.to_owned()).or_default() += 1;
+        let expected = answer.strip_prefix("= ").unwrap_or(answer);
+        if let Some(found) = compare(expected, &seen) {
+            difference = Some(format!("step {} `{op}`: {found}", number + 1));
+            break;
+        }
+    }
+    process.unmap();
+    Ok(difference)
+}
+
+/// What differs, in words. Slots that the expectation does not name are of folios that are free or were seen already.
+fn compare(expected: &str, seen: &str) -> Option<String> {
+    let names = ["returned", "pins acquired", "pins released"];
+    let seen: Vec<&str> = seen.split_whitespace().collect();
+    let slots: BTreeMap<&str, &str> = seen
+        .iter()
+        .skip(names.len())
+        .filter_map(|word| word.split_once(':'))
+        .collect();
+    let mut found = Vec::new();
+    for (at, word) in expected.split_whitespace().enumerate() {
+        if let Some(name) = names.get(at) {
+            let kernel = seen.get(at).copied().unwrap_or("nothing");
+            if kernel != word {
+                found.push(format!("{name}: kernel {kernel}, model {word}"));
+            }
+            continue;
+        }
+        let (slot, model) = word.split_once(':').unwrap_or((word, ""));
+        let kernel = slots.get(slot).copied().unwrap_or("");
+        let fields = ["refcount", "pincount", "mapcount", "flags"];
+        let both = kernel.split(':').zip(model.split(':'));
+        if kernel.is_empty() {
+            found.push(format!("slot {slot}: kernel has nothing"));
+        }
+        for (name, (kernel, model)) in fields.iter().zip(both) {
+            if kernel != model {
+                found.push(format!(
+                    "slot {slot} {name}: kernel {kernel}, model {model}"
+                ));
+            }
+        }
+    }
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+struct Area {
+    start: *mut c_void,
+    bytes: usize,
+    /// Where its first page is; a huge area is aligned.
+    first: usize,
+    pages: usize,
+    memfd: Option<OwnedFd>,
+}
+
+struct Process {
+    probe: File,
+    areas: BTreeMap<u32, Area>,
+}
+
+impl Process {
+    fn new() -> Test<Process> {
+        Ok(Process {
+            probe: attempt("open the probe", crate::sys::open(DEVICE))?,
+            areas: BTreeMap::new(),
+        })
+    }
+
+    /// Does one line; what a step of the process itself returned, or `None` where the probe knows.
+    fn step(&mut self, op: &str) -> Test<Option<i64>> {
+        let (line, slot) = op.split_once(" -> ").unwrap_or((op, ""));
+        let words: Vec<&str> = line.split(' ').collect();
+        let (call, rest) = (words[0], &words[1..]);
+        let number = |at: usize| -> Test<u32> {
+            let word = rest.get(at).copied().unwrap_or_default();
+            attempt("read a number", word.parse())
+        };
+        match call {
+            "map" => self.map(number(0)?, rest[1], number(2)?).map(Some),
+            "touch" => {
+                let at = self.address(number(0)?, number(1)?)? as *mut u8;
+                // SAFETY: the trace's maker keeps within the area, which is mapped readable and writable.
+                unsafe {
+                    let byte = at.read_volatile();
+                    if rest[2] == "w" {
+                        at.write_volatile(byte.wrapping_add(1));
+                    }
+                }
+                Ok(Some(0))
+            }
+            "munmap" => {
+                let area = self.areas.remove(&number(0)?);
+                let area = area.ok_or_else(|| Stop::Fail("no such area".into()))?;
+                free(&area)?;
+                Ok(Some(0))
+            }
+            "truncate" => {
+                let area = self.area(number(0)?)?;
+                let size = (area.pages * PAGE) as u64;
+                if let Some(memfd) = &area.memfd {
+                    attempt("truncate", ftruncate(memfd, 0))?;
+                    attempt("extend", ftruncate(memfd, size))?;
+                }
+                Ok(Some(0))
+            }
+            "memfd_pin_folios" => {
+                let area = self.area(number(0)?)?;
+                let fd = area.memfd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+                let (first, last) = (number(1)? as usize, number(2)? as usize);
+                let range = format!("{} {}", first * PAGE, (last + 1) * PAGE - 1);
+                self.tell(&format!("{call} {fd} {range} {slot}"))
+            }
+            "peek" => {
+                let at = self.address(number(0)?, number(1)?)?;
+                self.tell(&format!("peek {at} {slot}"))
+            }
+            _ if !slot.is_empty() => {
+                let at = self.address(number(0)?, number(1)?)?;
+                let write = u32::from(rest[3].contains('w'));
+                // FOLL_LONGTERM has had several numbers; the probe knows its kernel's.
+                let flags = write | (u32::from(rest[3].contains('l')) << 1);
+                self.tell(&format!("{call} {at} {} {flags} {slot}", number(2)?))
+            }
+            _ => self.tell(op),
+        }
+    }
+
+    fn tell(&mut self, command: &str) -> Test<Option<i64>> {
+        attempt(
+            "write to the probe",
+            self.probe.write_all(command.as_bytes()),
+        )?;
+        Ok(None)
+    }
+
+    /// What the probe sees; `own` takes the place of what its last call returned.
+    fn look(&mut self, own: Option<i64>) -> Test<String> {
+        if own.is_some() {
+            self.tell("look")?;
+        }
+        let mut answer = vec![0; 16384];
+        let used = attempt("read from the probe", self.probe.read(&mut answer))?;
+        Ok(String::from_utf8_lossy(&answer[..used]).into_owned())
+    }
+
+    fn map(&mut self, number: u32, ground: &str, pages: u32) -> Test<i64> {
+        let pages = pages as usize;
+        let mut area = Area {
+            start: std::ptr::null_mut(),
+            bytes: pages * PAGE,
+            first: 0,
+            pages,
+            memfd: None,
+        };
+        match ground {
+            "anon" | "huge" => {
+                if ground == "huge" {
+                    (area.bytes, area.pages) = (2 * HUGE, HUGE / PAGE);
+                }
+                area.start = attempt("map", anonymous(area.bytes))?;
+                let address = area.start as usize;
+                let advice = if ground == "huge" {
+                    area.first = address.next_multiple_of(HUGE) - address;
+                    Advice::LinuxHugepage
+                } else {
+                    // Small areas may lie side by side; nobody shall make one large page of them.
+                    Advice::LinuxNoHugepage
+                };
+                // SAFETY: advice on a mapping of our own that nothing refers to yet.
+                attempt("advise", unsafe { madvise(area.start, area.bytes, advice) })?;
+            }
+            "shmem" => {
+                let memfd = attempt("make a memfd", memfd_create("trace", MemfdFlags::CLOEXEC))?;
+                attempt("extend", ftruncate(&memfd, area.bytes as u64))?;
+                area.start = attempt("map", shared(&memfd, area.bytes, 0))?;
+                area.memfd = Some(memfd);
+            }
+            "disk" => {
+                let disk = attempt("open /dev/ram0", crate::sys::open("/dev/ram0"))?;
+                area.start = attempt("map", shared(&disk, area.bytes, 0))?;
+            }
+            driver => {
+                let order = driver.strip_prefix("driver").unwrap_or(driver);
+                let order: u32 = attempt("read an order", order.parse())?;
+                let folios = pages.div_ceil(1 << order);
+                area.pages = folios << order;
+                area.bytes = area.pages * PAGE;
+                self.tell(&format!("alloc {number} {order} {folios}"))?;
+                let offset = u64::from(number) * AREA_PAGES * PAGE as u64;
+                area.start = attempt("map", shared(&self.probe, area.bytes, offset))?;
+            }
+        }
+        self.areas.insert(number, area);
+        Ok(0)
+    }
+
+    fn area(&self, number: u32) -> Test<&Area> {
+        let area = self.areas.get(&number);
+        area.ok_or_else(|| Stop::Fail(format!("no area {number}")))
+    }
+
+    fn address(&self, number: u32, page: u32) -> Test<usize> {
+        let area = self.area(number)?;
+        Ok(area.start as usize + area.first + page as usize * PAGE)
+    }
+
+    fn unmap(&mut self) {
+        for area in std::mem::take(&mut self.areas).values() {
+            let _gone = free(area);
+        }
+    }
+}
+
+fn free(area: &Area) -> Test {
+    // SAFETY: the mapping was made by us, and no reference into it is alive.
+    attempt("unmap", unsafe { munmap(area.start, area.bytes) })
+}
+
+fn anonymous(bytes: usize) -> rustix::io::Result<*mut c_void> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+    unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, access, MapFlags::PRIVATE) }
+}
+
+fn shared(
+    file: &impl std::os::fd::AsFd,
+    bytes: usize,
+    offset: u64,
+) -> rustix::io::Result<*mut c_void> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: as above.
+    unsafe {
+        mmap(
+            std::ptr::null_mut(),
+            bytes,
+            access,
+            MapFlags::SHARED,
+            file,
+            offset,
+        )
+    }
+}
+
+fn load() -> Test {
+    if std::path::Path::new(DEVICE).exists() {
+        return Ok(());
+    }
+    let Ok(module) = File::open(MODULE) else {
+        return Err(Stop::Skip("no probe module in this image".into()));
+    };
+    // SAFETY: a descriptor, an empty string with its NUL, and no flags.
+    let done =
+        unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
+    if done < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Stop::Fail(format!("load the probe module: {error}")));
+    }
+    for _ in 0..100 {
+        if std::path::Path::new(DEVICE).exists() {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Err(Stop::Fail(format!("{DEVICE} does not appear")))
+}
+
+/// Pages wait for the LRU lists on the processor that touched them, and the probe hands in those of its own.
+fn on_one_processor() {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(0);
+    let _stays = rustix::thread::sched_setaffinity(None, &set);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_by_field() {
+        assert_eq!(
+            compare("1 1 0 0:1025:0:1:p", "1 1 0 0:1025:0:1:p 1:7:0:0:-"),
+            None
+        );
+        assert_eq!(
+            compare("1 1 0 0:1025:0:1:p", "1 2 0 0:513:0:1:-").unwrap(),
+            "pins acquired: kernel 2, model 1; slot 0 refcount: kernel 513, model 1025; \
+             slot 0 flags: kernel -, model p"
+        );
+        assert!(compare("0 0 0 3:1:0:0:-", "0 0 0").is_some());
+    }
+
+    #[test]
+    fn a_text_of_traces_is_split_at_their_names() {
+        let traces = split("trace a\nmap 0 anon 1\n= 0 0 0\ntrace b\n");
+        assert_eq!(traces[0].1.len(), 2);
+        assert_eq!(traces[1].0, "b");
+    }
+}
