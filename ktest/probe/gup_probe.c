@@ -272,6 +272,24 @@ static long many(struct probe *probe, const char *call, unsigned long nr, bool d
 	return 0;
 }
 
+/* The trace has stopped at a difference: whatever its counts are, no folio of it shall be freed twice or used again. */
+static long abandon(struct probe *probe)
+{
+	unsigned int i;
+
+	for (i = 0; i < SLOTS; i++) {
+		struct folio *folio;
+
+		if (!probe->slots[i])
+			continue;
+		folio = page_folio(probe->slots[i]);
+		if (pincount_of(folio))
+			atomic_set(pincount_of(folio), 0);
+		set_page_count(&folio->page, &folio->page == zero_page() ? probe->zero : 1 << 24);
+	}
+	return 0;
+}
+
 static long alloc(struct probe *probe, unsigned int at, unsigned int order, unsigned int count)
 {
 	struct area *area;
@@ -328,6 +346,8 @@ static long command(struct probe *probe)
 		if (strcmp(word[i + 1], "-") && kstrtoull(word[i + 1], 0, &number[i]))
 			return -EINVAL;
 
+	if (!strcmp(call, "abandon"))
+		return abandon(probe);
 	if (!strcmp(call, "alloc"))
 		return alloc(probe, number[0], number[1], number[2]);
 	if (!strcmp(call, "close")) {
@@ -479,6 +499,8 @@ static int probe_open(struct inode *inode, struct file *file)
 	probe->acquired = stat(NR_FOLL_PIN_ACQUIRED);
 	probe->released = stat(NR_FOLL_PIN_RELEASED);
 	probe->zero = page_ref_count(zero_page());
+	/* Whoever marked it dirty before has left the flag there. */
+	ClearPageDirty(zero_page());
 	file->private_data = probe;
 	return 0;
 }

@@ -34,6 +34,7 @@
 pub mod boot;
 pub mod build;
 pub mod config;
+pub mod conformance;
 pub mod console;
 mod error;
 mod exit;

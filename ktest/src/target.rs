@@ -19,6 +19,10 @@ const FILES: &[(&str, &str)] = &[
     ("process-vm", include_str!("../targets/process-vm.toml")),
     ("io-uring", include_str!("../targets/io-uring.toml")),
     ("udmabuf", include_str!("../targets/udmabuf.toml")),
+    (
+        "refimpl-conformance",
+        include_str!("../targets/refimpl-conformance.toml"),
+    ),
     ("af-xdp", include_str!("../targets/af-xdp.toml")),
     ("direct-io", include_str!("../targets/direct-io.toml")),
     ("scsi-generic", include_str!("../targets/scsi-generic.toml")),
@@ -99,6 +103,8 @@ pub struct Guest {
     pub cmdline: Vec<String>,
     /// MiB of the disk that it needs.
     pub disk_mib: Option<u64>,
+    /// It needs the probe module and traces ([`crate::conformance`]).
+    pub probe: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,6 +132,8 @@ struct Data {
     cmdline: Vec<String>,
     #[serde(default)]
     disk_mib: Option<u64>,
+    #[serde(default)]
+    probe: bool,
     exercises: Vec<String>,
     /// Options that exist since a release.
     #[serde(default)]
@@ -227,6 +235,7 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
                 machine: data.machine,
                 cmdline: data.cmdline,
                 disk_mib: data.disk_mib,
+                probe: data.probe,
             };
             (Way::Booted(guest), pins)
         }

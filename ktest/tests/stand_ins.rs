@@ -65,6 +65,7 @@ fn quick(program: &str) -> ktest::target::Guest {
         machine: Vec::new(),
         cmdline: Vec::new(),
         disk_mib: None,
+        probe: false,
     }
 }
 

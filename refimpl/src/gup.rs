@@ -10,6 +10,7 @@ mod tests;
 
 use crate::mapping::{Area, Mm, PageIndex, Pte, Vma};
 use crate::page::{Memory, Pfn};
+use crate::version::Version;
 
 /// FOLL_* bits as the callers of the exported functions may pass them (6.12: include/linux/mm_types.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,10 +120,14 @@ fn acquire(
     while (pages.len() as u64) < nr {
         let at = PageIndex(start.0 + pages.len() as u64);
         if quick {
-            let found = present(memory, mm, at, flags, hold);
-            if let Some(pfn) = found.and_then(|pfn| grab::fast(memory, pfn, hold)) {
-                pages.push(pfn);
-                continue;
+            if let Some(pfn) = present(memory, mm, at, flags, hold)
+                && let Some(pfn) = grab::fast(memory, pfn, hold)
+            {
+                if is_allowed(memory, mm, at, flags, hold) {
+                    pages.push(pfn);
+                    continue;
+                }
+                grab::back_out(memory, pfn, hold);
             }
             // What is left goes the slow way, all of it.
             quick = false;
@@ -139,19 +144,30 @@ fn acquire(
     Ok(pages)
 }
 
-/// What gup_fast finds in the page tables: nothing where a fault would be needed, nor in memory it may not touch. The zero
-/// page has a special entry, which it passes by.
+/// What gup_fast finds in the page tables: nothing where a fault would be needed. The zero page has a special entry, which
+/// it passes by.
 fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) -> Option<Pfn> {
-    let vma = mm.vma(at)?;
-    check_vma(memory, vma, flags).ok()?;
+    let refused_early = memory.version() < Version::V6_12
+        && mm
+            .vma(at)
+            .is_none_or(|vma| check_vma(memory, vma, flags).is_err());
     let pte = mm.pte(at).filter(|pte| pte.writable || !flags.write)?;
     let unshares = must_unshare(memory, pte, flags, hold);
-    // A page without a mapping may have been truncated: gup_fast_folio_allowed() leaves that to the slow way.
+    (pte.pfn != Memory::ZERO && !unshares && !refused_early).then_some(pte.pfn)
+}
+
+/// gup_fast_folio_allowed(): asked with the reference already taken. Without a look at the area it cannot tell a page that
+/// was truncated from one that a driver mapped, and leaves both to the slow way.
+fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) -> bool {
+    let Some(vma) = mm.vma(at) else {
+        return false;
+    };
     let doubtful = vma.area == Area::Inserted
         && flags.longterm
         && flags.write
+        && hold == Hold::Pin
         && memory.version().refuses_longterm_write_to_tracked_file();
-    (pte.pfn != Memory::ZERO && !unshares && !doubtful).then_some(pte.pfn)
+    !doubtful && check_vma(memory, vma, flags).is_ok()
 }
 
 /// gup_must_unshare(), for the one page of this model that is shared and private at once.

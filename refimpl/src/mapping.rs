@@ -41,6 +41,9 @@ pub enum Area {
 /// Folios of this order are mapped as a whole, by one entry of the level above (x86-64: 2 MiB).
 pub const PMD_ORDER: u32 = 9;
 
+/// fault_around_bytes of mm/memory.c, in pages.
+const FAULT_AROUND_PAGES: u64 = 16;
+
 /// A stretch of a process's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vma {
@@ -216,6 +219,9 @@ impl Mm {
         let unnoticed = !tracked && vma.writable;
         if self.pte(at).is_none() {
             self.map(memory, at, pfn, unnoticed);
+            if !write {
+                self.fault_around(memory, vma, file, at, unnoticed);
+            }
         }
         if write {
             if let Some(id) = memory.page_folio(pfn) {
@@ -236,6 +242,28 @@ impl Mm {
             pfn,
             writable: unnoticed,
             dirty: false,
+        }
+    }
+
+    /// do_fault_around(): a read maps the neighbours too that are in the page cache, up to 16 pages, from a border of
+    /// addresses on (which is here one of the area).
+    fn fault_around(
+        &mut self,
+        memory: &mut Memory,
+        vma: Vma,
+        file: usize,
+        at: PageIndex,
+        writable: bool,
+    ) {
+        let index = at.0 - vma.start.0;
+        let first = index - index % FAULT_AROUND_PAGES;
+        for index in first..(first + FAULT_AROUND_PAGES).min(vma.pages) {
+            let at = PageIndex(vma.start.0 + index);
+            if self.pte(at).is_none()
+                && let Some(pfn) = self.cache.get(&(file, index)).copied()
+            {
+                self.map(memory, at, pfn, writable);
+            }
         }
     }
 

@@ -17,6 +17,32 @@ pub fn is_err_value(count: u64) -> bool {
     count >= (-4095_i64) as u64
 }
 
+/// What has gone wrong so far in a call that takes an array. A kernel whose counts are spoilt does not notice and goes on
+/// with the next entry; what stops it ends the call.
+#[derive(Debug, Default)]
+struct Worst(Option<Misuse>);
+
+impl Worst {
+    /// Passes on what stops the call, and remembers the worst of the rest, the first of its kind.
+    fn note(&mut self, done: Result<(), Misuse>) -> Result<(), Misuse> {
+        let Err(misuse) = done else {
+            return Ok(());
+        };
+        if misuse.consequence.stops() {
+            return Err(misuse);
+        }
+        let grave = |misuse: &Misuse| !misuse.consequence.spoils_counts();
+        if self.0.is_none_or(|other| grave(&misuse) && !grave(&other)) {
+            self.0 = Some(misuse);
+        }
+        Ok(())
+    }
+
+    fn result(self) -> Result<(), Misuse> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 impl Memory {
     /// The folio of a page that a caller passed: NULL and frames that do not exist oops.
     fn passed(&self, call: &'static str, page: Option<Pfn>) -> Result<FolioId, Misuse> {

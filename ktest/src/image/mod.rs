@@ -12,11 +12,19 @@ pub use newc::Archive;
 use crate::error::Error;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Writes the initramfs of `guest` with `probes` to `to`.
+/// A file of the image's `/ktest` besides the programs: name and contents.
+pub type Extra = (String, Vec<u8>);
+
+/// Writes the initramfs of `guest` with `probes` and `extras` to `to`.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn write(guest: &Programs, probes: &[String], to: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+pub fn write(
+    guest: &Programs,
+    probes: &[String],
+    extras: &[Extra],
+    to: &Utf8Path,
+) -> Result<Utf8PathBuf, Error> {
     let read = |path: &Utf8Path| std::fs::read(path).map_err(Error::io("read", path));
     let mut archive = Archive::default();
     for directory in ["dev", "proc", "sys", "tmp", "ktest"] {
@@ -29,6 +37,9 @@ pub fn write(guest: &Programs, probes: &[String], to: &Utf8Path) -> Result<Utf8P
     for program in &guest.selftests {
         let name = program.file_name().unwrap_or_default();
         archive.file(&format!("ktest/{name}"), 0o755, &read(program)?);
+    }
+    for (name, contents) in extras {
+        archive.file(&format!("ktest/{name}"), 0o644, contents);
     }
     std::fs::write(to, archive.finish()).map_err(Error::io("write", to))?;
     Ok(to.to_owned())

@@ -12,12 +12,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
 impl Session<'_> {
-    /// Boots `image` with those of `specs` that are booted, once for all that ask for the same devices: a device of one
+    /// Boots `kernel` (image and initramfs) with those of `specs` that are booted, once for all that ask for the same devices: a device of one
     /// target may stand in another's way (an IOMMU, say).
     pub(super) fn boot(
         &self,
         specs: &[&TargetSpec],
-        image: &Utf8Path,
+        kernel: (&Utf8Path, &Utf8Path),
         overlay: &Overlay,
         kbuild: Option<&Kbuild>,
         dir: &Utf8Path,
@@ -34,7 +34,7 @@ impl Session<'_> {
                 (&[], _) | (_, None) => dir.to_owned(),
                 (_, Some(first)) => dir.join(&first.name),
             };
-            let seen = self.boot_once(&group, image, &dir)?;
+            let seen = self.boot_once(&group, kernel, &dir)?;
             targets.extend(group.into_iter().map(|spec| {
                 let converted = converted(&self.source.root, overlay, spec);
                 let mut target = judge(spec, converted, &seen);
@@ -48,7 +48,7 @@ impl Session<'_> {
     fn boot_once(
         &self,
         specs: &[&TargetSpec],
-        image: &Utf8Path,
+        (image, initrd): (&Utf8Path, &Utf8Path),
         dir: &Utf8Path,
     ) -> Result<Seen, Error> {
         std::fs::create_dir_all(dir).map_err(Error::io("make directory", dir))?;
@@ -57,7 +57,7 @@ impl Session<'_> {
         let machine = Machine {
             qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
             kernel: image.to_owned(),
-            initrd: self.initrd.clone(),
+            initrd: initrd.to_owned(),
             guests,
             memory_mib: self.options.memory_mib,
             cpus: self.options.cpus,

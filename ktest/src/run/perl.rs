@@ -27,6 +27,9 @@ fn lacks(target: &TargetSpec) -> Option<&'static str> {
         Some(guest) if !guest.machine.is_empty() => {
             Some("it needs a machine with other devices, and ktest.pl has one machine")
         }
+        Some(guest) if guest.probe => {
+            Some("it needs a module built beside each kernel, and ktest.pl has one initramfs for all")
+        }
         Some(_) => None,
     }
 }
@@ -68,7 +71,7 @@ impl Session<'_> {
         };
         let config = prepared.kbuild.output.join(".config");
         let config = std::fs::read(&config).map_err(Error::io("read", &config))?;
-        let machine = self.machine()?;
+        let machine = self.machine(&dir)?;
         let switch = power_switch(&machine, &dir, conf.source, &image, machine.seconds());
         for (name, text) in [
             ("config", config.as_slice()),
@@ -108,20 +111,21 @@ impl Session<'_> {
         self.of_perl(prepared, &dir, &repository, staged, &said)
     }
 
-    fn machine(&self) -> Result<Machine, Error> {
+    fn machine(&self, dir: &Utf8Path) -> Result<Machine, Error> {
         let guests: Vec<Guest> = self.booted().filter_map(|t| t.guest()).cloned().collect();
         if guests.is_empty() {
             return Err(Error::Usage(
                 "run ktest.pl: none of the targets is booted on its one machine".into(),
             ));
         }
-        let path = camino::absolute_utf8(&self.initrd).map_err(Error::io("find", &self.initrd))?;
+        let specs: Vec<&TargetSpec> = self.booted().collect();
+        let initrd = self.initrd(&specs, None, dir)?;
         let disk = super::boots::disk(&guests, &self.directory.path)?;
         let disk = disk.map(|disk| camino::absolute_utf8(&disk).unwrap_or(disk));
         Ok(Machine {
             qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
             kernel: "$b/bzImage".into(),
-            initrd: path,
+            initrd,
             guests,
             memory_mib: self.options.memory_mib,
             cpus: self.options.cpus,

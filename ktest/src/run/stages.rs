@@ -9,7 +9,7 @@ use super::inputs::inputs;
 use super::plan::plan;
 use crate::boot::QEMU;
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
-use crate::build::{Overlay, Prepared, new_warnings, prepare};
+use crate::build::{Kbuild, Overlay, Prepared, new_warnings, prepare};
 use crate::error::Error;
 use crate::image::{Programs, build_guest, build_selftests, write};
 use crate::options::{Driver, KtestOptions, Stages, What};
@@ -17,7 +17,7 @@ use crate::series::Staged;
 use crate::source::Source;
 use crate::target::{TargetSpec, select};
 use crate::verdict::{Build, Outcome, Stage, Target, Verdict, summarise};
-use crate::{host, series};
+use crate::{conformance, host, series};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -29,7 +29,8 @@ pub(super) struct Session<'a> {
     /// Indices of the targets of each kernel; the base is the first.
     plan: Vec<Vec<usize>>,
     pub(super) directory: RunDirectory,
-    pub(super) initrd: Utf8PathBuf,
+    guest: Programs,
+    functions: Vec<String>,
     pub(super) watched: Vec<Watched>,
 }
 
@@ -68,7 +69,6 @@ pub fn run(
     options.progress.say(&format!("run {}", directory.id));
     let guest = guest(source, &directory, options)?;
     let functions: Vec<String> = watched.iter().map(|w| w.function.clone()).collect();
-    let initrd = write(&guest, &functions, &directory.path.join("initrd"))?;
     let kernels: Vec<usize> = match options.stages {
         Stages::EachPatch => (1..=staged.len()).collect(),
         Stages::Last => (1..=staged.len()).last().into_iter().collect(),
@@ -79,7 +79,8 @@ pub fn run(
         plan: plan(&targets, &staged, &kernels, options.shard),
         targets,
         directory,
-        initrd,
+        guest,
+        functions,
         watched,
     };
     let (base, patches) = match &options.image {
@@ -116,6 +117,25 @@ impl Session<'_> {
         planned.map(|index| &self.targets[*index]).collect()
     }
 
+    /// The initramfs for one kernel: the same for all, but for a probe module that is built against each. Of an image
+    /// that was given nothing is known to build against, and the target says that it lacks the module.
+    fn initrd(
+        &self,
+        specs: &[&TargetSpec],
+        kbuild: Option<&Kbuild>,
+        dir: &Utf8Path,
+    ) -> Result<Utf8PathBuf, Error> {
+        let probe = specs.iter().any(|t| t.guest().is_some_and(|g| g.probe));
+        let extras = match kbuild.filter(|_| probe) {
+            None => Vec::new(),
+            Some(kbuild) => {
+                let said = &self.options.progress;
+                conformance::extras(self.source.kernel_version()?, kbuild, dir, said)?
+            }
+        };
+        write(&self.guest, &self.functions, &extras, &dir.join("initrd"))
+    }
+
     /// An image that somebody else built.
     fn given(&self, image: &Utf8Path) -> Result<Stage, Error> {
         let build = Build {
@@ -130,7 +150,9 @@ impl Session<'_> {
         }
         let dir = self.directory.stage(0)?;
         let specs = self.targets(0);
-        let mut targets = self.boot(&specs, image, &Overlay::new(), None, &dir)?;
+        let initrd = self.initrd(&specs, None, &dir)?;
+        let kernel = (image, initrd.as_path());
+        let mut targets = self.boot(&specs, kernel, &Overlay::new(), None, &dir)?;
         let compiled = specs.into_iter().filter(|t| t.guest().is_none());
         let why = "compiled only, and the image was given";
         targets.extend(compiled.map(|target| not_done(target, why)));
@@ -247,7 +269,9 @@ impl Session<'_> {
         build.image_hash = Some(hash(&image)?);
         self.options.progress.say(&format!("booting {subject}"));
         let specs = self.targets(number);
-        let mut targets = self.boot(&specs, &image, overlay, Some(&prepared.kbuild), &dir)?;
+        let initrd = self.initrd(&specs, Some(&prepared.kbuild), &dir)?;
+        let kernel = (image.as_path(), initrd.as_path());
+        let mut targets = self.boot(&specs, kernel, overlay, Some(&prepared.kbuild), &dir)?;
         if let Some(compiler) = compiler {
             for spec in specs.into_iter().filter(|t| t.guest().is_none()) {
                 let mut target = compiler.compile(spec, &dir)?;

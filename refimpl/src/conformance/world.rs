@@ -4,7 +4,7 @@
 use super::trace::{Acquire, Ground, Op, Release};
 use crate::gup::{self, Errno, Hold};
 use crate::mapping::{Area, Mm, PMD_ORDER, PageIndex, Vma};
-use crate::page::{Consequence, FolioId, Kind, Memory, Misuse, Pfn, VmStat};
+use crate::page::{FolioId, Kind, Memory, Misuse, Pfn, VmStat};
 use crate::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -526,14 +526,7 @@ fn fatal(op: &Op, misuse: Misuse) -> Refused {
 /// Wrong counts are survived until somebody acts on them.
 fn survivable(op: &Op, done: Result<(), Misuse>) -> Result<(), Refused> {
     match done {
-        Err(misuse)
-            if !matches!(
-                misuse.consequence,
-                Consequence::PinnedForever | Consequence::FalseNegative
-            ) =>
-        {
-            Err(fatal(op, misuse))
-        }
+        Err(misuse) if !misuse.consequence.spoils_counts() => Err(fatal(op, misuse)),
         _ => Ok(()),
     }
 }

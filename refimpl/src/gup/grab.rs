@@ -30,3 +30,16 @@ pub(super) fn fast(memory: &mut Memory, pfn: Pfn, hold: Hold) -> Option<Pfn> {
     }
     Some(pfn)
 }
+
+/// gup_put_folio() of gup_fast itself, when something speaks against the page after all. The counters of pins have moved by
+/// then, both of them.
+pub(super) fn back_out(memory: &mut Memory, pfn: Pfn, hold: Hold) {
+    let Some(id) = memory.page_folio(pfn) else {
+        return;
+    };
+    // Counts that somebody has spoilt before are not this call's fault.
+    let _spoilt_before = match hold {
+        Hold::Get => memory.folio_put_refs("gup_fast", id, 1),
+        Hold::Pin => memory.unpin_refs("gup_fast", id, 1),
+    };
+}

@@ -56,6 +56,27 @@ pub enum What {
     NoSuchFunction,
 }
 
+impl Consequence {
+    /// The call ends there.
+    pub fn stops(self) -> bool {
+        matches!(
+            self,
+            Consequence::Oops
+                | Consequence::Runaway
+                | Consequence::Deadlock
+                | Consequence::DoesNotCompile
+        )
+    }
+
+    /// Nothing is noticed for now: counts are wrong, and the next caller is told wrong things.
+    pub fn spoils_counts(self) -> bool {
+        matches!(
+            self,
+            Consequence::PinnedForever | Consequence::FalseNegative
+        )
+    }
+}
+
 /// What a kernel would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum Consequence {

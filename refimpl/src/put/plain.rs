@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! put_page() and release_pages(): plain references.
 
+use super::Worst;
 use crate::page::{Memory, Misuse, Pfn};
 
 impl Memory {
@@ -24,10 +25,11 @@ impl Memory {
     /// release_pages(): put_page() on each, ascending; the count is an int, and nothing is done for 0 or less
     /// (mm/swap.c).
     pub fn release_pages(&mut self, pages: &[Option<Pfn>], nr: i32) -> Result<(), Misuse> {
+        let mut worst = Worst::default();
         for index in 0..u64::try_from(nr).unwrap_or(0) {
             let page = self.entry("release_pages", pages, index)?;
-            self.put_as("release_pages", page)?;
+            worst.note(self.put_as("release_pages", page))?;
         }
-        Ok(())
+        worst.result()
     }
 }

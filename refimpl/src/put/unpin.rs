@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! unpin_user_page*(): pins.
 
-use super::is_err_value;
+use super::{Worst, is_err_value};
 use crate::page::{Consequence, FolioId, Memory, Misuse, Pfn, What};
 use crate::version::NullRule;
 
@@ -36,16 +36,17 @@ impl Memory {
         }
         let skips_null = self.version().null_rule() == NullRule::PrefixOnly;
         let mut index = 0;
+        let mut worst = Worst::default();
         while index < npages {
             if skips_null && self.entry(CALL, pages, index)?.is_none() {
                 index += 1;
                 continue;
             }
             let (id, nr) = self.gup_folio_next(CALL, pages, npages, index)?;
-            self.unpin_refs(CALL, id, nr as i32)?;
+            worst.note(self.unpin_refs(CALL, id, nr as i32))?;
             index += nr;
         }
-        Ok(())
+        worst.result()
     }
 
     /// gup_folio_next(): the run of entries from `index` that share a folio. It looks at the first entry of the next run,
@@ -83,13 +84,14 @@ impl Memory {
             return self.unpin_user_pages(pages, npages);
         }
         let mut index = 0;
+        let mut worst = Worst::default();
         while index < npages {
             let (id, nr) = self.gup_folio_next(CALL, pages, npages, index)?;
             self.dirty_if_clean_lock(id)?;
-            self.unpin_refs(CALL, id, nr as i32)?;
+            worst.note(self.unpin_refs(CALL, id, nr as i32))?;
             index += nr;
         }
-        Ok(())
+        worst.result()
     }
 
     /// unpin_user_page_range_dirty_lock(): `npages` neighbours from `page` on, folio by folio (since 5.14).
@@ -102,6 +104,7 @@ impl Memory {
         const CALL: &str = "unpin_user_page_range_dirty_lock";
         self.has_pins(CALL)?;
         let mut index = 0;
+        let mut worst = Worst::default();
         while index < npages {
             let pfn = page.map(|first| Pfn(first.0.wrapping_add(index)));
             let id = self.passed(CALL, pfn)?;
@@ -111,10 +114,10 @@ impl Memory {
             if make_dirty {
                 self.dirty_if_clean_lock(id)?;
             }
-            self.unpin_refs(CALL, id, left as i32)?;
+            worst.note(self.unpin_refs(CALL, id, left as i32))?;
             index += left;
         }
-        Ok(())
+        worst.result()
     }
 
     fn has_folios(&self, call: &'static str) -> Result<(), Misuse> {
@@ -146,13 +149,14 @@ impl Memory {
                 folio: None,
             });
         }
+        let mut worst = Worst::default();
         for index in 0..count {
             let page = self.entry(CALL, folios, index)?;
             if page.is_some() {
                 let id = self.passed(CALL, page)?;
-                self.unpin_refs(CALL, id, 1)?;
+                worst.note(self.unpin_refs(CALL, id, 1))?;
             }
         }
-        Ok(())
+        worst.result()
     }
 }

@@ -4,6 +4,7 @@
 //! They exist from the first series (here: 4.19 with it applied) to 5.5. release_user_pages() is the name that series
 //! began with.
 
+use super::Worst;
 use crate::page::{Memory, Misuse, Pfn};
 use crate::version::Version;
 
@@ -25,21 +26,23 @@ impl Memory {
     /// release_user_pages(), first version: put_user_page() on each, the last first.
     pub fn release_user_pages(&mut self, pages: &[Option<Pfn>], npages: u64) -> Result<(), Misuse> {
         self.has_user_names("release_user_pages")?;
+        let mut worst = Worst::default();
         for index in (0..npages).rev() {
             let page = self.entry("release_user_pages", pages, index)?;
-            self.put_as("release_user_pages", page)?;
+            worst.note(self.put_as("release_user_pages", page))?;
         }
-        Ok(())
+        worst.result()
     }
 
     /// put_user_pages(): put_user_page() on each, the first first (mm/gup.c, 5.4).
     pub fn put_user_pages(&mut self, pages: &[Option<Pfn>], npages: u64) -> Result<(), Misuse> {
         self.has_user_names("put_user_pages")?;
+        let mut worst = Worst::default();
         for index in 0..npages {
             let page = self.entry("put_user_pages", pages, index)?;
-            self.put_as("put_user_pages", page)?;
+            worst.note(self.put_as("put_user_pages", page))?;
         }
-        Ok(())
+        worst.result()
     }
 
     /// put_user_pages_dirty() of the third version: each folio that is clean is dirtied without the lock, then released.
@@ -52,15 +55,16 @@ impl Memory {
         if self.version() >= Version::V5_4 {
             return Err(self.absent("put_user_pages_dirty"));
         }
+        let mut worst = Worst::default();
         for index in 0..npages {
             let page = self.entry("put_user_pages_dirty", pages, index)?;
             let id = self.passed("put_user_pages_dirty", page)?;
             if !self.folio(id).dirty {
-                self.folio_mark_dirty(id)?;
+                worst.note(self.folio_mark_dirty(id).map(drop))?;
             }
-            self.put_as("put_user_pages_dirty", page)?;
+            worst.note(self.put_as("put_user_pages_dirty", page))?;
         }
-        Ok(())
+        worst.result()
     }
 
     /// put_user_pages_dirty_lock(): page by page, dirtied under the lock where it is clean, then released. `make_dirty`
@@ -73,14 +77,15 @@ impl Memory {
     ) -> Result<(), Misuse> {
         const CALL: &str = "put_user_pages_dirty_lock";
         self.has_user_names(CALL)?;
+        let mut worst = Worst::default();
         for index in 0..npages {
             let page = self.entry(CALL, pages, index)?;
             let id = self.passed(CALL, page)?;
             if make_dirty {
                 self.dirty_if_clean_lock(id)?;
             }
-            self.put_as(CALL, page)?;
+            worst.note(self.put_as(CALL, page))?;
         }
-        Ok(())
+        worst.result()
     }
 }

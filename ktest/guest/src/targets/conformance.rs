@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const MODULE: &str = "/ktest/gup_probe.ko";
 const TRACES: &str = "/ktest/traces";
@@ -21,6 +21,9 @@ const WRONG: &str = "/ktest/traces.wrong";
 const DEVICE: &str = "/dev/gup_probe";
 /// A folio that is mapped as a whole.
 const HUGE: usize = 2 << 20;
+/// A read of a file's page maps its neighbours up to such a border of addresses (mm/memory.c: do_fault_around()); no area of
+/// a file is larger, and each begins at one.
+const FAULT_AROUND: usize = 16 * PAGE;
 /// An area's pages start at that many pages times its number in the probe's file (probe/gup_probe.c: AREA_SHIFT).
 const AREA_PAGES: u64 = 256;
 
@@ -33,6 +36,8 @@ pub fn run(check: &mut Check) {
         return;
     }
     on_one_processor();
+    // A small machine starts with huge pages switched off; only one kind of area asks for them.
+    let _without = std::fs::write("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
     let Ok(text) = std::fs::read_to_string(TRACES) else {
         check.skip("traces", "none in this image");
         return;
@@ -109,6 +114,7 @@ fn replay(lines: &[&str], steps: &mut BTreeMap<String, u32>) -> Test<Option<Stri
         let expected = answer.strip_prefix("= ").unwrap_or(answer);
         if let Some(found) = compare(expected, &seen) {
             difference = Some(format!("step {} `{op}`: {found}", number + 1));
+            process.tell("abandon")?;
             break;
         }
     }
@@ -153,10 +159,10 @@ fn compare(expected: &str, seen: &str) -> Option<String> {
 }
 
 struct Area {
+    /// Mapped without access from a page before it to a page behind it, so that no two areas touch.
+    room: (*mut c_void, usize),
     start: *mut c_void,
     bytes: usize,
-    /// Where its first page is; a huge area is aligned.
-    first: usize,
     pages: usize,
     memfd: Option<OwnedFd>,
 }
@@ -189,9 +195,10 @@ impl Process {
                 let at = self.address(number(0)?, number(1)?)? as *mut u8;
                 // SAFETY: the trace's maker keeps within the area, which is mapped readable and writable.
                 unsafe {
-                    let byte = at.read_volatile();
                     if rest[2] == "w" {
-                        at.write_volatile(byte.wrapping_add(1));
+                        at.write_volatile(1);
+                    } else {
+                        at.read_volatile();
                     }
                 }
                 Ok(Some(0))
@@ -254,21 +261,19 @@ impl Process {
     fn map(&mut self, number: u32, ground: &str, pages: u32) -> Test<i64> {
         let pages = pages as usize;
         let mut area = Area {
+            room: (std::ptr::null_mut(), 0),
             start: std::ptr::null_mut(),
             bytes: pages * PAGE,
-            first: 0,
             pages,
             memfd: None,
         };
         match ground {
             "anon" | "huge" => {
                 if ground == "huge" {
-                    (area.bytes, area.pages) = (2 * HUGE, HUGE / PAGE);
+                    (area.bytes, area.pages) = (HUGE, HUGE / PAGE);
                 }
-                area.start = attempt("map", anonymous(area.bytes))?;
-                let address = area.start as usize;
+                area.place(None, 0)?;
                 let advice = if ground == "huge" {
-                    area.first = address.next_multiple_of(HUGE) - address;
                     Advice::LinuxHugepage
                 } else {
                     // Small areas may lie side by side; nobody shall make one large page of them.
@@ -280,12 +285,12 @@ impl Process {
             "shmem" => {
                 let memfd = attempt("make a memfd", memfd_create("trace", MemfdFlags::CLOEXEC))?;
                 attempt("extend", ftruncate(&memfd, area.bytes as u64))?;
-                area.start = attempt("map", shared(&memfd, area.bytes, 0))?;
+                area.place(Some(memfd.as_fd()), 0)?;
                 area.memfd = Some(memfd);
             }
             "disk" => {
                 let disk = attempt("open /dev/ram0", crate::sys::open("/dev/ram0"))?;
-                area.start = attempt("map", shared(&disk, area.bytes, 0))?;
+                area.place(Some(disk.as_fd()), 0)?;
             }
             driver => {
                 let order = driver.strip_prefix("driver").unwrap_or(driver);
@@ -295,7 +300,7 @@ impl Process {
                 area.bytes = area.pages * PAGE;
                 self.tell(&format!("alloc {number} {order} {folios}"))?;
                 let offset = u64::from(number) * AREA_PAGES * PAGE as u64;
-                area.start = attempt("map", shared(&self.probe, area.bytes, offset))?;
+                area.place(Some(self.probe.as_fd()), offset)?;
             }
         }
         self.areas.insert(number, area);
@@ -309,7 +314,7 @@ impl Process {
 
     fn address(&self, number: u32, page: u32) -> Test<usize> {
         let area = self.area(number)?;
-        Ok(area.start as usize + area.first + page as usize * PAGE)
+        Ok(area.start as usize + page as usize * PAGE)
     }
 
     fn unmap(&mut self) {
@@ -319,34 +324,35 @@ impl Process {
     }
 }
 
-fn free(area: &Area) -> Test {
-    // SAFETY: the mapping was made by us, and no reference into it is alive.
-    attempt("unmap", unsafe { munmap(area.start, area.bytes) })
-}
-
-fn anonymous(bytes: usize) -> rustix::io::Result<*mut c_void> {
-    let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-    unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, access, MapFlags::PRIVATE) }
-}
-
-fn shared(
-    file: &impl std::os::fd::AsFd,
-    bytes: usize,
-    offset: u64,
-) -> rustix::io::Result<*mut c_void> {
-    let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: as above.
-    unsafe {
-        mmap(
-            std::ptr::null_mut(),
-            bytes,
-            access,
-            MapFlags::SHARED,
-            file,
-            offset,
-        )
+impl Area {
+    /// Maps it in a room of its own, at a multiple of its size.
+    fn place(&mut self, file: Option<BorrowedFd<'_>>, offset: u64) -> Test {
+        let align = self.bytes.next_multiple_of(FAULT_AROUND);
+        let bytes = self.bytes + align + 2 * PAGE;
+        let none = ProtFlags::empty();
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let room = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, none, MapFlags::PRIVATE) };
+        self.room = (attempt("reserve", room)?, bytes);
+        let start = (self.room.0 as usize + PAGE).next_multiple_of(align) as *mut c_void;
+        let (access, fixed) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::FIXED);
+        // SAFETY: it lies within the room, which nothing refers to.
+        let mapped = unsafe {
+            match file {
+                None => mmap_anonymous(start, self.bytes, access, MapFlags::PRIVATE | fixed),
+                Some(file) => {
+                    let flags = MapFlags::SHARED | fixed;
+                    mmap(start, self.bytes, access, flags, file, offset)
+                }
+            }
+        };
+        self.start = attempt("map", mapped)?;
+        Ok(())
     }
+}
+
+fn free(area: &Area) -> Test {
+    // SAFETY: the room was made by us, and no reference into it is alive.
+    attempt("unmap", unsafe { munmap(area.room.0, area.room.1) })
 }
 
 fn load() -> Test {

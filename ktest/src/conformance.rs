@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The reference implementation against a booted kernel: traces made and answered here, a probe module built against the
+//! kernel under test, both packed into the image.
+//!
+//! The guest compares (ktest/guest/src/targets/conformance.rs) and says, for each trace, where kernel and model differ first. To
+//! know that it would notice, some traces go along with the answers of a model that counts 512 for a pin; there a difference
+//! must be found.
+
+use crate::build::Kbuild;
+use crate::error::Error;
+use crate::image::Extra;
+use crate::options::Progress;
+use camino::Utf8Path;
+use proptest::prelude::{Strategy, any};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use refimpl::api::KernelVersion;
+use refimpl::conformance::{Trace, answered, generate, kept};
+use refimpl::page::GUP_PIN_COUNTING_BIAS;
+use refimpl::version::Version;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const SOURCE: &str = include_str!("../probe/gup_probe.c");
+const KBUILD: &str = include_str!("../probe/Kbuild");
+/// How many traces of random numbers go into one boot.
+const TRACES: usize = 72;
+/// How many numbers each is made of, at least and at most.
+const LENGTH: std::ops::Range<usize> = 24..64;
+/// What a wrong model adds to a count for a pin.
+const WRONG_BIAS: i32 = 512;
+/// How many traces are answered by the wrong model.
+const WRONG: usize = 4;
+
+/// Traces for a kernel of `version`: those that were kept, and generated ones. The same version, the same traces.
+///
+/// # Errors
+/// When a kept trace does not parse, which a test rules out.
+pub fn traces(version: Version) -> Result<Vec<Trace>, Error> {
+    let mut traces = kept(version).map_err(|error| Error::Data {
+        path: "refimpl/data/traces".into(),
+        why: error.to_string(),
+    })?;
+    let mut runner = TestRunner::deterministic();
+    let numbers = proptest::collection::vec(any::<u64>(), LENGTH);
+    for number in 0..TRACES {
+        let Ok(tree) = numbers.new_tree(&mut runner) else {
+            continue;
+        };
+        traces.push(generate(&format!("g{number}"), version, &tree.current()));
+    }
+    Ok(traces)
+}
+
+/// `traces` with the answers of a model with `bias`, one after the other.
+///
+/// # Errors
+/// When a trace is none for this version.
+pub fn text(traces: &[Trace], version: Version, bias: i32) -> Result<String, Error> {
+    let answered = traces.iter().map(|trace| {
+        answered(trace, version, bias).map_err(|error| Error::Data {
+            path: format!("trace {}", trace.name),
+            why: error.to_string(),
+        })
+    });
+    answered.collect()
+}
+
+/// Traces whose answers differ under a wrong bias and which that model itself can replay.
+fn wrong(traces: &[Trace], version: Version) -> Vec<Trace> {
+    let differs = |trace: &&Trace| {
+        let said = |bias| answered(trace, version, bias).ok();
+        let wrong = said(WRONG_BIAS);
+        wrong.is_some() && wrong != said(GUP_PIN_COUNTING_BIAS)
+    };
+    traces.iter().filter(differs).take(WRONG).cloned().collect()
+}
+
+/// How often each call stands in `traces`, in words.
+pub fn mix(traces: &[Trace]) -> String {
+    let mut times = BTreeMap::<&str, usize>::new();
+    for op in traces.iter().flat_map(|trace| &trace.ops) {
+        *times.entry(op.word()).or_default() += 1;
+    }
+    let total: usize = times.values().sum();
+    let each: Vec<String> = times
+        .iter()
+        .map(|(word, times)| format!("{word} {times}"))
+        .collect();
+    format!(
+        "{} traces, {total} operations: {}",
+        traces.len(),
+        each.join(", ")
+    )
+}
+
+/// The probe module for the kernel that `kbuild` has built, and the traces.
+pub(crate) fn extras(
+    version: KernelVersion,
+    kbuild: &Kbuild,
+    dir: &Utf8Path,
+    progress: &Progress,
+) -> Result<Vec<Extra>, Error> {
+    let version = Version::at(version);
+    progress.say("building the probe module");
+    let module = module(kbuild, dir)?;
+    let traces = traces(version)?;
+    progress.say(&mix(&traces));
+    let right = text(&traces, version, GUP_PIN_COUNTING_BIAS)?;
+    let wrong = text(&wrong(&traces, version), version, WRONG_BIAS)?;
+    let beside = dir.join("traces");
+    std::fs::write(&beside, &right).map_err(Error::io("write", &beside))?;
+    Ok(vec![
+        ("gup_probe.ko".into(), module),
+        ("traces".into(), right.into_bytes()),
+        ("traces.wrong".into(), wrong.into_bytes()),
+    ])
+}
+
+/// Builds the module below `dir`. The kernel's output directory is only read, but for what modules_prepare adds to it.
+fn module(kbuild: &Kbuild, dir: &Utf8Path) -> Result<Vec<u8>, Error> {
+    let dir = camino::absolute_utf8(dir.join("probe")).map_err(Error::io("find", dir))?;
+    std::fs::create_dir_all(&dir).map_err(Error::io("make directory", &dir))?;
+    for (name, contents) in [("gup_probe.c", SOURCE), ("Kbuild", KBUILD)] {
+        let file = dir.join(name);
+        std::fs::write(&file, contents).map_err(Error::io("write", &file))?;
+    }
+    let make = |targets: &[&str], log: &str| {
+        kbuild
+            .make(targets)
+            .log(dir.join(log))
+            .deadline(Duration::from_secs(600))
+            .run()
+            .map_err(Error::child("compile the probe module"))
+    };
+    make(&["modules_prepare"], "prepare.log")?;
+    // Only vmlinux was built, so that no list of its symbols exists; the loader looks them up in the running kernel.
+    let place = format!("M={dir}");
+    make(&[&place, "KBUILD_MODPOST_WARN=1", "modules"], "make.log")?;
+    let module = dir.join("gup_probe.ko");
+    std::fs::read(&module).map_err(Error::io("read", &module))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_has_enough_traces_of_everything_that_its_kernel_has() {
+        for version in [Version::V6_1, Version::V6_12, Version::V7_3] {
+            let traces = traces(version).unwrap();
+            let ops = traces.iter().flat_map(|trace| &trace.ops);
+            assert!(traces.len() >= 50 && ops.clone().count() >= 1000);
+            let words: std::collections::BTreeSet<&str> = ops.map(|op| op.word()).collect();
+            let newer = [
+                "memfd_pin_folios",
+                "unpin_folio",
+                "unpin_folios",
+                "unpin_user_folio",
+            ];
+            for word in newer {
+                assert_eq!(words.contains(word), version != Version::V6_1, "{word}");
+            }
+            for word in [
+                "get_user_pages_fast_only",
+                "pin_user_pages_remote",
+                "unpin_user_page_range_dirty_lock",
+                "repair",
+                "truncate",
+            ] {
+                assert!(words.contains(word), "{word}");
+            }
+            assert!(text(&traces, version, GUP_PIN_COUNTING_BIAS).is_ok());
+            assert_eq!(wrong(&traces, version).len(), WRONG);
+        }
+    }
+
+    #[test]
+    fn the_same_version_has_the_same_traces() {
+        assert_eq!(
+            traces(Version::V6_12).unwrap(),
+            traces(Version::V6_12).unwrap()
+        );
+    }
+}
