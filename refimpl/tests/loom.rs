@@ -2,12 +2,12 @@
 //! The races K1 to K6 on real atomics, explored to the end with loom: every interleaving, and every value that a relaxed load
 //! may give.
 //!
-//! Each race is a function of its defects. Without one it holds in every execution; with each of them loom must find an
+//! `cargo test -p refimpl --test loom` lists them. Each race is a function of its defects. Without one it holds in every execution; with each of them loom must find an
 //! execution in which it does not. loom takes a SeqCst access for an AcqRel one, so that smp_mb() is written as a fence.
 
 use loom::cell::UnsafeCell;
+use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
-use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -190,6 +190,7 @@ mod exclusive {
         None,
         NoBarrierA,
         NoBarrierB,
+        NoReadBarrier,
         NoExclusiveCheck,
         KeepsEntry,
     }
@@ -206,8 +207,13 @@ mod exclusive {
                 }
                 refs.fetch_add(BIAS, Relaxed);
                 smp_mb(defect != Defect::NoBarrierB);
-                let fits = present.load(Relaxed)
-                    && (defect == Defect::NoExclusiveCheck || exclusive.load(Relaxed));
+                let unchanged = present.load(Relaxed);
+                // smp_rmb() of gup_must_unshare()
+                if defect != Defect::NoReadBarrier {
+                    fence(Acquire);
+                }
+                let fits =
+                    unchanged && (defect == Defect::NoExclusiveCheck || exclusive.load(Relaxed));
                 if !fits {
                     refs.fetch_sub(BIAS, Relaxed);
                 }
@@ -409,7 +415,8 @@ mod last_put {
     }
 }
 
-/// K6: a truncate that waits for the last pin is woken by it.
+/// K6: a truncate that waits for the last pin is woken by it. Whoever goes to sleep has said so before it looked, and whoever
+/// drops a reference looks for sleepers after it did.
 mod dax {
     use super::*;
 
@@ -418,32 +425,31 @@ mod dax {
         None,
         NoWakeup,
         LooksBeforeItQueues,
+        NoBarrierOfWaiter,
+        NoBarrierOfUnpin,
     }
 
     pub fn race(defect: Defect) {
         let refs = Arc::new(AtomicUsize::new(2));
-        let queue = Arc::new((Mutex::new(()), Condvar::new()));
+        let queued = Arc::new(AtomicBool::new(false));
         let unpin = {
-            let (refs, queue) = (refs.clone(), queue.clone());
+            let (refs, queued) = (refs.clone(), queued.clone());
             thread::spawn(move || {
-                if refs.fetch_sub(1, AcqRel) == 2 && defect != Defect::NoWakeup {
-                    let _queue = queue.0.lock().unwrap();
-                    queue.1.notify_all();
-                }
+                let last = refs.fetch_sub(1, Relaxed) == 2;
+                smp_mb(defect != Defect::NoBarrierOfUnpin);
+                last && queued.load(Relaxed) && defect != Defect::NoWakeup
             })
         };
-        if defect == Defect::LooksBeforeItQueues {
-            if refs.load(Acquire) != 1 {
-                let guard = queue.0.lock().unwrap();
-                drop(queue.1.wait(guard).unwrap());
-            }
+        let early = defect == Defect::LooksBeforeItQueues && refs.load(Relaxed) == 1;
+        queued.store(true, Relaxed);
+        smp_mb(defect != Defect::NoBarrierOfWaiter);
+        let through = if defect == Defect::LooksBeforeItQueues {
+            early
         } else {
-            let mut guard = queue.0.lock().unwrap();
-            while refs.load(Acquire) != 1 {
-                guard = queue.1.wait(guard).unwrap();
-            }
-        }
-        unpin.join().unwrap();
+            refs.load(Relaxed) == 1
+        };
+        let woken = unpin.join().unwrap();
+        assert!(through || woken, "truncate sleeps and nobody wakes it");
     }
 }
 
@@ -478,6 +484,7 @@ races! {
     k2_gup_fast_against_sharing: exclusive(exclusive::Defect::None);
     mutant_k2_no_barrier_a: exclusive(exclusive::Defect::NoBarrierA);
     mutant_k2_no_barrier_b: exclusive(exclusive::Defect::NoBarrierB);
+    mutant_k2_no_read_barrier: exclusive(exclusive::Defect::NoReadBarrier);
     mutant_k2_no_exclusive_check: exclusive(exclusive::Defect::NoExclusiveCheck);
     mutant_k2_keeps_entry: exclusive(exclusive::Defect::KeepsEntry);
     k3_gup_fast_against_collapse: collapse(collapse::Defect::None);
@@ -496,5 +503,7 @@ races! {
     mutant_k5_dirty_after_put: last_put(last_put::Defect::DirtyAfterPut);
     k6_the_last_unpin_wakes_truncate: dax(dax::Defect::None);
     mutant_k6_no_wakeup: dax(dax::Defect::NoWakeup);
+    mutant_k6_no_barrier_of_waiter: dax(dax::Defect::NoBarrierOfWaiter);
+    mutant_k6_no_barrier_of_unpin: dax(dax::Defect::NoBarrierOfUnpin);
     mutant_k6_looks_before_it_queues: dax(dax::Defect::LooksBeforeItQueues);
 }
