@@ -27,7 +27,9 @@ pub struct Programs {
 /// [`Error::Missing`] without cargo, [`Error::Child`] where it does not compile (a host without a static C library).
 pub fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf, Error> {
     progress.say("compiling the guest's init");
-    let target_dir = cache.join("guest");
+    // Two checkouts that share a cache do not share an init.
+    let key = &blake3::hash(SOURCES.as_bytes()).to_hex()[..8];
+    let target_dir = cache.join(format!("guest-{key}"));
     std::fs::create_dir_all(&target_dir).map_err(Error::io("make directory", &target_dir))?;
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     crate::host::require(&cargo, "compiling the guest's init")?;

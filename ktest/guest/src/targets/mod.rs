@@ -26,7 +26,6 @@ type Program = fn(&mut Check);
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("af-xdp", af_xdp::run),
-    ("conformance", conformance::run),
     ("direct-io", direct_io::run),
     ("fuse", fuse::run),
     ("gup-test", gup_test::run),
@@ -35,6 +34,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("iommufd", iommufd::run),
     ("process-vm", process_vm::run),
     ("rds", rds::run),
+    ("refimpl-conformance", conformance::run),
     ("scsi-generic", scsi_generic::run),
     ("scsi-tape", scsi_tape::run),
     ("udmabuf", udmabuf::run),
