@@ -64,6 +64,8 @@ pub enum Mutation {
     NoInvalidate,
     /// A write fault does not wait for writeback to end.
     NoStableFault,
+    /// Every small page looks pinned, held by 1024 plain references or by a count that has become negative.
+    FalsePositive,
     /// fsync looks at PG_dirty alone, and misses a page between clear_page_dirty_for_io() and the start of its I/O.
     NoDirtyTag,
 }

@@ -72,7 +72,7 @@ fn asks(config: &Config, property: Property) -> bool {
         Property::LostDma => paged && config.reclaim,
         Property::FsyncLies | Property::FsyncStuck => config.fsyncs > 0,
         Property::Uaf | Property::SleepAtomic | Property::RelDeadlock => config.devices > 0,
-        Property::MissedPin => false,
+        Property::MissedPin | Property::Unbalanced | Property::PinStuck => false,
         Property::TruncStuck => config.truncate,
         Property::ThrottleStuck => config.dirty_limit > 0,
         Property::OneCpuBusy | Property::AllCpusBusy => {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The small races K1 and K2 with their mutants, as named variants that are explored like everything else.
+//! The small machines with their mutants (the races K1 to K3, and pins that change hands, come in part, or must move), as named
+//! variants that are explored like everything else.
 
 use super::error::Error;
+use super::fair::lasso;
 use super::fork::Fork;
-use super::graph::{Graph, Machine};
+use super::graph::{Edge, Graph, Machine};
 use super::gup_fast::{GupFast, MAX_PINNERS, Order};
 use super::property::Property;
+use super::small::{Collapse, Migrate, Partial, Told, Transfer};
 use super::trace::{Trace, TraceStep};
 
 /// A race with a name.
@@ -22,6 +25,10 @@ pub struct Interleaving {
 enum Race {
     GupFast(GupFast),
     Fork(Fork),
+    Collapse(Collapse),
+    Transfer(Transfer),
+    Partial(Partial),
+    Migrate(Migrate),
 }
 
 /// What exploring a race gave.
@@ -31,8 +38,8 @@ pub struct InterleavingResult {
     pub states: usize,
     /// Steps between them.
     pub transitions: usize,
-    /// A shortest way to a missed pin, if there is one.
-    pub missed: Option<Trace>,
+    /// A shortest way to what must not be, if there is one.
+    pub broken: Option<Trace>,
 }
 
 const fn gup_fast(order: Order) -> GupFast {
@@ -127,6 +134,90 @@ pub(crate) const FORK: [Interleaving; 4] = [
     fork("no-recheck-but-sequence", true, false, true, true),
 ];
 
+const fn small(name: &'static str, is_faithful: bool, race: Race) -> Interleaving {
+    Interleaving {
+        name,
+        is_faithful,
+        race,
+    }
+}
+
+const fn collapse(rechecks_pmd: bool, tries: bool, freezes: bool) -> Race {
+    Race::Collapse(Collapse {
+        rechecks_pmd,
+        tries,
+        freezes,
+    })
+}
+
+/// K3 and its mutants.
+pub(crate) const COLLAPSE: [Interleaving; 4] = [
+    small("kernel", true, collapse(true, true, true)),
+    small("no-pmd-recheck", false, collapse(false, true, true)),
+    small("grabs-from-zero", false, collapse(false, false, true)),
+    small("no-freeze", false, collapse(true, true, false)),
+];
+
+const fn transfer(taker_releases_after: bool, carrier_releases: bool) -> Race {
+    Race::Transfer(Transfer {
+        taker_releases_after,
+        carrier_releases,
+    })
+}
+
+/// Who releases what was handed over.
+pub(crate) const TRANSFER: [Interleaving; 4] = [
+    small("the-carrier-releases", true, transfer(false, true)),
+    small("both-release", false, transfer(true, true)),
+    small("nobody-releases", false, transfer(false, false)),
+    small(
+        "the-taker-releases-on-error-alone",
+        false,
+        transfer(true, false),
+    ),
+];
+
+/// What an error path does about a call that brought fewer pages.
+pub(crate) const PARTIAL: [Interleaving; 4] = [
+    small("releases-what-came", true, Race::Partial(Partial::Right)),
+    small(
+        "releases-what-was-asked-for",
+        false,
+        Race::Partial(Partial::AllAskedFor),
+    ),
+    small("releases-nothing", false, Race::Partial(Partial::Nothing)),
+    small(
+        "compares-unsigned",
+        false,
+        Race::Partial(Partial::UnsignedCompare),
+    ),
+];
+
+const fn migrate(retries: bool, unpins_first: bool, held: bool) -> Race {
+    Race::Migrate(Migrate {
+        retries,
+        unpins_first,
+        held,
+    })
+}
+
+/// A long-term pin of movable memory.
+pub(crate) const MIGRATE: [Interleaving; 5] = [
+    small("kernel", true, migrate(false, true, false)),
+    small("kernel-held-by-another", true, migrate(false, true, true)),
+    small("two-tasks-retry", false, migrate(true, true, false)),
+    small(
+        "retries-and-held-by-another",
+        false,
+        migrate(true, true, true),
+    ),
+    small(
+        "retries-with-its-own-pin",
+        false,
+        migrate(true, false, false),
+    ),
+];
+
 impl Interleaving {
     /// The faithful race K1 with several CPUs in gup_fast, 1 to 4.
     ///
@@ -172,7 +263,46 @@ impl Interleaving {
                     step.what,
                 )
             }),
+            Race::Collapse(race) => self.finish(race, told),
+            Race::Transfer(race) => self.finish(race, told),
+            Race::Partial(race) => self.finish(race, told),
+            Race::Migrate(race) => {
+                let graph = self.graph(race)?;
+                let tell = |path: &[(u32, Edge<Told>)], from: usize| -> Vec<TraceStep> {
+                    let edges = path.iter().map(|(_, edge)| told(edge.step));
+                    edges
+                        .enumerate()
+                        .map(|(i, one)| line(from + i, one))
+                        .collect()
+                };
+                let stuck = (0..2).find_map(|task| lasso(&graph, |at| at.is_pending(task)));
+                let broken = stuck.map(|lasso| {
+                    let mut steps = tell(&lasso.prefix, 1);
+                    let repeats_from = steps.len() + 1;
+                    steps.extend(tell(&lasso.cycle, repeats_from));
+                    Trace {
+                        property: Property::PinStuck,
+                        meaning: Property::PinStuck.meaning().to_owned(),
+                        steps,
+                        repeats_from: Some(repeats_from),
+                        waits: Vec::new(),
+                    }
+                });
+                Ok(InterleavingResult {
+                    states: graph.states.len(),
+                    transitions: graph.edge_count(),
+                    broken,
+                })
+            }
         }
+    }
+
+    fn graph<M: Machine>(&self, machine: &M) -> Result<Graph<M::State, M::Step>, Error> {
+        let limit = super::DEFAULT_LIMIT;
+        Graph::explore(machine, limit).ok_or_else(|| Error::TooManyStates {
+            what: self.name.to_owned(),
+            limit,
+        })
     }
 
     fn finish<M: Machine>(
@@ -180,32 +310,19 @@ impl Interleaving {
         machine: &M,
         tell: impl Fn(M::Step) -> (String, &'static str),
     ) -> Result<InterleavingResult, Error> {
-        let limit = super::DEFAULT_LIMIT;
-        let graph = Graph::explore(machine, limit).ok_or_else(|| Error::TooManyStates {
-            what: self.name.to_owned(),
-            limit,
-        })?;
-        let missed = graph.breaches[Property::MissedPin as usize].map(|breach| {
+        let graph = self.graph(machine)?;
+        let safety = Property::ALL.into_iter().filter(|one| one.is_safety());
+        let breach = safety.into_iter().find_map(|property| {
+            graph.breaches[property as usize].map(|breach| (property, breach))
+        });
+        let broken = breach.map(|(property, breach)| {
             let mut path = graph.path_to(breach.from);
             path.push((breach.from, breach.edge));
-            let step = |(i, edge): (usize, M::Step)| {
-                let (actor, what) = tell(edge);
-                TraceStep {
-                    number: i + 1,
-                    actor,
-                    what: what.to_owned(),
-                    changes: Vec::new(),
-                }
-            };
+            let steps = path.iter().map(|(_, edge)| tell(edge.step));
             Trace {
-                property: Property::MissedPin,
-                meaning: Property::MissedPin.meaning().to_owned(),
-                steps: path
-                    .iter()
-                    .map(|(_, edge)| edge.step)
-                    .enumerate()
-                    .map(step)
-                    .collect(),
+                property,
+                meaning: property.meaning().to_owned(),
+                steps: steps.enumerate().map(|(i, one)| line(i + 1, one)).collect(),
                 repeats_from: None,
                 waits: Vec::new(),
             }
@@ -213,7 +330,20 @@ impl Interleaving {
         Ok(InterleavingResult {
             states: graph.states.len(),
             transitions: graph.edge_count(),
-            missed,
+            broken,
         })
+    }
+}
+
+fn told(step: Told) -> (String, &'static str) {
+    (step.actor.to_owned(), step.what)
+}
+
+fn line(number: usize, (actor, what): (String, &'static str)) -> TraceStep {
+    TraceStep {
+        number,
+        actor,
+        what: what.to_owned(),
+        changes: Vec::new(),
     }
 }

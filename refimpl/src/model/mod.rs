@@ -37,6 +37,7 @@ pub mod render;
 mod rules;
 mod run;
 mod scenario;
+mod small;
 mod state;
 mod step;
 mod table;

@@ -7,7 +7,7 @@ use super::config::{Config, Mutation, Storage};
 use super::driver::{Callsites, Driver};
 use super::error::Error;
 use super::explore::{Outcome, explore};
-use super::interleaving::{FORK, GUP_FAST};
+use super::interleaving::{COLLAPSE, FORK, GUP_FAST, MIGRATE, PARTIAL, TRANSFER};
 use super::policy::Policy;
 use super::property::Property;
 
@@ -52,21 +52,27 @@ pub fn mutants() -> Result<Vec<MutantResult>, Error> {
     for (race, variants) in [
         ("gup_fast against page_mkclean", &GUP_FAST[..]),
         ("gup_fast against fork", &FORK[..]),
+        ("gup_fast against collapse", &COLLAPSE[..]),
+        ("pins handed over", &TRANSFER[..]),
+        ("fewer pages than asked for", &PARTIAL[..]),
+        ("long-term pin of movable memory", &MIGRATE[..]),
     ] {
         let right = variants.iter().filter(|variant| variant.is_faithful);
         let holds_without = right
             .map(|variant| variant.explore())
             .try_fold(true, |all, result| {
-                result.map(|result| all && result.missed.is_none())
+                result.map(|result| all && result.broken.is_none())
             })?;
         for variant in variants.iter().filter(|variant| !variant.is_faithful) {
-            let missed = variant.explore()?.missed;
+            let broken = variant.explore()?.broken;
             results.push(MutantResult {
                 name: format!("{race}: {}", variant.name),
-                property: Property::MissedPin,
+                property: broken
+                    .as_ref()
+                    .map_or(Property::MissedPin, |trace| trace.property),
                 holds_without,
-                broken_with: missed.is_some(),
-                steps: missed.map_or(0, |trace| trace.steps.len()),
+                broken_with: broken.is_some(),
+                steps: broken.map_or(0, |trace| trace.steps.len()),
             });
         }
     }

@@ -24,6 +24,8 @@ pub enum Property {
     Uaf,
     /// A release slept where its caller may not.
     SleepAtomic,
+    /// A pin is given back twice, or never.
+    Unbalanced,
     /// A gup caller holds a writable pin that the other side looked for and did not see.
     MissedPin,
     /// An fsync never returns.
@@ -38,11 +40,13 @@ pub enum Property {
     OneCpuBusy,
     /// Every CPU runs a wait loop forever.
     AllCpusBusy,
+    /// A call that asks for pins never returns.
+    PinStuck,
 }
 
 impl Property {
     /// All properties: safety first, then liveness.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Nobuf,
         Self::LostDma,
         Self::Torn,
@@ -50,6 +54,7 @@ impl Property {
         Self::FsyncLies,
         Self::Uaf,
         Self::SleepAtomic,
+        Self::Unbalanced,
         Self::MissedPin,
         Self::FsyncStuck,
         Self::TruncStuck,
@@ -57,6 +62,7 @@ impl Property {
         Self::ThrottleStuck,
         Self::OneCpuBusy,
         Self::AllCpusBusy,
+        Self::PinStuck,
     ];
 
     /// The name used in tables, flags and JSON.
@@ -69,6 +75,7 @@ impl Property {
             Self::FsyncLies => "fsyncLies",
             Self::Uaf => "uaf",
             Self::SleepAtomic => "sleepAtomic",
+            Self::Unbalanced => "unbalanced",
             Self::MissedPin => "missedPin",
             Self::FsyncStuck => "fsyncStuck",
             Self::TruncStuck => "truncStuck",
@@ -76,6 +83,7 @@ impl Property {
             Self::ThrottleStuck => "throttleStuck",
             Self::OneCpuBusy => "oneCpuBusy",
             Self::AllCpusBusy => "allCpusBusy",
+            Self::PinStuck => "pinStuck",
         }
     }
 
@@ -93,6 +101,7 @@ impl Property {
             Self::SleepAtomic => {
                 "the release sleeps on the page lock in a context that must not sleep"
             }
+            Self::Unbalanced => "a pin was given back twice, or is left for ever",
             Self::MissedPin => "a writable pin is held and the check said that there is none",
             Self::FsyncStuck => "fsync never returns",
             Self::TruncStuck => "truncate never returns",
@@ -100,6 +109,7 @@ impl Property {
             Self::ThrottleStuck => "the writer is never let go on",
             Self::OneCpuBusy => "one CPU runs the wait loop forever",
             Self::AllCpusBusy => "every CPU runs the wait loop forever",
+            Self::PinStuck => "the call that asks for pins never returns",
         }
     }
 

@@ -138,8 +138,8 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
                     states: result.states,
                     transitions: result.transitions,
                     device_writes: true,
-                    broken: result.missed.iter().map(|trace| trace.property).collect(),
-                    traces: result.missed.into_iter().collect(),
+                    broken: result.broken.iter().map(|trace| trace.property).collect(),
+                    traces: result.broken.into_iter().collect(),
                 });
             }
         }

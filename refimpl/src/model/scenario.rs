@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenarios by name: what can go wrong with pinned pages, each as a configuration and the answers worth comparing.
 //!
-//! Numbers S1 to S20 are those of the toolkit's list of scenarios. S10, S15 and S16 are about counting and about lists of pages, which the page
-//! itself and the audit answer; S12 and S19 are about page tables and zones that this model does not have.
+//! Numbers S1 to S20 are those of the toolkit's list of scenarios.
 
 use super::config::Config;
 use super::driver::{Callsites, Driver};
@@ -12,6 +11,7 @@ use super::policy::Policy;
 use super::property::Property;
 
 mod list;
+mod more;
 
 /// A named question to the model.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub enum Subject {
         /// Callsites worth comparing.
         callsites: &'static [Callsites],
     },
-    /// A race between two CPUs, with mutants.
+    /// A small machine (a race, an error path), with mutants.
     Race(&'static [Interleaving]),
 }
 
@@ -50,6 +50,7 @@ pub enum Subject {
 pub fn scenarios() -> Vec<&'static Scenario> {
     let mut all: Vec<_> = list::SCENARIOS
         .iter()
+        .chain(&more::SCENARIOS)
         .chain([&list::THROTTLE, &list::BEFORE])
         .collect();
     all.sort_by_key(|scenario| order(scenario.name));

@@ -128,13 +128,18 @@ impl Machine for Protocol<'_> {
     }
 }
 
+/// folio_maybe_dma_pinned(), its false positives included.
+pub(crate) fn looks_pinned(config: &Config, page: &Page) -> bool {
+    page.is_pinned() || config.mutation == Mutation::FalsePositive
+}
+
 /// How many tasks stand in the wait for pins.
 pub(crate) fn waiters(config: &Config, state: &State) -> u8 {
     let waits = |syncer: &Syncer| {
         let page = &state.pages[syncer.at as usize % state.pages.len()];
         config.policy.writeback() == Writeback::Wait
             && syncer.pass == writeback::waiting_pass(config)
-            && page.is_pinned()
+            && looks_pinned(config, page)
     };
     u8::from(waits(&state.flusher)) + state.fsyncs.iter().filter(|fsync| waits(fsync)).count() as u8
 }

@@ -7,7 +7,7 @@ use crate::model::property::Property;
 use crate::model::state::{Page, Shrink, State, flag};
 use crate::model::step::{Actor, Event};
 
-use super::protocol::{Moves, invalidate, weak};
+use super::protocol::{Moves, invalidate, looks_pinned, weak};
 
 const ACTOR: Actor = Actor::Reclaim;
 
@@ -75,7 +75,7 @@ fn begin(moves: &mut Moves<'_>) {
 fn leaves_alone(config: &Config, page: &Page) -> bool {
     match config.policy.granted_references() {
         Some(granted) => i32::from(page.refs) > i32::from(granted),
-        None => config.policy.counts_pins() && page.is_pinned(),
+        None => config.policy.counts_pins() && looks_pinned(config, page),
     }
 }
 

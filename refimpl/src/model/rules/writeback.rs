@@ -8,7 +8,7 @@ use crate::model::property::Property;
 use crate::model::state::{Pass, State, Syncer, flag};
 use crate::model::step::{Actor, Event};
 
-use super::protocol::{Moves, invalidate, revoke, strong, weak};
+use super::protocol::{Moves, invalidate, looks_pinned, revoke, strong, weak};
 
 /// Fairness codes of the flusher's choice of a page, past those of the actors.
 const FLUSH: u8 = 26;
@@ -162,7 +162,7 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
     let task = *syncer(&mut to, actor);
     let p = task.at as usize;
     let page = &from.pages[p];
-    let waits = config.policy.writeback() == Writeback::Wait && page.is_pinned();
+    let waits = config.policy.writeback() == Writeback::Wait && looks_pinned(config, page);
     match task.pass {
         Pass::Locked if !page.has(flag::DIRTY | flag::CACHED) => {
             finish_page(moves.config, &mut to, actor, p);
@@ -189,7 +189,7 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
             Writeback::Revoke if revoke(config, &mut to, p) => {
                 moves.add(actor, p, Event::Revokes, weak(actor), to, 0)
             }
-            Writeback::Bounce if page.is_pinned() => copy_page(moves, actor, p),
+            Writeback::Bounce if looks_pinned(config, page) => copy_page(moves, actor, p),
             _ => {
                 to.pages[p].clear(flag::DIRTY);
                 syncer(&mut to, actor).pass = Pass::Cleared;
