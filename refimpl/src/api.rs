@@ -13,9 +13,11 @@
 //! ```
 
 mod flow;
+mod page;
 mod version;
 
 pub use flow::{Flow, Place};
+pub use page::page;
 pub use version::KernelVersion;
 
 use serde::Deserialize;
@@ -167,12 +169,36 @@ pub struct Function {
     pub null: String,
     /// What it returns on failure.
     pub errors: String,
+    /// Locks that the caller holds, or must not hold; empty when nothing special.
+    pub context: String,
+    /// What changed in which version, the oldest first.
+    pub history: Vec<Change>,
     /// One sentence: what the call does.
     pub reason: String,
     /// Where in the kernel that stands.
     pub source: String,
     flows: Vec<String>,
     replacement: Replacement,
+}
+
+/// When one name of an entry came and went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Life {
+    since: Option<KernelVersion>,
+    until: Option<KernelVersion>,
+}
+
+/// What a version changed about a function.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The first version in which it is so.
+    pub since: KernelVersion,
+    /// What is so.
+    pub says: String,
+    /// Where in the kernel that stands.
+    pub source: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -198,6 +224,8 @@ struct Entry {
     since: Option<KernelVersion>,
     until: Option<KernelVersion>,
     #[serde(default)]
+    lives: BTreeMap<String, Life>,
+    #[serde(default)]
     replacement: Replacement,
     #[serde(default)]
     sleeps: Sleeps,
@@ -207,6 +235,10 @@ struct Entry {
     null: String,
     #[serde(default)]
     errors: String,
+    #[serde(default)]
+    context: String,
+    #[serde(default)]
+    history: Vec<Change>,
     reason: String,
     source: String,
 }
@@ -343,18 +375,21 @@ fn read() -> Catalogue {
     let mut functions = BTreeMap::new();
     for entry in data.function {
         for name in entry.names {
+            let life = entry.lives.get(&name).copied().unwrap_or_default();
             let function = Function {
                 name: name.clone(),
                 role: entry.role,
                 count: entry.count,
                 kind: entry.kind.clone(),
                 signatures: entry.signature.clone(),
-                since: entry.since,
-                until: entry.until,
+                since: life.since.or(entry.since),
+                until: life.until.or(entry.until),
                 sleeps: entry.sleeps,
                 dirties: entry.dirties,
                 null: entry.null.clone(),
                 errors: entry.errors.clone(),
+                context: entry.context.clone(),
+                history: entry.history.clone(),
                 reason: entry.reason.clone(),
                 source: entry.source.clone(),
                 flows: entry.flow.clone(),

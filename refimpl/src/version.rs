@@ -120,7 +120,7 @@ impl Version {
         self >= Version::V6_12
     }
 
-    /// Whether the `_unlocked` functions take FOLL_LONGTERM; before, they warn and return EINVAL (53b2d09bf9d7, 6.2).
+    /// Whether the `_unlocked` functions take FOLL_LONGTERM; in 6.1 they warn and return EINVAL (mm/gup.c: get_user_pages_unlocked()).
     pub fn unlocked_takes_longterm(self) -> bool {
         self >= Version::V6_12
     }

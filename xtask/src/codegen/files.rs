@@ -7,6 +7,7 @@ use crate::exit::Failure;
 /// Every generated file: its path from the root, and what it must hold.
 pub fn all() -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(vec![
+        ("docs/api.md", refimpl::api::page()),
         ("docs/cli.md", cli::page()),
         ("docs/dependencies.md", dependencies::page()?),
     ])

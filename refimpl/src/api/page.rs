@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! docs/api.md: every function of the catalogue that acquires, releases or dirties, by kernel version.
+
+use super::{Catalogue, Count, Dirties, Era, Function, Role, Signature, Sleeps, catalogue};
+use crate::version::Version;
+use std::fmt::Write;
+
+const HEAD: &str = "\
+<!-- Made by `cargo xtask codegen` from refimpl/data/api.toml: edit that. -->
+# The catalogue
+
+What every function means that takes, gives back, or dirties user pages, by kernel version. A version stands for the later ones
+up to the next. The audit, the edits and the model read the same data; what the counts are after each call is in
+`refimpl`'s model, and `cargo xtask ktest --target refimpl-conformance` compares that with a booted kernel.
+
+";
+
+/// The page.
+pub fn page() -> String {
+    let mut text = HEAD.to_owned();
+    for (role, title) in [
+        (Role::Acquire, "Functions that acquire"),
+        (Role::Release, "Functions that release"),
+        (Role::Dirty, "Functions that dirty"),
+    ] {
+        section(catalogue(), role, title, &mut text);
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn section(catalogue: &Catalogue, role: Role, title: &str, text: &mut String) {
+    let names: Vec<&str> = Version::ALL.iter().map(|version| version.name()).collect();
+    let _infallible = writeln!(
+        text,
+        "## {title}\n\n| function | count | {} | instead, before 5.6 | instead, since |\n|---|---|{}---|---|",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
+    for function in catalogue.with_role(role) {
+        let there = Version::ALL.map(|version| {
+            let exists = version
+                .name()
+                .parse()
+                .is_ok_and(|version| function.exists_in(version));
+            if exists { "x" } else { " " }
+        });
+        let _infallible = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} |",
+            function.name,
+            count(function.count),
+            there.join(" | "),
+            replacement(function, Era::PutPage),
+            replacement(function, Era::Pin)
+        );
+    }
+    text.push('\n');
+    for function in catalogue.with_role(role) {
+        describe(function, text);
+    }
+}
+
+fn count(count: Count) -> &'static str {
+    match count {
+        Count::Get => "reference +1",
+        Count::Pin => "pin +1",
+        Count::Put => "reference -1",
+        Count::Unpin => "pin -1",
+        Count::None => "",
+    }
+}
+
+fn replacement(function: &Function, era: Era) -> String {
+    let name = function.replacement(era);
+    name.map_or(String::new(), |name| format!("`{name}`"))
+}
+
+fn describe(function: &Function, text: &mut String) {
+    let _infallible = writeln!(
+        text,
+        "### `{}`\n\n{}.\n",
+        function.name,
+        capital(&function.reason)
+    );
+    let mut line = |word: &str, what: &str| {
+        if !what.is_empty() {
+            let _infallible = writeln!(text, "- {word}: {what}");
+        }
+    };
+    let forms: Vec<String> = function.signatures.iter().map(form).collect();
+    line("arguments", &forms.join("; "));
+    line("returns", &function.errors);
+    line("NULL", &function.null);
+    line("context", &function.context);
+    line(
+        "sleeps",
+        match function.sleeps {
+            Sleeps::Never => "never",
+            Sleeps::May => "may",
+            Sleeps::WhenDirty => "when it is asked to mark dirty",
+        },
+    );
+    line(
+        "marks dirty",
+        match function.dirties {
+            Dirties::No => "",
+            Dirties::Yes => "always",
+            Dirties::Argument => "where asked, before the reference goes",
+        },
+    );
+    line("source", &function.source);
+    for change in &function.history {
+        let _infallible = writeln!(
+            text,
+            "- {}: {} ({})",
+            change.since, change.says, change.source
+        );
+    }
+    text.push('\n');
+}
+
+/// Where the arguments of one form stand, in their order.
+fn form(form: &Signature) -> String {
+    let mut named: Vec<(usize, &str)> = [
+        (form.mm, "mm"),
+        (form.start, "start"),
+        (form.nr, "count"),
+        (form.flags, "flags"),
+        (form.write, "write"),
+        (form.pages, "pages"),
+        (form.page, "page"),
+        (form.vmas, "vmas"),
+        (form.dirty, "make_dirty"),
+        (form.iter, "iter"),
+        (form.order, "order"),
+        (form.address, "address"),
+    ]
+    .into_iter()
+    .filter_map(|(at, name)| Some((at?, name)))
+    .collect();
+    named.sort_unstable();
+    let all = (0..form.args).map(|at| {
+        let found = named.iter().find(|(place, _)| *place == at);
+        found.map_or("_", |(_, name)| *name)
+    });
+    format!("({})", all.collect::<Vec<_>>().join(", "))
+}
+
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pinning_function_says_its_context_and_its_history() {
+        for function in catalogue().functions().filter(|f| f.is_pinning()) {
+            let family = function.name.starts_with("pin_user_pages")
+                || function.name.starts_with("unpin_user_pages");
+            // Gone for years; its forms say all there is.
+            if !family || function.until.is_some() {
+                continue;
+            }
+            assert!(!function.context.is_empty(), "{}", function.name);
+            assert!(!function.history.is_empty(), "{}", function.name);
+        }
+    }
+
+    #[test]
+    fn history_is_in_order_and_the_model_agrees_with_it() {
+        for function in catalogue().functions() {
+            assert!(
+                function.history.is_sorted_by_key(|change| change.since),
+                "{}",
+                function.name
+            );
+        }
+        let counts = catalogue().get("pin_user_pages").unwrap();
+        let counted = counts
+            .history
+            .iter()
+            .find(|change| change.says.contains("counted"));
+        let since = counted.unwrap().since;
+        for version in Version::ALL {
+            let known: crate::api::KernelVersion = version.name().parse().unwrap();
+            assert_eq!(version.counts_pins(), known >= since);
+        }
+    }
+
+    #[test]
+    fn a_function_is_marked_in_the_versions_that_have_it() {
+        let text = page();
+        assert!(text.contains("| `memfd_pin_folios` | pin +1 |   |   |   |   |   |   | x | x |"));
+        assert!(text.contains("- 5.10: an error number for the count warns and returns"));
+    }
+}
