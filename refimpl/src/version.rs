@@ -115,7 +115,7 @@ impl Version {
     }
 
     /// Whether a long-term pin for reading breaks copy-on-write first, so that even the zero page is replaced by a page of its
-    /// own (84209e87c696, 6.2).
+    /// own (6.2).
     pub fn unshares_for_longterm(self) -> bool {
         self >= Version::V6_12
     }

@@ -27,9 +27,9 @@ fn lacks(target: &TargetSpec) -> Option<&'static str> {
         Some(guest) if !guest.machine.is_empty() => {
             Some("it needs a machine with other devices, and ktest.pl has one machine")
         }
-        Some(guest) if guest.probe => {
-            Some("it needs a module built beside each kernel, and ktest.pl has one initramfs for all")
-        }
+        Some(guest) if guest.probe => Some(
+            "it needs a module built beside each kernel, and ktest.pl has one initramfs for all",
+        ),
         Some(_) => None,
     }
 }

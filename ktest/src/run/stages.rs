@@ -119,7 +119,7 @@ impl Session<'_> {
 
     /// The initramfs for one kernel: the same for all, but for a probe module that is built against each. Of an image
     /// that was given nothing is known to build against, and the target says that it lacks the module.
-    fn initrd(
+    pub(super) fn initrd(
         &self,
         specs: &[&TargetSpec],
         kbuild: Option<&Kbuild>,
