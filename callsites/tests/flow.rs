@@ -674,3 +674,71 @@ fn an_iterator_that_others_set_up_in_a_record_is_not_known_to_be_of_user_space()
         }\n",
     )]);
 }
+
+#[test]
+fn a_reference_of_its_own_on_another_reading_of_a_pinned_array_makes_the_put_mixed() {
+    check(&[(
+        "drivers/frob/umem.c",
+        "struct frob_map {\n\
+        \tstruct page *user;\n\
+        };\n\
+        struct frob {\n\
+        \tstruct frob_map *maps;\n\
+        \tstruct page **pages;\n\
+        \tint count;\n\
+        };\n\
+        static int frob_pin(struct frob *f, unsigned long addr, struct page **list, int n)\n\
+        {\n\
+        \tint i;\n\
+        \n\
+        \tf->count = pin_user_pages(addr, n, FOLL_WRITE | FOLL_LONGTERM, list); //^ done\n\
+        \tf->pages = list;\n\
+        \tfor (i = 0; i < f->count; i++) {\n\
+        \t\tf->maps[i].user = list[i];\n\
+        \t\tget_page(list[i]);\n\
+        \t}\n\
+        \treturn 0;\n\
+        }\n\
+        static void frob_remove(struct frob *f)\n\
+        {\n\
+        \tint i;\n\
+        \n\
+        \tfor (i = 0; i < f->count; i++)\n\
+        \t\tput_page(f->maps[i].user); //^ mixed\n\
+        \tunpin_user_pages(f->pages, f->count); //^ done\n\
+        }\n",
+    )]);
+}
+
+#[test]
+fn an_address_kept_in_a_record_of_a_public_header_is_no_page_of_whoever_reads_it() {
+    check(&[
+        (
+            "include/linux/span.h",
+            "struct span {\n\tu64 start;\n\tu64 end;\n};\n",
+        ),
+        (
+            "drivers/frob/region.c",
+            "#include <linux/span.h>\n\
+            static int frob_add(struct span *span, unsigned long addr)\n\
+            {\n\
+            \tstruct page *page;\n\
+            \n\
+            \tif (get_user_pages_fast(addr, 1, FOLL_WRITE, &page) != 1) //^ convert\n\
+            \t\treturn -EFAULT;\n\
+            \tspan->start = page_to_phys(page);\n\
+            \tset_page_dirty_lock(page);\n\
+            \tput_page(page); //^ convert\n\
+            \treturn 0;\n\
+            }\n",
+        ),
+        (
+            "drivers/other/span.c",
+            "#include <linux/span.h>\n\
+            static void other_free(struct span *span)\n\
+            {\n\
+            \tput_page(pfn_to_page(span->start >> PAGE_SHIFT)); //^ keep\n\
+            }\n",
+        ),
+    ]);
+}

@@ -245,13 +245,18 @@ fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
         if user.is_empty() {
             continue;
         }
-        // The fields the same function stores those pages into after it took the reference.
+        // The fields the same function stores those pages into: the same value, or another reading of the same array.
         let stored: Vec<_> = analysis
             .state
             .field_stores
             .iter()
             .filter(|store| store.site.function == reference.function)
-            .filter(|store| values.iter().any(|value| store.values.contains(value)))
+            .filter(|store| {
+                let same = values.iter().any(|value| store.values.contains(value));
+                same || analysis.objects(&store.values).iter().any(|object| {
+                    matches!(analysis.state.what(*object), Object::Page(from) if user.contains(from))
+                })
+            })
             .map(|store| analysis.state.field_node(store.field))
             .collect();
         for (site, origins) in sites.iter().zip(all.iter_mut()) {

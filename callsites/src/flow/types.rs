@@ -210,6 +210,9 @@ impl<'p> Walk<'p, '_> {
                 None => self.field_of(Owner::Record(tag(&record.tag).to_owned()), name, false),
             },
             None if ty.name.starts_with("struct ") || ty.name.starts_with("union ") => {
+                // Whose it is, and whether the member is a number, is in its definition.
+                let missing = (tag(&ty.name).to_owned(), self.file);
+                self.state.missing_records.insert(missing);
                 self.field_of(Owner::Record(tag(&ty.name).to_owned()), name, false)
             }
             None => {
