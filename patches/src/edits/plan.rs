@@ -82,7 +82,13 @@ pub fn group(
     words: &Words,
 ) -> Result<Planned, Vec<String>> {
     if !group.convertible {
-        return Err(group.blocked_by.clone());
+        let mut reasons = group.blocked_by.clone();
+        if reasons.is_empty() {
+            reasons.push(
+                "what takes and releases its pages belongs to the pinning API already".into(),
+            );
+        }
+        return Err(reasons);
     }
     let mut planned = Planned {
         groups: vec![group.id.clone()],
