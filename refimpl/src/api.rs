@@ -118,6 +118,10 @@ pub enum Era {
 pub struct Signature {
     /// Number of arguments of this form.
     pub args: usize,
+    /// First version with this form; none when it had it from the start.
+    pub since: Option<KernelVersion>,
+    /// First version without it again.
+    pub until: Option<KernelVersion>,
     /// The mm.
     pub mm: Option<usize>,
     /// The user address.
@@ -161,6 +165,8 @@ pub struct Function {
     pub since: Option<KernelVersion>,
     /// First version that no longer has it.
     pub until: Option<KernelVersion>,
+    /// Versions in between without it: from the first on, before the second.
+    pub gap: Option<[KernelVersion; 2]>,
     /// Whether it may sleep.
     pub sleeps: Sleeps,
     /// Whether it marks dirty.
@@ -187,6 +193,7 @@ pub struct Function {
 struct Life {
     since: Option<KernelVersion>,
     until: Option<KernelVersion>,
+    gap: Option<[KernelVersion; 2]>,
 }
 
 /// What a version changed about a function.
@@ -260,6 +267,21 @@ struct Carriers {
     source: String,
 }
 
+impl Signature {
+    /// Whether a tree of `version` may have this form.
+    pub fn exists_in(&self, version: KernelVersion) -> bool {
+        lives(self.since, self.until, version)
+    }
+}
+
+fn lives(
+    since: Option<KernelVersion>,
+    until: Option<KernelVersion>,
+    version: KernelVersion,
+) -> bool {
+    since.is_none_or(|since| since <= version) && until.is_none_or(|until| version < until)
+}
+
 impl Function {
     /// The form with `args` arguments; the first form when none has that number (a macro may hide some).
     pub fn signature(&self, args: usize) -> Option<&Signature> {
@@ -303,8 +325,10 @@ impl Function {
 
     /// Whether a tree of `version` may have it.
     pub fn exists_in(&self, version: KernelVersion) -> bool {
-        self.since.is_none_or(|since| since <= version)
-            && self.until.is_none_or(|until| version < until)
+        lives(self.since, self.until, version)
+            && !self
+                .gap
+                .is_some_and(|[from, to]| lives(Some(from), Some(to), version))
     }
 
     /// Whether the call is one of the pinning API: pin_user_pages*(), unpin_*(), put_user_page*().
@@ -384,6 +408,7 @@ fn read() -> Catalogue {
                 signatures: entry.signature.clone(),
                 since: life.since.or(entry.since),
                 until: life.until.or(entry.until),
+                gap: life.gap,
                 sleeps: entry.sleeps,
                 dirties: entry.dirties,
                 null: entry.null.clone(),

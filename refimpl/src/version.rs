@@ -79,9 +79,9 @@ impl Version {
         self >= Version::V5_7
     }
 
-    /// Whether a folio of this order has a count of its pins beside its reference count. 5.7 to 5.10:
-    /// `hpage_pincount_available()`, order above 1; since then every large folio (32-bit kernels from 6.15 ask for order
-    /// above 1 again; the model is of 64 bits).
+    /// Whether a folio of this order has a count of its pins beside its reference count. 5.7 to 5.17:
+    /// `hpage_pincount_available()`, order above 1; in 5.19 every large folio (32-bit kernels of 6.18 ask for order
+    /// above 1 again, `folio_has_pincount()`; the model is of 64 bits).
     pub fn has_pincount(self, order: u32) -> bool {
         match self {
             Version::V4_19 | Version::V5_4 => false,
@@ -95,7 +95,7 @@ impl Version {
         self >= Version::V6_1
     }
 
-    /// See [`NullRule`] (a1268be280d8, 6.12 and 6.13).
+    /// See [`NullRule`] (a1268be280d8: 6.12.117 and 6.13.7 have it, 6.11.11 has not).
     pub fn null_rule(self) -> NullRule {
         if self >= Version::V6_12 {
             NullRule::PrefixOnly
@@ -120,7 +120,7 @@ impl Version {
         self >= Version::V6_12
     }
 
-    /// Whether the `_unlocked` functions take FOLL_LONGTERM; in 6.1 they warn and return EINVAL (mm/gup.c: get_user_pages_unlocked()).
+    /// Whether the `_unlocked` functions take FOLL_LONGTERM (6.2); until 6.1 they warn and return EINVAL (mm/gup.c: get_user_pages_unlocked()).
     pub fn unlocked_takes_longterm(self) -> bool {
         self >= Version::V6_12
     }
