@@ -10,6 +10,7 @@ mod near;
 use crate::flow::analysis::Analysis;
 use crate::flow::graph::{Node, Obj};
 use crate::flow::library::Files;
+use crate::flow::mapping;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
 use crate::flow::state::{Object, Owner, SiteKey};
@@ -81,13 +82,15 @@ pub fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             let site = call.site;
             let slot: Option<fn(&mut Uses) -> &mut Option<SiteKey>> =
                 match (function.role, function.kind.as_str()) {
+                    // Under a test of a page-table entry's dirty bit nobody wrote but whoever mapped the page.
+                    (Role::Dirty, _) if mapping::hands_on_dirty_bit(analysis, site) => None,
                     (Role::Dirty, _) => Some(|uses| &mut uses.dirty),
                     (Role::Use, "dma") => Some(|uses| &mut uses.dma),
                     (Role::Use, "cpu-write" | "cpu-write-address") => {
                         Some(|uses| &mut uses.cpu_write)
                     }
                     (Role::Use, "cpu-map" | "cpu-read") => Some(|uses| &mut uses.cpu_read),
-                    (Role::Use, "struct-page") => Some(|uses| &mut uses.struct_page),
+                    (Role::Use, "struct-page" | "unmap") => Some(|uses| &mut uses.struct_page),
                     _ => None,
                 };
             of(&all, &mut |uses| {
@@ -338,6 +341,18 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -
         return say(
             Verdict::Keep,
             Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    let elsewhere = |function: &&FnId| !reachable.contains(*function);
+    let outside: Vec<FnId> = uses.released_in.iter().filter(elsewhere).copied().collect();
+    let untouched = uses.dma.is_none() && uses.cpu_write.is_none() && uses.held.is_none();
+    if untouched && !outside.is_empty() && near::notify(analysis, files, &outside) {
+        let reason = "whoever is handed the pages watches the mapping with an mmu notifier until it puts them, so they need not be pinned";
+        return say(
+            Verdict::Keep,
+            Some(3),
             Confidence::Medium,
             reason.to_owned(),
         );

@@ -493,6 +493,74 @@ static int fault(struct device *dev, struct mirror *m, unsigned long at)
 }
 
 #[test]
+fn pages_taken_to_change_their_page_table_entries_keep_the_plain_reference() {
+    check(&[
+        (
+            "mm/a.c",
+            "
+static void take_out(struct folio *folio, struct vm_area_struct *vma, pte_t *pte)
+{
+	pte_t old = ptep_clear_flush(vma, folio_address_in(vma), pte);
+	if (pte_dirty(old))
+		folio_mark_dirty(folio);
+	if (folio_test_hugetlb(folio))
+		hugetlb_remove_rmap(folio);
+	else
+		folio_remove_rmap_pte(folio, folio_page(folio, 0), vma);
+	drain(vma);
+	folio_put(folio); //^ keep
+}
+int make_exclusive(struct mm_struct *mm, unsigned long start, struct page **pages)
+{
+	long i, got = get_user_pages_remote(mm, start, 4, FOLL_WRITE, pages, NULL); //^ keep
+	for (i = 0; i < got; i++)
+		take_out(page_folio(pages[i]), find_vma(mm, start), entry(mm, start));
+	return got;
+}
+",
+        ),
+        (
+            "drivers/a/a.c",
+            "
+static int atomic_fault(struct mirror *m, unsigned long at)
+{
+	struct page *pages[4];
+	unsigned long seq = mmu_interval_read_begin(&m->notifier);
+	int i, got = make_exclusive(m->mm, at, pages);
+	for (i = 0; i < got; i++)
+		put_page(pages[i]); //^ keep
+	return mmu_interval_read_retry(&m->notifier, seq);
+}
+",
+        ),
+    ]);
+}
+
+#[test]
+fn a_page_marked_dirty_by_whoever_took_it_is_written_even_where_entries_are_tested() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+static void drop(struct box *b, pte_t *pte)
+{
+	int i;
+	if (!pte_dirty(*pte))
+		return;
+	for (i = 0; i < b->n; i++) {
+		set_page_dirty_lock(b->pages[i]); //^ convert
+		put_page(b->pages[i]); //^ convert
+	}
+}
+static int take(struct box *b, unsigned long at)
+{
+	b->n = get_user_pages_fast(at, 4, FOLL_WRITE, b->pages); //^ convert
+	return b->n;
+}
+",
+    )]);
+}
+
+#[test]
 fn a_static_function_that_bears_an_api_name_is_not_the_api() {
     let judged = judged(
         &[(

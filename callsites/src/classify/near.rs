@@ -3,6 +3,7 @@
 
 use crate::flow::analysis::Analysis;
 use crate::flow::library::Files;
+use crate::flow::program::FnId;
 use crate::flow::state::SiteKey;
 use crate::index::ir::{Expr, Stmt};
 use crate::index::walk;
@@ -43,6 +44,14 @@ pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey
         asks_for_file,
         exec_mm: exec_mm(analysis, site),
     }
+}
+
+/// Whether each of these functions stands in a file that registers or consults mmu notifiers.
+pub(super) fn notify(analysis: &Analysis, files: &dyn Files, functions: &[FnId]) -> bool {
+    functions.iter().all(|function| {
+        let path = analysis.program.path_of(*function);
+        files.bytes(path).is_some_and(|bytes| notifies(&bytes))
+    })
 }
 
 /// Whether a file registers or consults mmu notifiers.

@@ -16,6 +16,7 @@ mod expr;
 pub mod graph;
 mod hash;
 pub mod library;
+pub(crate) mod mapping;
 pub mod origins;
 pub mod program;
 mod shape;

@@ -4,6 +4,7 @@
 use super::analysis::Analysis;
 use super::graph::Obj;
 use super::hash::{FastMap, FastSet};
+use super::mapping;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
@@ -22,6 +23,8 @@ pub struct Origins {
     pub found: BTreeSet<SiteKey>,
     /// get_page() and its kin on the same pages, whose own reference may be the one that is dropped.
     pub extra: BTreeSet<SiteKey>,
+    /// The call that took the page out of a page table just before: the reference dropped is the table's.
+    pub mapping: Option<SiteKey>,
     /// What stopped the analysis.
     pub open: BTreeSet<String>,
 }
@@ -126,6 +129,14 @@ pub fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
     by_sibling_tables(analysis, sites, &mut all);
     by_other_arm(analysis, sites, &mut all);
     extra_references(analysis, sites, &mut all);
+    for (site, origins) in sites.iter().zip(all.iter_mut()) {
+        if !origins.user.is_empty()
+            && let Some(unmap) = mapping::unmapped_before(analysis, site.key)
+        {
+            origins.user.clear();
+            origins.mapping = Some(unmap);
+        }
+    }
     all
 }
 

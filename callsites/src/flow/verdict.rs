@@ -310,6 +310,13 @@ fn release_of_others(analysis: &Analysis, site: &Site, origins: &Origins, near: 
         let reason = "this is the implementation of the API itself".to_owned();
         return say(Verdict::Keep, None, Confidence::High, reason);
     }
+    if let Some(unmap) = origins.mapping {
+        let reason = format!(
+            "drops the reference of the page-table entry that {} took the page out of",
+            name_of(analysis, unmap)
+        );
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
     if !origins.other.is_empty() {
         let reason = format!(
             "the pages are not user pages: {}",
@@ -359,6 +366,9 @@ fn dirty(
         "marks dirty the user pages that",
         1,
     );
+    judgement.reason = judgement
+        .reason
+        .replacen("drops what", "marks dirty what", 1);
     judgement
 }
 
