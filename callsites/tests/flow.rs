@@ -561,6 +561,51 @@ static int take(struct box *b, unsigned long at)
 }
 
 #[test]
+fn memory_made_by_one_macro_is_not_one_memory() {
+    check(&[
+        (
+            "include/linux/slab.h",
+            "
+#define __alloc_objs(KMALLOC, GFP, TYPE, COUNT) ({ (TYPE *)KMALLOC(sizeof(TYPE) * (COUNT), GFP); })
+#define kmalloc_objs(VAR_OR_TYPE, COUNT, ...) __alloc_objs(kmalloc, GFP_KERNEL, typeof(VAR_OR_TYPE), COUNT)
+",
+        ),
+        (
+            "drivers/a/a.c",
+            "
+static int fill(struct device *dev, unsigned long at)
+{
+	struct page **pages = kmalloc_objs(*pages, 4);
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, pages) != 1) //^ convert
+		return -EFAULT;
+	dma_map_page(dev, pages[0], 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	put_page(pages[0]); //^ convert
+	return 0;
+}
+",
+        ),
+        (
+            "drivers/b/b.c",
+            "
+static int fill(void)
+{
+	struct page **pages = kmalloc_objs(struct page *, 4);
+	pages[0] = alloc_page(GFP_KERNEL);
+	put_page(pages[0]); //^ keep
+	return 0;
+}
+static void look(unsigned long at)
+{
+	struct page *page;
+	get_user_pages_fast(at, 1, 0, &page); //^ keep
+	put_page(page); //^ keep
+}
+",
+        ),
+    ]);
+}
+
+#[test]
 fn a_static_function_that_bears_an_api_name_is_not_the_api() {
     let judged = judged(
         &[(
