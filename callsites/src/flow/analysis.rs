@@ -2,6 +2,7 @@
 //! The solved flow of a tree: rounds of reading, walking and solving until no question is left that more reading
 //! would answer.
 
+use super::ahead;
 use super::demand;
 use super::graph::{Node, Obj};
 use super::hash::{FastMap, FastSet};
@@ -44,6 +45,7 @@ impl Analysis {
     /// Follows the pages of a tree, beginning with the functions in `hits`.
     pub fn new(files: &dyn Files, hits: Vec<FileFacts>) -> Self {
         let mut library = Library::new(files, hits);
+        ahead::read(&mut library);
         let mut round = 0;
         let mut asked = BTreeSet::new();
         loop {

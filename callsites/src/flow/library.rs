@@ -5,6 +5,7 @@
 //! of a field, a definition, a struct) is asked for by name and looked for near the question first.
 
 use super::hash::FastMap;
+use super::program::tag;
 use super::text::{RecordFinder, defines};
 use crate::index::ir::FileFacts;
 use crate::index::{self, NameSet, Wanted};
@@ -165,8 +166,31 @@ impl<'t> Library<'t> {
             .insert(asked);
     }
 
-    /// Reads what was marked, each file once. True when anything new was read.
+    /// Reads what was marked, each file once, then the records that the parameters of the functions read point to.
+    /// True when anything new was read.
     pub fn settle(&mut self) -> bool {
+        let (new, pointed) = self.read_marked();
+        let known: BTreeSet<&str> = self
+            .entries
+            .values()
+            .flat_map(|entry| &entry.facts.records)
+            .map(|record| tag(&record.tag))
+            .collect();
+        let missing: Vec<(Utf8PathBuf, String)> = pointed
+            .into_iter()
+            .filter(|(_, tag)| !known.contains(tag.as_str()))
+            .collect();
+        let mut asked = BTreeSet::new();
+        for (path, tag) in missing {
+            if asked.insert(tag.clone()) {
+                self.record(&path, &tag);
+            }
+        }
+        self.read_marked();
+        new
+    }
+
+    fn read_marked(&mut self) -> (bool, BTreeSet<(Utf8PathBuf, String)>) {
         let planned: Vec<(String, Planned)> =
             std::mem::take(&mut self.planned).into_iter().collect();
         let bytes = &self.bytes;
@@ -185,7 +209,19 @@ impl<'t> Library<'t> {
             })
             .collect();
         let mut new = false;
+        let mut pointed = BTreeSet::new();
         for (path, planned, facts) in read {
+            let params = facts.functions.iter().flat_map(|function| &function.params);
+            let tags = params.filter(|param| param.ty.pointers == 1);
+            pointed.extend(
+                tags.filter(|param| param.ty.name.starts_with("struct "))
+                    .map(|param| {
+                        (
+                            Utf8PathBuf::from(path.as_str()),
+                            tag(&param.ty.name).to_owned(),
+                        )
+                    }),
+            );
             let entry = self.entries.entry(path).or_default();
             let before = size(&entry.facts);
             if entry.facts.line_starts.is_empty() {
@@ -196,7 +232,7 @@ impl<'t> Library<'t> {
             entry.asked.extend(planned);
             new |= size(&entry.facts) != before;
         }
-        new
+        (new, pointed)
     }
 
     /// Marks the functions that mention `word`: in the file, its directory, and (for a small one) below it.

@@ -6,6 +6,7 @@
 //! struct type, locals by the definitions that reach a use, and calls followed in their direction through parameters,
 //! results and function pointers. It knows no driver: the functions it has a meaning for are those of `refimpl::api`.
 
+mod ahead;
 pub mod analysis;
 mod assign;
 mod calls;

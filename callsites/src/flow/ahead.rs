@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading ahead: what an acquire's pages are handed to, told from names alone.
+//!
+//! A round of the flow reads one step further. The first steps are mostly plain: the array that get_user_pages() filled
+//! is named in the next call, whose parameter is named in the next. These are read before the flow begins, so that its
+//! rounds are left for what only it can tell. A wrong guess costs the reading of one function.
+
+use super::library::Library;
+use crate::index::ir::{Expr, FileFacts, Function};
+use crate::index::walk;
+use camino::Utf8PathBuf;
+use refimpl::api::{Place, Role, catalogue};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// So many steps are read ahead.
+const STEPS: usize = 3;
+
+/// A function that is given pages, with the position of the argument that is or holds them.
+type Given = (Utf8PathBuf, String, usize);
+
+/// Reads what the pages of the acquires in what was read so far are handed to.
+pub fn read(library: &mut Library<'_>) {
+    let mut asked: BTreeSet<Given> = BTreeSet::new();
+    let mut next: BTreeSet<Given> = BTreeSet::new();
+    for facts in library.facts() {
+        for function in &facts.functions {
+            given(&facts, function, None, &mut next);
+        }
+    }
+    for _ in 0..STEPS {
+        let new: Vec<Given> = next.difference(&asked).cloned().collect();
+        if new.is_empty() {
+            return;
+        }
+        for (from, name, _) in &new {
+            library.define(from, name);
+        }
+        library.settle();
+        next.clear();
+        let facts = library.facts();
+        for (from, name, at) in &new {
+            for (facts, function) in nearest(&facts, from, name) {
+                given(facts, function, Some(*at), &mut next);
+            }
+        }
+        asked.extend(new);
+    }
+}
+
+/// The definitions of `name` that were read, those of the same file before others.
+fn nearest<'f>(
+    facts: &'f [Arc<FileFacts>],
+    from: &Utf8PathBuf,
+    name: &str,
+) -> Vec<(&'f FileFacts, &'f Function)> {
+    let all = facts.iter().flat_map(|facts| {
+        let named = facts.functions.iter().filter(|one| one.name == name);
+        named.map(move |function| (facts.as_ref(), function))
+    });
+    let all: Vec<_> = all.collect();
+    let own: Vec<_> = all
+        .iter()
+        .filter(|(facts, _)| facts.path == *from)
+        .copied()
+        .collect();
+    if own.is_empty() { all } else { own }
+}
+
+/// Adds the calls in `function` that are given what an acquire filled, or what parameter `param` is.
+fn given(facts: &FileFacts, function: &Function, param: Option<usize>, out: &mut BTreeSet<Given>) {
+    let mut held: BTreeSet<&str> = BTreeSet::new();
+    if let Some(param) = param.and_then(|at| function.params.get(at)) {
+        held.insert(&param.name);
+    }
+    walk::expressions(&function.body, &mut |expr| match expr {
+        Expr::Call { args, .. } => {
+            let Some(name) = expr.callee_name() else {
+                return;
+            };
+            if let Some(listed) = catalogue().get(name) {
+                let acquires = listed.role == Role::Acquire;
+                let moves = matches!(listed.role, Role::Store | Role::Container);
+                for flow in listed.flows(args.len()) {
+                    let from = match flow.from {
+                        Place::New => acquires,
+                        Place::Argument(at) | Place::Target(at) => {
+                            moves
+                                && args
+                                    .get(at)
+                                    .and_then(root)
+                                    .is_some_and(|name| held.contains(name))
+                        }
+                        _ => false,
+                    };
+                    if let Place::Argument(at) | Place::Target(at) | Place::TargetTarget(at) =
+                        flow.to
+                        && from
+                        && let Some(name) = args.get(at).and_then(root)
+                    {
+                        held.insert(name);
+                    }
+                }
+                return;
+            }
+            for (at, arg) in args.iter().enumerate() {
+                if root(arg).is_some_and(|name| held.contains(name)) {
+                    out.insert((facts.path.clone(), name.to_owned(), at));
+                }
+            }
+        }
+        Expr::Assign {
+            op, target, value, ..
+        } if op == "=" => {
+            if let (Expr::Name(name, _), Some(from)) = (target.as_ref(), root(value))
+                && held.contains(from)
+            {
+                held.insert(name);
+            }
+        }
+        _ => {}
+    });
+}
+
+/// The variable that an argument is, points to, or is an element of.
+fn root(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Name(name, _) => Some(name),
+        Expr::AddressOf(inner, _) | Expr::Deref(inner, _) => root(inner),
+        Expr::Cast { operand, .. } => root(operand),
+        Expr::Index { base, .. } => root(base),
+        Expr::Binary { op, left, .. } if op == "+" => root(left),
+        _ => None,
+    }
+}
