@@ -253,7 +253,7 @@ impl Splitter<'_, '_> {
             _ => ItemKind::Variable,
         };
         let inner = called
-            .filter(|open| source.is(open + 1, b"*"))
+            .filter(|open| source.is(open + 1, b"*") && open + 2 < tokens.end)
             .map(|open| open + 2);
         let name = if kind == ItemKind::Variable {
             inner.or(name)
@@ -484,6 +484,11 @@ static void (*pick(int a))(int) { return 0; }
                 "Function pick"
             ]
         );
+    }
+
+    #[test]
+    fn a_file_may_end_inside_the_declarator_of_a_function_pointer() {
+        assert_eq!(show("x (*"), ["Variable x"]);
     }
 
     #[test]
