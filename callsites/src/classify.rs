@@ -121,7 +121,7 @@ pub fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
         let node = analysis.state.field_node(field);
         let all = analysis.user_pages(&[node], true);
         let text = match owner {
-            Owner::Record(tag) => format!("{name} of struct {tag}"),
+            Owner::Record(tag) | Owner::Within(tag, _) => format!("{name} of struct {tag}"),
             Owner::Directory(_) => format!("a field {name}"),
         };
         of(&all, &mut |uses| {
@@ -174,12 +174,12 @@ fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
 /// parameter of a function that has callers. A member of a record is set up by whoever uses the record.
 fn set_up_here(analysis: &Analysis, object: Obj) -> bool {
     match analysis.state.what(object) {
-        Object::Local(..) | Object::Memory(_) | Object::Page(_) | Object::Function(..) => true,
+        Object::Local(..) | Object::Memory(..) | Object::Page(_) | Object::Function(..) => true,
         Object::Target(node) => analysis.param(*node).is_some_and(|(function, _)| {
             let mut callees = analysis.state.callees.iter();
             callees.any(|(_, callee)| *callee == function)
         }),
-        Object::Field(_) | Object::Global(_) | Object::Opaque(_) => false,
+        Object::Field(_) | Object::Global(_) | Object::Opaque(..) => false,
     }
 }
 

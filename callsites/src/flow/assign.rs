@@ -4,7 +4,7 @@
 use super::expr::global_key;
 use super::graph::Node;
 use super::state::{FieldId, FieldStore, Object, Owner, Touch};
-use super::types::{Member, pointee};
+use super::types::{Member, owner_of, pointee};
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Expr, InitItem, Span, TypeRef};
 
@@ -177,13 +177,16 @@ impl<'p> Walk<'p, '_> {
                 }
                 (value, Some(name), Some(record)) if !carrier => {
                     let found = self.program.member(record, name, self.file);
-                    let owner = found
-                        .map_or(super::program::tag(&record.tag), |(owner, _)| owner)
-                        .to_owned();
+                    let owner = match found {
+                        Some((owner, member)) => {
+                            owner_of(self.program, &element.name, owner, member, self.file)
+                        }
+                        None => Owner::Record(super::program::tag(&record.tag).to_owned()),
+                    };
                     let inner = found
                         .map(|(_, member)| member.ty.clone())
                         .unwrap_or_default();
-                    let field = self.state.field(Owner::Record(owner), name);
+                    let field = self.state.field(owner, name);
                     if let Expr::Initialiser { items, span } = value {
                         let home =
                             vec![

@@ -20,7 +20,7 @@ impl<'p> Walk<'p, '_> {
                 Some(Binding::Argument {
                     expr: Expr::Name(name, _),
                     ..
-                }) if self.is_function(name) => {
+                }) if self.is_function(name) || catalogue().get(name).is_some() => {
                     return self.call_by_name(name, args, span);
                 }
                 Some(_) => {}
@@ -32,7 +32,9 @@ impl<'p> Walk<'p, '_> {
         };
         let values: Vec<_> = args.iter().map(|arg| self.eval(arg)).collect();
         let result = self.state.temp(self.context, span, 0);
-        let opaque = self.state.object(Object::Opaque(self.site(span)));
+        let opaque = self
+            .state
+            .object(Object::Opaque(self.site(span), self.context));
         self.state.graph.add(result, opaque);
         if let Some(pointer) = self.joined(&pointers, span, 1) {
             let site = self.site(span);
@@ -86,7 +88,9 @@ impl<'p> Walk<'p, '_> {
             return values.into_iter().next().unwrap_or_default();
         }
         if targets.is_empty() {
-            let opaque = self.state.object(Object::Opaque(self.site(span)));
+            let opaque = self
+                .state
+                .object(Object::Opaque(self.site(span), self.context));
             self.state.graph.add(result, opaque);
             self.callbacks(args, &values);
         }
@@ -322,10 +326,12 @@ impl<'p> Walk<'p, '_> {
             let tag = 20 + 8 * n as u8;
             let from: Vec<Node> = match flow.from {
                 Place::New => vec![self.state.only(self.context, span, tag, Object::Page(site))],
-                Place::Box => vec![
-                    self.state
-                        .only(self.context, span, tag, Object::Memory(site)),
-                ],
+                Place::Box => vec![self.state.only(
+                    self.context,
+                    span,
+                    tag,
+                    Object::Memory(site, self.context),
+                )],
                 Place::Return | Place::ReturnTarget => Vec::new(),
                 Place::Argument(at) => values.get(at).cloned().unwrap_or_default(),
                 Place::Target(at) => match values.get(at) {

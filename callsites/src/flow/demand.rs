@@ -228,7 +228,7 @@ fn is_number(analysis: &Analysis, function: FnId, ty: &TypeRef) -> bool {
 
 fn is_number_field(analysis: &Analysis, function: FnId, field: FieldId) -> bool {
     let (owner, name) = analysis.state.field_name(field);
-    let Owner::Record(tag) = owner else {
+    let (Owner::Record(tag) | Owner::Within(tag, _)) = owner else {
         return true;
     };
     let file = analysis.program.file_of(function);
@@ -290,7 +290,7 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
 fn source(analysis: &Analysis, site: SiteKey, object: Obj, wants: &mut BTreeSet<Want>) {
     match analysis.state.what(object) {
         Object::Target(node) => source_of_node(analysis, site, *node, wants),
-        Object::Opaque(at) => {
+        Object::Opaque(at, _) => {
             for call in analysis.calls_at(*at) {
                 wants.insert(definition(analysis, *at, &call.name));
             }
@@ -362,7 +362,7 @@ fn users(analysis: &Analysis, function: FnId, field: FieldId, wants: &mut BTreeS
     let (owner, name) = analysis.state.field_name(field);
     let record = match owner {
         Owner::Record(tag) => Some(tag.split("::").next().unwrap_or(tag).to_owned()),
-        Owner::Directory(_) => None,
+        Owner::Within(..) | Owner::Directory(_) => None,
     };
     wants.insert(Want::Users {
         from,

@@ -79,10 +79,10 @@ pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
                 };
             }
             // free_page() on the address of memory is no release of the pages that memory may list.
-            Object::Memory(from) if by_address => {
+            Object::Memory(from, _) if by_address => {
                 origins.other.insert(*from);
             }
-            Object::Opaque(call) => {
+            Object::Opaque(call, _) => {
                 let name = analysis
                     .calls_at(*call)
                     .next()
@@ -100,7 +100,7 @@ pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
                 } else if let Some(field) = analysis.field(*node) {
                     let (owner, name) = analysis.state.field_name(field);
                     let owner = match owner {
-                        Owner::Record(tag) => format!("struct {tag}"),
+                        Owner::Record(tag) | Owner::Within(tag, _) => format!("struct {tag}"),
                         Owner::Directory(_) => "a struct of unknown type".to_owned(),
                     };
                     origins

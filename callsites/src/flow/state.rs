@@ -11,8 +11,8 @@ use crate::index::ir::Span;
 pub enum Object {
     /// Pages that one call makes, finds or acquires.
     Page(SiteKey),
-    /// Kernel memory that one call allocates.
-    Memory(SiteKey),
+    /// Kernel memory that one call allocates, in one context: of a macro that allocates, in one expansion.
+    Memory(SiteKey, u32),
     /// A local array, struct, or variable whose address is taken.
     Local(u32, Span),
     /// An array or struct embedded in a field, or a field whose address is taken.
@@ -21,8 +21,8 @@ pub enum Object {
     Global(String),
     /// What a pointer of unknown target points to.
     Target(Node),
-    /// What a call returns whose callee was not read.
-    Opaque(SiteKey),
+    /// What a call returns whose callee was not read, in one context.
+    Opaque(SiteKey, u32),
     /// A function, by name, as seen from a file.
     Function(String, u32),
 }
@@ -45,6 +45,8 @@ pub struct FieldId(pub u32);
 pub enum Owner {
     /// A struct or union of that tag.
     Record(String),
+    /// A public record whose field is whoever's who fills it: its tag, and the part of the tree that names it.
+    Within(String, String),
     /// Unknown; the directory in which the field is named.
     Directory(String),
 }

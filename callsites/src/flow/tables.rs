@@ -4,6 +4,7 @@
 use super::expr::global_key;
 use super::program::{Program, tag};
 use super::state::{Object, Owner, State};
+use super::types::owner_of;
 use crate::index::ir::{Expr, InitItem, TypeRef};
 
 /// A table of functions: one value of a struct whose fields are function pointers.
@@ -99,8 +100,11 @@ fn fill(
         match name {
             Some(name) => {
                 let found = record.and_then(|record| program.member(record, &name, file));
-                let owner = found.map_or(owner.as_str(), |(owner, _)| owner).to_owned();
-                let field = state.field(Owner::Record(owner), &name);
+                let owner = match found {
+                    Some((owner, member)) => owner_of(program, &ty.name, owner, member, file),
+                    None => Owner::Record(owner.clone()),
+                };
+                let field = state.field(owner, &name);
                 let node = state.field_node(field);
                 state.graph.add(node, object);
                 table.entries.push((name, function.to_owned()));

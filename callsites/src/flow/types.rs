@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Types of expressions, as far as they are needed to know which struct a field belongs to.
 
-use super::program::{holds_pages, tag};
+use super::program::{Program, holds_pages, tag};
 use super::state::{FieldId, Owner};
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Declaration, Expr, Linkage, Stmt, TypeRef};
@@ -206,7 +206,19 @@ impl<'p> Walk<'p, '_> {
                 {
                     Member::Number
                 }
-                Some((owner, member)) => self.member_of(owner, member),
+                // struct folio embeds its first struct page: both are the same page.
+                Some((owner, member))
+                    if is_page(owner)
+                        && is_page(tag(&member.ty.name))
+                        && member.ty.pointers == 0 =>
+                {
+                    Member::Carrier
+                }
+                Some((owner, member)) => {
+                    let aggregate = member.ty.arrays > 0 || self.is_record(&member.ty);
+                    let owner = owner_of(program, &ty.name, owner, member, self.file);
+                    self.field_of(owner, &member.name, aggregate)
+                }
                 None => self.field_of(Owner::Record(tag(&record.tag).to_owned()), name, false),
             },
             None if ty.name.starts_with("struct ") || ty.name.starts_with("union ") => {
@@ -222,11 +234,6 @@ impl<'p> Walk<'p, '_> {
                 self.member_of_unknown(name)
             }
         }
-    }
-
-    fn member_of(&mut self, owner: &str, member: &Declaration) -> Member {
-        let aggregate = member.ty.arrays > 0 || self.is_record(&member.ty);
-        self.field_of(Owner::Record(owner.to_owned()), &member.name, aggregate)
     }
 
     fn member_of_unknown(&mut self, name: &str) -> Member {
@@ -245,6 +252,40 @@ impl<'p> Walk<'p, '_> {
         self.state.field_uses.insert((field, self.function));
         Member::Field { field, aggregate }
     }
+}
+
+/// Whose field `member` is, found in `owner`, a record or unnamed part of the record `name`, and named in `file`.
+pub(super) fn owner_of(
+    program: &Program,
+    name: &str,
+    owner: &str,
+    member: &Declaration,
+    file: u32,
+) -> Owner {
+    if is_anything(&member.ty) && program.is_public(name, file) {
+        let part = part_of_tree(program.file(file).path.as_str());
+        return Owner::Within(owner.to_owned(), part.to_owned());
+    }
+    Owner::Record(owner.to_owned())
+}
+
+fn is_page(tag: &str) -> bool {
+    matches!(tag, "page" | "folio")
+}
+
+/// `void *`: what it points to is the business of who fills it, and of no other part of the kernel.
+fn is_anything(ty: &TypeRef) -> bool {
+    ty.name == "void" && ty.pointers == 1 && ty.arrays == 0 && !ty.function
+}
+
+/// The first directories of a path, as deep as drivers are told apart.
+fn part_of_tree(path: &str) -> &str {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let end = directory
+        .match_indices('/')
+        .nth(3)
+        .map_or(directory.len(), |(at, _)| at);
+    &directory[..end]
 }
 
 fn expr_start(args: &[Expr]) -> u32 {

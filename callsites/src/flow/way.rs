@@ -54,7 +54,7 @@ impl Names {
         }
         for (field, (owner, name)) in state.fields() {
             let text = match owner {
-                Owner::Record(tag) => format!("{name} of struct {tag}"),
+                Owner::Record(tag) | Owner::Within(tag, _) => format!("{name} of struct {tag}"),
                 Owner::Directory(_) => format!("a field {name}"),
             };
             steps.insert(state.field_node(field), Step::Field(text));
@@ -67,7 +67,7 @@ impl Names {
                 continue;
             };
             let step = match object {
-                Object::Memory(site) | Object::Opaque(site) | Object::Page(site) => {
+                Object::Memory(site, _) | Object::Opaque(site, _) | Object::Page(site) => {
                     Some(Step::Place(site.function, site.span.start))
                 }
                 Object::Local(context, span) if !contexts.contains_key(context) => {
