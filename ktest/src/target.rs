@@ -4,7 +4,7 @@
 //! A new target is one file here, with the options it needs and why, and one program in the guest. A target for which no
 //! device can be had names objects instead of a program: it is compiled only, and says so.
 
-use crate::config::{Fragment, Value};
+use crate::config::{Fragment, Releases, Value};
 use crate::error::Error;
 use camino::Utf8PathBuf;
 use refimpl::api::KernelVersion;
@@ -43,6 +43,9 @@ const FILES: &[(&str, &str)] = &[
     ("usnic", include_str!("../targets/usnic.toml")),
 ];
 
+/// mm/gup.c: pins are counted in /proc/vmstat since 5.6.
+const COUNTERS_SINCE: KernelVersion = KernelVersion { major: 5, minor: 6 };
+
 /// What the pin counters must do while a target runs. In every case they must balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +56,8 @@ pub enum PinRule {
     WhenConverted,
     /// Pins may be taken or not; it depends on the kernel's version.
     Balanced,
+    /// The kernel has no counters: free memory over repetitions stands in for them.
+    Drift,
 }
 
 /// A target.
@@ -137,7 +142,13 @@ struct Data {
     exercises: Vec<String>,
     /// Options that exist since a release.
     #[serde(default)]
-    since: BTreeMap<KernelVersion, BTreeMap<String, String>>,
+    since: Releases,
+    /// Options that exist until a release.
+    #[serde(default)]
+    until: Releases,
+    /// Options that are kept off until a release.
+    #[serde(default)]
+    off_until: Releases,
     #[serde(default)]
     y: BTreeMap<String, String>,
     #[serde(default)]
@@ -157,6 +168,10 @@ impl TargetSpec {
 
     /// What it demands of a kernel of this release.
     pub fn at(&mut self, version: KernelVersion) {
+        if version < COUNTERS_SINCE {
+            self.pins = PinRule::Drift;
+            return;
+        }
         if self.moved_since.is_some_and(|since| since <= version) {
             self.pins = PinRule::Moved;
         }
@@ -219,9 +234,7 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
         return Err(bad(format!("it calls itself `{}`", data.name)));
     }
     let mut fragment = Fragment::new(&path, data.y, data.n, data.value)?;
-    for (version, options) in data.since {
-        fragment.add_since(version, &path, options)?;
-    }
+    fragment.add_releases(&path, data.since, data.until, data.off_until)?;
     let (way, pins) = match (
         data.program,
         data.deadline_seconds,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Three netlink messages: make a dummy network device, give it an address, make a soft RDMA device on it.
+//! Netlink messages: make a dummy network device, give it an address, make a soft RDMA device on it.
 //!
 //! include/uapi/linux/netlink.h, rtnetlink.h, if_link.h, rdma/rdma_netlink.h (6.12).
 
@@ -69,6 +69,12 @@ pub fn add_rdma_link(name: &str, kind: &str, device: &str) -> io::Result<()> {
     attribute(&mut payload, RDMA_LINK_TYPE, &terminated(kind));
     attribute(&mut payload, RDMA_NDEV_NAME, &terminated(device));
     send(NETLINK_RDMA, RDMA_NEWLINK, REQUEST_AND_ACK, &payload)
+}
+
+/// The same for soft RoCE before 5.2, which knows no such message: the device is called after its kind, with a number.
+/// drivers/infiniband/sw/rxe/rxe_sysfs.c: rxe_param_set_add() (4.19).
+pub fn add_rxe_by_parameter(device: &str) -> io::Result<()> {
+    std::fs::write("/sys/module/rdma_rxe/parameters/add", device)
 }
 
 fn terminated(text: &str) -> Vec<u8> {

@@ -30,6 +30,8 @@ pub struct Setting {
     pub from: String,
     /// The first release that has the option; all have it when `None`.
     pub since: Option<KernelVersion>,
+    /// The first release that has the option no more; none is known when `None`.
+    pub until: Option<KernelVersion>,
 }
 
 /// Options by name, without their `CONFIG_`.
@@ -48,7 +50,16 @@ struct Data {
     n: BTreeMap<String, String>,
     #[serde(default)]
     value: BTreeMap<String, Value>,
+    #[serde(default)]
+    since: Releases,
+    #[serde(default)]
+    until: Releases,
+    #[serde(default)]
+    off_until: Releases,
 }
+
+/// Options with their reasons, by the release from which on, or until which, they are wanted.
+pub type Releases = BTreeMap<KernelVersion, BTreeMap<String, String>>;
 
 impl Fragment {
     /// Of the three tables that a data file has.
@@ -82,6 +93,7 @@ impl Fragment {
                 reason,
                 from: from.to_owned(),
                 since: None,
+                until: None,
             };
             if settings.insert(name.clone(), setting).is_some() {
                 return Err(bad(format!("option {name} is set twice")));
@@ -90,28 +102,42 @@ impl Fragment {
         Ok(Fragment { settings })
     }
 
-    /// Adds options that are wanted from a release on: earlier ones do not have them.
+    /// Adds options that are wanted from a release on: earlier ones do not have them; and options that are wanted
+    /// until a release: it and later ones do not have them; and options that are kept off until a release.
     ///
     /// # Errors
     /// As [`Fragment::new`].
-    pub fn add_since(
+    pub fn add_releases(
         &mut self,
-        version: KernelVersion,
         from: &str,
-        y: BTreeMap<String, String>,
+        since: Releases,
+        until: Releases,
+        off_until: Releases,
     ) -> Result<(), Error> {
-        let more = Fragment::new(from, y, BTreeMap::new(), BTreeMap::new())?;
-        for (name, setting) in more.settings {
-            let since = Some(version);
-            if self
-                .settings
-                .insert(name.clone(), Setting { since, ..setting })
-                .is_some()
-            {
-                return Err(Error::Data {
-                    path: from.to_owned(),
-                    why: format!("option {name} is set twice"),
-                });
+        let nothing = BTreeMap::new;
+        let since = since
+            .into_iter()
+            .map(|(v, y)| (Some(v), None, y, nothing()));
+        let until = until
+            .into_iter()
+            .map(|(v, y)| (None, Some(v), y, nothing()));
+        let off = off_until
+            .into_iter()
+            .map(|(v, n)| (None, Some(v), nothing(), n));
+        for (since, until, y, n) in since.chain(until).chain(off) {
+            let more = Fragment::new(from, y, n, BTreeMap::new())?;
+            for (name, setting) in more.settings {
+                let setting = Setting {
+                    since,
+                    until,
+                    ..setting
+                };
+                if self.settings.insert(name.clone(), setting).is_some() {
+                    return Err(Error::Data {
+                        path: from.to_owned(),
+                        why: format!("option {name} is set twice"),
+                    });
+                }
             }
         }
         Ok(())
@@ -122,7 +148,10 @@ impl Fragment {
         let settings = self
             .settings
             .iter()
-            .filter(|(_, setting)| setting.since.is_none_or(|since| since <= version))
+            .filter(|(_, setting)| {
+                setting.since.is_none_or(|since| since <= version)
+                    && setting.until.is_none_or(|until| version < until)
+            })
             .map(|(name, setting)| (name.clone(), setting.clone()))
             .collect();
         Fragment { settings }
@@ -151,6 +180,7 @@ impl Fragment {
                 reason: "the user's fragment".into(),
                 from: path.to_string(),
                 since: None,
+                until: None,
             };
             settings.insert(name.to_owned(), setting);
         }
@@ -164,6 +194,7 @@ impl Fragment {
             reason: reason.into(),
             from: from.into(),
             since: None,
+            until: None,
         };
         self.settings.insert(name.to_owned(), setting);
     }
@@ -199,7 +230,9 @@ pub fn base() -> Result<Fragment, Error> {
         path: path.into(),
         why: e.to_string(),
     })?;
-    Fragment::new(path, data.y, data.n, data.value)
+    let mut fragment = Fragment::new(path, data.y, data.n, data.value)?;
+    fragment.add_releases(path, data.since, data.until, data.off_until)?;
+    Ok(fragment)
 }
 
 /// All of them as one; of two that set an option the later one counts (the user's fragments come last).
@@ -248,17 +281,27 @@ mod tests {
     #[test]
     fn an_option_is_left_out_where_the_release_does_not_have_it() {
         let mut fragment = Fragment::default();
-        let options = || BTreeMap::from([("NEW".to_owned(), "a reason".to_owned())]);
-        fragment
-            .add_since("6.2".parse().unwrap(), "a.toml", options())
-            .unwrap();
-        assert_eq!(fragment.at("6.1".parse().unwrap()).text(), "");
+        let options = |name: &str| BTreeMap::from([(name.to_owned(), "a reason".to_owned())]);
+        let at = |version: &str| version.parse::<KernelVersion>().unwrap();
+        let since = Releases::from([(at("6.2"), options("NEW"))]);
+        let until = Releases::from([(at("6.12"), options("OLD"))]);
+        let off = Releases::from([(at("6.2"), options("GONE"))]);
+        fragment.add_releases("a.toml", since, until, off).unwrap();
         assert_eq!(
-            fragment.at("6.12".parse().unwrap()).text(),
-            "CONFIG_NEW=y\n"
+            fragment.at(at("6.1")).text(),
+            "# CONFIG_GONE is not set\nCONFIG_OLD=y\n"
         );
-        let twice = fragment.add_since("6.3".parse().unwrap(), "a.toml", options());
-        assert!(twice.is_err());
+        assert_eq!(
+            fragment.at(at("6.11")).text(),
+            "CONFIG_NEW=y\nCONFIG_OLD=y\n"
+        );
+        assert_eq!(fragment.at(at("6.12")).text(), "CONFIG_NEW=y\n");
+        let twice = Releases::from([(at("6.3"), options("NEW"))]);
+        assert!(
+            fragment
+                .add_releases("a.toml", twice, Releases::new(), Releases::new())
+                .is_err()
+        );
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod fragment;
 mod kconfig;
 mod prove;
 
-pub use fragment::{Fragment, Setting, Value, base, merge};
+pub use fragment::{Fragment, Releases, Setting, Value, base, merge};
 pub use kconfig::{Symbol, find_symbols};
 pub use prove::{DotConfig, prove};

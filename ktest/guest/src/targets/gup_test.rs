@@ -11,6 +11,7 @@ use crate::sys::{io, ioctl, ioctl_value, iorw, open};
 use std::fs::File;
 
 const FILE: &str = "/sys/kernel/debug/gup_test";
+const OLD_FILE: &str = "/sys/kernel/debug/gup_benchmark";
 const SELFTESTS: &str = "/ktest";
 const COUNT: usize = 1024;
 
@@ -28,6 +29,16 @@ struct GupTest {
 }
 
 #[repr(C)]
+#[derive(Default)]
+struct GupBenchmark {
+    usec: u64,
+    address: u64,
+    size: u64,
+    pages_per_call: u32,
+    flags: u32,
+}
+
+#[repr(C)]
 struct LongtermTest {
     address: u64,
     size: u64,
@@ -38,6 +49,7 @@ const fn command(number: u8) -> u64 {
     iorw(3, b'g', number, size_of::<GupTest>())
 }
 
+const BENCHMARK: u64 = iorw(3, b'g', 1, size_of::<GupBenchmark>());
 const LONGTERM_START: u64 = iorw(1, b'g', 7, size_of::<LongtermTest>());
 const LONGTERM_STOP: u64 = io(b'g', 8);
 const FOLL_WRITE: u32 = 1;
@@ -66,6 +78,10 @@ const GUP_TEST_RUNS: &[&[&str]] = &[
 
 /// Runs every subtest.
 pub fn run(check: &mut Check) {
+    if std::path::Path::new(OLD_FILE).exists() {
+        benchmark(check);
+        return;
+    }
     if !std::path::Path::new(FILE).exists() {
         check.skip("interface", "no gup_test in debugfs");
         return;
@@ -110,6 +126,33 @@ pub fn run(check: &mut Check) {
         once(1, FOLL_WRITE, &pages, 64)
     });
     selftests(check);
+}
+
+/// What there was before 5.11, which knows one call: mm/gup_benchmark.c (4.19).
+fn benchmark(check: &mut Check) {
+    check.repeat("get_user_pages_fast many times", 64, 64, || {
+        let pages = attempt("map pages", Pages::new(64))?;
+        let file = attempt("open gup_benchmark", open(OLD_FILE))?;
+        let mut test = GupBenchmark {
+            address: pages.address(),
+            size: pages.len() as u64,
+            pages_per_call: 64,
+            flags: FOLL_WRITE,
+            ..GupBenchmark::default()
+        };
+        match ioctl(&file, BENCHMARK, &mut test) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
+                let why = "gup_benchmark of this release has another structure";
+                return Err(Stop::Skip(why.into()));
+            }
+            done => attempt("get pages", done)?,
+        };
+        let bytes = pages.len() as u64;
+        ensure(
+            test.size == bytes,
+            format!("{} of {bytes} bytes were reached", test.size),
+        )
+    });
 }
 
 fn once(number: u8, flags: u32, pages: &Pages, per_call: u32) -> Test {

@@ -37,7 +37,11 @@ pub fn run(check: &mut Check) {
     }
     for kind in ["rxe", "siw"] {
         let name = format!("{kind}0");
-        match netlink::add_rdma_link(&name, kind, "dummy0") {
+        let added = netlink::add_rdma_link(&name, kind, "dummy0").or_else(|error| match kind {
+            "rxe" => netlink::add_rxe_by_parameter("dummy0").map_err(|_| error),
+            _ => Err(error),
+        });
+        match added {
             Ok(()) => device(check, kind, &name),
             Err(error) => check.skip(kind, &format!("no such device: {error}")),
         }
