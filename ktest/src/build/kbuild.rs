@@ -36,6 +36,13 @@ impl Kbuild {
             .cloned()
             .collect();
         let chosen = |name: &str| user.iter().any(|(n, _)| n == name);
+        // Some Makefiles of downstream trees preset another architecture.
+        if !chosen("ARCH") {
+            variables.push(("ARCH".into(), "x86_64".into()));
+            if !chosen("CROSS_COMPILE") {
+                variables.push(("CROSS_COMPILE".into(), String::new()));
+            }
+        }
         let plain = !chosen("CC") && !chosen("LLVM") && !chosen("CROSS_COMPILE");
         if plain && proc::on_path("ccache").is_some() {
             variables.push(("CC".into(), "ccache gcc".into()));
@@ -119,7 +126,35 @@ impl Kbuild {
         Err(Error::Config(lacking))
     }
 
-    /// The same for options that would be good to have: what did not take is left out, and is no error.
+    /// Makes a `.config` of allmodconfig with `fragment`. What did not take is no error: the result is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Child`] when kbuild fails.
+    pub fn configure_all(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
+        let (wanted, dot_config) = (
+            self.output.join("ktest.fragment"),
+            self.output.join(".config"),
+        );
+        let text = fragment.text();
+        if std::fs::read_to_string(&wanted).ok().as_deref() != Some(&text) || !dot_config.is_file()
+        {
+            std::fs::create_dir_all(&self.output)
+                .map_err(Error::io("make directory", &self.output))?;
+            let chosen = self.output.join("chosen.config");
+            super::shadow::write_file(&chosen, text.as_bytes())?;
+            self.make(&["allmodconfig"])
+                .env("KCONFIG_ALLCONFIG", &chosen)
+                .log(log)
+                .deadline(CONFIGURE)
+                .run()
+                .map_err(Error::child("configure the kernel (make allmodconfig)"))?;
+            super::shadow::write_file(&wanted, text.as_bytes())?;
+        }
+        let text = std::fs::read_to_string(&dot_config).map_err(Error::io("read", &dot_config))?;
+        Ok(DotConfig::parse(&text))
+    }
+
+    /// As [`Kbuild::configure`], with options that would be good to have: what of them did not take is left out, and is no error.
     ///
     /// # Errors
     /// As [`Kbuild::configure`], but only for `fragment`.

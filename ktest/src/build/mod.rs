@@ -4,8 +4,10 @@
 //! In go a tree, a series and options; out comes a [`BuildReport`]. Output directories are kept between runs and keyed by
 //! configuration and compiler, so that only what a patch touches is compiled again. Nothing is written to the user's tree.
 
+mod everything;
 mod fault;
 mod kbuild;
+mod makefile;
 mod objects;
 mod reach;
 mod report;
@@ -14,9 +16,10 @@ mod shadow;
 pub(crate) mod stage;
 mod warnings;
 
+pub(crate) use everything::Plan;
 pub use kbuild::Kbuild;
 pub use objects::{ObjectBuild, compile_objects};
-pub use reach::options_of;
+pub use reach::{Alternatives, options_of};
 pub use report::{BuildReport, BuildStage, SCHEMA};
 pub use run::{Prepared, run};
 pub(crate) use run::{output_key, prepare};

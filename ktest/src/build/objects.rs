@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Compiles the objects of single source files.
 
+use super::everything::Plan;
 use super::fault::machine;
 use super::kbuild::Kbuild;
 use super::warnings::{Warning, parse};
@@ -8,7 +9,7 @@ use crate::error::Error;
 use crate::verdict::Outcome;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,12 @@ pub struct ObjectBuild {
     pub result: Outcome,
     /// One sentence where it did not pass.
     pub reason: Option<String>,
+    /// The architecture and configuration that compiled it, where it is not that of the targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// The options that lie between it and the top of the tree, where they were looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
 }
 
 impl ObjectBuild {
@@ -29,7 +36,13 @@ impl ObjectBuild {
             _ => "FAILED  ",
         };
         let reason = self.reason.as_deref().unwrap_or("");
-        format!("{word} {} {reason}", self.path)
+        let mut by: Vec<String> = self.configuration.iter().cloned().collect();
+        by.extend(self.options.iter().map(|name| format!("CONFIG_{name}")));
+        let by = match by.is_empty() {
+            true => String::new(),
+            false => format!("({}) ", by.join(", ")),
+        };
+        format!("{word} {} {by}{reason}", self.path)
             .trim_end()
             .to_owned()
     }
@@ -76,6 +89,45 @@ pub fn compile_objects(
     Ok((objects, warnings))
 }
 
+/// The same for files that several configurations share between them. Files that `plan` does not know are those from
+/// which nothing is compiled by itself.
+///
+/// # Errors
+/// As [`compile_objects`].
+pub(crate) fn compile_everywhere(
+    plan: &Plan,
+    files: &[Utf8PathBuf],
+    again: bool,
+    logs: &Utf8Path,
+) -> Result<(Vec<ObjectBuild>, BTreeMap<Warning, usize>), Error> {
+    let (mut objects, mut warnings) = (Vec::new(), BTreeMap::new());
+    let mut rest: BTreeSet<&Utf8PathBuf> = files.iter().collect();
+    for group in &plan.groups {
+        let own: Vec<Utf8PathBuf> = files
+            .iter()
+            .filter(|file| group.files.contains(file))
+            .cloned()
+            .collect();
+        rest.retain(|file| !own.contains(file));
+        let (mut made, said) = compile_objects(&group.kbuild, &own, again, logs)?;
+        for object in &mut made {
+            object.configuration.clone_from(&group.name);
+            let options = plan.options.get(Utf8Path::new(&object.path));
+            object.options = options.cloned().unwrap_or_default();
+        }
+        objects.extend(made);
+        for (warning, count) in said {
+            *warnings.entry(warning).or_default() += count;
+        }
+    }
+    objects.extend(rest.into_iter().map(|file| match plan.unreached.get(file) {
+        Some(why) => skipped(file, why),
+        None => skipped(file, "nothing is compiled from it by itself"),
+    }));
+    objects.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok((objects, warnings))
+}
+
 fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBuild {
     let path = file.to_string();
     if ended_well && there {
@@ -83,6 +135,8 @@ fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBu
             path,
             result: Outcome::Pass,
             reason: None,
+            configuration: None,
+            options: Vec::new(),
         };
     }
     let unreached = said.contains("No rule to make target") && !said.contains("error:");
@@ -98,6 +152,8 @@ fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBu
         path,
         result: Outcome::Fail,
         reason: Some(error.trim().to_owned()),
+        configuration: None,
+        options: Vec::new(),
     }
 }
 
@@ -106,5 +162,7 @@ fn skipped(file: &Utf8Path, why: &str) -> ObjectBuild {
         path: file.to_string(),
         result: Outcome::Skip,
         reason: Some(why.to_owned()),
+        configuration: None,
+        options: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Base, then patch after patch.
 
+use super::everything::{Plan, plan};
 use super::kbuild::Kbuild;
 use super::reach::extend;
 use super::report::{BuildReport, BuildStage, SCHEMA};
@@ -44,9 +45,7 @@ pub(crate) fn prepare(
     }
     host::require_build()?;
     progress.say("linking the tree");
-    let key = &blake3::hash(source.root.as_str().as_bytes()).to_hex()[..12];
-    let name = source.root.file_name().unwrap_or("tree");
-    let home = cache.join("builds").join(format!("{name}-{key}"));
+    let home = home(cache, source);
     std::fs::create_dir_all(&home).map_err(Error::io("make directory", &home))?;
     let shadow = Shadow::open(&source.root, &home)?;
     crate::perl::forget(shadow.source())?;
@@ -65,6 +64,13 @@ pub(crate) fn prepare(
         kbuild,
         config,
     })
+}
+
+/// Where the shadow of a tree and its output directories lie.
+pub(crate) fn home(cache: &Utf8Path, source: &Source) -> Utf8PathBuf {
+    let key = &blake3::hash(source.root.as_str().as_bytes()).to_hex()[..12];
+    let name = source.root.file_name().unwrap_or("tree");
+    cache.join("builds").join(format!("{name}-{key}"))
 }
 
 /// One output directory for each configuration and compiler.
@@ -110,6 +116,14 @@ pub fn run(
     if options.what == What::Objects {
         reach(&mut prepared, &fragment, &touched, options)?;
     }
+    let plan = match options.what {
+        What::Objects => {
+            let (kbuild, config) = (&prepared.kbuild, &prepared.config);
+            let say = |sentence: &str| options.progress.say(sentence);
+            plan(kbuild, config, &touched, &options.kbuild, &say)?
+        }
+        What::Image => Plan::one(&prepared.kbuild, &touched),
+    };
     let logs = options
         .logs
         .clone()
@@ -118,6 +132,7 @@ pub fn run(
     say(&format!("Linux {}", source.version));
     let base = make_stage(
         &prepared,
+        &plan,
         &Overlay::new(),
         &touched,
         options.what,
@@ -130,6 +145,7 @@ pub fn run(
         let dir = logs.join(format!("{:02}", index + 1));
         let made = make_stage(
             &prepared,
+            &plan,
             &stage.overlay,
             &stage.touched,
             options.what,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One stage: an overlay laid over, objects and image made.
 
+use super::everything::Plan;
 use super::fault::machine;
-use super::objects::{ObjectBuild, compile_objects};
+use super::objects::{ObjectBuild, compile_everywhere};
 use super::run::Prepared;
 use super::shadow::Overlay;
 use super::warnings::{Warning, parse};
@@ -29,6 +30,7 @@ pub(crate) struct Made {
 /// Lays `overlay` over, compiles the objects of `files`, and with [`What::Image`] the image.
 pub(crate) fn make_stage(
     prepared: &Prepared,
+    plan: &Plan,
     overlay: &Overlay,
     files: &[Utf8PathBuf],
     what: What,
@@ -38,7 +40,7 @@ pub(crate) fn make_stage(
     let started = std::time::Instant::now();
     prepared.shadow.set(overlay)?;
     std::fs::create_dir_all(logs).map_err(Error::io("make directory", logs))?;
-    let (objects, mut warnings) = compile_objects(&prepared.kbuild, files, again, logs)?;
+    let (objects, mut warnings) = compile_everywhere(plan, files, again, logs)?;
     let failed = objects.iter().find(|o| o.result == Outcome::Fail);
     let mut result = if failed.is_some() {
         Outcome::Fail

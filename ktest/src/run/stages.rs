@@ -9,7 +9,7 @@ use super::inputs::inputs;
 use super::plan::plan;
 use crate::boot::QEMU;
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
-use crate::build::{Kbuild, Overlay, Prepared, new_warnings, prepare};
+use crate::build::{Kbuild, Overlay, Plan, Prepared, new_warnings, prepare};
 use crate::error::Error;
 use crate::image::{Programs, build_guest, build_selftests, write};
 use crate::options::{Driver, KtestOptions, Stages, What};
@@ -236,7 +236,8 @@ impl Session<'_> {
     ) -> Result<Made, Error> {
         self.options.progress.say(&format!("building {subject}"));
         let dir = self.directory.stage(number)?;
-        make_stage(prepared, overlay, files, What::Image, again, &dir)
+        let plan = Plan::one(&prepared.kbuild, files);
+        make_stage(prepared, &plan, overlay, files, What::Image, again, &dir)
     }
 
     /// Boots what was made, unless that was done in an earlier run of the same directory.
