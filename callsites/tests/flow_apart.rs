@@ -157,3 +157,95 @@ static int frob_get(unsigned long at)
         ),
     ]);
 }
+
+#[test]
+fn a_release_of_user_pages_that_stay_and_of_other_pages_stays() {
+    check(&[(
+        "drivers/frob/frob.c",
+        "static struct page *frob_get(struct linux_binprm *bprm, unsigned long at)
+{
+	struct page *page;
+
+	if (get_user_pages_remote(bprm->mm, at, 1, FOLL_WRITE, &page, NULL) != 1) //^ keep
+		return alloc_page(GFP_KERNEL);
+	return page;
+}
+static void frob_put(struct linux_binprm *bprm)
+{
+	struct page *page = frob_get(bprm, 0);
+
+	put_page(page); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn a_plain_put_beside_an_unpin_in_the_other_arm_has_only_what_is_not_pinned() {
+    check(&[(
+        "drivers/frob/frob.c",
+        "struct frob {
+	struct page **pages;
+	int count;
+	bool user;
+};
+static int frob_pin(struct frob *f, unsigned long at, int n)
+{
+	f->pages = kcalloc(n, sizeof(struct page *), GFP_KERNEL);
+	f->user = true;
+	f->count = pin_user_pages_fast(at, n, FOLL_WRITE | FOLL_LONGTERM, f->pages); //^ done
+	return 0;
+}
+static int frob_make(struct frob *f, int n)
+{
+	f->pages = frob_pool_pages(n);
+	f->count = n;
+	return 0;
+}
+static void frob_free(struct frob *f)
+{
+	if (f->user)
+		unpin_user_pages(f->pages, f->count); //^ done
+	else
+		release_pages(f->pages, f->count); //^ keep
+}
+",
+    )]);
+}
+
+#[test]
+fn a_release_beside_an_acquire_whose_pages_are_all_accounted_for_is_not_unknown() {
+    let acquire = |given_on: &str| {
+        format!(
+            "static int frob_read(struct device *dev, unsigned long at)
+{{
+	struct page *page;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1) //^ convert
+		return -EFAULT;
+	dma_map_page(dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+{given_on}	set_page_dirty_lock(page); //^ convert
+	put_page(page); //^ convert
+	return 0;
+}}
+"
+        )
+    };
+    let other = |verdict: &str| {
+        format!(
+            "static void other_drop(struct other *other)
+{{
+	put_page(other_take(other)); //^ {verdict}
+}}
+"
+        )
+    };
+    check(&[
+        ("drivers/frob/frob.c", &acquire("")),
+        ("drivers/frob/other.c", &other("keep")),
+    ]);
+    check(&[
+        ("drivers/frob/frob.c", &acquire("\tfrob_keep(page);\n")),
+        ("drivers/frob/other.c", &other("unknown")),
+    ]);
+}

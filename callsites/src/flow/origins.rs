@@ -194,45 +194,71 @@ fn by_sibling_tables(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
     }
 }
 
-/// `if (flag) put_page(page); else __free_page(page);`: the flag tells the origins apart.
+/// `if (flag) put_page(page); else __free_page(page);` and `if (flag) unpin_user_page(page); else put_page(page);`: the
+/// flag tells the origins apart.
 fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
     let mut by_function: FastMap<FnId, Vec<usize>> = FastMap::default();
     for (at, site) in sites.iter().enumerate() {
         by_function.entry(site.key.function).or_default().push(at);
     }
-    let frees = |at: usize| {
+    let releases = |at: usize| {
         catalogue()
             .get(&sites[at].name)
-            .is_some_and(|function| function.role == Role::Release && function.kind == "free")
+            .filter(|function| function.role == Role::Release)
     };
-    let puts = |at: usize| {
-        catalogue().get(&sites[at].name).is_some_and(|function| {
-            function.role == Role::Release
-                && matches!(function.count, Count::Put | Count::Unpin)
-                && function.kind.is_empty()
+    let frees = |at: &usize| releases(*at).is_some_and(|function| function.kind == "free");
+    let unpins = |at: &usize| releases(*at).is_some_and(|function| function.is_pinning());
+    let puts = |at: &usize| {
+        releases(*at).is_some_and(|function| {
+            matches!(function.count, Count::Put | Count::Unpin) && function.kind.is_empty()
+        })
+    };
+    let opposed = |one: usize, two: usize| {
+        sites[one].branches.iter().any(|branch| {
+            sites[two].branches.iter().any(|other| {
+                other.statement == branch.statement && other.otherwise != branch.otherwise
+            })
         })
     };
     for members in by_function.values() {
-        for put in members.iter().copied().filter(|at| puts(*at)) {
-            for free in members.iter().copied().filter(|at| frees(*at)) {
-                let opposed = sites[put].branches.iter().any(|branch| {
-                    sites[free].branches.iter().any(|other| {
-                        other.statement == branch.statement && other.otherwise != branch.otherwise
-                    })
-                });
+        for put in members.iter().copied().filter(puts) {
+            for free in members.iter().copied().filter(frees) {
                 let shared: BTreeSet<SiteKey> = all[put]
                     .other
                     .intersection(&all[free].other)
                     .copied()
                     .collect();
-                if opposed && !shared.is_empty() && !all[put].user.is_empty() {
+                if opposed(put, free) && !shared.is_empty() && !all[put].user.is_empty() {
                     all[put]
                         .other
                         .retain(|from| !is_allocation(analysis, *from) || !shared.contains(from));
                     all[free].user.clear();
                 }
             }
+            for unpin in members.iter().copied().filter(unpins) {
+                if !unpins(&put) && opposed(put, unpin) {
+                    unpinned_beside(analysis, put, unpin, all);
+                }
+            }
         }
+    }
+}
+
+/// Takes from a plain release the pinned pages that the other arm of its condition unpins.
+fn unpinned_beside(analysis: &Analysis, put: usize, unpin: usize, all: &mut [Origins]) {
+    let pins = |from: &SiteKey| {
+        let acquire = analysis.listed(*from);
+        acquire.is_some_and(|function| function.is_pinning())
+    };
+    let beside = all[unpin].user.clone();
+    let before = all[put].user.len();
+    all[put]
+        .user
+        .retain(|from| !pins(from) || !beside.contains(from));
+    if before > all[put].user.len() && all[put].user.is_empty() && all[put].other.is_empty() {
+        all[put].open.insert(
+            "the other arm of the condition unpins what is pinned; what else comes here was not found".to_owned(),
+        );
     }
 }
 

@@ -56,7 +56,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
     let uses = classify::uses(analysis);
     let acquiring: BTreeSet<&str> = sites
         .iter()
-        .filter(|site| role(site) == Role::Acquire)
+        .filter(|site| role(site) == Role::Acquire && open_ended(analysis, site, &uses))
         .filter_map(|site| {
             analysis
                 .path(site.key)
@@ -153,6 +153,16 @@ fn role(site: &Site) -> Role {
     }
 }
 
+/// Whether pages of an acquire may be let go by somebody who was not found: they were given to a function that was not
+/// read, or nobody was seen to release them.
+fn open_ended(analysis: &Analysis, site: &Site, uses: &BTreeMap<SiteKey, Uses>) -> bool {
+    if site.null_pages || classify::in_api(analysis, site.key) {
+        return false;
+    }
+    let uses = uses.get(&site.key);
+    uses.is_none_or(|uses| uses.handed_on.is_some() || uses.released_in.is_empty())
+}
+
 fn identity(key: &(String, String, String), ordinal: usize) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in [
@@ -209,6 +219,19 @@ fn release(
     }
     if origins.user.is_empty() {
         return release_of_others(analysis, site, origins, near);
+    }
+    let stays = |from: &SiteKey| {
+        let judged = acquires.get(from);
+        judged.is_some_and(|judged| judged.verdict == Verdict::Keep)
+    };
+    if origins.user.iter().all(stays) {
+        // No reference that ends here ever becomes a pin.
+        let mut judgement = of_user_pages(analysis, origins, acquires);
+        if !origins.other.is_empty() {
+            let others = names_of(analysis, &origins.other).join(", ");
+            judgement.reason += &format!("; what comes from {others} is no user page");
+        }
+        return judgement;
     }
     if !origins.extra.is_empty() {
         let reason = format!(
