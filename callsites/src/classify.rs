@@ -381,8 +381,13 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -
         return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
     }
     if uses.dirty.is_some() {
-        let reason = "the pages are marked dirty, so somebody writes into their data".to_owned();
-        return say(Verdict::Convert, Some(1), Confidence::High, reason);
+        let reason = "the pages are marked dirty, so their data is written to, and no device is seen to do it";
+        return say(
+            Verdict::Convert,
+            Some(5),
+            Confidence::High,
+            reason.to_owned(),
+        );
     }
     if let (Some(held), false) = (&uses.held, at_once) {
         let reason = format!("the pages stay in {held} after the function that took them returned");
@@ -405,6 +410,13 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -
     if uses.cpu_read.is_some() {
         let reason = "the CPU accesses the data of the pages".to_owned();
         return say(Verdict::Convert, Some(5), Confidence::Medium, reason);
+    }
+    if let (Some(held), true) = (&uses.held, at_once) {
+        let reason = format!(
+            "the pages, or where they lie, are written into {held} for somebody to work on, and let go before the function \
+             returns"
+        );
+        return say(Verdict::Convert, Some(1), Confidence::Low, reason);
     }
     if let Some(held) = &uses.held {
         let reason = format!("the pages stay in {held}");

@@ -97,6 +97,10 @@ fn group(callsites: &[Callsite], members: &[usize]) -> Group {
 }
 
 fn blocks(site: &Callsite) -> Option<String> {
+    // A page is marked dirty in the same way whoever holds it, so such a call stays as it is and stops nobody.
+    if site.role == Role::Dirty {
+        return None;
+    }
     let why = match site.verdict {
         Verdict::Convert | Verdict::Done => return None,
         Verdict::Keep => "must stay",

@@ -769,3 +769,145 @@ fn an_address_kept_in_a_record_of_a_public_header_is_no_page_of_whoever_reads_it
         ),
     ]);
 }
+
+#[test]
+fn a_call_that_frees_what_was_allocated_is_not_asked_for_user_pages_in_the_same_place() {
+    let judged = check(&[(
+        "drivers/misc/toy.c",
+        r"
+struct toy_slot { struct page *page; };
+
+int toy_table(struct toy_slot *slot)
+{
+	slot->page = alloc_page(GFP_KERNEL);
+	return slot->page ? 0 : -ENOMEM;
+}
+
+void toy_table_free(struct toy_slot *slot)
+{
+	__free_page(slot->page); //^ keep
+}
+
+int toy_map(struct toy_slot *slot, unsigned long addr)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(addr, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	slot->page = page;
+	dma_map_page(slot->dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	return 0;
+}
+",
+    )]);
+    let freed = judged
+        .callsites
+        .iter()
+        .find(|site| site.call == "__free_page");
+    let acquired = judged
+        .callsites
+        .iter()
+        .find(|site| site.call == "get_user_pages_fast");
+    let group = |site: Option<&Callsite>| site.and_then(|site| site.group.clone());
+    assert_ne!(group(freed), group(acquired));
+}
+
+#[test]
+fn pages_that_are_dirtied_while_no_device_is_seen_are_case_5() {
+    let judged = check(&[(
+        "drivers/misc/toy.c",
+        r"
+int toy_set(unsigned long addr, int bit)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(addr, 1, FOLL_WRITE, &page) != 1) //^ convert
+		return -EFAULT;
+	set_bit(bit, page_address(page));
+	set_page_dirty_lock(page);
+	put_page(page); //^ convert
+	return 0;
+}
+",
+    )]);
+    let acquire = judged
+        .callsites
+        .iter()
+        .find(|site| site.call == "get_user_pages_fast");
+    assert_eq!(acquire.and_then(|site| site.case), Some(5));
+}
+
+#[test]
+fn pages_whose_addresses_are_written_down_and_that_go_before_the_function_returns_are_case_1() {
+    let judged = check(&[(
+        "drivers/misc/toy.c",
+        r"
+int toy_copy(struct toy_list *list, unsigned long addr)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(addr, 1, FOLL_WRITE, &page) != 1) //^ convert
+		return -EFAULT;
+	list->source = page_to_phys(page);
+	toy_call(virt_to_phys(list));
+	put_page(page); //^ convert
+	return 0;
+}
+",
+    )]);
+    let acquire = judged
+        .callsites
+        .iter()
+        .find(|site| site.call == "get_user_pages_fast");
+    assert_eq!(acquire.and_then(|site| site.case), Some(1));
+}
+
+#[test]
+fn a_call_that_dirties_pages_of_several_origins_stops_no_group() {
+    let judged = check(&[(
+        "drivers/misc/toy.c",
+        r"
+struct toy { struct page *pages[4]; };
+
+int toy_get(struct toy *toy, unsigned long addr)
+{
+	dma_map_page(toy->dev, toy->pages[0], 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	return get_user_pages_fast(addr, 4, FOLL_WRITE, toy->pages); //^ convert
+}
+
+void toy_alloc(struct toy *toy)
+{
+	toy->pages[0] = alloc_page(GFP_KERNEL);
+	set_page_dirty(toy->pages[0]);
+}
+
+void toy_put(struct toy *toy)
+{
+	struct page *page = toy->pages[0];
+
+	if (toy->is_user)
+		put_page(page); //^ convert
+	else
+		__free_page(page); //^ keep
+}
+",
+    )]);
+    let dirtying = judged
+        .callsites
+        .iter()
+        .find(|site| site.call == "set_page_dirty");
+    assert_eq!(
+        dirtying.map(|site| site.verdict),
+        Some(Verdict::Mixed),
+        "{dirtying:?}"
+    );
+    let blocked: Vec<&String> = judged
+        .groups
+        .iter()
+        .flat_map(|group| &group.blocked_by)
+        .collect();
+    assert!(
+        !blocked.iter().any(|why| why.contains("set_page_dirty")),
+        "{blocked:?}"
+    );
+}

@@ -124,9 +124,14 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
         .enumerate()
         .map(|(at, site)| (site.key, at))
         .collect();
-    let shares: Vec<Vec<usize>> = origins
+    let shares: Vec<Vec<usize>> = callsites
         .iter()
-        .map(|origins| {
+        .zip(&sites)
+        .zip(&origins)
+        .map(|((callsite, site), origins)| {
+            if callsite.verdict == Verdict::Keep && frees(site) {
+                return Vec::new();
+            }
             origins
                 .user
                 .iter()
@@ -240,6 +245,14 @@ fn release(
         );
         return say(Verdict::Mixed, None, Confidence::Medium, reason);
     }
+    if !origins.other.is_empty() && frees(site) {
+        let reason = format!(
+            "gives back what was allocated ({}); user pages ({}) may stand in the same place, but are never freed",
+            names_of(analysis, &origins.other).join(", "),
+            names_of(analysis, &origins.user).join(", ")
+        );
+        return say(Verdict::Keep, None, Confidence::Medium, reason);
+    }
     if !origins.other.is_empty() {
         let reason = format!(
             "drops references on user pages ({}) and on others ({})",
@@ -261,6 +274,13 @@ fn release(
         return say(Verdict::Mixed, None, Confidence::Medium, reason);
     }
     of_user_pages(analysis, origins, acquires)
+}
+
+/// Whether a call is the counterpart of an allocation: it frees, where others drop one of several references.
+fn frees(site: &Site) -> bool {
+    catalogue()
+        .get(&site.name)
+        .is_some_and(|function| matches!(function.kind.as_str(), "free" | "free-address"))
 }
 
 /// The verdict on a call that is given user pages only.
