@@ -20,9 +20,8 @@ use std::collections::btree_map::Entry;
 /// [`Error::Nothing`] when no group could be converted, and whatever stops git, the file system or a check of our own.
 pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result<Series, Error> {
     let words = words(tree, report, options.api)?;
-    let selected = select(report, &options.select)?;
-    let sources = read(tree, report, &selected)?;
-    let (plans, refused) = plan(&sources, report, &selected, &words);
+    let (sources, plans, refused) = planned(tree, report, &options.select, &words)?;
+    let selected = plans.len() + refused.len();
     if plans.is_empty() {
         let reasons = refused
             .iter()
@@ -32,7 +31,7 @@ pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result
             })
             .collect();
         return Err(Error::Nothing {
-            groups: selected.len(),
+            groups: selected,
             reasons,
         });
     }
@@ -49,7 +48,20 @@ pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result
     Draft::commit(job, patches, identity)?.series(refused)
 }
 
-fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
+/// Plans the selected groups: the files, what each group becomes, and those that are left alone.
+pub(crate) fn planned(
+    tree: &Tree,
+    report: &Report,
+    select: &Select,
+    words: &Words,
+) -> Result<(Sources, Vec<Planned>, Vec<Refused>), Error> {
+    let selected = self::select(report, select)?;
+    let sources = read(tree, report, &selected)?;
+    let (plans, refused) = plan(&sources, report, &selected, words);
+    Ok((sources, plans, refused))
+}
+
+pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
     let header = tree.read(Utf8Path::new("include/linux/mm.h"))?;
     Words::of(api, report.tree.era, &header).map_err(|why| Error::ApiMissing {
         api: match api {
@@ -86,10 +98,12 @@ pub(crate) fn select<'a>(report: &'a Report, select: &Select) -> Result<Vec<&'a 
 }
 
 fn has_work(report: &Report, group: &Group) -> bool {
-    report.callsites.iter().any(|site| {
-        site.group.as_ref() == Some(&group.id)
-            && site.verdict == callsites::report::Verdict::Convert
-    })
+    let nothing_left = !group.convertible && group.blocked_by.is_empty();
+    !nothing_left
+        && report.callsites.iter().any(|site| {
+            site.group.as_ref() == Some(&group.id)
+                && site.verdict == callsites::report::Verdict::Convert
+        })
 }
 
 pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {

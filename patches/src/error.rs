@@ -96,6 +96,9 @@ pub enum Error {
     /// The tree could not be read.
     #[error("read the tree")]
     Tree(#[from] callsites::tree::Error),
+    /// A labelled set could not be read.
+    #[error(transparent)]
+    Truth(callsites::truth::Error),
     /// A program failed.
     #[error("run a program for the series")]
     Proc(#[from] proc::Error),
@@ -143,6 +146,7 @@ impl Error {
             | Error::TargetInUse(_)
             | Error::NotARepository(_)
             | Error::BranchExists { .. }
+            | Error::Truth(_)
             | Error::BadSeries { .. } => Class::Usage,
             Error::Conflict { .. } => Class::Conflict,
             Error::Io { .. } | Error::Tree(_) | Error::Store { .. } => Class::Infrastructure,
@@ -177,6 +181,7 @@ impl Error {
                 "commit them, or read the commit alone: --kernel {tree}@HEAD"
             )),
             Error::Tree(error) => error.hint(),
+            Error::Truth(error) => error.hint(),
             Error::TargetInUse(_) => Some("name a directory that does not exist yet".into()),
             Error::NotARepository(_) => {
                 Some("leave --worktree out: the series is then applied to a copy".into())

@@ -55,6 +55,7 @@ pub mod options;
 mod origin;
 pub mod series;
 pub mod steps;
+pub mod truth;
 pub mod verify;
 mod version;
 

@@ -359,6 +359,12 @@ pub struct Truth {
     /// Which versions the set compares, as in 4.19-5.9.
     #[arg(long, value_name = "A-B")]
     pub pair: String,
+    /// Tree B: compares our patches with what maintainers changed, instead of the audit with the calls they converted.
+    #[arg(long, value_name = "TREE")]
+    pub later: Option<String>,
+    /// With --later: a page with a table of file, function, judgement and reason for functions that are not the same.
+    #[arg(long, value_name = "FILE", requires = "later")]
+    pub judged: Option<Utf8PathBuf>,
 }
 
 /// `bench`

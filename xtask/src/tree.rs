@@ -19,7 +19,7 @@ pub fn choose(common: &Common) -> Result<Tree, Failure> {
 }
 
 /// A directory, REPO@REVISION, or a version of the cache.
-fn open(spec: &str) -> Result<Tree, Failure> {
+pub fn open(spec: &str) -> Result<Tree, Failure> {
     if !Utf8Path::new(spec).exists()
         && let Ok(version) = spec.parse::<Version>()
     {

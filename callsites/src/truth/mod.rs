@@ -18,4 +18,4 @@ mod table;
 mod tsv;
 
 pub use score::{Measure, Miss, Score, Side, score};
-pub use tsv::Error;
+pub use tsv::{Error, Row, Table};

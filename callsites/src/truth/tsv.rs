@@ -51,7 +51,7 @@ impl Error {
 }
 
 /// One table: its rows by column name.
-pub(super) struct Table {
+pub struct Table {
     path: Utf8PathBuf,
     columns: BTreeMap<String, usize>,
     rows: Vec<Vec<String>>,
@@ -59,13 +59,17 @@ pub(super) struct Table {
 
 /// A row of a table.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'t> {
+pub struct Row<'t> {
     table: &'t Table,
     cells: &'t [String],
 }
 
 impl Table {
-    pub(super) fn read(dir: &Utf8Path, name: &str) -> Result<Self, Error> {
+    /// Reads `name` in `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(dir: &Utf8Path, name: &str) -> Result<Self, Error> {
         let path = dir.join(name);
         let bytes = fs::read(&path).map_err(|source| Error::Read {
             path: path.clone(),
@@ -91,14 +95,15 @@ impl Table {
         })
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    /// Its rows in order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|cells| Row { table: self, cells })
     }
 }
 
 impl<'t> Row<'t> {
     /// A cell; empty when the row is short.
-    pub(super) fn get(self, column: &str) -> Result<&'t str, Error> {
+    pub fn get(self, column: &str) -> Result<&'t str, Error> {
         self.optional(column).ok_or_else(|| Error::Column {
             path: self.table.path.clone(),
             column: column.to_owned(),
@@ -106,16 +111,18 @@ impl<'t> Row<'t> {
     }
 
     /// None when the table has no such column.
-    pub(super) fn optional(self, column: &str) -> Option<&'t str> {
+    pub fn optional(self, column: &str) -> Option<&'t str> {
         let at = *self.table.columns.get(column)?;
         Some(self.cells.get(at).map_or("", String::as_str))
     }
 
-    pub(super) fn line(self) -> Result<u32, Error> {
+    /// The column `line`.
+    pub fn line(self) -> Result<u32, Error> {
         self.number(self.get("line")?)
     }
 
-    pub(super) fn number(self, text: &str) -> Result<u32, Error> {
+    /// A line number written in a cell.
+    pub fn number(self, text: &str) -> Result<u32, Error> {
         text.trim().parse().map_err(|_| Error::Line {
             path: self.table.path.clone(),
             text: text.to_owned(),

@@ -129,8 +129,34 @@ fn tested_before(list: &[Stmt], next: Option<Span>, name: &str, passed: bool) ->
     list.iter()
         .take_while(|stmt| next.is_some_and(|next| stmt.span().end <= next.start))
         .fold(passed, |passed, stmt| {
-            (passed && !assigns(stmt, name)) || leaves_when_negative(stmt, name)
+            (passed && !assigns(stmt, name))
+                || leaves_when_negative(stmt, name)
+                || becomes_zero_when_negative(stmt, name)
         })
+}
+
+/// `if (name < 0) { …; name = 0; }`, and no other arm sets it.
+fn becomes_zero_when_negative(stmt: &Stmt, name: &str) -> bool {
+    let Stmt::If {
+        cond,
+        then,
+        otherwise,
+        ..
+    } = stmt
+    else {
+        return false;
+    };
+    let last = match then.as_ref() {
+        Stmt::Block(list, _) => list.iter().rfind(|stmt| assigns(stmt, name)),
+        other => Some(other),
+    };
+    let zero = matches!(
+        last,
+        Some(Stmt::Expr(Expr::Assign { op, target, value, .. }, _))
+            if op == "=" && is_name(target, name) && matches!(plain(value), Expr::Literal(text, _) if text == "0")
+    );
+    let set_elsewhere = otherwise.as_ref().is_some_and(|other| assigns(other, name));
+    zero && !set_elsewhere && implies(cond, name, "||", &["<", "<="])
 }
 
 /// `if (name < 0) return …;`

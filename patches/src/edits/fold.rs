@@ -5,6 +5,7 @@
 //! right, and a reviewer sees at once that nothing else has changed.
 
 use super::count::{self, Count};
+use super::filled;
 use super::header::{Header, counts_down, header};
 use super::walk::{all_expressions, every_part, holds, is_name, plain, statements};
 use super::words::{Dirty, dirties};
@@ -15,8 +16,10 @@ use callsites::index::ir::{Expr, Function, Span, Stmt};
 pub struct Fold {
     /// The whole loop.
     pub statement: Span,
-    /// The array.
+    /// The array; of a [`Fold::range`] its first page.
     pub array: Span,
+    /// The pages are not entries of an array, but follow each other in memory (`page + i`).
+    pub range: bool,
     /// How many of its first entries are released.
     pub count: Count,
     /// How they are dirtied first, and under which condition (None: always).
@@ -77,7 +80,18 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
         span: header.count.span(),
         sign: count::sign(function, path, header.count),
     };
-    let guard = match (header.guard, count.sign) {
+    let array = body.array.ok_or("it releases no entry of an array")?;
+    let mut sign = count.sign;
+    if body.skips_null {
+        if body.range || !filled::by_acquire(bytes, function, path, header.count, array) {
+            return Err("it skips entries that are NULL");
+        }
+        // The type of a field is not known here: what an acquire returned may be an error code.
+        if !matches!(plain(header.count), Expr::Name(..)) {
+            sign = count::Sign::MayBeError;
+        }
+    }
+    let guard = match (header.guard, sign) {
         (None, count::Sign::MayBeError) => Some(Guard::Positive),
         (Some(_), count::Sign::MayBeError) => {
             return Err("its count may be a negative error code");
@@ -93,7 +107,8 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
     }
     Ok(Fold {
         statement: *span,
-        array: body.array.ok_or("it releases no entry of an array")?,
+        array,
+        range: body.range,
         count,
         dirty: body.dirty,
         downwards: header.downwards,
@@ -109,6 +124,8 @@ struct Body<'a> {
     aliases: Vec<String>,
     array: Option<Span>,
     dirty: Option<(Dirty, Option<Span>)>,
+    range: bool,
+    skips_null: bool,
     released: bool,
 }
 
@@ -128,6 +145,8 @@ impl<'a> Body<'a> {
             aliases: Vec::new(),
             array: None,
             dirty: None,
+            range: false,
+            skips_null: false,
             released: false,
         };
         let mut list = list.into_iter().peekable();
@@ -186,6 +205,20 @@ impl<'a> Body<'a> {
             Stmt::Expr(expr, _) => {
                 let dirty = self.dirtying(expr, header).ok_or(MORE)?;
                 self.set_dirty(dirty, None)
+            }
+            Stmt::If {
+                cond,
+                then,
+                otherwise: None,
+                ..
+            } if self.is_page_test(cond, header) => {
+                self.skips_null = true;
+                let list = match then.as_ref() {
+                    Stmt::Block(list, _) => list.as_slice(),
+                    other => std::slice::from_ref(other),
+                };
+                list.iter()
+                    .try_for_each(|stmt| self.statement(stmt, header, call))
             }
             Stmt::If {
                 cond,
@@ -265,28 +298,53 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// `page`, `page != NULL`
+    fn is_page_test(&mut self, expr: &Expr, header: &Header<'_>) -> bool {
+        match expr {
+            Expr::Binary {
+                op, left, right, ..
+            } if op == "!=" && is_name(plain(right), "NULL") => self.entry(left, header),
+            Expr::Name(..) | Expr::Index { .. } => self.entry(expr, header),
+            _ => false,
+        }
+    }
+
     /// Whether `expr` is the entry of the array that this turn of the loop is about.
     fn entry(&mut self, expr: &Expr, header: &Header<'_>) -> bool {
         match plain(expr) {
             Expr::Name(name, _) => self.aliases.contains(name),
             Expr::Index { base, index, .. } if is_name(plain(index), header.index) => {
-                let varies = every_part(base, |expr| {
-                    changes(expr)
-                        || matches!(expr, Expr::Call { .. })
-                        || is_name(expr, header.index)
-                });
-                // A second array in one loop is not for one call.
-                let text = |span: Span| &self.bytes[span.start as usize..span.end as usize];
-                let same = self
-                    .array
-                    .is_none_or(|array| text(array) == text(base.span()));
-                if !varies && self.array.is_none() {
-                    self.array = Some(base.span());
-                }
-                !varies && same
+                self.first(base, false, header)
             }
+            // The page after `page`, not an entry after `array`: what is released is a page, no pointer to one.
+            Expr::Binary {
+                op, left, right, ..
+            } if op == "+" && is_name(plain(right), header.index) => self.first(left, true, header),
+            call @ Expr::Call { args, .. } => match (call.callee_name(), args.as_slice()) {
+                (Some("nth_page"), [page, index]) if is_name(plain(index), header.index) => {
+                    self.first(page, true, header)
+                }
+                _ => false,
+            },
             _ => false,
         }
+    }
+
+    /// Whether `base` is the same in every turn, and the array (or first page) of the whole loop.
+    fn first(&mut self, base: &Expr, range: bool, header: &Header<'_>) -> bool {
+        let varies = every_part(base, |expr| {
+            changes(expr) || matches!(expr, Expr::Call { .. }) || is_name(expr, header.index)
+        });
+        // A second array in one loop is not for one call.
+        let text = |span: Span| &self.bytes[span.start as usize..span.end as usize];
+        let same = self
+            .array
+            .is_none_or(|array| self.range == range && text(array) == text(base.span()));
+        if !varies && self.array.is_none() {
+            self.array = Some(base.span());
+            self.range = range;
+        }
+        !varies && same
     }
 }
 

@@ -14,7 +14,9 @@
 //! `convert` or `done` stops its group.
 
 mod acquire;
+mod comment;
 mod count;
+mod filled;
 mod fold;
 mod header;
 pub(crate) mod layout;
@@ -29,6 +31,8 @@ pub(crate) mod unused;
 pub(crate) mod walk;
 mod words;
 
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;
 

@@ -104,6 +104,7 @@ pub fn group(
         }
     }
     planned.dirties_went_too(report, group);
+    planned.mends(report, group);
     let changed = planned.edits.values().any(|edits| !edits.is_empty());
     if reasons.is_empty() && !changed {
         reasons.push("every call of the group already is what it should be".into());
@@ -200,6 +201,17 @@ impl Planned {
             });
         }
         Ok(released.becomes)
+    }
+
+    /// A plain release of what is pinned already is a bug, and its patch a fix.
+    fn mends(&mut self, report: &Report, group: &Group) {
+        let mut acquires = members(report, group).filter(|site| site.role == Role::Acquire);
+        let changed = self.replaced.iter().any(|site| site.call != site.becomes);
+        if changed && acquires.all(|site| site.verdict == Verdict::Done) {
+            self.notes.insert(
+                "This mends a bug: a Fixes: tag with the commit that began to pin these pages belongs here.".into(),
+            );
+        }
     }
 
     /// A dirtying call inside of a folded loop is now part of the call that took the loop's place.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One release gets its replacement: the loop around it becomes one call, or only its name changes.
 
+use super::comment;
 use super::count::Sign;
 use super::fold::{self, Fold, Guard};
 use super::layout::{self, begins_line, column, indent, line_start};
@@ -13,6 +14,7 @@ use super::walk;
 use super::words::{Dirty, Words};
 use callsites::index::ir::{Function, OutlineItem, OutlineKind, Span, Stmt};
 use callsites::report::Callsite;
+use refimpl::api::catalogue;
 
 /// What becomes of one release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,12 @@ pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Releas
     let released = match site.call.as_str() {
         "release_pages" => release_pages(source, &found, words)?,
         "put_page" | "put_user_page" => put_page(source, &found, words)?,
+        other if frees(other) => {
+            return Err(format!(
+                "{other}() frees the page, though it came from user space and may have other holders; put_page() belongs \
+                 there, and that is a bug to be mended first"
+            ));
+        }
         other => {
             return Err(format!(
                 "there is no pinning counterpart of {other}() in this tree"
@@ -62,6 +70,13 @@ pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Releas
         true => Err(format!("the file has a {}() of its own", released.becomes)),
         false => Ok(released),
     }
+}
+
+/// Whether a function gives memory back without asking whether others hold it.
+fn frees(name: &str) -> bool {
+    catalogue()
+        .get(name)
+        .is_some_and(|function| matches!(function.kind.as_str(), "free" | "free-address"))
 }
 
 fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Released, String> {
@@ -141,9 +156,6 @@ fn folded(
     let fold = fold::read(&source.bytes, found.function, path, found.whole)?;
     let bytes = &source.bytes;
     let loop_text = source.slice(fold.statement);
-    if has_comment(loop_text) {
-        return Err("it holds a comment");
-    }
     if loop_text.starts_with(b"#") || bstr::ByteSlice::contains_str(loop_text, "\n#") {
         return Err("it holds a preprocessor line");
     }
@@ -162,8 +174,10 @@ fn folded(
         Ok(lines) => lines,
         Err(why) => {
             return match words.many.filter(|_| words.split_loops) {
-                Some(name) => split::released(source, found, path, fold, name, [array, count]),
-                None => Err(why),
+                Some(name) if !fold.range && !has_comment(loop_text) => {
+                    split::released(source, found, path, fold, name, [array, count])
+                }
+                _ => Err(why),
             };
         }
     };
@@ -182,8 +196,13 @@ fn folded(
     let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
     let begin = column(margin.as_bytes(), 0);
     let becomes = lines.last().map(|line| line.callee).unwrap_or(words.one);
-    let single = lines.len() == 1 && guard.is_none();
-    let text = render(&lines, begin, &margin);
+    // What is said in the loop is said above the call.
+    let above = comment::lifted(loop_text, &margin)?;
+    if !above.is_empty() && !in_block(path, fold.statement) {
+        return Err("it holds a comment");
+    }
+    let single = lines.len() == 1 && guard.is_none() && above.is_empty();
+    let text = above + &render(&lines, begin, &margin);
     let edit = match around(source, path, fold.statement) {
         Some((open, close)) if single => {
             // The braces go with the loop: a single statement has none.
@@ -237,6 +256,21 @@ fn lines(
     condition: Option<String>,
 ) -> Result<Vec<Line>, fold::Why> {
     const NONE: fold::Why = "the tree has no function that does the same for an array";
+    if fold.range {
+        return Ok(vec![Line {
+            above: None,
+            callee: words.range.ok_or(NONE)?,
+            arguments: vec![
+                array,
+                count,
+                match (fold.dirty, condition) {
+                    (None, _) => "false".into(),
+                    (_, None) => "true".into(),
+                    (_, Some(condition)) => condition,
+                },
+            ],
+        }]);
+    }
     let plain = |callee: Option<&'static str>, above: Option<String>| {
         callee.ok_or(NONE).map(|callee| Line {
             above,
@@ -316,7 +350,8 @@ fn changes(function: &str, fold: &Fold, becomes: &str, words: &Words) -> Vec<Str
     let mut changes = Vec::new();
     let locks = words
         .many_dirty_lock
-        .is_some_and(|lock| lock.name == becomes);
+        .is_some_and(|lock| lock.name == becomes)
+        || words.range == Some(becomes);
     if let Some((Dirty::Unlocked, _)) = fold.dirty
         && locks
     {

@@ -175,11 +175,32 @@ fn a_loop_whose_index_is_read_after_it_stays() {
 }
 
 #[test]
-fn a_loop_with_a_comment_stays() {
+fn a_comment_in_a_loop_moves_above_the_call_and_one_beside_code_keeps_the_loop() {
     let text = with_loop(
         "\tfor (i = 0; i < count; i++)\n\t\t/* The device is gone. */\n\t\tput_page(pages[i]);\n",
     );
     assert_snapshot!(diff(Pin, &text), @r"
+    -→int i;
+    -
+    -→for (i = 0; i < count; i++)
+    -→→/* The device is gone. */
+    -→→put_page(pages[i]);
+    +→/* The device is gone. */
+    +→unpin_user_pages(pages, count);
+    ");
+    let beside = with_loop(
+        "\tfor (i = 0; i < count; i++)\n\t\tput_page(pages[i]); /* gone */\n\tkfree(pages);\n",
+    );
+    assert_snapshot!(diff(Pin, &beside), @r"
+    -→int i;
+    -
+    -→for (i = 0; i < count; i++)
+    -→→put_page(pages[i]); /* gone */
+    +→unpin_user_pages(pages, count); /* gone */
+    ");
+    let inside =
+        with_loop("\tfor (i = 0; i < count; i++) { /* all */\n\t\tput_page(pages[i]);\n\t}\n");
+    assert_snapshot!(diff(Pin, &inside), @r"
     -→→put_page(pages[i]);
     +→→unpin_user_page(pages[i]);
     ");

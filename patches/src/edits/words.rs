@@ -14,6 +14,8 @@ pub struct Words {
     pub one: &'static str,
     /// For an array of pages.
     pub many: Option<&'static str>,
+    /// For pages that follow each other in memory, with a third argument that says if they are dirtied (since 5.14).
+    pub range: Option<&'static str>,
     /// For an array of pages that are dirtied under their lock.
     pub many_dirty_lock: Option<DirtyLock>,
     /// For an array of pages that are dirtied without their lock (5.2 and 5.3 only).
@@ -54,6 +56,8 @@ impl Words {
                 api,
                 one: "unpin_user_page",
                 many: has("unpin_user_pages").then_some("unpin_user_pages"),
+                range: has("unpin_user_page_range_dirty_lock")
+                    .then_some("unpin_user_page_range_dirty_lock"),
                 many_dirty_lock: has(lock).then_some(DirtyLock {
                     name: lock,
                     flag: true,
@@ -73,6 +77,7 @@ impl Words {
                     many: ["put_user_pages", "release_user_pages"]
                         .into_iter()
                         .find(|name| has(name)),
+                    range: None,
                     many_dirty_lock: has(lock).then(|| DirtyLock {
                         name: lock,
                         flag: declares(header, lock, "[^;]*make_dirty"),
@@ -86,6 +91,7 @@ impl Words {
                 api,
                 one: "put_user_page",
                 many: Some("release_user_pages"),
+                range: None,
                 many_dirty_lock: None,
                 many_dirty: None,
                 split_loops: false,

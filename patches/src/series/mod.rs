@@ -6,6 +6,7 @@
 
 mod directory;
 mod info;
+mod reason;
 pub(crate) mod scripts;
 pub(crate) mod text;
 pub(crate) mod unit;
@@ -17,4 +18,4 @@ pub use directory::Series;
 pub use info::{
     Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced, SCHEMA,
 };
-pub use text::clipped;
+pub use reason::shortened;

@@ -2,6 +2,7 @@
 //! The words of a series: subjects, messages, the cover letter.
 
 use super::info::{Base, Patch, Refused};
+use super::reason::shortened;
 use crate::commit::Identity;
 use crate::edits::{Planned, Words};
 use crate::options::{Api, Evidence};
@@ -131,11 +132,14 @@ pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
 /// What a case of pin_user_pages.rst is about.
 fn case(number: u8) -> &'static str {
     match number {
-        1 => "direct I/O on the pages (case 1)",
-        2 => "DMA to pages that stay pinned for long (case 2)",
+        1 => "I/O on the pages that ends before they are released (case 1)",
+        2 => {
+            "use that goes on after the function has returned (case 2, or case 1 where user space has no say in when it \
+              ends)"
+        }
         3 => "a device that follows mmu notifiers (case 3)",
         4 => "the pages' own struct page (case 4)",
-        _ => "access to the data in the pages (case 5)",
+        _ => "access to the data in the pages by the CPU (case 5)",
     }
 }
 
@@ -306,14 +310,16 @@ pub fn cover_body(words: &Words, patches: &[Patch]) -> String {
              That does the same for now; it is the step before such pages can be counted and told from others."
         }
     };
-    let calls: usize = patches.iter().map(|patch| patch.callsites.len()).sum();
+    let calls: usize = patches.iter().map(changed_calls).sum();
     let mut text = paragraph(what);
     text.push_str("\n\n");
     text.push_str(&paragraph(&format!(
         "Each patch converts all calls that acquire and release the same pages, so the series can be cut at any point. \
-         {calls} calls were looked at in {} patch{}; every release of these pages that the audit could find is among them.",
-        patches.len(),
-        if patches.len() == 1 { "" } else { "es" }
+         {} changed; every release of these pages that the audit could find is among them.",
+        match calls {
+            1 => "One call is".to_owned(),
+            n => format!("{n} calls are"),
+        }
     )));
     if words.introduced_elsewhere {
         text.push_str("\n\n");
@@ -322,6 +328,55 @@ pub fn cover_body(words: &Words, patches: &[Patch]) -> String {
         ));
     }
     text
+}
+
+/// "1 file", "3 files"
+fn number(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Calls that a patch writes anew.
+fn changed_calls(patch: &Patch) -> usize {
+    patch
+        .callsites
+        .iter()
+        .filter(|site| site.call != site.becomes)
+        .count()
+}
+
+/// "1-3, 5" for the patches of each way of testing, in the order in which they first come.
+fn testing(patches: &[Patch]) -> String {
+    let mut ways: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (number, patch) in (1..).zip(patches) {
+        match ways.iter_mut().find(|(way, _)| *way == patch.tested) {
+            Some((_, numbers)) => numbers.push(number),
+            None => ways.push((&patch.tested, vec![number])),
+        }
+    }
+    let mut text = String::new();
+    for (way, numbers) in ways {
+        let first = format!("  {}: ", ranges(&numbers));
+        let _ = writeln!(text, "{}", wrap(way, &first, "    "));
+    }
+    text
+}
+
+fn ranges(numbers: &[usize]) -> String {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for &number in numbers {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => parts.push((number, number)),
+        }
+    }
+    let parts: Vec<String> = parts
+        .into_iter()
+        .map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        })
+        .collect();
+    parts.join(", ")
 }
 
 /// What stands below the body: table of patches, testing, what was left alone, the base.
@@ -339,18 +394,13 @@ pub fn cover_tables(
         let margin = " ".repeat(width + 4);
         let _ = writeln!(
             text,
-            "{margin}{} file{}, {} calls",
-            patch.files.len(),
-            if patch.files.len() == 1 { "" } else { "s" },
-            patch.callsites.len()
+            "{margin}{}, {}",
+            number(patch.files.len(), "file"),
+            number(changed_calls(patch), "call")
         );
     }
     text.push_str("\nTesting:\n\n");
-    for (i, patch) in patches.iter().enumerate() {
-        let first = format!("  {:>width$}  ", i + 1);
-        let margin = " ".repeat(width + 4);
-        let _ = writeln!(text, "{}", wrap(&patch.tested, &first, &margin));
-    }
+    text.push_str(&testing(patches));
     let changing: Vec<usize> = (1..)
         .zip(patches)
         .filter(|(_, patch)| !patch.changes.is_empty())
@@ -370,7 +420,7 @@ pub fn cover_tables(
     if !refused.is_empty() {
         text.push_str("\nLeft alone:\n\n");
         for group in refused.iter().take(LEFT_ALONE) {
-            let why = clipped(group.reasons.first().map_or("", String::as_str));
+            let why = shortened(group.reasons.first().map_or("", String::as_str));
             let line = match group.subsystem.as_str() {
                 "" => why,
                 subsystem => format!("{subsystem}: {why}"),
@@ -411,21 +461,6 @@ pub fn cover_tables(
     text
 }
 
-/// A reason as a cover letter can have it: a list of origins may go on for pages, and series.toml has all of it.
-pub fn clipped(reason: &str) -> String {
-    const LONG: usize = 240;
-    if reason.len() <= LONG {
-        return reason.to_owned();
-    }
-    let end = reason
-        .char_indices()
-        .take_while(|(at, _)| *at <= LONG)
-        .filter(|(_, c)| *c == ' ')
-        .last();
-    let end = end.map_or(0, |(at, _)| at);
-    format!("{} …", reason[..end].trim_end_matches([',', '(', ' ']))
-}
-
 /// An older version of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
@@ -440,18 +475,6 @@ mod tests {
     use super::*;
     use crate::fixture::header;
     use callsites::report::Era;
-
-    #[test]
-    fn a_reason_that_goes_on_for_pages_is_cut_at_a_word() {
-        assert_eq!(clipped("short enough"), "short enough");
-        let long = "the same origin, ".repeat(40);
-        let cut = clipped(&long);
-        assert!(cut.len() < 250, "{cut}");
-        assert!(
-            cut.ends_with("origin …") || cut.ends_with("same …") || cut.ends_with("the …"),
-            "{cut}"
-        );
-    }
 
     #[test]
     fn a_release_that_lags_behind_its_pin_is_the_subject() {

@@ -13,6 +13,9 @@ use std::sync::LazyLock;
 /// Subjects of the history of these files that are looked at for a prefix.
 pub const HISTORY: usize = 60;
 
+/// Subjects of one prefix that make it a habit.
+const HABIT: usize = 3;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
@@ -74,7 +77,14 @@ pub fn prefix_of(unit: &str) -> String {
     match subsystem(&probe) {
         Some(entry) => {
             let driver = probe[entry.dir.len() + 1..].trim_end_matches('/');
-            entry.prefix.replace("{driver}", driver)
+            // What the prefix says already is not said again: "tee: shm", not "tee: tee_shm".
+            let before = entry.prefix.trim_end_matches("{driver}");
+            let class = before.trim_end_matches([' ', ':', '/']);
+            let short = driver
+                .strip_prefix(class)
+                .and_then(|rest| rest.strip_prefix('_'))
+                .filter(|_| !class.is_empty());
+            entry.prefix.replace("{driver}", short.unwrap_or(driver))
         }
         None => unit.rsplit('/').next().unwrap_or(unit).to_owned(),
     }
@@ -97,9 +107,10 @@ pub fn learnt_prefix(subjects: &[String]) -> Option<String> {
             counts.entry(prefix).or_insert((0, age)).0 += 1;
         }
     }
-    // The most frequent; among equals the newest.
+    // The most frequent; among equals the newest. What was done once or twice is no habit.
     let best = counts
         .into_iter()
+        .filter(|(_, (count, _))| *count >= HABIT)
         .max_by_key(|(_, (count, age))| (*count, std::cmp::Reverse(*age)));
     best.map(|(prefix, _)| prefix)
 }
@@ -163,7 +174,10 @@ mod tests {
     fn the_prefix_comes_from_the_table_where_there_is_no_history() {
         assert_eq!(prefix_of("drivers/misc/foo"), "misc: foo");
         assert_eq!(prefix_of("drivers/gpu/drm/foo"), "drm/foo");
-        assert_eq!(prefix_of("mm"), "mm");
+        assert_eq!(prefix_of("mm/foo"), "mm/foo");
+        assert_eq!(prefix_of("arch/powerpc/mm"), "powerpc/mm");
+        assert_eq!(prefix_of("arch/powerpc/kvm"), "KVM: PPC");
+        assert_eq!(prefix_of("drivers/tee/tee_shm"), "tee: shm");
         assert_eq!(prefix_of("unheard/of"), "of");
     }
 
@@ -176,9 +190,17 @@ mod tests {
             "misc: bar: fix a leak",
             "bar: fix it",
             "misc: bar: say it: better",
+            "misc: bar: drop a lock",
+            "misc: bar: take it again",
         ];
         let subjects = subjects.map(str::to_owned);
         assert_eq!(learnt_prefix(&subjects).as_deref(), Some("misc: bar"));
         assert_eq!(learnt_prefix(&["no prefix here".to_owned()]), None);
+    }
+
+    #[test]
+    fn a_history_of_one_commit_is_no_habit() {
+        let subjects = ["import: linux 6.12", "misc: bar: fix a leak"].map(str::to_owned);
+        assert_eq!(learnt_prefix(&subjects), None);
     }
 }

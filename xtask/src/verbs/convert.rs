@@ -30,7 +30,7 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
             group
                 .reasons
                 .iter()
-                .map(|why| patches::series::clipped(why))
+                .map(|why| patches::series::shortened(why))
                 .collect::<Vec<_>>()
                 .join("; ")
         ));

@@ -6,13 +6,19 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Truth};
 use crate::tree;
 use crate::verbs::audit;
+use callsites::report::Report;
+use callsites::tree::Tree;
 use callsites::truth::{Measure, score};
+use patches::truth::{Judged, compare, shown};
 use serde_json::{Value, json};
 
 /// Runs `truth`: 1 when a bar is missed.
 pub fn run(common: &Common, args: &Truth) -> Result<Exit, Failure> {
     let tree = tree::choose(common)?;
     let report = callsites::audit(&tree, &audit::options(common, &tree, &[])?)?;
+    if let Some(later) = &args.later {
+        return patches(common, args, &tree, &tree::open(later)?, &report);
+    }
     let score = score(&args.set, &args.pair, &report)?;
     let output = common.output.as_deref();
     if common.json {
@@ -25,6 +31,48 @@ pub fn run(common: &Common, args: &Truth) -> Result<Exit, Failure> {
         deliver(output, |to| Ok(write!(to, "{score}")?))?;
     }
     Ok(if score.met() {
+        Exit::Clean
+    } else {
+        Exit::Findings
+    })
+}
+
+/// `--later TREE`: our patches against theirs.
+fn patches(
+    common: &Common,
+    args: &Truth,
+    tree: &Tree,
+    later: &Tree,
+    report: &Report,
+) -> Result<Exit, Failure> {
+    let judged = match &args.judged {
+        None => Judged::default(),
+        Some(file) => Judged::parse(&std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::Usage, format!("failed to read {file}")).because(error)
+        })?),
+    };
+    let compared = compare(&args.set, &args.pair, tree, later, report, judged)?;
+    let output = common.output.as_deref();
+    if common.json {
+        let (same, equivalent) = compared.counts();
+        let functions: Vec<Value> = compared
+            .functions
+            .iter()
+            .map(|f| {
+                json!({ "path": f.path, "function": f.function, "state": shown(f.state), "ours": f.ours,
+                        "theirs": f.theirs, "why": f.why })
+            })
+            .collect();
+        deliver_json(
+            output,
+            &json!({ "schema": "truth-patches/1", "pair": compared.pair, "met": compared.met(), "same": same,
+                     "equivalent": equivalent, "of": compared.functions.len(), "functions": functions,
+                     "must_stay_changed": compared.must_stay.1, "stale": compared.stale() }),
+        )?;
+    } else {
+        deliver(output, |to| Ok(write!(to, "{compared}")?))?;
+    }
+    Ok(if compared.met() {
         Exit::Clean
     } else {
         Exit::Findings

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Comments of a loop that goes: they are moved above what takes its place.
+
+use super::fold::Why;
+use super::layout::{indent, line_end, line_start};
+
+/// The comments of `text`, each on lines of its own, with `margin` in front of their lines; empty where there is none.
+///
+/// # Errors
+/// When code stands on a line of a comment: then nobody can say what it is about without that code.
+pub fn lifted(text: &[u8], margin: &str) -> Result<String, Why> {
+    const SHARED: Why = "it holds a comment";
+    let mut lifted = String::new();
+    for (start, end) in comments(text) {
+        let line = line_start(text, start);
+        let alone = text[line..start].trim_ascii().is_empty()
+            && text[end..line_end(text, end)].trim_ascii().is_empty();
+        if !alone {
+            return Err(SHARED);
+        }
+        let own = indent(text, start);
+        for line in text[start..end].split(|&byte| byte == b'\n') {
+            // Later lines keep what they are indented by beyond the first.
+            let line = line.strip_prefix(own).unwrap_or(line);
+            let line = String::from_utf8_lossy(line);
+            if !lifted.is_empty() && !lifted.ends_with('\n') {
+                lifted.push('\n');
+            }
+            if !lifted.is_empty() {
+                lifted.push_str(margin);
+            }
+            lifted.push_str(line.trim_end());
+        }
+    }
+    if !lifted.is_empty() {
+        lifted.push('\n');
+        lifted.push_str(margin);
+    }
+    Ok(lifted)
+}
+
+/// Where comments stand; strings and characters are passed over.
+fn comments(text: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        let length = match rest {
+            [b'/', b'*', ..] => {
+                bstr::ByteSlice::find(&rest[2..], "*/").map_or(rest.len(), |n| n + 4)
+            }
+            [b'/', b'/', ..] => bstr::ByteSlice::find(rest, "\n").unwrap_or(rest.len()),
+            [quote @ (b'"' | b'\''), ..] => {
+                let mut end = 1;
+                while end < rest.len() && rest[end] != *quote {
+                    end += 1 + usize::from(rest[end] == b'\\');
+                }
+                at += (end + 1).min(rest.len());
+                continue;
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        found.push((at, at + length));
+        at += length;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_on_lines_of_its_own_moves_with_its_shape() {
+        let text = b"for (;;) {\n\t\t/* Why\n\t\t * so.\n\t\t */\n\t\tf(\"/* no */\");\n\t}";
+        assert_eq!(
+            lifted(text, "\t"),
+            Ok("/* Why\n\t * so.\n\t */\n\t".to_owned())
+        );
+        assert_eq!(lifted(b"for (;;)\n\tf();", "\t"), Ok(String::new()));
+    }
+
+    #[test]
+    fn a_comment_beside_code_cannot_be_moved() {
+        assert!(lifted(b"for (;;) { /* each */\n\tf();\n}", "").is_err());
+    }
+}
