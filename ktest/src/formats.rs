@@ -100,6 +100,9 @@ fn write_text(verdict: &Verdict, out: &mut String) -> std::fmt::Result {
             word(build.result),
             build.seconds
         )?;
+        for line in build.changes.lines() {
+            writeln!(out, "               {line}")?;
+        }
         for warning in &build.new_warnings {
             writeln!(out, "               new warning: {warning}")?;
         }
@@ -260,6 +263,7 @@ mod tests {
                 result: Outcome::Pass,
                 reason: None,
                 new_warnings: vec!["d/a.c: unused variable [-Wunused-variable]".into()],
+                changes: Default::default(),
                 image_hash: None,
                 seconds: 2.5,
             },

@@ -41,6 +41,7 @@ mod exit;
 pub mod formats;
 pub mod host;
 pub mod image;
+pub mod measure;
 mod options;
 pub mod perl;
 pub mod results;

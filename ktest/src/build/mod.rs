@@ -4,8 +4,11 @@
 //! In go a tree, a series and options; out comes a [`BuildReport`]. Output directories are kept between runs and keyed by
 //! configuration and compiler, so that only what a patch touches is compiled again. Nothing is written to the user's tree.
 
+mod changes;
+mod elf;
 mod everything;
 mod fault;
+mod functions;
 mod kbuild;
 mod makefile;
 mod objects;
@@ -16,12 +19,14 @@ mod shadow;
 pub(crate) mod stage;
 mod warnings;
 
+pub use changes::Changes;
+pub(crate) use changes::Ledger;
 pub(crate) use everything::Plan;
 pub use kbuild::Kbuild;
 pub use objects::{ObjectBuild, compile_objects};
 pub use reach::{Alternatives, options_of};
 pub use report::{BuildReport, BuildStage, SCHEMA};
 pub use run::{Prepared, run};
-pub(crate) use run::{output_key, prepare};
+pub(crate) use run::{home, output_key, prepare};
 pub use shadow::{Overlay, Shadow};
 pub use warnings::{Warning, new_warnings, parse as parse_warnings};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a build was worth, the schema `build/1`.
 
+use super::changes::Changes;
 use super::objects::ObjectBuild;
 use crate::exit::Exit;
 use crate::verdict::Outcome;
@@ -34,6 +35,9 @@ pub struct BuildStage {
     pub objects: Vec<ObjectBuild>,
     /// Warnings that the base does not have.
     pub new_warnings: Vec<String>,
+    /// Which functions' code it changed.
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    pub changes: Changes,
     /// blake3 of the image, where one was built.
     pub image_hash: Option<String>,
     /// Seconds that make took.
@@ -82,6 +86,9 @@ impl BuildReport {
             }
             for object in &stage.objects {
                 let _infallible = writeln!(text, "       {}", object.text());
+            }
+            for line in stage.changes.lines() {
+                let _infallible = writeln!(text, "       {line}");
             }
             for warning in &stage.new_warnings {
                 let _infallible = writeln!(text, "       new warning: {warning}");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Base, then patch after patch.
 
+use super::changes::{Changes, Ledger};
 use super::everything::{Plan, plan};
 use super::kbuild::Kbuild;
 use super::reach::extend;
@@ -139,6 +140,7 @@ pub fn run(
         true,
         &logs.join("00"),
     )?;
+    let mut ledger = Ledger::new(&base);
     let mut patches = Vec::new();
     for (index, stage) in staged.iter().enumerate() {
         say(&stage.subject);
@@ -152,13 +154,10 @@ pub fn run(
             false,
             &dir,
         )?;
-        patches.push(finished(
-            &stage.subject,
-            &base,
-            made,
-            &prepared,
-            options.what,
-        )?);
+        let changes = ledger.step(&source.root, &stage.overlay, &made);
+        let mut built = finished(&stage.subject, &base, made, &prepared, options.what)?;
+        built.changes = changes;
+        patches.push(built);
     }
     prepared.shadow.set(&Overlay::new())?;
     let subject = format!("Linux {}", source.version);
@@ -211,6 +210,7 @@ fn finished(
         reason: made.reason,
         objects: made.objects,
         new_warnings: strings(&new_warnings(&base.warnings, &made.warnings)),
+        changes: Changes::default(),
         image_hash,
         seconds: made.seconds,
     })

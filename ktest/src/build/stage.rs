@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One stage: an overlay laid over, objects and image made.
 
+use super::changes::functions_of;
 use super::everything::Plan;
 use super::fault::machine;
+use super::functions::Functions;
 use super::objects::{ObjectBuild, compile_everywhere};
 use super::run::Prepared;
 use super::shadow::Overlay;
@@ -24,6 +26,8 @@ pub(crate) struct Made {
     pub reason: Option<String>,
     pub objects: Vec<ObjectBuild>,
     pub warnings: BTreeMap<Warning, usize>,
+    /// Of the touched files that were compiled.
+    pub functions: BTreeMap<Utf8PathBuf, Functions>,
     pub seconds: f64,
 }
 
@@ -81,11 +85,18 @@ pub(crate) fn make_stage(
             ));
         }
     }
+    let mut functions = BTreeMap::new();
+    for group in &plan.groups {
+        let own = files.iter().filter(|file| group.files.contains(file));
+        let own: Vec<Utf8PathBuf> = own.cloned().collect();
+        functions.extend(functions_of(&group.kbuild.output, &own));
+    }
     Ok(Made {
         result,
         reason,
         objects,
         warnings,
+        functions,
         seconds: started.elapsed().as_secs_f64(),
     })
 }

@@ -34,7 +34,7 @@ impl Session<'_> {
                 (&[], _) | (_, None) => dir.to_owned(),
                 (_, Some(first)) => dir.join(&first.name),
             };
-            let seen = self.boot_once(&group, kernel, &dir)?;
+            let seen = self.boot_again(&group, kernel, &dir)?;
             targets.extend(group.into_iter().map(|spec| {
                 let converted = converted(&self.source.root, overlay, spec);
                 let mut target = judge(spec, converted, &seen);
@@ -43,6 +43,24 @@ impl Session<'_> {
             }));
         }
         Ok(targets)
+    }
+
+    /// Once more where the machine was at fault: an emulator that somebody killed says nothing of the kernel. What a kernel
+    /// does is never tried again.
+    fn boot_again(
+        &self,
+        specs: &[&TargetSpec],
+        kernel: (&Utf8Path, &Utf8Path),
+        dir: &Utf8Path,
+    ) -> Result<Seen, Error> {
+        match self.boot_once(specs, kernel, dir) {
+            Err(error) if error.may_pass() => {
+                let again = format!("booting once more: {error}");
+                self.options.progress.say(&again);
+                self.boot_once(specs, kernel, dir)
+            }
+            done => done,
+        }
     }
 
     fn boot_once(

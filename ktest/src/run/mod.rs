@@ -11,5 +11,6 @@ mod perl;
 mod plan;
 mod stages;
 
+pub(crate) use evidence::changed_functions;
 pub use plan::Shard;
 pub use stages::run;

@@ -200,6 +200,7 @@ impl Session<'_> {
                 },
                 reason: why.filter(|_| boot.is_none()),
                 new_warnings: Vec::new(),
+                changes: Default::default(),
                 image_hash,
                 seconds: 0.0,
             };

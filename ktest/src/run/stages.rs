@@ -9,7 +9,7 @@ use super::inputs::inputs;
 use super::plan::plan;
 use crate::boot::QEMU;
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
-use crate::build::{Kbuild, Overlay, Plan, Prepared, new_warnings, prepare};
+use crate::build::{Changes, Kbuild, Ledger, Overlay, Plan, Prepared, new_warnings, prepare};
 use crate::error::Error;
 use crate::image::{Programs, build_guest, build_selftests, write};
 use crate::options::{Driver, KtestOptions, Stages, What};
@@ -142,6 +142,7 @@ impl Session<'_> {
             result: Outcome::Skip,
             reason: Some("the image was given".into()),
             new_warnings: Vec::new(),
+            changes: Changes::default(),
             image_hash: Some(hash(image)?),
             seconds: 0.0,
         };
@@ -192,7 +193,8 @@ impl Session<'_> {
                 tail: String::new(),
             });
         }
-        let made = (&base_made, &base_made);
+        let made = (&base_made, &base_made, Changes::default());
+        let mut ledger = Ledger::new(&base_made);
         let base = self.stage(&prepared, &mut compiler, &Overlay::new(), 0, &name, made)?;
         let mut patches = Vec::new();
         let bad = base
@@ -214,7 +216,8 @@ impl Session<'_> {
                     continue;
                 }
                 let made = self.make(&prepared, overlay, files, false, number, &patch.subject)?;
-                let made = (&base_made, &made);
+                let changes = ledger.step(&self.source.root, overlay, &made);
+                let made = (&base_made, &made, changes);
                 let subject = &patch.subject;
                 let stage = self.stage(&prepared, &mut compiler, overlay, number, subject, made)?;
                 patches.push(stage);
@@ -248,7 +251,7 @@ impl Session<'_> {
         overlay: &Overlay,
         number: usize,
         subject: &str,
-        (base, made): (&Made, &Made),
+        (base, made, changes): (&Made, &Made, Changes),
     ) -> Result<Stage, Error> {
         if let Some(stage) = self.directory.finished(number) {
             return Ok(stage);
@@ -258,6 +261,7 @@ impl Session<'_> {
             result: made.result,
             reason: made.reason.clone(),
             new_warnings: strings(&new_warnings(&base.warnings, &made.warnings)),
+            changes,
             image_hash: None,
             seconds: made.seconds,
         };
@@ -266,13 +270,24 @@ impl Session<'_> {
         }
         let image = dir.join("bzImage");
         let built = prepared.kbuild.image().1;
-        std::fs::copy(&built, &image).map_err(Error::io("copy", &built))?;
-        build.image_hash = Some(hash(&image)?);
-        self.options.progress.say(&format!("booting {subject}"));
         let specs = self.targets(number);
-        let initrd = self.initrd(&specs, Some(&prepared.kbuild), &dir)?;
-        let kernel = (image.as_path(), initrd.as_path());
-        let mut targets = self.boot(&specs, kernel, overlay, Some(&prepared.kbuild), &dir)?;
+        let digest = hash(&built)?;
+        build.image_hash = Some(digest.clone());
+        let mut targets = match self.same_image(number, &digest) {
+            Some(same) => {
+                let why = format!("not booted: its image is byte for byte that of \"{same}\"");
+                self.options.progress.say(&why);
+                let booted = specs.iter().filter(|spec| spec.guest().is_some());
+                booted.map(|spec| not_done(spec, &why)).collect()
+            }
+            None => {
+                std::fs::copy(&built, &image).map_err(Error::io("copy", &built))?;
+                self.options.progress.say(&format!("booting {subject}"));
+                let initrd = self.initrd(&specs, Some(&prepared.kbuild), &dir)?;
+                let kernel = (image.as_path(), initrd.as_path());
+                self.boot(&specs, kernel, overlay, Some(&prepared.kbuild), &dir)?
+            }
+        };
         if let Some(compiler) = compiler {
             for spec in specs.into_iter().filter(|t| t.guest().is_none()) {
                 let mut target = compiler.compile(spec, &dir)?;
@@ -281,6 +296,16 @@ impl Session<'_> {
             }
         }
         self.finish(number, subject.to_owned(), build, targets)
+    }
+
+    /// The kernel of an earlier stage that has this very image and was booted with the same targets: there is nothing new to learn.
+    fn same_image(&self, number: usize, digest: &str) -> Option<String> {
+        let earlier =
+            (0..number).filter(|earlier| self.plan.get(*earlier) == self.plan.get(number));
+        earlier
+            .filter_map(|earlier| self.directory.finished(earlier))
+            .find(|stage| stage.build.image_hash.as_deref() == Some(digest))
+            .map(|stage| stage.subject)
     }
 
     fn finish(

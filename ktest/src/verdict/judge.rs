@@ -310,7 +310,10 @@ pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
         };
         (result, format!("\"{}\": {why}", stage.subject))
     } else {
-        let last = patches.last().unwrap_or(&base);
+        // A kernel with nothing new in it was not booted; the last that was is what is known.
+        let booted = |stage: &&Stage| stage.targets.iter().any(|t| t.result != Outcome::Skip);
+        let last = patches.iter().rfind(booted).or(patches.last());
+        let last = last.unwrap_or(&base);
         let count = |r| last.targets.iter().filter(|t| t.result == r).count();
         let (passed, skipped) = (count(Outcome::Pass), count(Outcome::Skip));
         let result = if passed == 0 {

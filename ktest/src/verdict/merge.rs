@@ -107,6 +107,7 @@ mod tests {
                 result: Outcome::Pass,
                 reason: None,
                 new_warnings: Vec::new(),
+                changes: Default::default(),
                 image_hash: None,
                 seconds: 1.0,
             },

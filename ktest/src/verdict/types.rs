@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! verdict.json. The field names are a contract: scripts read them. Add to them freely, never change them.
 
+use crate::build::Changes;
 use crate::exit::Exit;
 use crate::run::Shard;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,9 @@ pub struct Build {
     pub reason: Option<String>,
     /// Warnings that the base does not have, normalised.
     pub new_warnings: Vec<String>,
+    /// Which functions' code it changed since the kernel before it.
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    pub changes: Changes,
     /// blake3 of the image.
     pub image_hash: Option<String>,
     /// Seconds that make took.

@@ -18,6 +18,8 @@ const ALLOC_PD: u32 = 3;
 const REG_MR: u32 = 9;
 const DEREG_MR: u32 = 13;
 const LOCAL_WRITE: u32 = 1;
+/// IB_UVERBS_ACCESS_ON_DEMAND of include/uapi/rdma/ib_user_ioctl_verbs.h.
+const ON_DEMAND: u32 = 1 << 6;
 
 /// A device with an open context and a protection domain.
 struct Verbs {
@@ -84,6 +86,20 @@ fn device(check: &mut Check, kind: &str, name: &str) {
             )
         },
     );
+    // Such a region pins nothing: its pages are faulted in, and the device is told when they go.
+    check.run_pinning(&format!("{kind}, region on demand"), 0, || {
+        let verbs = verbs(name)?;
+        let pages = attempt("map", Pages::new(COUNT))?;
+        let bytes = pages.len() as u64;
+        match verbs.register_for(&pages, bytes, LOCAL_WRITE | ON_DEMAND) {
+            Ok(region) => verbs.deregister(region),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL)) => {
+                let why = format!("it has no on-demand paging here: {error}");
+                Err(Stop::Skip(why))
+            }
+            Err(error) => Err(Stop::Fail(format!("register on demand: {error}"))),
+        }
+    });
     check.run(&format!("{kind}, region half not mapped"), || {
         let verbs = verbs(name)?;
         let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
@@ -145,8 +161,12 @@ fn node_of(name: &str) -> std::io::Result<String> {
 
 impl Verbs {
     fn register(&self, pages: &Pages, bytes: u64) -> std::io::Result<u32> {
+        self.register_for(pages, bytes, LOCAL_WRITE)
+    }
+
+    fn register_for(&self, pages: &Pages, bytes: u64, rights: u32) -> std::io::Result<u32> {
         let address = pages.address();
-        let access = u64::from(LOCAL_WRITE) << 32 | u64::from(self.domain);
+        let access = u64::from(rights) << 32 | u64::from(self.domain);
         // The last word is for drivers that want a key.
         let mut answer = [0u32; 16];
         command(

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which functions' code a patch changed, and whether those are the ones it edits.
+
+use super::functions::{Functions, differing, of_file};
+use super::shadow::Overlay;
+use super::stage::Made;
+use crate::run::changed_functions;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `path:function` each, sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Changes {
+    /// The code differs, and the patch edits the function or a file that is compiled into it.
+    pub meant: Vec<String>,
+    /// The code differs although the patch does not edit the function: it takes in one that is edited, or a line number.
+    pub beyond: Vec<String>,
+    /// The patch edits the function, and its code is the same.
+    pub without_effect: Vec<String>,
+}
+
+impl Changes {
+    /// Nothing was compared, or nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Changes::default()
+    }
+
+    /// A line for each kind that there is.
+    pub fn lines(&self) -> Vec<String> {
+        let said = [
+            ("changes the code of", &self.meant),
+            ("changes code that it does not edit, of", &self.beyond),
+            ("edits without effect on the code", &self.without_effect),
+        ];
+        said.iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect()
+    }
+}
+
+/// The objects of the touched files as the last kernel left them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ledger {
+    functions: BTreeMap<Utf8PathBuf, Functions>,
+    overlay: Overlay,
+}
+
+impl Ledger {
+    /// With what the base came to.
+    pub(crate) fn new(base: &Made) -> Ledger {
+        Ledger {
+            functions: base.functions.clone(),
+            overlay: Overlay::new(),
+        }
+    }
+
+    /// What the kernel with `overlay` changed since the last one.
+    pub(crate) fn step(&mut self, tree: &Utf8Path, overlay: &Overlay, made: &Made) -> Changes {
+        let mut changes = Changes::default();
+        for (file, now) in &made.functions {
+            let text = |overlay: &Overlay| match overlay.get(file) {
+                Some(contents) => contents.clone().unwrap_or_default(),
+                None => std::fs::read(tree.join(file)).unwrap_or_default(),
+            };
+            let edited = changed_functions(&text(&self.overlay), &text(overlay));
+            let Some(before) = self.functions.insert(file.clone(), now.clone()) else {
+                continue;
+            };
+            let differ = differing(&before, now);
+            let name = |function: &String| format!("{file}:{function}");
+            let (meant, beyond): (Vec<&String>, Vec<&String>) = differ
+                .iter()
+                .partition(|function| edited.contains(function));
+            changes.meant.extend(meant.into_iter().map(name));
+            changes.beyond.extend(beyond.into_iter().map(name));
+            let idle = edited.iter().filter(|function| !differ.contains(function));
+            changes.without_effect.extend(idle.map(name));
+        }
+        self.overlay = overlay.clone();
+        changes
+    }
+}
+
+/// Of every file of `files` that was compiled to an object in `output`.
+pub(super) fn functions_of(
+    output: &Utf8Path,
+    files: &[Utf8PathBuf],
+) -> BTreeMap<Utf8PathBuf, Functions> {
+    files
+        .iter()
+        .filter(|file| file.extension() == Some("c"))
+        .map(|file| {
+            (
+                file.clone(),
+                of_file(&output.join(file.with_extension("o"))),
+            )
+        })
+        .filter(|(_, functions)| !functions.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Outcome;
+
+    fn made(functions: &[(&str, &str)]) -> Made {
+        let hashed =
+            |(name, code): &(&str, &str)| ((*name).to_owned(), blake3::hash(code.as_bytes()));
+        let functions = functions.iter().map(hashed).collect();
+        Made {
+            result: Outcome::Pass,
+            reason: None,
+            objects: Vec::new(),
+            warnings: BTreeMap::new(),
+            functions: BTreeMap::from([("a.c".into(), functions)]),
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_patch_is_told_what_it_edits_what_else_it_changes_and_what_was_in_vain() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(dir.path()).unwrap();
+        let text = |f: &str, g: &str| {
+            format!("int f(void)\n{{\n{f}\n}}\n\nint g(void)\n{{\n{g}\n}}\n\nint h(void)\n{{\n}}\n")
+        };
+        std::fs::write(tree.join("a.c"), text("one", "two")).unwrap();
+        let overlay =
+            |f: &str, g: &str| Overlay::from([("a.c".into(), Some(text(f, g).into_bytes()))]);
+        let mut ledger = Ledger::new(&made(&[("f", "1"), ("g", "2"), ("h", "3")]));
+        let second = made(&[("f", "9"), ("g", "2"), ("h", "4")]);
+        let changes = ledger.step(tree, &overlay("new", "new"), &second);
+        assert_eq!(
+            changes.lines(),
+            [
+                "changes the code of a.c:f",
+                "changes code that it does not edit, of a.c:h",
+                "edits without effect on the code a.c:g",
+            ]
+        );
+        assert!(
+            ledger
+                .step(tree, &overlay("new", "new"), &second)
+                .is_empty()
+        );
+    }
+}
