@@ -376,6 +376,21 @@ pub struct Bench {
     /// Leave out programs that need more than a minute.
     #[arg(long)]
     pub quick: bool,
+    /// Measure only the audit, or only what a verdict costs.
+    #[arg(long, value_name = "WHAT")]
+    pub only: Option<Measured>,
+    /// The target whose verdict is measured.
+    #[arg(long, value_name = "NAME", default_value = "vmci")]
+    pub target: String,
+}
+
+/// What `bench` can measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measured {
+    /// The audit, against searching programs.
+    Audit,
+    /// A changed file to its verdict, and a boot to its init.
+    Ktest,
 }
 
 /// `doctor`

@@ -47,7 +47,7 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
         Verb::Model(args) => model::run(common, &args),
         Verb::Pipeline(args) => pipeline::run(common, &args, variables, console),
         Verb::Truth(args) => truth::run(common, &args),
-        Verb::Bench(args) => bench::run(common, &args, console),
+        Verb::Bench(args) => bench::run(common, &args, variables, console),
         Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),
