@@ -25,8 +25,10 @@
 #else
 #include <linux/pagevec.h>
 #endif
+#include <linux/scatterlist.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/uio.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include <linux/vmstat.h>
@@ -36,6 +38,8 @@
 #define FOLIOS	16
 /* An area's pages start at this page of the file. */
 #define AREA_SHIFT	8
+/* More than a call asks for. */
+#define SGS	16
 #define LINE	4096
 #define ANSWER	16384
 
@@ -56,6 +60,10 @@ struct probe {
 	/* Too much for a kernel's stack. */
 	struct page *pages[SLOTS];
 	struct folio *folios[SLOTS];
+	struct scatterlist sg[SGS];
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+	struct bio_vec bvecs[SGS];
+#endif
 	char *word[SLOTS];
 	char line[LINE];
 	char answer[ANSWER];
@@ -123,6 +131,56 @@ static int mapcount_of(struct folio *folio)
 #endif
 }
 
+/* Pages under an iterator of user memory; what the functions count is bytes. */
+static long by_iterator(struct probe *probe, const char *call, unsigned long start, int nr, bool write)
+{
+	struct page **pages = probe->pages, **made = NULL;
+	struct iov_iter iter;
+	long got = -ENOSYS;
+	size_t offset;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+	iov_iter_ubuf(&iter, write ? ITER_DEST : ITER_SOURCE, (void __user *)start, nr * PAGE_SIZE);
+#else
+	iov_iter_ubuf(&iter, write ? READ : WRITE, (void __user *)start, nr * PAGE_SIZE);
+#endif
+	if (!strcmp(call, "iov_iter_get_pages2")) {
+		got = iov_iter_get_pages2(&iter, pages, nr * PAGE_SIZE, nr, &offset);
+	} else if (!strcmp(call, "iov_iter_get_pages_alloc2")) {
+		got = iov_iter_get_pages_alloc2(&iter, &made, nr * PAGE_SIZE, &offset);
+		if (got > 0)
+			memcpy(pages, made, got / PAGE_SIZE * sizeof(*pages));
+		kvfree(made);
+	}
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	else if (!strcmp(call, "iov_iter_extract_pages"))
+		got = iov_iter_extract_pages(&iter, &pages, nr * PAGE_SIZE, nr, 0, &offset);
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	else if (!strcmp(call, "extract_iter_to_sg")) {
+		struct sg_table table = { .sgl = probe->sg };
+		unsigned int i;
+
+		sg_init_table(probe->sg, SGS);
+		got = extract_iter_to_sg(&iter, nr * PAGE_SIZE, &table, SGS, 0);
+		for (i = 0; got > 0 && i < table.nents; i++)
+			pages[i] = sg_page(&probe->sg[i]);
+	}
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+	else if (!strcmp(call, "iov_iter_extract_bvecs")) {
+		unsigned short vecs = 0;
+		unsigned int i, at, n = 0;
+
+		got = iov_iter_extract_bvecs(&iter, probe->bvecs, nr * PAGE_SIZE, &vecs, SGS, 0, 0);
+		for (i = 0; got > 0 && i < vecs; i++)
+			for (at = 0; at < probe->bvecs[i].bv_len; at += PAGE_SIZE)
+				pages[n++] = probe->bvecs[i].bv_page + at / PAGE_SIZE;
+	}
+#endif
+	return got > 0 ? got / (long)PAGE_SIZE : got;
+}
+
 static long acquire(const char *call, unsigned long start, int nr, unsigned int flags,
 		    struct page **pages)
 {
@@ -139,6 +197,12 @@ static long acquire(const char *call, unsigned long start, int nr, unsigned int 
 		return get_user_pages_fast_only(start, nr, flags, pages);
 	if (!strcmp(call, "pin_user_pages_fast"))
 		return pin_user_pages_fast(start, nr, flags, pages);
+	if (!strcmp(call, "get_user_page_fast_only"))
+		return get_user_page_fast_only(start, flags, pages);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	if (!strcmp(call, "pin_user_pages_fast_only"))
+		return pin_user_pages_fast_only(start, nr, flags, pages);
+#endif
 
 	mmap_read_lock(mm);
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
@@ -150,6 +214,12 @@ static long acquire(const char *call, unsigned long start, int nr, unsigned int 
 		got = get_user_pages_remote(mm, start, nr, flags, pages, NULL);
 	else if (!strcmp(call, "pin_user_pages_remote"))
 		got = pin_user_pages_remote(mm, start, nr, flags, pages, NULL);
+	else if (!strcmp(call, "get_user_page_vma_remote")) {
+		struct vm_area_struct *vma;
+
+		pages[0] = get_user_page_vma_remote(mm, start, flags, &vma);
+		got = IS_ERR(pages[0]) ? PTR_ERR(pages[0]) : 1;
+	}
 #else
 	if (!strcmp(call, "get_user_pages"))
 		got = get_user_pages(start, nr, flags, pages, NULL);
@@ -213,6 +283,10 @@ static long one_page(const char *call, struct page *page, int number)
 		put_page(page);
 	else if (!strcmp(call, "unpin_user_page"))
 		unpin_user_page(page);
+	else if (!strcmp(call, "folio_put"))
+		folio_put(folio);
+	else if (!strcmp(call, "folio_put_refs"))
+		folio_put_refs(folio, number);
 	else if (!strcmp(call, "get_page"))
 		while (number-- > 0)
 			get_page(page);
@@ -220,6 +294,8 @@ static long one_page(const char *call, struct page *page, int number)
 		while (number-- > 0)
 			put_page(page);
 	else if (!strcmp(call, "set_page_dirty"))
+		result = set_page_dirty(page);
+	else if (!strcmp(call, "folio_mark_dirty"))
 		result = folio_mark_dirty(folio);
 	else if (!strcmp(call, "set_page_dirty_lock"))
 		result = set_page_dirty_lock(page);
@@ -228,6 +304,10 @@ static long one_page(const char *call, struct page *page, int number)
 		unpin_folio(folio);
 	else if (!strcmp(call, "unpin_user_folio"))
 		unpin_user_folio(folio, number);
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	else if (!strcmp(call, "folio_add_pins"))
+		result = folio_add_pins(folio, number);
 #endif
 	else if (!strcmp(call, "clean")) {
 		folio_lock(folio);
@@ -252,10 +332,48 @@ static void repair(struct probe *probe, struct page *page, int base)
 	put_page(&folio->page);
 }
 
+static long batch(const char *call, struct page **pages, unsigned long nr)
+{
+	struct folio_batch batch;
+	unsigned long i;
+
+	folio_batch_init(&batch);
+	for (i = 0; i < nr && folio_batch_space(&batch); i++)
+		folio_batch_add(&batch, page_folio(pages[i]));
+	if (strcmp(call, "folios_put")) {
+		folio_batch_release(&batch);
+		return 0;
+	}
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	folios_put(&batch);
+#else
+	folios_put(batch.folios, folio_batch_count(&batch));
+#endif
+	return 0;
+}
+
+/* What a caller does that passes on what an acquire returned. */
+static long error_as_count(struct probe *probe, const char *call, long error)
+{
+	if (!strcmp(call, "unpin_user_pages"))
+		unpin_user_pages(probe->pages, -error);
+	else if (!strcmp(call, "unpin_user_pages_dirty_lock"))
+		unpin_user_pages_dirty_lock(probe->pages, -error, false);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	else if (!strcmp(call, "unpin_folios"))
+		unpin_folios(probe->folios, -error);
+#endif
+	else
+		return -ENOSYS;
+	return 0;
+}
+
 static long many(struct probe *probe, const char *call, unsigned long nr, bool dirty)
 {
 	struct page **pages = probe->pages;
 
+	if (!strcmp(call, "folios_put") || !strcmp(call, "folio_batch_release"))
+		return batch(call, pages, nr);
 	if (!strcmp(call, "release_pages"))
 		release_pages(pages, nr);
 	else if (!strcmp(call, "unpin_user_pages"))
@@ -347,11 +465,14 @@ static long command(struct probe *probe)
 		return -EINVAL;
 	call = word[0];
 	for (i = 0; i < ARRAY_SIZE(number) && i + 1 < count; i++)
-		if (strcmp(word[i + 1], "-") && kstrtoull(word[i + 1], 0, &number[i]))
+		if (strcmp(word[i + 1], "-") && kstrtoull(word[i + 1], 0, &number[i]) &&
+		    strcmp(call, "error_as_count"))
 			return -EINVAL;
 
 	if (!strcmp(call, "abandon"))
 		return abandon(probe);
+	if (!strcmp(call, "error_as_count"))
+		return count < 3 ? -EINVAL : error_as_count(probe, word[1], number[1]);
 	if (!strcmp(call, "alloc"))
 		return alloc(probe, number[0], number[1], number[2]);
 	if (!strcmp(call, "close")) {
@@ -369,18 +490,22 @@ static long command(struct probe *probe)
 			put_page(pages[0]);
 		return got == 1 ? note(probe, number[1], pages, 1) - 1 : got;
 	}
-	if (strstr(call, "get_user_pages") || strstr(call, "pin_user_pages") == call) {
+	if (strstr(call, "get_user_page") || strstr(call, "pin_user_pages") == call || strstr(call, "iter_")) {
 		long got;
 
 		if (number[1] > SLOTS)
 			return -EINVAL;
-		got = acquire(call, number[0], number[1],
+		if (strstr(call, "iter_"))
+			got = by_iterator(probe, call, number[0], number[1], number[2] & 1);
+		else
+			got = acquire(call, number[0], number[1],
 			      (number[2] & 1 ? FOLL_WRITE : 0) | (number[2] & 2 ? FOLL_LONGTERM : 0), pages);
 		return note(probe, number[3], pages, got);
 	}
 
 	dirty = !strcmp(call, "unpin_user_pages_dirty_lock");
 	if (dirty || !strcmp(call, "unpin_user_pages") || !strcmp(call, "release_pages") ||
+	    !strcmp(call, "folios_put") || !strcmp(call, "folio_batch_release") ||
 	    !strcmp(call, "unpin_folios")) {
 		first = dirty ? 2 : 1;
 		for (i = first; i < count; i++, nr++) {

@@ -77,6 +77,8 @@ pub struct TargetSpec {
     pub moved_since: Option<KernelVersion>,
     /// Files (or directories, with a slash at their end) of the kernel that it reaches.
     pub exercises: Vec<String>,
+    /// Files of the kernel whose warnings it provokes, each with the reason.
+    pub warnings: BTreeMap<String, String>,
     /// The options it needs.
     pub fragment: Fragment,
 }
@@ -140,6 +142,8 @@ struct Data {
     #[serde(default)]
     probe: bool,
     exercises: Vec<String>,
+    #[serde(default)]
+    warnings: BTreeMap<String, String>,
     /// Options that exist since a release.
     #[serde(default)]
     since: Releases,
@@ -175,6 +179,16 @@ impl TargetSpec {
         if self.moved_since.is_some_and(|since| since <= version) {
             self.pins = PinRule::Moved;
         }
+    }
+
+    /// Whether it provokes this complaint of the kernel: a warning of a file that it names.
+    pub fn provokes(&self, kind: &str, first_line: &str) -> bool {
+        let of = |file: &String| {
+            // Before and since 6.18.
+            first_line.contains(&format!(" at {file}:"))
+                || first_line.starts_with(&format!("WARNING: {file}:"))
+        };
+        kind == "warning" && self.warnings.keys().any(of)
     }
 
     /// Whether it reaches `path`.
@@ -272,6 +286,7 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
         pins,
         moved_since: data.moved_since,
         exercises: data.exercises,
+        warnings: data.warnings,
     })
 }
 
@@ -310,6 +325,18 @@ mod tests {
         assert_eq!(names[..2], ["vmci", "gup-test"]);
         assert_eq!(names.iter().filter(|n| **n == "vmci").count(), 1);
         assert!(names.contains(&"af-xdp") && !names.contains(&"infiniband"));
+    }
+
+    #[test]
+    fn a_target_provokes_the_warnings_of_the_files_it_names_and_no_other_complaint() {
+        let target = select(&["refimpl-conformance".into()]).unwrap().remove(0);
+        let line = "WARNING: CPU: 0 PID: 1 at mm/gup.c:149 try_grab_folio+0x1/0x2";
+        assert!(target.provokes("warning", line));
+        assert!(target.provokes("warning", "WARNING: mm/gup.c:149 at try_grab_folio+0x1/0x2"));
+        assert!(!target.provokes("warning", "WARNING: CPU: 0 PID: 1 at mm/swap.c:9 f+0x1/0x2"));
+        assert!(!target.provokes("oops", line));
+        let other = select(&["vmci".into()]).unwrap().remove(0);
+        assert!(!other.provokes("warning", line));
     }
 
     #[test]

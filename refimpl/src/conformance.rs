@@ -10,22 +10,23 @@
 //! use refimpl::version::Version;
 //! let trace = Trace::parse("trace one\nmap 0 anon 1\npin_user_pages 0 0 1 w -> 0\n").unwrap();
 //! let text = answered(&trace, Version::V6_12, 1024).unwrap();
-//! assert!(text.ends_with("pin_user_pages 0 0 1 w -> 0\n= 1 1 0 0:1025:0:1:p\n"));
+//! assert!(text.ends_with("pin_user_pages 0 0 1 w -> 0\n= 1 1 0 - 0:1025:0:1:p\n"));
 //! ```
 //!
 //! | line | what it does |
 //! |---|---|
 //! | `trace NAME` | a new process with no memory |
-//! | `map AREA GROUND PAGES` | maps memory: `anon`, `huge` (one folio of 2 MiB), `shmem`, `disk` (a file whose dirty pages are tracked), `driver0` to `driver4` (folios of that order, which the probe allocates and maps) |
+//! | `map AREA GROUND PAGES` | maps memory: `anon`, `huge` (one folio of 2 MiB), `hugetlb` (one of the huge page pool), `shmem`, `disk` (a file whose dirty pages are tracked), `driver0` to `driver4` (folios of that order, which the probe allocates and maps) |
 //! | `touch AREA PAGE r` or `w` | the program loads or stores |
+//! | `fork`, `reap` | a child lives, and exits |
 //! | `peek AREA PAGE -> SLOT` | looks a page up and keeps no reference |
 //! | `pin_user_pages AREA PAGE COUNT FLAGS -> SLOT`, … | acquires; flags `w` (FOLL_WRITE), `l` (FOLL_LONGTERM) or `-`; pages go to SLOT and those behind it |
 //! | `unpin_user_pages SLOT - SLOT …`, … | releases; `-` is NULL; the `_dirty_lock` forms take 0 or 1 first |
+//! | `error_as_count CALL ERRNO` | an array release with an error number as its count |
 //! | `repair SLOT COUNT` | sets spoilt counts right: so many references, no pins |
-//! | `= RETURN ACQUIRED RELEASED SLOT:REFCOUNT:PINCOUNT:MAPCOUNT:FLAGS …` | the answer: what the call returned, both counters of /proc/vmstat since the trace began, and each folio seen so far, by the first slot that holds it; flags are `d` dirty, `l` locked, `p` folio_maybe_dma_pinned() |
+//! | `= RETURN ACQUIRED RELEASED WARNS SLOT:REFCOUNT:PINCOUNT:MAPCOUNT:FLAGS …` | the answer: what the call returned, both counters of /proc/vmstat since the trace began, `warns` where the kernel prints a warning (else `-`), and each folio seen so far, by the first slot that holds it; flags are `d` dirty, `l` locked, `p` folio_maybe_dma_pinned() |
 //!
-//! What it deliberately leaves out: calls that a kernel warns about or does not survive, and folios of `disk`, whose buffers
-//! and writeback come and go by themselves.
+//! What it deliberately leaves out: calls that a kernel does not survive.
 
 mod generate;
 mod kept;
@@ -38,5 +39,5 @@ pub use generate::generate;
 pub use kept::kept;
 pub use shrink::shorter;
 pub use text::{ParseError, answered};
-pub use trace::{Acquire, Ground, Op, Release, Trace};
+pub use trace::{Acquire, ErrorAsCount, Ground, Op, Release, Trace};
 pub use world::{Answer, Refused, Seen, World};

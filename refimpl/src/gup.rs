@@ -115,6 +115,9 @@ fn acquire(
     hold: Hold,
     path: Path,
 ) -> Result<Vec<Pfn>, Errno> {
+    if hold == Hold::Pin {
+        mm.note_pinned();
+    }
     let mut pages = Vec::new();
     let mut quick = matches!(path, Path::Fast | Path::FastOnly);
     while (pages.len() as u64) < nr {
@@ -152,7 +155,7 @@ fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) ->
             .vma(at)
             .is_none_or(|vma| check_vma(memory, vma, flags).is_err());
     let pte = mm.pte(at).filter(|pte| pte.writable || !flags.write)?;
-    let unshares = must_unshare(memory, pte, flags, hold);
+    let unshares = must_unshare(memory, mm, pte, flags, hold);
     (pte.pfn != Memory::ZERO && !unshares && !refused_early).then_some(pte.pfn)
 }
 
@@ -170,13 +173,13 @@ fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold)
     !doubtful && check_vma(memory, vma, flags).is_ok()
 }
 
-/// gup_must_unshare(), for the one page of this model that is shared and private at once.
-fn must_unshare(memory: &Memory, pte: Pte, flags: Flags, hold: Hold) -> bool {
-    pte.pfn == Memory::ZERO
-        && hold == Hold::Pin
-        && flags.longterm
-        && !flags.write
-        && memory.version().unshares_for_longterm()
+/// gup_must_unshare(): a pin for reading wants the zero page (of a long-term pin) and a page that is shared with a child
+/// replaced first.
+fn must_unshare(memory: &Memory, mm: &Mm, pte: Pte, flags: Flags, hold: Hold) -> bool {
+    let (version, pins) = (memory.version(), hold == Hold::Pin && !flags.write);
+    let zero = pte.pfn == Memory::ZERO && flags.longterm && version.unshares_for_longterm();
+    let shared = version.knows_exclusive() && mm.is_shared_anon(memory, pte.pfn);
+    pins && (zero || shared)
 }
 
 fn slow(
@@ -193,7 +196,7 @@ fn slow(
     let mut pte = mm
         .fault(memory, at, flags.write)
         .map_err(|_| Errno::EFAULT)?;
-    if must_unshare(memory, pte, flags, hold) {
+    if must_unshare(memory, mm, pte, flags, hold) {
         pte = mm.unshare(memory, at).map_err(|_| Errno::EFAULT)?;
     }
     grab::slow(memory, pte.pfn, hold)?;

@@ -5,6 +5,9 @@
 //! anonymous memory maps the zero page, a write gives it a page of its own, and the first write to a file page goes
 //! through page_mkwrite() and leaves it dirty.
 
+mod fork;
+mod hugetlb;
+
 use std::collections::BTreeMap;
 
 use crate::page::{FolioId, Kind, Memory, Misuse, Pfn};
@@ -34,6 +37,8 @@ pub enum Area {
     Io,
     /// memfd_secret().
     Secret,
+    /// Private memory of the huge page pool.
+    Hugetlb,
     /// Pages that a driver put there with vm_insert_page(): all present, nothing comes by a fault.
     Inserted,
 }
@@ -77,6 +82,10 @@ pub struct Mm {
     ptes: BTreeMap<PageIndex, Pte>,
     /// Page cache by (file, page of the file).
     cache: BTreeMap<(usize, u64), Pfn>,
+    /// MMF_HAS_PINNED
+    has_pinned: bool,
+    /// What a living child maps.
+    child: Option<Vec<Pfn>>,
 }
 
 /// SIGBUS, SIGSEGV and their kin: the access is not allowed.
@@ -119,6 +128,7 @@ impl Mm {
             Area::File { file, tracked } => {
                 Ok(self.fault_file(memory, vma, (file, tracked), at, write))
             }
+            Area::Hugetlb => Ok(self.fault_hugetlb(memory, vma, at, write)),
             Area::FsDax { file } => Ok(self.fault_file(memory, vma, (file, true), at, write)),
             Area::Io | Area::Inserted => Err(Fault),
         }
@@ -136,7 +146,7 @@ impl Mm {
         Ok(())
     }
 
-    /// FAULT_FLAG_UNSHARE: a private page in place of the zero page, as read-only as that was.
+    /// FAULT_FLAG_UNSHARE: a private page in place of the zero page, or of one shared with a child, as read-only as that was.
     pub(crate) fn unshare(&mut self, memory: &mut Memory, at: PageIndex) -> Result<Pte, Fault> {
         let vma = self.vma(at).ok_or(Fault)?;
         let present = self.pte(at);
@@ -170,14 +180,7 @@ impl Mm {
         if let Some(pte) = present
             && pte.pfn != Memory::ZERO
         {
-            return self.set(
-                at,
-                Pte {
-                    writable: true,
-                    dirty: true,
-                    ..pte
-                },
-            );
+            return self.own_or_copy(memory, vma, at, pte);
         }
         if present.is_some() {
             self.zap(memory, at);
@@ -226,7 +229,6 @@ impl Mm {
         if write {
             if let Some(id) = memory.page_folio(pfn) {
                 let folio = memory.folio_mut(id);
-                folio.buffers = true;
                 folio.dirty = true;
             }
             return self.set(
@@ -278,6 +280,11 @@ impl Mm {
         if let Some(id) = memory.page_folio(head) {
             memory.folio_ref_add(id, count as i32 - 1);
         }
+        // A file on a disk has buffers from the read that brought it in (fs/buffer.c: block_read_full_folio()).
+        if let (Area::File { tracked: true, .. }, Some(id)) = (vma.area, memory.page_folio(head)) {
+            memory.folio_ref_add(id, 1);
+            memory.folio_mut(id).buffers = true;
+        }
         for offset in 0..count {
             self.cache.insert(key(first + offset), Pfn(head.0 + offset));
         }
@@ -321,7 +328,8 @@ impl Mm {
         }
         let id = memory.page_folio(pte.pfn)?;
         let folio = memory.folio(id);
-        if folio.order == PMD_ORDER && folio.kind == Kind::Anon && pte.pfn != folio.head {
+        let whole = matches!(folio.kind, Kind::Anon | Kind::Hugetlb);
+        if folio.order == PMD_ORDER && whole && pte.pfn != folio.head {
             return None;
         }
         if pte.dirty && folio.kind != Kind::Anon {
@@ -349,15 +357,19 @@ impl Mm {
         found
     }
 
-    /// page_mkclean() and the end of writeback: clean, and the next write faults.
-    pub fn write_back(&mut self, memory: &mut Memory, id: FolioId) {
+    /// clear_page_dirty_for_io() of a file on a disk: clean, and the next write faults (page_mkclean()). Whether there was
+    /// anything to write.
+    pub fn write_back(&mut self, memory: &mut Memory, id: FolioId) -> bool {
+        let mut cleaned = memory.folio(id).dirty;
         for pte in self.ptes.values_mut() {
             if memory.page_folio(pte.pfn) == Some(id) {
+                cleaned |= pte.writable || pte.dirty;
                 pte.writable = false;
                 pte.dirty = false;
             }
         }
         memory.clean(id);
+        cleaned
     }
 
     /// truncate(): the file's pages leave the page tables and the cache. Pages that somebody holds live on without a
@@ -383,7 +395,8 @@ impl Mm {
                 let folio = memory.folio_mut(id);
                 folio.kind = Kind::File { attached: false };
                 folio.dirty = false;
-                misuses.extend(memory.folio_put_refs("truncate", id, 1).err());
+                let refs = 1 + i32::from(std::mem::take(&mut folio.buffers));
+                misuses.extend(memory.folio_put_refs("truncate", id, refs).err());
             }
         }
         misuses

@@ -31,6 +31,8 @@ pub enum Kind {
     Kernel,
     /// Anonymous user memory.
     Anon,
+    /// Of the pool of huge pages, mapped privately.
+    Hugetlb,
     /// In the page cache; after truncation it has no mapping any more.
     File {
         /// Still in its mapping.
@@ -59,8 +61,10 @@ pub struct Folio {
     pub dirty: bool,
     /// PG_locked.
     pub locked: bool,
-    /// Buffers attached (PG_private), which reclaim may strip.
+    /// Buffers attached (PG_private), which have a reference and which reclaim may strip.
     pub buffers: bool,
+    /// PG_anon_exclusive: no other process maps it (since 5.19; a copy of it can be written without a fault).
+    pub exclusive: bool,
     /// Given back to the allocator.
     pub freed: bool,
     /// Pins that callers hold, whatever the counts say: what [`Memory::false_negative`] compares with.
@@ -154,7 +158,8 @@ impl Memory {
             pincount: 0,
             dirty: false,
             locked: false,
-            buffers: matches!(kind, Kind::File { .. }),
+            buffers: false,
+            exclusive: matches!(kind, Kind::Anon | Kind::Hugetlb),
             freed: false,
             live_pins: 0,
         });

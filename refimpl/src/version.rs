@@ -130,6 +130,16 @@ impl Version {
         self >= Version::V6_12
     }
 
+    /// Whether folio_add_pins() exists (6.13.7 has it, 6.12 has not).
+    pub fn has_folio_add_pins(self) -> bool {
+        self >= Version::V7_3
+    }
+
+    /// Whether private pages know that they are nobody else's (PG_anon_exclusive, 5.19).
+    pub fn knows_exclusive(self) -> bool {
+        self >= Version::V6_1
+    }
+
     /// Whether secretmem exists and is refused (5.14).
     pub fn knows_secretmem(self) -> bool {
         self >= Version::V6_1

@@ -2,7 +2,7 @@
 //! The rules.
 
 use super::types::{CallsiteEvidence, Outcome, Pins, SCHEMA, Splat, Stage, Target, Verdict};
-use crate::console::Scan;
+use crate::console::{Found, Scan};
 use crate::results::{Report, Results};
 use crate::target::{PinRule, TargetSpec};
 
@@ -44,6 +44,7 @@ pub fn judge(spec: &TargetSpec, converted: Converted, seen: &Seen) -> Target {
         .found
         .iter()
         .filter(|f| f.target.as_deref().is_none_or(|t| t == spec.name))
+        .filter(|f| !provoked(spec, f))
         .map(|f| f.splat.clone())
         .collect();
     let report = seen.results.target(&spec.name);
@@ -59,6 +60,12 @@ pub fn judge(spec: &TargetSpec, converted: Converted, seen: &Seen) -> Target {
         splats,
         callsites: Vec::<CallsiteEvidence>::new(),
     }
+}
+
+/// A warning that the target says it provokes, and that was printed while it ran.
+fn provoked(spec: &TargetSpec, found: &Found) -> bool {
+    found.target.as_deref() == Some(spec.name.as_str())
+        && spec.provokes(&found.splat.kind, &found.splat.first_line)
 }
 
 type Judgement = (Outcome, Option<String>);
@@ -94,7 +101,7 @@ fn outcome(
         .scan
         .found
         .iter()
-        .find(|f| f.target.as_deref().is_none_or(|t| t == spec.name));
+        .find(|f| f.target.as_deref().is_none_or(|t| t == spec.name) && !provoked(spec, f));
     if let Some(reason) = imbalance(report) {
         return (Outcome::Fail, Some(reason));
     }

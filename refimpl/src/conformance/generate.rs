@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Traces made of random numbers: each number is read as an operation that fits the state, or as none.
 
-use super::trace::{Acquire, Ground, Op, Release, Trace};
+use super::trace::{Acquire, ErrorAsCount, Ground, Op, Release, Trace};
 use super::world::World;
-use crate::gup::Flags;
+use crate::gup::{Flags, Hold};
 use crate::page::GUP_PIN_COUNTING_BIAS;
 use crate::version::Version;
 
@@ -76,10 +76,10 @@ impl Made {
             Ground::Shmem,
             Ground::Driver(dice.below(2)),
             Ground::Driver(2 + dice.below(3)),
-            Ground::Huge,
-            Ground::Disk,
+            [Ground::Disk, Ground::Huge, Ground::Hugetlb][dice.below(3) as usize],
         ];
-        // Always memory of the first kinds, seldom the last ones.
+        // Always memory of the first kinds; of the last one in half of the traces, because none with a folio that is mapped
+        // as a whole can fork.
         let count = 3 + dice.below(3);
         for (area, ground) in (0..count).zip(grounds) {
             let pages = 1 + dice.below(8);
@@ -103,6 +103,7 @@ impl Made {
         for (slot, base) in self.world.spoilt() {
             self.push(Op::Repair { slot, base });
         }
+        self.push(Op::Reap);
         let mapped: Vec<u32> = self.world.areas().map(|(area, ..)| area).collect();
         for area in mapped {
             self.push(Op::Munmap { area });
@@ -122,15 +123,23 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
     let kind = dice.below(100);
     if kind < 34 {
         let (area, _, pages) = dice.one_of(&areas).filter(|_| room)?;
-        let call = dice.one_of(&Acquire::ALL)?;
+        let known = Acquire::ALL.map(|call| call.exists_in(world.version()).then_some(call));
+        let known: Vec<Acquire> = known.into_iter().flatten().collect();
+        let call = dice.one_of(&known)?;
+        // FOLL_LONGTERM without a pin is a warning each time.
+        let often = if call.way().1 == Hold::Pin { 4 } else { 24 };
         return Some(Op::Acquire {
             call,
             area,
             page: dice.below(pages),
-            nr: 1 + dice.below(MOST),
+            nr: if call.is_single() {
+                1
+            } else {
+                1 + dice.below(MOST)
+            },
             flags: Flags {
                 write: dice.below(2) == 0,
-                longterm: dice.below(4) == 0,
+                longterm: !call.is_iterator() && dice.below(often) == 0,
                 force: false,
             },
             slot,
@@ -161,24 +170,32 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
             slot,
         });
     }
-    if kind < 45 {
+    if kind < 46 {
         let (area, ..) = dice.one_of(&areas)?;
-        return Some(match dice.below(3) {
-            0 => Op::Munmap { area },
-            1 => Op::Truncate { area },
-            _ => Op::Close { area },
+        return Some(match dice.below(8) {
+            0 | 1 => Op::Munmap { area },
+            2 => Op::Truncate { area },
+            3 => Op::Close { area },
+            4 => Op::ErrorAsCount {
+                call: dice.one_of(&ErrorAsCount::ALL)?,
+                errno: [1, 14, 4095][dice.below(3) as usize],
+            },
+            _ if world.has_child() => Op::Reap,
+            _ => Op::Fork,
         });
     }
     let one = dice.one_of(&slots)?;
     let folios = world.version().has_folio_unpins();
     Some(match kind {
-        45..58 => {
+        46..58 => {
             let singles = [
                 Release::PutPage,
+                Release::FolioPut,
+                Release::UnpinUserPage,
                 Release::UnpinUserPage,
                 Release::UnpinFolio,
             ];
-            let call = dice.one_of(&singles[..if folios { 3 } else { 2 }])?;
+            let call = dice.one_of(&singles[..if folios { 5 } else { 4 }])?;
             Op::Release {
                 call,
                 slots: vec![Some(one)],
@@ -187,14 +204,19 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
         58..74 => {
             let arrays = [
                 Release::ReleasePages,
+                Release::FoliosPut,
+                Release::FolioBatchRelease,
+                Release::UnpinUserPages,
                 Release::UnpinUserPages,
                 Release::UnpinUserPages,
                 Release::UnpinFolios,
+                Release::UnpinFolios,
             ];
-            let call = dice.one_of(&arrays[..if folios { 4 } else { 3 }])?;
+            let call = dice.one_of(&arrays[..if folios { 8 } else { 6 }])?;
+            let nulls = call.name().starts_with("unpin");
             Op::Release {
                 call,
-                slots: some_of(&slots, one, dice, call != Release::ReleasePages),
+                slots: some_of(&slots, one, dice, nulls),
             }
         }
         74..84 => Op::DirtyLock {
@@ -206,10 +228,14 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
             slot: one,
             nr: 1 + dice.below(4),
         },
-        88..90 => Op::UnpinUserFolio {
-            slot: one,
-            nr: 1 + dice.below(3),
-        },
+        88..90 => {
+            let nr = 1 + dice.below(3);
+            match dice.below(3) {
+                0 => Op::UnpinUserFolio { slot: one, nr },
+                1 => Op::FolioAddPins { slot: one, nr },
+                _ => Op::FolioPutRefs { slot: one, nr },
+            }
+        }
         90..93 => Op::GetPage {
             slot: one,
             // Often just below, at, and above the bias.
@@ -219,7 +245,8 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
             slot: one,
             times: [1, 2, 1023, 1024][dice.below(4) as usize],
         },
-        95..97 => Op::SetPageDirty { slot: one },
+        95..96 => Op::SetPageDirty { slot: one },
+        96..97 => Op::FolioMarkDirty { slot: one },
         97..98 => Op::SetPageDirtyLock { slot: one },
         _ => Op::Clean { slot: one },
     })

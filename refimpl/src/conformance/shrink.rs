@@ -40,7 +40,7 @@ fn sensible<'a>(ops: impl Iterator<Item = &'a Op>, version: Version) -> Vec<Op> 
         }
     };
     for op in ops.filter(|op| !matches!(op, Op::Repair { .. })) {
-        if matches!(op, Op::Munmap { .. } | Op::Close { .. }) {
+        if matches!(op, Op::Munmap { .. } | Op::Close { .. } | Op::Reap) {
             for (slot, base) in world.spoilt() {
                 offer(&mut world, Op::Repair { slot, base });
             }
@@ -50,6 +50,7 @@ fn sensible<'a>(ops: impl Iterator<Item = &'a Op>, version: Version) -> Vec<Op> 
     for (slot, base) in world.spoilt() {
         offer(&mut world, Op::Repair { slot, base });
     }
+    offer(&mut world, Op::Reap);
     let mapped: Vec<u32> = world.areas().map(|(area, ..)| area).collect();
     for area in mapped {
         offer(&mut world, Op::Munmap { area });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Traces as text, both ways, and with answers.
 
-use super::trace::{Acquire, Ground, Op, Release, Trace};
+use super::trace::{Acquire, ErrorAsCount, Ground, Op, Release, Trace};
 use super::world::{Answer, Refused, World};
 use crate::gup::Flags;
 use crate::version::Version;
@@ -150,6 +150,23 @@ fn op(line: &str) -> Option<Op> {
             slot: number(0)?,
             nr: number(1)?,
         },
+        "folio_put_refs" => Op::FolioPutRefs {
+            slot: number(0)?,
+            nr: number(1)?,
+        },
+        "folio_add_pins" => Op::FolioAddPins {
+            slot: number(0)?,
+            nr: number(1)?,
+        },
+        "error_as_count" => Op::ErrorAsCount {
+            call: ErrorAsCount::ALL
+                .into_iter()
+                .find(|call| Some(&call.name()) == rest.first())?,
+            errno: number(1)?,
+        },
+        "fork" => Op::Fork,
+        "reap" => Op::Reap,
+        "folio_mark_dirty" => Op::FolioMarkDirty { slot: number(0)? },
         "set_page_dirty" => Op::SetPageDirty { slot: number(0)? },
         "set_page_dirty_lock" => Op::SetPageDirtyLock { slot: number(0)? },
         "clean" => Op::Clean { slot: number(0)? },
@@ -168,6 +185,7 @@ fn ground(word: &str) -> Option<Ground> {
     Some(match word {
         "anon" => Ground::Anon,
         "huge" => Ground::Huge,
+        "hugetlb" => Ground::Hugetlb,
         "shmem" => Ground::Shmem,
         "disk" => Ground::Disk,
         word => Ground::Driver(word.strip_prefix("driver")?.parse().ok()?),
@@ -232,10 +250,15 @@ impl fmt::Display for Op {
             Op::Range { dirty, slot, nr } => {
                 write!(out, "{word} {} {slot} {nr}", u8::from(*dirty))
             }
-            Op::UnpinUserFolio { slot, nr } => write!(out, "{word} {slot} {nr}"),
-            Op::SetPageDirty { slot } | Op::SetPageDirtyLock { slot } | Op::Clean { slot } => {
-                write!(out, "{word} {slot}")
-            }
+            Op::UnpinUserFolio { slot, nr }
+            | Op::FolioPutRefs { slot, nr }
+            | Op::FolioAddPins { slot, nr } => write!(out, "{word} {slot} {nr}"),
+            Op::ErrorAsCount { call, errno } => write!(out, "{word} {} {errno}", call.name()),
+            Op::Fork | Op::Reap => write!(out, "{word}"),
+            Op::SetPageDirty { slot }
+            | Op::FolioMarkDirty { slot }
+            | Op::SetPageDirtyLock { slot }
+            | Op::Clean { slot } => write!(out, "{word} {slot}"),
             Op::Munmap { area } | Op::Truncate { area } | Op::Close { area } => {
                 write!(out, "{word} {area}")
             }
@@ -255,8 +278,11 @@ impl fmt::Display for Answer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,
-            "{} {} {}",
-            self.returned, self.stat.acquired, self.stat.released
+            "{} {} {} {}",
+            self.returned,
+            self.stat.acquired,
+            self.stat.released,
+            if self.warns { "warns" } else { "-" }
         )?;
         for seen in &self.seen {
             let mut flags = String::new();

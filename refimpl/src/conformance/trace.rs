@@ -20,6 +20,8 @@ pub enum Ground {
     Anon,
     /// Private anonymous memory in one folio that is mapped as a whole.
     Huge,
+    /// Private memory of the huge page pool, one folio.
+    Hugetlb,
     /// A memfd.
     Shmem,
     /// A shared mapping of a block device: its dirty pages are tracked.
@@ -37,10 +39,18 @@ pub enum Acquire {
     GetUserPagesRemote,
     GetUserPagesFast,
     GetUserPagesFastOnly,
+    GetUserPageFastOnly,
+    GetUserPageVmaRemote,
+    IovIterGetPages2,
+    IovIterGetPagesAlloc2,
     PinUserPages,
     PinUserPagesUnlocked,
     PinUserPagesRemote,
     PinUserPagesFast,
+    PinUserPagesFastOnly,
+    IovIterExtractPages,
+    IovIterExtractBvecs,
+    ExtractIterToSg,
 }
 
 /// A call on one or several pages.
@@ -53,6 +63,20 @@ pub enum Release {
     UnpinUserPages,
     UnpinFolio,
     UnpinFolios,
+    FolioPut,
+    FoliosPut,
+    FolioBatchRelease,
+}
+
+/// A release that is given an error number as its count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorAsCount {
+    /// unpin_user_pages()
+    Pages,
+    /// unpin_user_pages_dirty_lock() without make_dirty
+    PagesDirtyLock,
+    /// unpin_folios()
+    Folios,
 }
 
 /// One line.
@@ -148,6 +172,31 @@ pub enum Op {
         /// How many neighbours.
         nr: u32,
     },
+    /// folio_put_refs(): put_page() so many times at once.
+    FolioPutRefs {
+        /// The page.
+        slot: u32,
+        /// How many.
+        nr: u32,
+    },
+    /// folio_add_pins(): so many pins more on what is pinned.
+    FolioAddPins {
+        /// The page.
+        slot: u32,
+        /// How many.
+        nr: u32,
+    },
+    /// An error number where an array release takes its count; it warns.
+    ErrorAsCount {
+        /// unpin_user_pages() or unpin_folios(); the former also by way of unpin_user_pages_dirty_lock().
+        call: ErrorAsCount,
+        /// The number, positive.
+        errno: u32,
+    },
+    /// fork(): the child lives and does nothing.
+    Fork,
+    /// The child exits.
+    Reap,
     /// unpin_user_folio().
     UnpinUserFolio {
         /// The folio.
@@ -157,6 +206,11 @@ pub enum Op {
     },
     /// set_page_dirty().
     SetPageDirty {
+        /// The page.
+        slot: u32,
+    },
+    /// folio_mark_dirty().
+    FolioMarkDirty {
         /// The page.
         slot: u32,
     },
@@ -196,16 +250,24 @@ pub enum Op {
 
 impl Acquire {
     /// All of them.
-    pub const ALL: [Acquire; 9] = [
+    pub const ALL: [Acquire; 17] = [
         Acquire::GetUserPages,
         Acquire::GetUserPagesUnlocked,
         Acquire::GetUserPagesRemote,
         Acquire::GetUserPagesFast,
         Acquire::GetUserPagesFastOnly,
+        Acquire::GetUserPageFastOnly,
+        Acquire::GetUserPageVmaRemote,
+        Acquire::IovIterGetPages2,
+        Acquire::IovIterGetPagesAlloc2,
         Acquire::PinUserPages,
         Acquire::PinUserPagesUnlocked,
         Acquire::PinUserPagesRemote,
         Acquire::PinUserPagesFast,
+        Acquire::PinUserPagesFastOnly,
+        Acquire::IovIterExtractPages,
+        Acquire::IovIterExtractBvecs,
+        Acquire::ExtractIterToSg,
     ];
 
     /// The kernel's name.
@@ -216,10 +278,18 @@ impl Acquire {
             Acquire::GetUserPagesRemote => "get_user_pages_remote",
             Acquire::GetUserPagesFast => "get_user_pages_fast",
             Acquire::GetUserPagesFastOnly => "get_user_pages_fast_only",
+            Acquire::GetUserPageFastOnly => "get_user_page_fast_only",
+            Acquire::GetUserPageVmaRemote => "get_user_page_vma_remote",
+            Acquire::IovIterGetPages2 => "iov_iter_get_pages2",
+            Acquire::IovIterGetPagesAlloc2 => "iov_iter_get_pages_alloc2",
             Acquire::PinUserPages => "pin_user_pages",
             Acquire::PinUserPagesUnlocked => "pin_user_pages_unlocked",
             Acquire::PinUserPagesRemote => "pin_user_pages_remote",
             Acquire::PinUserPagesFast => "pin_user_pages_fast",
+            Acquire::PinUserPagesFastOnly => "pin_user_pages_fast_only",
+            Acquire::IovIterExtractPages => "iov_iter_extract_pages",
+            Acquire::IovIterExtractBvecs => "iov_iter_extract_bvecs",
+            Acquire::ExtractIterToSg => "extract_iter_to_sg",
         }
     }
 
@@ -227,28 +297,74 @@ impl Acquire {
     pub fn way(self) -> (Path, Hold) {
         match self {
             Acquire::GetUserPages => (Path::Slow, Hold::Get),
-            Acquire::GetUserPagesUnlocked | Acquire::GetUserPagesRemote => {
-                (Path::Unlocked, Hold::Get)
+            Acquire::GetUserPagesUnlocked
+            | Acquire::GetUserPagesRemote
+            | Acquire::GetUserPageVmaRemote => (Path::Unlocked, Hold::Get),
+            Acquire::GetUserPagesFast
+            | Acquire::IovIterGetPages2
+            | Acquire::IovIterGetPagesAlloc2 => (Path::Fast, Hold::Get),
+            Acquire::GetUserPagesFastOnly | Acquire::GetUserPageFastOnly => {
+                (Path::FastOnly, Hold::Get)
             }
-            Acquire::GetUserPagesFast => (Path::Fast, Hold::Get),
-            Acquire::GetUserPagesFastOnly => (Path::FastOnly, Hold::Get),
             Acquire::PinUserPages => (Path::Slow, Hold::Pin),
-            Acquire::PinUserPagesRemote => (Path::Unlocked, Hold::Pin),
-            Acquire::PinUserPagesUnlocked => (Path::Unlocked, Hold::Pin),
-            Acquire::PinUserPagesFast => (Path::Fast, Hold::Pin),
+            Acquire::PinUserPagesRemote | Acquire::PinUserPagesUnlocked => {
+                (Path::Unlocked, Hold::Pin)
+            }
+            Acquire::PinUserPagesFast
+            | Acquire::IovIterExtractPages
+            | Acquire::IovIterExtractBvecs
+            | Acquire::ExtractIterToSg => (Path::Fast, Hold::Pin),
+            Acquire::PinUserPagesFastOnly => (Path::FastOnly, Hold::Pin),
         }
     }
+
+    /// Whether it takes one page and no count.
+    pub fn is_single(self) -> bool {
+        matches!(
+            self,
+            Acquire::GetUserPageFastOnly | Acquire::GetUserPageVmaRemote
+        )
+    }
+
+    /// Whether it walks an iterator, which has no place for FOLL_LONGTERM.
+    pub fn is_iterator(self) -> bool {
+        matches!(
+            self,
+            Acquire::IovIterGetPages2
+                | Acquire::IovIterGetPagesAlloc2
+                | Acquire::IovIterExtractPages
+                | Acquire::IovIterExtractBvecs
+                | Acquire::ExtractIterToSg
+        )
+    }
+
+    /// Whether a kernel has it.
+    pub fn exists_in(self, version: Version) -> bool {
+        exists(self.name(), version)
+    }
+}
+
+/// Asked of the catalogue.
+fn exists(name: &str, version: Version) -> bool {
+    let known = crate::api::catalogue().get(name);
+    version
+        .name()
+        .parse()
+        .is_ok_and(|version| known.is_some_and(|function| function.exists_in(version)))
 }
 
 impl Release {
     /// All of them.
-    pub const ALL: [Release; 6] = [
+    pub const ALL: [Release; 9] = [
         Release::PutPage,
         Release::ReleasePages,
         Release::UnpinUserPage,
         Release::UnpinUserPages,
         Release::UnpinFolio,
         Release::UnpinFolios,
+        Release::FolioPut,
+        Release::FoliosPut,
+        Release::FolioBatchRelease,
     ];
 
     /// The kernel's name.
@@ -260,6 +376,9 @@ impl Release {
             Release::UnpinUserPages => "unpin_user_pages",
             Release::UnpinFolio => "unpin_folio",
             Release::UnpinFolios => "unpin_folios",
+            Release::FolioPut => "folio_put",
+            Release::FoliosPut => "folios_put",
+            Release::FolioBatchRelease => "folio_batch_release",
         }
     }
 
@@ -267,16 +386,36 @@ impl Release {
     pub fn is_single(self) -> bool {
         matches!(
             self,
-            Release::PutPage | Release::UnpinUserPage | Release::UnpinFolio
+            Release::PutPage | Release::UnpinUserPage | Release::UnpinFolio | Release::FolioPut
         )
     }
 
     /// Whether a kernel has it.
     pub fn exists_in(self, version: Version) -> bool {
+        exists(self.name(), version)
+    }
+}
+
+impl ErrorAsCount {
+    /// All of them.
+    pub const ALL: [ErrorAsCount; 3] = [
+        ErrorAsCount::Pages,
+        ErrorAsCount::PagesDirtyLock,
+        ErrorAsCount::Folios,
+    ];
+
+    /// The kernel's name.
+    pub fn name(self) -> &'static str {
         match self {
-            Release::UnpinFolio | Release::UnpinFolios => version.has_folio_unpins(),
-            _ => true,
+            ErrorAsCount::Pages => "unpin_user_pages",
+            ErrorAsCount::PagesDirtyLock => "unpin_user_pages_dirty_lock",
+            ErrorAsCount::Folios => "unpin_folios",
         }
+    }
+
+    /// Whether a kernel has it.
+    pub fn exists_in(self, version: Version) -> bool {
+        exists(self.name(), version)
     }
 }
 
@@ -286,6 +425,7 @@ impl Ground {
         match self {
             Ground::Anon => "anon".into(),
             Ground::Huge => "huge".into(),
+            Ground::Hugetlb => "hugetlb".into(),
             Ground::Shmem => "shmem".into(),
             Ground::Disk => "disk".into(),
             Ground::Driver(order) => format!("driver{order}"),
@@ -307,8 +447,14 @@ impl Op {
             Op::Release { call, .. } => call.name(),
             Op::DirtyLock { .. } => "unpin_user_pages_dirty_lock",
             Op::Range { .. } => "unpin_user_page_range_dirty_lock",
+            Op::FolioPutRefs { .. } => "folio_put_refs",
+            Op::FolioAddPins { .. } => "folio_add_pins",
+            Op::ErrorAsCount { .. } => "error_as_count",
+            Op::Fork => "fork",
+            Op::Reap => "reap",
             Op::UnpinUserFolio { .. } => "unpin_user_folio",
             Op::SetPageDirty { .. } => "set_page_dirty",
+            Op::FolioMarkDirty { .. } => "folio_mark_dirty",
             Op::SetPageDirtyLock { .. } => "set_page_dirty_lock",
             Op::Clean { .. } => "clean",
             Op::Munmap { .. } => "munmap",

@@ -73,8 +73,11 @@ fn a_pin_is_seen_and_a_plain_reference_is_not() {
     assert!(!memory.folio_maybe_dma_pinned(id));
     pin_user_pages(&mut memory, &mut mm, START, 1, WRITE, Path::Fast).unwrap();
     assert!(memory.folio_maybe_dma_pinned(id));
-    // The cache, the page table, the plain reference, the pin.
-    assert_eq!(memory.folio(id).refcount, 1 + 1 + 1 + GUP_PIN_COUNTING_BIAS);
+    // The cache, the buffers, the page table, the plain reference, the pin.
+    assert_eq!(
+        memory.folio(id).refcount,
+        1 + 1 + 1 + 1 + GUP_PIN_COUNTING_BIAS
+    );
 }
 
 #[test]

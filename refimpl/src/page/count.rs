@@ -165,6 +165,10 @@ impl Memory {
     ///
     /// Returns whether it was split; a folio of one page is not.
     pub fn split_folio(&mut self, id: FolioId) -> bool {
+        // Buffers go first (filemap_release_folio()), whatever comes of the rest.
+        if std::mem::take(&mut self.folio_mut(id).buffers) {
+            self.folio_ref_add(id, -1);
+        }
         let folio = self.folio(id).clone();
         let pages = 1_i32 << folio.order;
         let cache = match folio.kind {

@@ -11,9 +11,10 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 const MODULE: &str = "/ktest/gup_probe.ko";
 const TRACES: &str = "/ktest/traces";
@@ -42,6 +43,7 @@ pub fn run(check: &mut Check) {
         check.skip("traces", "none in this image");
         return;
     };
+    settle();
     let mut steps = BTreeMap::<String, u32>::new();
     let mut traces = 0;
     for (name, lines) in split(&text) {
@@ -65,6 +67,16 @@ pub fn run(check: &mut Check) {
     }
     if let Ok(text) = std::fs::read_to_string(WRONG) {
         check.report("a wrong model is found out", &wrong(&text));
+    }
+}
+
+/// Nothing writes to a disk of its own accord, and the pool has huge pages for one area a trace and for those that differ.
+fn settle() {
+    for (name, value) in [
+        ("/proc/sys/vm/dirty_writeback_centisecs", "0"),
+        ("/proc/sys/vm/nr_hugepages", "12"),
+    ] {
+        let _as_it_was = std::fs::write(name, value);
     }
 }
 
@@ -101,6 +113,11 @@ fn replay(lines: &[&str], steps: &mut BTreeMap<String, u32>) -> Test<Option<Stri
         let [op, answer] = pair else {
             return Err(Stop::Fail(format!("step {}: no answer", number + 1)));
         };
+        let expected = answer.strip_prefix("= ").unwrap_or(answer);
+        if expected.split(' ').nth(3) == Some("warns") {
+            // What warns once shall do so again.
+            let _without = std::fs::write("/sys/kernel/debug/clear_warn_once", "1");
+        }
         let seen =
             process
                 .step(op)
@@ -111,7 +128,6 @@ fn replay(lines: &[&str], steps: &mut BTreeMap<String, u32>) -> Test<Option<Stri
                 })?;
         let call = op.split(' ').next().unwrap_or_default();
         *steps.entry(call.to_owned()).or_default() += 1;
-        let expected = answer.strip_prefix("= ").unwrap_or(answer);
         if let Some(found) = compare(expected, &seen) {
             difference = Some(format!("step {} `{op}`: {found}", number + 1));
             process.tell("abandon")?;
@@ -124,7 +140,7 @@ fn replay(lines: &[&str], steps: &mut BTreeMap<String, u32>) -> Test<Option<Stri
 
 /// What differs, in words. Slots that the expectation does not name are of folios that are free or were seen already.
 fn compare(expected: &str, seen: &str) -> Option<String> {
-    let names = ["returned", "pins acquired", "pins released"];
+    let names = ["returned", "pins acquired", "pins released", "warning"];
     let seen: Vec<&str> = seen.split_whitespace().collect();
     let slots: BTreeMap<&str, &str> = seen
         .iter()
@@ -169,14 +185,25 @@ struct Area {
 
 struct Process {
     probe: File,
+    /// What the kernel prints from now on.
+    messages: File,
     areas: BTreeMap<u32, Area>,
+    child: Option<libc::pid_t>,
 }
 
 impl Process {
     fn new() -> Test<Process> {
+        let messages = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg");
+        let mut messages = attempt("open the kernel's log", messages)?;
+        attempt("go to its end", messages.seek(SeekFrom::End(0)))?;
         Ok(Process {
             probe: attempt("open the probe", crate::sys::open(DEVICE))?,
+            messages,
             areas: BTreeMap::new(),
+            child: None,
         })
     }
 
@@ -218,6 +245,24 @@ impl Process {
                 }
                 Ok(Some(0))
             }
+            "fork" => {
+                // SAFETY: the child calls nothing but what a signal handler may.
+                match unsafe { libc::fork() } {
+                    0 => loop {
+                        // SAFETY: as above.
+                        unsafe { libc::pause() };
+                    },
+                    child if child > 0 => {
+                        self.child = Some(child);
+                        Ok(Some(0))
+                    }
+                    _ => Err(Stop::from(std::io::Error::last_os_error())),
+                }
+            }
+            "reap" => {
+                self.reap();
+                Ok(Some(0))
+            }
             "memfd_pin_folios" => {
                 let area = self.area(number(0)?)?;
                 let fd = area.memfd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
@@ -255,7 +300,39 @@ impl Process {
         }
         let mut answer = vec![0; 16384];
         let used = attempt("read from the probe", self.probe.read(&mut answer))?;
-        Ok(String::from_utf8_lossy(&answer[..used]).into_owned())
+        let seen = String::from_utf8_lossy(&answer[..used]).into_owned();
+        let warned = if self.warned() { "warns" } else { "-" };
+        // It stands behind the numbers.
+        let mut words: Vec<&str> = seen.split_whitespace().collect();
+        words.insert(words.len().min(3), warned);
+        Ok(words.join(" "))
+    }
+
+    /// Whether the kernel has printed a warning since this was asked last.
+    fn warned(&mut self) -> bool {
+        let mut warned = false;
+        let mut record = vec![0; 8192];
+        loop {
+            match self.messages.read(&mut record) {
+                Ok(0) => return warned,
+                Ok(used) => {
+                    warned |= String::from_utf8_lossy(&record[..used]).contains(";WARNING: ");
+                }
+                // Records that were overwritten before they were read.
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+                Err(_) => return warned,
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        if let Some(child) = self.child.take() {
+            // SAFETY: a child of our own that nobody has waited for yet.
+            unsafe {
+                libc::kill(child, libc::SIGKILL);
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+            }
+        }
     }
 
     fn map(&mut self, number: u32, ground: &str, pages: u32) -> Test<i64> {
@@ -268,11 +345,15 @@ impl Process {
             memfd: None,
         };
         match ground {
+            "hugetlb" => {
+                (area.bytes, area.pages) = (HUGE, HUGE / PAGE);
+                area.place(None, 0, MapFlags::HUGETLB)?;
+            }
             "anon" | "huge" => {
                 if ground == "huge" {
                     (area.bytes, area.pages) = (HUGE, HUGE / PAGE);
                 }
-                area.place(None, 0)?;
+                area.place(None, 0, MapFlags::empty())?;
                 let advice = if ground == "huge" {
                     Advice::LinuxHugepage
                 } else {
@@ -285,12 +366,17 @@ impl Process {
             "shmem" => {
                 let memfd = attempt("make a memfd", memfd_create("trace", MemfdFlags::CLOEXEC))?;
                 attempt("extend", ftruncate(&memfd, area.bytes as u64))?;
-                area.place(Some(memfd.as_fd()), 0)?;
+                area.place(Some(memfd.as_fd()), 0, MapFlags::empty())?;
                 area.memfd = Some(memfd);
             }
             "disk" => {
                 let disk = attempt("open /dev/ram0", crate::sys::open("/dev/ram0"))?;
-                area.place(Some(disk.as_fd()), 0)?;
+                area.place(Some(disk.as_fd()), 0, MapFlags::empty())?;
+                // No page comes that nobody asked for.
+                // SAFETY: advice on a mapping of our own that nothing refers to yet.
+                attempt("advise", unsafe {
+                    madvise(area.start, area.bytes, Advice::Random)
+                })?;
             }
             driver => {
                 let order = driver.strip_prefix("driver").unwrap_or(driver);
@@ -300,7 +386,7 @@ impl Process {
                 area.bytes = area.pages * PAGE;
                 self.tell(&format!("alloc {number} {order} {folios}"))?;
                 let offset = u64::from(number) * AREA_PAGES * PAGE as u64;
-                area.place(Some(self.probe.as_fd()), offset)?;
+                area.place(Some(self.probe.as_fd()), offset, MapFlags::empty())?;
             }
         }
         self.areas.insert(number, area);
@@ -318,6 +404,7 @@ impl Process {
     }
 
     fn unmap(&mut self) {
+        self.reap();
         for area in std::mem::take(&mut self.areas).values() {
             let _gone = free(area);
         }
@@ -326,7 +413,7 @@ impl Process {
 
 impl Area {
     /// Maps it in a room of its own, at a multiple of its size.
-    fn place(&mut self, file: Option<BorrowedFd<'_>>, offset: u64) -> Test {
+    fn place(&mut self, file: Option<BorrowedFd<'_>>, offset: u64, extra: MapFlags) -> Test {
         let align = self.bytes.next_multiple_of(FAULT_AROUND);
         let bytes = self.bytes + align + 2 * PAGE;
         let none = ProtFlags::empty();
@@ -338,7 +425,10 @@ impl Area {
         // SAFETY: it lies within the room, which nothing refers to.
         let mapped = unsafe {
             match file {
-                None => mmap_anonymous(start, self.bytes, access, MapFlags::PRIVATE | fixed),
+                None => {
+                    let flags = MapFlags::PRIVATE | fixed | extra;
+                    mmap_anonymous(start, self.bytes, access, flags)
+                }
                 Some(file) => {
                     let flags = MapFlags::SHARED | fixed;
                     mmap(start, self.bytes, access, flags, file, offset)
@@ -392,11 +482,11 @@ mod tests {
     #[test]
     fn differences_are_told_by_field() {
         assert_eq!(
-            compare("1 1 0 0:1025:0:1:p", "1 1 0 0:1025:0:1:p 1:7:0:0:-"),
+            compare("1 1 0 - 0:1025:0:1:p", "1 1 0 - 0:1025:0:1:p 1:7:0:0:-"),
             None
         );
         assert_eq!(
-            compare("1 1 0 0:1025:0:1:p", "1 2 0 0:513:0:1:-").unwrap(),
+            compare("1 1 0 - 0:1025:0:1:p", "1 2 0 - 0:513:0:1:-").unwrap(),
             "pins acquired: kernel 2, model 1; slot 0 refcount: kernel 513, model 1025; \
              slot 0 flags: kernel -, model p"
         );
