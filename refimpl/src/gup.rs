@@ -155,11 +155,10 @@ fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) ->
             .vma(at)
             .is_none_or(|vma| check_vma(memory, vma, flags).is_err());
     let pte = mm.pte(at).filter(|pte| pte.writable || !flags.write)?;
-    let unshares = must_unshare(memory, mm, pte, flags, hold);
-    (pte.pfn != Memory::ZERO && !unshares && !refused_early).then_some(pte.pfn)
+    (pte.pfn != Memory::ZERO && !refused_early).then_some(pte.pfn)
 }
 
-/// gup_fast_folio_allowed(): asked with the reference already taken. Without a look at the area it cannot tell a page that
+/// gup_fast_folio_allowed() and gup_must_unshare(): asked with the reference already taken. Without a look at the area it cannot tell a page that
 /// was truncated from one that a driver mapped, and leaves both to the slow way.
 fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) -> bool {
     let Some(vma) = mm.vma(at) else {
@@ -170,7 +169,10 @@ fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold)
         && flags.write
         && hold == Hold::Pin
         && memory.version().refuses_longterm_write_to_tracked_file();
-    !doubtful && check_vma(memory, vma, flags).is_ok()
+    let unshares = mm
+        .pte(at)
+        .is_some_and(|pte| must_unshare(memory, mm, pte, flags, hold));
+    !doubtful && !unshares && check_vma(memory, vma, flags).is_ok()
 }
 
 /// gup_must_unshare(): a pin for reading wants the zero page (of a long-term pin) and a page that is shared with a child

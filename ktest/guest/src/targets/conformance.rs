@@ -70,14 +70,20 @@ pub fn run(check: &mut Check) {
     }
 }
 
-/// Nothing writes to a disk of its own accord, and the pool has huge pages for one area a trace and for those that differ.
+/// Nothing writes to a disk of its own accord for an hour.
 fn settle() {
-    for (name, value) in [
-        ("/proc/sys/vm/dirty_writeback_centisecs", "0"),
-        ("/proc/sys/vm/nr_hugepages", "12"),
-    ] {
-        let _as_it_was = std::fs::write(name, value);
+    for name in ["dirty_writeback_centisecs", "dirty_expire_centisecs"] {
+        let _as_it_was = std::fs::write(format!("/proc/sys/vm/{name}"), "360000");
     }
+}
+
+/// A new pool: a folio that goes back to it keeps its dirty flag.
+fn fresh_pool() -> Test {
+    for count in ["0", "4"] {
+        let written = std::fs::write("/proc/sys/vm/nr_hugepages", count);
+        attempt("set the pool's size", written)?;
+    }
+    Ok(())
 }
 
 /// Every trace of a wrong model must differ somewhere.
@@ -347,6 +353,7 @@ impl Process {
         match ground {
             "hugetlb" => {
                 (area.bytes, area.pages) = (HUGE, HUGE / PAGE);
+                fresh_pool()?;
                 area.place(None, 0, MapFlags::HUGETLB)?;
             }
             "anon" | "huge" => {
