@@ -37,7 +37,7 @@ mod world;
 
 pub use generate::generate;
 pub use kept::kept;
-pub use shrink::shorter;
+pub use shrink::{shorter, shortest};
 pub use text::{ParseError, answered};
 pub use trace::{Acquire, ErrorAsCount, Ground, Op, Release, Trace};
 pub use world::{Answer, Refused, Seen, World};

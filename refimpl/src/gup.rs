@@ -123,7 +123,7 @@ fn acquire(
     while (pages.len() as u64) < nr {
         let at = PageIndex(start.0 + pages.len() as u64);
         if quick {
-            if let Some(pfn) = present(memory, mm, at, flags, hold)
+            if let Some(pfn) = present(memory, mm, at, flags)
                 && let Some(pfn) = grab::fast(memory, pfn, hold)
             {
                 if is_allowed(memory, mm, at, flags, hold) {
@@ -149,7 +149,7 @@ fn acquire(
 
 /// What gup_fast finds in the page tables: nothing where a fault would be needed. The zero page has a special entry, which
 /// it passes by.
-fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) -> Option<Pfn> {
+fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags) -> Option<Pfn> {
     let refused_early = memory.version() < Version::V6_12
         && mm
             .vma(at)

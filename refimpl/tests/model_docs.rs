@@ -119,3 +119,19 @@ fn a_block_that_shows_something_else_is_noticed() {
     let text = "```console\n$ cargo xtask model S7a\nwait, never  1 state  holds\n```\n";
     assert_ne!(renewed(text).0, text);
 }
+
+#[test]
+fn every_mutant_that_the_page_names_is_a_test() {
+    let page = include_str!("../../docs/model.md");
+    let tests = concat!(include_str!("mutants.rs"), include_str!("loom.rs"));
+    let rows = page.lines().filter(|line| line.contains("| `mutant_"));
+    let named: Vec<&str> = rows
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() >= 25, "{named:?}");
+    for name in named {
+        let is_test =
+            tests.contains(&format!("fn {name}()")) || tests.contains(&format!("    {name}: "));
+        assert!(is_test, "{name} is no test");
+    }
+}

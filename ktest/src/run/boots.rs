@@ -63,7 +63,7 @@ impl Session<'_> {
         }
     }
 
-    fn boot_once(
+    pub(super) fn boot_once(
         &self,
         specs: &[&TargetSpec],
         (image, initrd): (&Utf8Path, &Utf8Path),

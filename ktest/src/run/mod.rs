@@ -9,6 +9,7 @@ mod flags;
 mod inputs;
 mod perl;
 mod plan;
+mod shorten;
 mod stages;
 
 pub(crate) use evidence::changed_functions;

@@ -29,7 +29,7 @@ pub(super) struct Session<'a> {
     /// Indices of the targets of each kernel; the base is the first.
     plan: Vec<Vec<usize>>,
     pub(super) directory: RunDirectory,
-    guest: Programs,
+    pub(super) guest: Programs,
     functions: Vec<String>,
     pub(super) watched: Vec<Watched>,
 }
@@ -285,7 +285,10 @@ impl Session<'_> {
                 self.options.progress.say(&format!("booting {subject}"));
                 let initrd = self.initrd(&specs, Some(&prepared.kbuild), &dir)?;
                 let kernel = (image.as_path(), initrd.as_path());
-                self.boot(&specs, kernel, overlay, Some(&prepared.kbuild), &dir)?
+                let mut targets =
+                    self.boot(&specs, kernel, overlay, Some(&prepared.kbuild), &dir)?;
+                self.shorten(&specs, &image, &dir, &mut targets)?;
+                targets
             }
         };
         if let Some(compiler) = compiler {

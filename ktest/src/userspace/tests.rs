@@ -206,6 +206,17 @@ fn a_wrong_driver_is_caught_with_file_and_line() {
     let (onebuf, helper) = ("drivers/misc/onebuf.c", "drivers/misc/helper_arg.c");
     tree.edit(onebuf, "get_user_pages_fast(", "pin_user_pages_fast(");
     tree.edit(helper, "\t\tput_page(", "\t\tunpin_user_page(");
+    tree.edit(
+        onebuf,
+        "\t\tput_page(pages[i]);",
+        "\t\tput_page(pages[i]);\n\t\tonebuf_fill(&onebuf_misc.this_device, pages[i]);",
+    );
+    let sdma = "drivers/infiniband/hw/toy/toy_sdma.c";
+    tree.edit(
+        sdma,
+        "\t\tif (pkt->frag[i].put_page)\n",
+        "\t\tdma_run(dev, pkt->frag[i].addr, pkt->frag[i].length, DMA_TO_DEVICE);\n\t\tif (pkt->frag[i].put_page)\n",
+    );
 
     let doorbell = "drivers/misc/doorbell.c";
     tree.edit(doorbell, "get_user_pages_fast(", "pin_user_pages_fast(");
@@ -344,6 +355,24 @@ fn a_wrong_driver_is_caught_with_file_and_line() {
         "snapshot_hide",
         "unpin_user_page",
     );
+    expected(
+        Class::WriteAfterRelease,
+        onebuf,
+        "dma_run(",
+        0,
+        "onebuf_fill",
+        "dma_run",
+    );
+    expected(
+        Class::DmaUnmapped,
+        sdma,
+        "dma_run(",
+        0,
+        "toy_sdma_free",
+        "dma_run",
+    );
+    let classes: BTreeSet<Class> = run.problems().map(|(_, problem)| problem.class).collect();
+    assert_eq!(classes, BTreeSet::from(Class::ALL), "each class once");
     assert_eq!(
         run.driver("drivers/misc/scratch.c").unwrap().ended,
         Ended::Crashed

@@ -47,6 +47,21 @@ pub enum Class {
     Misuse,
 }
 
+impl Class {
+    /// All of them.
+    pub const ALL: [Class; 9] = [
+        Class::Leak,
+        Class::DoubleRelease,
+        Class::KindMismatch,
+        Class::DirtyAfterRelease,
+        Class::NotDirtied,
+        Class::WriteAfterRelease,
+        Class::DmaUnmapped,
+        Class::SleepsInAtomic,
+        Class::Misuse,
+    ];
+}
+
 /// Something wrong at a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
@@ -140,5 +155,20 @@ impl Run {
         totals.pins == totals.unpins
             && totals.gets == totals.put_page + totals.put_user_page
             && self.vmstat_acquired == self.vmstat_released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_every_class() {
+        let page = include_str!("../../../docs/refimpl.md");
+        for class in Class::ALL {
+            let name = serde_json::to_string(&class).unwrap();
+            let row = format!("| `{}` |", name.trim_matches('"'));
+            assert!(page.contains(&row), "docs/refimpl.md has no {row}");
+        }
     }
 }

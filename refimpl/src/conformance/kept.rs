@@ -11,6 +11,10 @@ use crate::version::Version;
 const FILES: &[&str] = &[
     include_str!("../../data/traces/aliasing.trace"),
     include_str!("../../data/traces/boundary.trace"),
+    include_str!("../../data/traces/disk.trace"),
+    include_str!("../../data/traces/extract.trace"),
+    include_str!("../../data/traces/fork.trace"),
+    include_str!("../../data/traces/hugetlb.trace"),
     include_str!("../../data/traces/large-misuse.trace"),
     include_str!("../../data/traces/longterm-file.trace"),
     include_str!("../../data/traces/longterm-zero.trace"),
@@ -18,6 +22,7 @@ const FILES: &[&str] = &[
     include_str!("../../data/traces/small-misuse.trace"),
     include_str!("../../data/traces/truncated.trace"),
     include_str!("../../data/traces/untouched.trace"),
+    include_str!("../../data/traces/warns.trace"),
     include_str!("../../data/traces/whole-folio.trace"),
     include_str!("../../data/traces/zero-page.trace"),
 ];
@@ -68,8 +73,8 @@ mod tests {
             let trace = all.iter().find(|trace| trace.name == name).unwrap();
             answered(trace, version, GUP_PIN_COUNTING_BIAS).unwrap()
         };
-        let refused = "pin_user_pages 0 0 1 wl -> 0\n= -14 0 0";
-        let allowed = "pin_user_pages 0 0 1 wl -> 0\n= 1 1 0";
+        let refused = "pin_user_pages 0 0 1 wl -> 0\n= -14 0 0 -";
+        let allowed = "pin_user_pages 0 0 1 wl -> 0\n= 1 1 0 -";
         assert!(said("longterm-file", Version::V6_12).contains(refused));
         assert!(said("longterm-file", Version::V6_1).contains(allowed));
         assert_ne!(

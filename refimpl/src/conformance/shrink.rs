@@ -29,6 +29,46 @@ pub fn shorter(trace: &Trace, version: Version) -> Vec<Trace> {
     found
 }
 
+/// A trace that still shows the difference and of which no stretch can be left out, or as short as `rounds` make it. In each round
+/// `differs` says which of many candidates differ from the kernel (one boot replays them all); `step` is where `trace` differs
+/// first, counted from 1, so that what comes after it is cut off at once.
+///
+/// # Errors
+/// Those of `differs`.
+pub fn shortest<E>(
+    trace: &Trace,
+    step: usize,
+    version: Version,
+    rounds: usize,
+    mut differs: impl FnMut(&[Trace]) -> Result<Vec<bool>, E>,
+) -> Result<Trace, E> {
+    let mut best = trace.clone();
+    let cut = Trace {
+        name: format!("{}-cut", trace.name),
+        ops: sensible(trace.ops.iter().take(step), version),
+    };
+    for round in 0..rounds {
+        let mut candidates = shorter(&best, version);
+        if round == 0 && cut.ops.len() < best.ops.len() {
+            candidates.extend(shorter(&cut, version));
+            candidates.push(cut.clone());
+        }
+        let shown = differs(&candidates)?;
+        let smaller = candidates
+            .into_iter()
+            .zip(shown)
+            .filter(|(_, differs)| *differs)
+            .map(|(candidate, _)| candidate)
+            .min_by_key(|candidate| candidate.ops.len());
+        match smaller {
+            Some(smaller) => best = smaller,
+            None => break,
+        }
+    }
+    best.name = format!("{}-shortest", trace.name);
+    Ok(best)
+}
+
 fn sensible<'a>(ops: impl Iterator<Item = &'a Op>, version: Version) -> Vec<Op> {
     let mut world = World::new(version, GUP_PIN_COUNTING_BIAS);
     let mut done = Vec::new();
@@ -60,4 +100,47 @@ fn sensible<'a>(ops: impl Iterator<Item = &'a Op>, version: Version) -> Vec<Op> 
         offer(&mut world, Op::Close { area });
     }
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{answered, generate};
+    use super::*;
+    use std::convert::Infallible;
+
+    /// A kernel that counts 512 for a pin stands in for the real one.
+    fn differs(trace: &Trace) -> bool {
+        let said = |bias| answered(trace, Version::V6_12, bias).ok();
+        said(512) != said(GUP_PIN_COUNTING_BIAS)
+    }
+
+    #[test]
+    fn a_difference_is_shortened_to_the_calls_that_show_it() {
+        let numbers: Vec<u64> = (0..60_u64)
+            .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .collect();
+        let long = generate("long", Version::V6_12, &numbers);
+        assert!(long.ops.len() > 20 && differs(&long));
+        let mut rounds = 0;
+        let short = shortest(&long, long.ops.len(), Version::V6_12, 16, |candidates| {
+            rounds += 1;
+            Ok::<_, Infallible>(candidates.iter().map(differs).collect())
+        });
+        let Ok(short) = short;
+        assert!(differs(&short));
+        let calls =
+            |op: &&Op| !matches!(op, Op::Munmap { .. } | Op::Close { .. } | Op::Repair { .. });
+        let calls: Vec<&str> = short.ops.iter().filter(calls).map(Op::word).collect();
+        // One page is mapped, and one call pins it.
+        assert!(calls.len() <= 2 && calls[0] == "map", "{calls:?}");
+        assert!(rounds <= 12, "{rounds} boots");
+    }
+
+    #[test]
+    fn what_does_not_differ_stays_as_it_is() {
+        let long = generate("same", Version::V6_12, &[1, 2, 3, 4, 5]);
+        let none = |candidates: &[Trace]| Ok::<_, Infallible>(vec![false; candidates.len()]);
+        let Ok(short) = shortest(&long, long.ops.len(), Version::V6_12, 4, none);
+        assert_eq!(short.ops, long.ops);
+    }
 }

@@ -8,31 +8,27 @@ use crate::capi::ledger::Taken;
 use crate::capi::world::{PAGE_SHIFT, World, count_down, with};
 use crate::gup::{self, Errno, Flags, Hold, Path};
 use crate::mapping::PageIndex;
-use crate::page::Kind;
+use crate::page::{Kind, Pfn};
 
 const FOLL_WRITE: c_uint = 0x01;
 /// FOLL_LONGTERM of 6.12, and of 5.2 to 6.2.
 const FOLL_LONGTERM: c_uint = 0x100 | 0x10000;
 
-struct Request {
-    call: &'static str,
-    hold: Hold,
-    path: Path,
-    start: c_ulong,
-    nr: c_long,
-    flags: c_uint,
-}
+/// The function called, what it takes, and how it looks pages up.
+type Way = (&'static str, Hold, Path);
+/// Address, number of pages, FOLL flags.
+type Range = (c_ulong, c_long, c_uint);
 
 /// # Safety
-/// `pages` has room for `nr` pointers.
-unsafe fn acquire(request: &Request, pages: *mut *mut u8) -> c_long {
-    let Ok(nr @ 1..) = u64::try_from(request.nr) else {
+/// `pages` has room for as many pointers as the range has pages.
+unsafe fn acquire(way: Way, range: Range, pages: *mut *mut u8) -> c_long {
+    let Ok(nr @ 1..) = u64::try_from(range.1) else {
         return 0;
     };
     if pages.is_null() {
         return -c_long::from(Errno::EINVAL.number());
     }
-    with(|world| match take(world, request, nr) {
+    with(|world| match take(world, way, range, nr) {
         Ok(got) => {
             for (index, pfn) in got.iter().enumerate() {
                 // SAFETY: no more than `nr` pages come back, and the caller made room for those.
@@ -44,25 +40,26 @@ unsafe fn acquire(request: &Request, pages: *mut *mut u8) -> c_long {
     })
 }
 
-fn take(world: &mut World, request: &Request, nr: u64) -> Result<Vec<crate::page::Pfn>, Errno> {
+fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, Errno> {
+    let ((call, hold, path), (start, _, foll)) = (way, range);
     let flags = Flags {
-        write: request.flags & FOLL_WRITE != 0,
+        write: foll & FOLL_WRITE != 0,
         force: false,
-        longterm: request.flags & FOLL_LONGTERM != 0,
+        longterm: foll & FOLL_LONGTERM != 0,
     };
-    let start = PageIndex(request.start >> PAGE_SHIFT);
+    let start = PageIndex(start >> PAGE_SHIFT);
     let World { memory, mm, .. } = world;
-    let (got, taken) = match request.hold {
+    let (got, taken) = match hold {
         Hold::Get => (
-            gup::get_user_pages(memory, mm, start, nr, flags, request.path)?,
+            gup::get_user_pages(memory, mm, start, nr, flags, path)?,
             Taken::Get,
         ),
         Hold::Pin => (
-            gup::pin_user_pages(memory, mm, start, nr, flags, request.path)?,
+            gup::pin_user_pages(memory, mm, start, nr, flags, path)?,
             Taken::Pin,
         ),
     };
-    world.took(request.call, taken, &got);
+    world.took(call, taken, &got);
     Ok(got)
 }
 
@@ -77,16 +74,9 @@ pub unsafe extern "C" fn get_user_pages(
     flags: c_uint,
     pages: *mut *mut u8,
 ) -> c_long {
-    let request = Request {
-        call: "get_user_pages",
-        hold: Hold::Get,
-        path: Path::Slow,
-        start,
-        nr: nr as c_long,
-        flags,
-    };
+    let way = ("get_user_pages", Hold::Get, Path::Slow);
     // SAFETY: as promised by the caller.
-    unsafe { acquire(&request, pages) }
+    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
 }
 
 /// mm/gup.c: get_user_pages_unlocked().
@@ -100,17 +90,9 @@ pub unsafe extern "C" fn get_user_pages_unlocked(
     pages: *mut *mut u8,
     flags: c_uint,
 ) -> c_long {
-    let call = "get_user_pages_unlocked";
-    let request = Request {
-        call,
-        hold: Hold::Get,
-        path: Path::Slow,
-        start,
-        nr: nr as c_long,
-        flags,
-    };
+    let way = ("get_user_pages_unlocked", Hold::Get, Path::Slow);
     // SAFETY: as promised by the caller.
-    unsafe { acquire(&request, pages) }
+    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
 }
 
 /// mm/gup.c: get_user_pages_fast(). Until 5.1 the third argument was `int write`, which is FOLL_WRITE's bit.
@@ -124,17 +106,9 @@ pub unsafe extern "C" fn get_user_pages_fast(
     flags: c_uint,
     pages: *mut *mut u8,
 ) -> c_int {
-    let call = "get_user_pages_fast";
-    let request = Request {
-        call,
-        hold: Hold::Get,
-        path: Path::Fast,
-        start,
-        nr: nr.into(),
-        flags,
-    };
+    let way = ("get_user_pages_fast", Hold::Get, Path::Fast);
     // SAFETY: as promised by the caller.
-    unsafe { acquire(&request, pages) as c_int }
+    unsafe { acquire(way, (start, nr.into(), flags), pages) as c_int }
 }
 
 /// mm/gup.c: pin_user_pages().
@@ -148,16 +122,9 @@ pub unsafe extern "C" fn pin_user_pages(
     flags: c_uint,
     pages: *mut *mut u8,
 ) -> c_long {
-    let request = Request {
-        call: "pin_user_pages",
-        hold: Hold::Pin,
-        path: Path::Slow,
-        start,
-        nr: nr as c_long,
-        flags,
-    };
+    let way = ("pin_user_pages", Hold::Pin, Path::Slow);
     // SAFETY: as promised by the caller.
-    unsafe { acquire(&request, pages) }
+    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
 }
 
 /// mm/gup.c: pin_user_pages_unlocked().
@@ -171,17 +138,9 @@ pub unsafe extern "C" fn pin_user_pages_unlocked(
     pages: *mut *mut u8,
     flags: c_uint,
 ) -> c_long {
-    let call = "pin_user_pages_unlocked";
-    let request = Request {
-        call,
-        hold: Hold::Pin,
-        path: Path::Slow,
-        start,
-        nr: nr as c_long,
-        flags,
-    };
+    let way = ("pin_user_pages_unlocked", Hold::Pin, Path::Slow);
     // SAFETY: as promised by the caller.
-    unsafe { acquire(&request, pages) }
+    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
 }
 
 /// mm/gup.c: pin_user_pages_fast().
@@ -195,17 +154,9 @@ pub unsafe extern "C" fn pin_user_pages_fast(
     flags: c_uint,
     pages: *mut *mut u8,
 ) -> c_int {
-    let call = "pin_user_pages_fast";
-    let request = Request {
-        call,
-        hold: Hold::Pin,
-        path: Path::Fast,
-        start,
-        nr: nr.into(),
-        flags,
-    };
+    let way = ("pin_user_pages_fast", Hold::Pin, Path::Fast);
     // SAFETY: as promised by the caller.
-    unsafe { acquire(&request, pages) as c_int }
+    unsafe { acquire(way, (start, nr.into(), flags), pages) as c_int }
 }
 
 /// include/linux/mm.h: get_page().
