@@ -147,6 +147,20 @@ fn text_shows_convertible_groups_first_and_counts_last() {
 }
 
 #[test]
+fn who_asks_for_findings_is_shown_no_group_and_no_callsite() {
+    let (all, findings) = (written(Format::Text), written(Format::Findings));
+    let list = |text: &str| {
+        let from = text.find("findings\n").expect("the list of findings");
+        let end = text[from..].find("\n\n").expect("an end of the list");
+        text[from..from + end].to_owned()
+    };
+    assert!(findings.starts_with(&list(&all)));
+    for word in ["group", "callsite", "walked"] {
+        assert!(all.contains(word) && !findings.contains(word), "{word}");
+    }
+}
+
+#[test]
 fn colours_change_nothing_but_colours() {
     let coloured = written(Format::ColouredText);
     assert!(coloured.contains("\x1b[32mconvert"));

@@ -13,6 +13,10 @@ pub enum Format {
     Text,
     /// The same with ANSI colours.
     ColouredText,
+    /// For a person who asked for findings: they alone, and how many.
+    Findings,
+    /// The same with ANSI colours.
+    ColouredFindings,
     /// The schema `audit/1`.
     Json,
     /// `path:line:column: severity: text`
@@ -49,7 +53,9 @@ impl FromStr for Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Format::Text | Format::ColouredText => "text",
+            Format::Text | Format::ColouredText | Format::Findings | Format::ColouredFindings => {
+                "text"
+            }
             Format::Json => "json",
             Format::Quickfix => "quickfix",
             Format::Csv => "csv",
@@ -67,6 +73,8 @@ pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Re
     match format {
         Format::Text => text::write(report, text::Style::plain(), out),
         Format::ColouredText => text::write(report, text::Style::ansi(), out),
+        Format::Findings => text::write_findings(report, &text::Style::plain(), out),
+        Format::ColouredFindings => text::write_findings(report, &text::Style::ansi(), out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, report)?;
             out.write_all(b"\n")

@@ -59,14 +59,33 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> i
         }
         writeln!(out)?;
     }
+    write_list_of_findings(report, &style, out)?;
+    write_summary(report, &style, out)
+}
+
+pub(super) fn write_findings(
+    report: &Report,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    write_list_of_findings(report, style, out)?;
+    write_tree(report, style, out)?;
+    write_count_of_findings(report, out)
+}
+
+fn write_list_of_findings(
+    report: &Report,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     if !report.findings.is_empty() {
         writeln!(out, "{}findings{}", style.bold, style.end)?;
         for finding in &report.findings {
-            write_finding(finding, &style, out)?;
+            write_finding(finding, style, out)?;
         }
         writeln!(out)?;
     }
-    write_summary(report, &style, out)
+    Ok(())
 }
 
 fn write_group(
@@ -143,8 +162,7 @@ fn write_finding(finding: &Finding, style: &Style, out: &mut dyn io::Write) -> i
     Ok(())
 }
 
-fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let coverage = &report.coverage;
+fn write_tree(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
     let revision = report
         .tree
         .revision
@@ -158,7 +176,24 @@ fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io:
         report.tree.version,
         style.end,
         words::era(report.tree.era)
-    )?;
+    )
+}
+
+fn write_count_of_findings(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let at = |s| report.findings.iter().filter(|f| f.severity == s).count();
+    writeln!(
+        out,
+        "  {}: {} of severity error, {} warning, {} note",
+        words::number(report.findings.len(), "finding"),
+        at(Severity::Error),
+        at(Severity::Warning),
+        at(Severity::Note)
+    )
+}
+
+fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let coverage = &report.coverage;
+    write_tree(report, style, out)?;
     let counts: Vec<_> = words::counts(report)
         .iter()
         .map(|(v, n)| format!("{n} {}", words::verdict(*v)))
@@ -180,15 +215,7 @@ fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io:
         "  {}: {convertible} convertible, {blocked} blocked",
         words::number(report.groups.len(), "group")
     )?;
-    let at = |s| report.findings.iter().filter(|f| f.severity == s).count();
-    writeln!(
-        out,
-        "  {}: {} of severity error, {} warning, {} note",
-        words::number(report.findings.len(), "finding"),
-        at(Severity::Error),
-        at(Severity::Warning),
-        at(Severity::Note)
-    )?;
+    write_count_of_findings(report, out)?;
     writeln!(
         out,
         "  {} walked, {} with hits, {} parsed, {}",

@@ -136,10 +136,16 @@ fn narrow(report: &mut Report, args: &Audit) -> Result<(), Failure> {
 
 fn show(common: &Common, args: &Audit, console: &Console, report: &Report) -> Result<(), Failure> {
     let format = if common.json { "json" } else { &args.format };
+    let colour = console.stdout_colour && common.output.is_none();
+    // Who asks for findings, and for no verdict, is shown no groups.
+    let findings = args.only.is_empty() && (!args.rule.is_empty() || args.sample.is_some());
     let format = match format.parse::<Format>() {
-        Ok(Format::Text) if console.stdout_colour && common.output.is_none() => {
-            Format::ColouredText
-        }
+        Ok(Format::Text) => match (findings, colour) {
+            (false, false) => Format::Text,
+            (false, true) => Format::ColouredText,
+            (true, false) => Format::Findings,
+            (true, true) => Format::ColouredFindings,
+        },
         Ok(format) => format,
         Err(error) => return Err(Failure::new(Exit::Usage, error.to_string())),
     };
