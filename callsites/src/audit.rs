@@ -92,6 +92,10 @@ fn run(tree: &Tree, options: &AuditOptions) -> Report {
     let report = match &options.cache {
         Some(directory) => {
             let session = Session::open(tree, catalogue().seeds(), directory);
+            // What is kept is of the tree itself; what is laid over it is looked at once.
+            if tree.is_overlaid() {
+                return within(compute(tree, &session.index(), options.all), &options.paths);
+            }
             recalled(&session, options.all).unwrap_or_else(|| {
                 let index = session.index();
                 let report = compute(tree, &index, options.all);

@@ -31,6 +31,7 @@ pub struct Tree {
     era: Era,
     files: Vec<Utf8PathBuf>,
     unread: Vec<UnreadItem>,
+    overlay: BTreeMap<Utf8PathBuf, Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -93,6 +94,7 @@ impl Tree {
             era,
             files: paths,
             unread: Vec::new(),
+            overlay: BTreeMap::new(),
         };
         tree.version = tree
             .read(Utf8Path::new("Makefile"))
@@ -118,6 +120,7 @@ impl Tree {
             era: Era::Pin,
             files,
             unread,
+            overlay: BTreeMap::new(),
         };
         let makefile = tree.read(Utf8Path::new("Makefile")).unwrap_or_default();
         tree.version = version::parse(&makefile).ok_or_else(|| Error::NotKernel {
@@ -132,6 +135,27 @@ impl Tree {
             Ok(header) => era_of(&header),
             Err(_) => version::era_by_number(&self.version),
         }
+    }
+
+    /// The same tree with other bytes in `files`, as it is after a patch; nothing is written.
+    pub fn overlaid(mut self, files: BTreeMap<Utf8PathBuf, Vec<u8>>) -> Tree {
+        for path in files.keys() {
+            if is_source(path)
+                && let Err(at) = self
+                    .files
+                    .binary_search_by(|file| file.as_str().cmp(path.as_str()))
+            {
+                self.files.insert(at, path.clone());
+            }
+        }
+        self.overlay = files;
+        self.era = self.told_era();
+        self
+    }
+
+    /// Whether some of its bytes are those of [`Tree::overlaid`].
+    pub fn is_overlaid(&self) -> bool {
+        !self.overlay.is_empty()
     }
 
     /// From the top Makefile, "6.12.117".
@@ -196,6 +220,10 @@ impl Tree {
     /// The bytes of any file of the tree, into a buffer that is emptied first.
     pub fn read_into(&self, path: &Utf8Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
         bytes.clear();
+        if let Some(laid) = self.overlay.get(path) {
+            bytes.extend_from_slice(laid);
+            return Ok(());
+        }
         match &self.store {
             Store::Directory(root) => {
                 directory::read(&root.join(path), bytes).map_err(|source| Error::Read {
@@ -216,6 +244,11 @@ impl Tree {
 
     /// The stamp of a file; None when it is not there.
     pub fn stamp(&self, path: &Utf8Path) -> Option<Stamp> {
+        if let Some(laid) = self.overlay.get(path) {
+            let mut id = [0; 20];
+            id.copy_from_slice(&blake3::hash(laid).as_bytes()[..20]);
+            return Some(Stamp::Blob(id));
+        }
         match &self.store {
             Store::Directory(root) => directory::stamp(&root.join(path)),
             Store::Revision(revision) => revision.blob(path).map(Stamp::Blob),
