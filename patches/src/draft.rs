@@ -14,7 +14,7 @@ use crate::series::{
     Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA, Series,
 };
 use crate::verify;
-use crate::version;
+use crate::version::{self, Edited};
 use callsites::tree::Tree;
 use camino::Utf8PathBuf;
 use git2::Oid;
@@ -78,6 +78,9 @@ pub struct Draft<'a> {
     identity: Option<Identity>,
     commits: Vec<Oid>,
     patches: Vec<Patch>,
+    previous: Option<Series>,
+    edited: Vec<Edited>,
+    by_hand: Vec<Option<Edited>>,
 }
 
 impl<'a> Draft<'a> {
@@ -117,7 +120,20 @@ impl<'a> Draft<'a> {
             (None, Some(_)) => store.seconds(base)?,
             (None, None) => UNDATED,
         };
+        let previous = job
+            .options
+            .previous
+            .as_deref()
+            .map(Series::read)
+            .transpose()?;
+        let edited = match &previous {
+            Some(previous) => version::edited(previous)?,
+            None => Vec::new(),
+        };
         let mut draft = Draft {
+            previous,
+            edited,
+            by_hand: Vec::new(),
             job,
             base_info: Base {
                 version: job.tree.version().to_owned(),
@@ -146,6 +162,19 @@ impl<'a> Draft<'a> {
             written,
             words,
         } = prepared;
+        let parent = self.commits.last().copied().unwrap_or(self.base);
+        let by_hand = self
+            .edited
+            .iter()
+            .find(|edited| edited.is_of(&plan.groups, &files))
+            .cloned();
+        let files = match by_hand
+            .as_ref()
+            .and_then(|edited| Some((edited, edited.diff.as_ref()?)))
+        {
+            Some((edited, mail)) => version::by_hand(&self.store, parent, edited, mail, &files)?,
+            None => files,
+        };
         let options = self.job.options;
         let words = words.as_ref().unwrap_or(self.job.words);
         let learnt = match self.job.origin {
@@ -176,8 +205,15 @@ impl<'a> Draft<'a> {
                 (subject, message)
             }
         };
+        self.by_hand.push(by_hand.clone());
+        let (subject, message) = match by_hand.and_then(|edited| edited.message) {
+            Some((subject, body)) => {
+                let message = text::kept(&subject, &body, signed);
+                (subject, message)
+            }
+            None => (subject, message),
+        };
         let author = self.identity.clone().unwrap_or_else(nobody);
-        let parent = self.commits.last().copied().unwrap_or(self.base);
         let commit = self
             .store
             .commit(parent, &files, &message, &author, self.seconds)?;
@@ -191,6 +227,7 @@ impl<'a> Draft<'a> {
             tested,
             recipients: Default::default(),
             callsites: plan.replaced,
+            written: None,
         });
         Ok(())
     }
@@ -207,7 +244,7 @@ impl<'a> Draft<'a> {
             ..
         } = self.job;
         let tip = self.commits.last().copied().unwrap_or(self.base);
-        let previous = options.previous.as_deref().map(Series::read).transpose()?;
+        let previous = self.previous.take();
         let since = match &previous {
             Some(previous) => Some(version::since(&self.store, previous, self.base, tip)?),
             None => None,
@@ -319,7 +356,8 @@ impl<'a> Draft<'a> {
         let below = std::iter::once(self.base).chain(self.commits.clone());
         let steps = below.zip(&self.commits);
         let mails = patch_mails.iter().zip(round).zip(steps);
-        for (patch, ((mail, round), (parent, commit))) in self.patches.iter_mut().zip(mails) {
+        let patches_by_hand = self.patches.iter_mut().zip(&self.by_hand);
+        for ((patch, by_hand), ((mail, round), (parent, commit))) in patches_by_hand.zip(mails) {
             let read = mbox::read(mail, self.store.scratch())?;
             if read.subject != patch.subject {
                 return Err(Error::Unproven(format!(
@@ -328,6 +366,11 @@ impl<'a> Draft<'a> {
                 )));
             }
             patch.file = mail.file.clone();
+            let written = version::digest(&mbox::parse(mail)?);
+            patch.written = Some(match by_hand {
+                Some(edited) => edited.digest(written),
+                None => written,
+            });
             let file = self.store.scratch().join(&mail.file);
             std::fs::write(&file, &mail.bytes).map_err(Error::io(self.store.path()))?;
             let mut checks: Vec<Check> = round.into();

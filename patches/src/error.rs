@@ -96,6 +96,9 @@ pub enum Error {
     /// The tree could not be read.
     #[error("read the tree")]
     Tree(#[from] callsites::tree::Error),
+    /// The diff of an older version was changed by hand and is not for this base.
+    #[error("take over what was changed by hand in {0}: its diff does not apply to this base")]
+    HandEdit(String),
     /// A labelled set could not be read.
     #[error(transparent)]
     Truth(callsites::truth::Error),
@@ -148,7 +151,7 @@ impl Error {
             | Error::BranchExists { .. }
             | Error::Truth(_)
             | Error::BadSeries { .. } => Class::Usage,
-            Error::Conflict { .. } => Class::Conflict,
+            Error::Conflict { .. } | Error::HandEdit(_) => Class::Conflict,
             Error::Io { .. } | Error::Tree(_) | Error::Store { .. } => Class::Infrastructure,
             Error::Proc(proc::Error::Interrupted { .. }) => Class::Interrupted,
             Error::Proc(_) => Class::Infrastructure,
@@ -182,6 +185,9 @@ impl Error {
             )),
             Error::Tree(error) => error.hint(),
             Error::Truth(error) => error.hint(),
+            Error::HandEdit(mail) => Some(format!(
+                "make its change in a copy of {mail} that applies, or take the mail out of the old series"
+            )),
             Error::TargetInUse(_) => Some("name a directory that does not exist yet".into()),
             Error::NotARepository(_) => {
                 Some("leave --worktree out: the series is then applied to a copy".into())

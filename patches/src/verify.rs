@@ -6,12 +6,52 @@
 use crate::commit::Store;
 use crate::error::Error;
 use crate::mbox::Mail;
-use crate::series::{Check, Info, Outcome, Patch};
+use crate::options::ApplyOptions;
+use crate::series::{Check, Info, Outcome, Patch, Series};
+use callsites::AuditOptions;
 use callsites::report::{Report, Verdict};
+use callsites::tree::Tree;
+use camino::Utf8Path;
 use git2::Oid;
 use proc::git::store;
 use refimpl::api::{Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Audits the tree with the series of `dir` on top, and writes what came of it into its checks.json.
+///
+/// No checkout is made: the touched files are laid over `tree`. `before` is the audit of the tree alone.
+///
+/// # Errors
+/// What [`crate::apply()`] and the audit return.
+pub fn audit(
+    tree: Tree,
+    dir: &Utf8Path,
+    work: &Utf8Path,
+    before: &Report,
+    options: &AuditOptions,
+) -> Result<Series, Error> {
+    let mut series = Series::read(dir)?;
+    let scratch = tempfile::Builder::new()
+        .prefix("audit-")
+        .tempdir_in(work)
+        .map_err(Error::io(work))?;
+    let target = Utf8Path::from_path(scratch.path())
+        .ok_or_else(|| Error::bad_path(scratch.path()))?
+        .join("patched");
+    let applied = crate::apply(&tree, dir, &ApplyOptions::touched(target))?;
+    let files = applied.patches.into_iter().flat_map(|patch| patch.files);
+    let patched = tree.overlaid(files.collect());
+    let after = callsites::audit(&patched, options)
+        .map_err(|error| Error::Unproven(format!("audit of the patched tree: {error}")))?;
+    for (at, check) in audited(&series.info, before, &after)
+        .into_iter()
+        .enumerate()
+    {
+        series.checks.set(at, check);
+    }
+    series.write_checks(dir)?;
+    Ok(series)
+}
 
 /// Compares the audit of the patched tree with that of the base, patch by patch: every converted call is `done`, and no
 /// finding is there that was not there before.
@@ -181,6 +221,7 @@ mod tests {
             tested: "Not tested.".into(),
             recipients: Default::default(),
             callsites: vec![call],
+            written: None,
         };
         Info {
             schema: crate::series::SCHEMA.into(),

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A new version of a series: what people wrote into the old one stays, and the difference is shown.
 
-use crate::commit::Store;
+use crate::commit::{Files, Identity, Store, UNDATED};
 use crate::error::Error;
-use crate::mbox::{parse, strip_prefix};
-use crate::series::Series;
+use crate::mbox::{Read, parse, strip_prefix};
 use crate::series::text::Since;
-use git2::Oid;
+use crate::series::{Digest, Series};
+use camino::Utf8PathBuf;
+use git2::{ObjectType, Oid};
 use proc::git::store;
+use std::collections::BTreeSet;
 
 /// Where the tables that we write begin in a cover letter.
 const TABLES: &str = "\nPatches:\n";
@@ -21,6 +23,130 @@ pub fn hand_written(previous: &Series) -> Option<(String, String)> {
     let read = parse(mail).ok()?;
     let body = read.message.split(TABLES).next()?.trim().to_owned();
     Some((strip_prefix(&read.subject).to_owned(), body))
+}
+
+/// What people changed in the mails of an older version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// Ids of the patch's groups; a patch of the new version with the same ones takes the edits over.
+    groups: BTreeSet<String>,
+    /// Its files, for a series whose groups have other ids by now.
+    files: BTreeSet<String>,
+    /// The name of its mail.
+    pub file: String,
+    /// Subject and message, where they were changed.
+    pub message: Option<(String, String)>,
+    /// The mail, where its diff was changed.
+    pub diff: Option<Vec<u8>>,
+    /// What the program had written.
+    written: Digest,
+}
+
+impl Edited {
+    /// The digest of a mail that takes the edits over: for these parts still that of the program's own words, so that
+    /// the version after it sees them as edits too.
+    pub fn digest(&self, now: Digest) -> Digest {
+        Digest {
+            message: match self.message {
+                Some(_) => self.written.message.clone(),
+                None => now.message,
+            },
+            diff: match self.diff {
+                Some(_) => self.written.diff.clone(),
+                None => now.diff,
+            },
+        }
+    }
+
+    /// Whether it is about the same patch.
+    pub fn is_of(&self, groups: &[String], files: &Files) -> bool {
+        let same_groups = !groups.is_empty() && groups.iter().all(|id| self.groups.contains(id));
+        let names: BTreeSet<String> = files.keys().map(|path| path.to_string()).collect();
+        same_groups || names == self.files
+    }
+}
+
+/// What `mail` says, for [`edited`].
+pub fn digest(read: &Read) -> Digest {
+    let id = |bytes: &[u8]| {
+        Oid::hash_object(ObjectType::Blob, bytes).map_or(String::new(), |id| id.to_string())
+    };
+    Digest {
+        message: id(format!("{}\n\n{}", read.subject, read.message).as_bytes()),
+        diff: id(diff(&read.patch)),
+    }
+}
+
+/// The diff of a mail, without the summary above it and git's version below.
+fn diff(patch: &[u8]) -> &[u8] {
+    let start = match patch.starts_with(b"diff --git ") {
+        true => 0,
+        false => bstr::ByteSlice::find(patch, b"\ndiff --git ").map_or(patch.len(), |at| at + 1),
+    };
+    let diff = &patch[start..];
+    let end = bstr::ByteSlice::rfind(diff, b"\n-- \n").map_or(diff.len(), |at| at + 1);
+    &diff[..end]
+}
+
+/// The patches of `previous` that people changed by hand after they were written.
+///
+/// # Errors
+/// [`Error::Unproven`] for a mail that cannot be read.
+pub fn edited(previous: &Series) -> Result<Vec<Edited>, Error> {
+    let mut all = Vec::new();
+    for patch in &previous.info.patches {
+        let mail = previous.mails.iter().find(|mail| mail.file == patch.file);
+        let (Some(mail), Some(written)) = (mail, &patch.written) else {
+            continue;
+        };
+        let read = parse(mail)?;
+        let now = digest(&read);
+        let edited = Edited {
+            groups: patch.groups.iter().cloned().collect(),
+            files: patch.files.iter().cloned().collect(),
+            file: mail.file.clone(),
+            message: (now.message != written.message).then_some((read.subject, read.message)),
+            diff: (now.diff != written.diff).then(|| mail.bytes.clone()),
+            written: written.clone(),
+        };
+        if edited.message.is_some() || edited.diff.is_some() {
+            all.push(edited);
+        }
+    }
+    Ok(all)
+}
+
+/// The files of a patch with the diff of its older version, by hand, on top of `parent` in place of ours.
+///
+/// # Errors
+/// [`Error::HandEdit`] when that diff does not apply any more: nothing of it must get lost.
+pub fn by_hand(
+    store: &Store,
+    parent: Oid,
+    edited: &Edited,
+    mail: &[u8],
+    files: &Files,
+) -> Result<Files, Error> {
+    let repo = store.path().as_std_path();
+    let index = store.scratch().join("by-hand.index");
+    store::read_tree(repo, &index, &store.tree_id(parent)?.to_string())?;
+    if !store::apply_cached(repo, &index, mail, false)?.success() {
+        return Err(Error::HandEdit(edited.file.clone()));
+    }
+    let tree = store::write_tree(repo, &index)?;
+    let nobody = Identity {
+        name: "patches".into(),
+        email: "patches@localhost".into(),
+    };
+    let commit = store.commit_tree(parent, &tree, "by hand", &nobody, UNDATED)?;
+    let mut kept = Files::new();
+    let names = edited.files.iter().map(Utf8PathBuf::from);
+    for path in names.chain(files.keys().cloned()) {
+        if let Some(bytes) = store.read(commit, &path)? {
+            kept.insert(path, bytes);
+        }
+    }
+    Ok(kept)
 }
 
 /// The range-diff between the old series and `base..tip`.

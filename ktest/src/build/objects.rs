@@ -29,7 +29,8 @@ pub struct ObjectBuild {
 }
 
 impl ObjectBuild {
-    pub(super) fn text(&self) -> String {
+    /// One line for people.
+    pub fn text(&self) -> String {
         let word = match self.result {
             Outcome::Pass => "compiled",
             Outcome::Skip => "skipped ",

@@ -8,7 +8,7 @@ use super::words::Words;
 use crate::options::Api;
 use callsites::index::ir::Span;
 use callsites::report::Callsite;
-use refimpl::api::catalogue;
+use refimpl::api::{Signature, catalogue};
 
 /// What becomes of one acquire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,13 @@ fn without_get(source: &Source, found: &Found<'_>) -> Option<Edit> {
 fn same_arguments(old: &str, new: &str, count: usize) -> Result<(), String> {
     let form = |name: &str| {
         let function = catalogue().get(name)?;
-        function.signatures.iter().find(|form| form.args == count)
+        let form = function.signatures.iter().find(|form| form.args == count)?;
+        // Since when a form is there says nothing of its places.
+        Some(Signature {
+            since: None,
+            until: None,
+            ..form.clone()
+        })
     };
     match (form(old), form(new)) {
         (Some(old), Some(new)) if old == new => Ok(()),

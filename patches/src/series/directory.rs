@@ -78,13 +78,32 @@ impl Series {
         Ok(())
     }
 
+    /// Writes checks.json alone, into the directory that the series was read from.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_checks(&self, dir: &Utf8Path) -> Result<(), Error> {
+        let path = dir.join("checks.json");
+        let mut fresh = tempfile::NamedTempFile::new_in(dir).map_err(Error::io(dir))?;
+        std::io::Write::write_all(&mut fresh, &self.checks_json()?).map_err(Error::io(&path))?;
+        fresh
+            .persist(&path)
+            .map_err(|error| Error::io(&path)(error.error))?;
+        Ok(())
+    }
+
+    fn checks_json(&self) -> Result<Vec<u8>, Error> {
+        let mut json = serde_json::to_vec_pretty(&self.checks)
+            .map_err(|error| Error::Unproven(error.to_string()))?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
     /// Every file of the directory.
     fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let unproven = |what: String| Error::Unproven(what);
         let toml = toml::to_string(&self.info).map_err(|e| unproven(e.to_string()))?;
-        let mut json =
-            serde_json::to_vec_pretty(&self.checks).map_err(|e| unproven(e.to_string()))?;
-        json.push(b'\n');
+        let json = self.checks_json()?;
         let mut files = vec![
             ("series.toml".to_owned(), toml.into_bytes()),
             ("checks.json".to_owned(), json),

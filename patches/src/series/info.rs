@@ -67,6 +67,19 @@ pub struct Patch {
     pub recipients: Recipients,
     /// The calls it replaces, and those of the group that it leaves.
     pub callsites: Vec<Replaced>,
+    /// What was written into its mail, so that a new version can tell what people changed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Digest>,
+}
+
+/// Git blob ids of what a mail said when it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// Of subject and message.
+    pub message: String,
+    /// Of the diff.
+    pub diff: String,
 }
 
 /// Where a patch goes.
@@ -150,6 +163,18 @@ pub enum Outcome {
     Failed,
     /// It did not run; the detail says why.
     Skipped,
+}
+
+impl Checks {
+    /// Sets a check of one patch; an earlier one of that name goes.
+    pub fn set(&mut self, patch: usize, check: Check) {
+        if let Some(patch) = self.patches.get_mut(patch) {
+            match patch.checks.iter_mut().find(|old| old.name == check.name) {
+                Some(old) => *old = check,
+                None => patch.checks.push(check),
+            }
+        }
+    }
 }
 
 impl Check {

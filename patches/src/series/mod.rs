@@ -16,6 +16,7 @@ mod tests;
 
 pub use directory::Series;
 pub use info::{
-    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced, SCHEMA,
+    Base, Check, Checks, Digest, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced,
+    SCHEMA,
 };
 pub use reason::shortened;

@@ -253,4 +253,76 @@ mod tests {
         assert_eq!(ours, [new[1].as_str(), new[2].as_str()]);
         assert_eq!(before, 1);
     }
+
+    /// A tree with one script that does what `body` says, and a mail for it.
+    fn tree_with(name: &str, body: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let scripts = dir.path().join("scripts");
+        std::fs::create_dir(&scripts).expect("a directory");
+        std::fs::write(scripts.join(name), body).expect("a file");
+        let mail = dir.path().join("0001.patch");
+        std::fs::write(&mail, "a mail").expect("a file");
+        (dir, mail)
+    }
+
+    fn maintainers(body: &str) -> (Recipients, Check) {
+        let (dir, mail) = tree_with("get_maintainer.pl", body);
+        let script = Script {
+            name: "get_maintainer.pl",
+            root: Utf8Path::from_path(dir.path()),
+            enabled: true,
+        };
+        get_maintainer(&script, &mail)
+    }
+
+    fn style(body: &str) -> Check {
+        let (dir, mail) = tree_with("checkpatch.pl", body);
+        let script = Script {
+            name: "checkpatch.pl",
+            root: Utf8Path::from_path(dir.path()),
+            enabled: true,
+        };
+        checkpatch(&script, &mail, &dir.path().join("0001.patch"))
+    }
+
+    #[test]
+    fn a_get_maintainer_that_fails_is_silent_or_talks_nonsense_is_a_failed_check_that_names_nobody()
+    {
+        for (body, said) in [
+            (
+                "print STDERR \"no MAINTAINERS\\n\"; exit 2;",
+                "no MAINTAINERS",
+            ),
+            ("exit 3;", "it ended with exit status 3 and said nothing"),
+            ("exit 0;", "0 to, 0 cc"),
+            ("print \"what is this\\n\\x{ff}\\n\";", "0 to, 0 cc"),
+        ] {
+            let (recipients, check) = maintainers(body);
+            assert_eq!(recipients, Recipients::default(), "{body}");
+            assert_eq!(check.outcome, Outcome::Failed, "{body}");
+            assert_eq!(check.detail, said, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_name_outside_of_ascii_survives() {
+        let (recipients, check) =
+            maintainers("print qq{\"J\\xc3\\xb8rn Doe\" <jd\\@example.org> (maintainer:FOO)\\n};");
+        assert_eq!(recipients.to, ["\"Jørn Doe\" <jd@example.org>"]);
+        assert_eq!(check.outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_checkpatch_that_fails_or_talks_nonsense_is_never_passed() {
+        for body in [
+            "print STDERR \"syntax error\\n\"; exit 255;",
+            "exit 9;",
+            "print \"what is this\\n\"; exit 0;",
+            "kill 9, $$;",
+        ] {
+            assert_eq!(style(body).outcome, Outcome::Skipped, "{body}");
+        }
+        let said = style("exit 9;").detail;
+        assert_eq!(said, "it ended with exit status 9 and said nothing");
+    }
 }

@@ -430,6 +430,64 @@ fn a_second_version_keeps_the_hand_written_cover_and_shows_the_difference() {
 }
 
 #[test]
+fn a_second_version_keeps_what_was_changed_by_hand_in_a_message_and_in_code() {
+    let fixture = Fixture::new();
+    let dir = fixture.written();
+    let first = Series::read(&dir).expect("it was written");
+    let file = dir.join(&first.info.patches[0].file);
+    let mail = fs::read_to_string(&file).expect("the mail");
+    let edited = mail
+        .replace("Not tested.", "Tested on a toy by hand.")
+        .replace(
+            "+\tret = pin_user_pages_fast(",
+            "+\tret =  pin_user_pages_fast(",
+        );
+    assert_ne!(edited, mail);
+    assert!(edited.contains("=  pin_user"), "{edited}");
+    fs::write(&file, edited).expect("edited by hand");
+    let mut options = fixture.rehearsal();
+    options.previous = Some(dir.clone());
+    let second = fixture.convert(&options).expect("it converts");
+    let now = text(&second.mails[1].bytes);
+    assert!(now.contains("Tested on a toy by hand."), "{now}");
+    assert!(now.contains("+\tret =  pin_user_pages_fast("), "{now}");
+    assert!(!now.contains("Not tested."), "{now}");
+    // They are edits for the version after it as well.
+    second.write(&dir).expect("a directory of its own");
+    let third = fixture.convert(&options).expect("it converts");
+    assert_eq!(third.info.version, 3);
+    let now = text(&third.mails[1].bytes);
+    assert!(now.contains("Tested on a toy by hand."), "{now}");
+    assert!(now.contains("+\tret =  pin_user_pages_fast("), "{now}");
+}
+
+#[test]
+fn a_hand_edit_that_no_longer_applies_is_an_error_and_not_lost() {
+    let fixture = Fixture::new();
+    let dir = fixture.written();
+    let first = Series::read(&dir).expect("it was written");
+    let file = dir.join(&first.info.patches[0].file);
+    let mail = fs::read_to_string(&file).expect("the mail");
+    let edited = mail.replace(
+        "-\tret = get_user_pages_fast(",
+        "-\tret = another_function(",
+    );
+    assert_ne!(edited, mail);
+    fs::write(&file, &edited).expect("edited by hand");
+    let mut options = fixture.rehearsal();
+    options.previous = Some(dir);
+    let error = fixture
+        .convert(&options)
+        .expect_err("it cannot be taken over");
+    assert!(
+        error.to_string().contains("changed by hand in 0001-"),
+        "{error}"
+    );
+    assert!(error.hint().is_some());
+    assert_eq!(fs::read_to_string(&file).expect("the mail"), edited);
+}
+
+#[test]
 fn scripts_that_are_missing_are_skipped_and_an_unsigned_series_fails_its_check() {
     let fixture = Fixture::new();
     let series = fixture.convert(&fixture.rehearsal()).expect("it converts");

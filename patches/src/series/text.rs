@@ -256,6 +256,23 @@ pub fn written(subject: &str, body: &str, tested: &str, signed: Option<&Identity
     text
 }
 
+/// A message that people have changed, with the Signed-off-by of who sends it where that is missing.
+pub fn kept(subject: &str, body: &str, signed: Option<&Identity>) -> String {
+    let mut text = format!("{subject}\n\n{}\n", body.trim());
+    if let Some(signed) = signed {
+        let trailer = format!("Signed-off-by: {} <{}>", signed.name, signed.email);
+        if !body.lines().any(|line| line == trailer) {
+            let ends_in_trailers = body
+                .lines()
+                .last()
+                .is_some_and(|line| line.contains("-by: ") || line.starts_with("Cc: "));
+            let gap = if ends_in_trailers { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{trailer}");
+        }
+    }
+    text
+}
+
 /// Paragraphs of a template, each wrapped; a paragraph that begins with blanks stays as it is.
 pub fn paragraphs(text: &str) -> String {
     let all: Vec<String> = text

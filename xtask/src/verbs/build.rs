@@ -6,7 +6,10 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Build, Common};
 use crate::kbuild::Variables;
 use crate::{places, tree};
-use ktest::{BuildOptions, Progress, What};
+use camino::Utf8Path;
+use ktest::{BuildOptions, BuildReport, Progress, What};
+use patches::Series;
+use patches::series::{Check, Outcome};
 
 /// Runs `build`.
 pub fn run(
@@ -37,6 +40,9 @@ pub fn run(
         return Ok(Exit::Clean);
     }
     let report = ktest::build::run(&tree, args.series.as_deref(), &options)?;
+    if let Some(dir) = &args.series {
+        recorded(dir, &report)?;
+    }
     let output = common.output.as_deref();
     if common.json {
         deliver_json(output, &report)?;
@@ -44,6 +50,35 @@ pub fn run(
         deliver(output, |to| Ok(to.write_all(report.text().as_bytes())?))?;
     }
     Ok(report.exit().into())
+}
+
+/// Writes what compiled into the checks of the series.
+fn recorded(dir: &Utf8Path, report: &BuildReport) -> Result<(), Failure> {
+    let mut series = Series::read(dir)?;
+    for (at, stage) in report.patches.iter().enumerate() {
+        let outcome = match stage.result {
+            ktest::verdict::Outcome::Pass if stage.new_warnings.is_empty() => Outcome::Passed,
+            ktest::verdict::Outcome::Skip => Outcome::Skipped,
+            _ => Outcome::Failed,
+        };
+        let objects = stage.objects.iter().map(|object| object.text());
+        let said: Vec<String> = stage
+            .reason
+            .iter()
+            .cloned()
+            .chain(objects)
+            .chain(
+                stage
+                    .new_warnings
+                    .iter()
+                    .map(|w| format!("new warning: {w}")),
+            )
+            .collect();
+        series
+            .checks
+            .set(at, Check::new("compile", outcome, said.join("\n")));
+    }
+    Ok(series.write_checks(dir)?)
 }
 
 /// What the flags say of building.

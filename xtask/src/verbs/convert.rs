@@ -6,8 +6,10 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Api, Common, Convert};
 use crate::verbs::audit;
 use crate::{places, tree};
-use camino::Utf8PathBuf;
-use patches::{ConvertOptions, Export, Select, Signer};
+use callsites::report::Report;
+use camino::{Utf8Path, Utf8PathBuf};
+use patches::series::Outcome;
+use patches::{ConvertOptions, Export, Select, Series, Signer};
 use serde_json::json;
 use std::io::Write;
 
@@ -42,6 +44,7 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         return Ok(Exit::Clean);
     }
     series.write(&dir)?;
+    let series = proven(common, &dir, &report, &options, console)?;
     if common.json {
         deliver_json(
             None,
@@ -59,6 +62,27 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         series.info.refused.len()
     ));
     Ok(Exit::Clean)
+}
+
+/// The series with what the audit of the patched tree says of it.
+fn proven(
+    common: &Common,
+    dir: &Utf8Path,
+    before: &Report,
+    options: &ConvertOptions,
+    console: &Console,
+) -> Result<Series, Failure> {
+    let tree = tree::choose(common)?;
+    let audit = audit::options(common, &tree, &[])?;
+    let series = patches::verify::audit(tree, dir, &options.work, before, &audit)?;
+    for patch in &series.checks.patches {
+        for check in &patch.checks {
+            if check.name == "audit" && check.outcome == Outcome::Failed {
+                console.say(format!("{}: {}", patch.subject, check.detail));
+            }
+        }
+    }
+    Ok(series)
 }
 
 fn directory(common: &Common) -> Result<Utf8PathBuf, Failure> {
