@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::mbox::{self, Mail};
 use crate::options::{Api, ConvertOptions, Export};
 use crate::origin::Origin;
+use crate::series::cover;
 use crate::series::scripts::{Script, checkpatch, get_maintainer};
 use crate::series::text;
 use crate::series::unit;
@@ -251,7 +252,7 @@ impl<'a> Draft<'a> {
         };
         let version = previous.as_ref().map_or(1, |old| old.info.version + 1);
         let (title, body) = self.cover(options, words, previous.as_ref());
-        let tables = text::cover_tables(
+        let tables = cover::cover_tables(
             &self.patches,
             &refused,
             &self.base_info,
@@ -311,7 +312,7 @@ impl<'a> Draft<'a> {
             }
             _ => "convert put_page() to put_user_page*()".into(),
         };
-        (title, text::cover_body(words, &self.patches))
+        (title, cover::cover_body(words, &self.patches))
     }
 
     /// Reads every mail back, proves the round trip, and runs the tree's scripts.

@@ -4,7 +4,7 @@
 use crate::commit::{Files, Identity, Store, UNDATED};
 use crate::error::Error;
 use crate::mbox::{Read, parse, strip_prefix};
-use crate::series::text::Since;
+use crate::series::cover::Since;
 use crate::series::{Digest, Series};
 use camino::Utf8PathBuf;
 use git2::{ObjectType, Oid};

@@ -4,6 +4,7 @@
 //! [`Info`] is series.toml and [`Checks`] is checks.json; the mails are bytes as git wrote them. Which groups share a
 //! patch is decided in `unit`, the words are those of `text`, and the tree's own scripts run in `scripts`.
 
+pub(crate) mod cover;
 mod directory;
 mod info;
 mod reason;
