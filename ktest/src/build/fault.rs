@@ -20,7 +20,7 @@ const LEAST_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`Error::Machine`].
-pub(super) fn machine(what: &str, said: &str, output: &Utf8Path) -> Result<(), Error> {
+pub(crate) fn machine(what: &str, said: &str, output: &Utf8Path) -> Result<(), Error> {
     let line = said
         .lines()
         .find(|line| SIGNS.iter().any(|sign| line.contains(sign)));

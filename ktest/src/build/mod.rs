@@ -22,6 +22,7 @@ mod warnings;
 pub use changes::Changes;
 pub(crate) use changes::Ledger;
 pub(crate) use everything::Plan;
+pub(crate) use fault::machine as machine_failed;
 pub use kbuild::Kbuild;
 pub use objects::{ObjectBuild, compile_objects};
 pub use reach::{Alternatives, options_of};

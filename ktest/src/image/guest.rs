@@ -65,7 +65,14 @@ pub fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf,
 /// The tree's own selftests of pinning, with the helper files of which one set or another makes them link: the helpers
 /// have moved between files over the years.
 const SELFTESTS: [&str; 3] = ["gup_test", "gup_longterm", "cow"];
-const HELPERS: [&[&str]; 3] = [&[], &["vm_util.c"], &["vm_util.c", "thp_settings.c"]];
+const HELPERS: [&[&str]; 4] = [
+    &[],
+    &["vm_util.c"],
+    &["vm_util.c", "thp_settings.c"],
+    &["vm_util.c", "hugepage_settings.c"],
+];
+/// What the selftests' Makefile finds out about liburing, by the names it has had (the second in 7.3).
+const FOUND_OUT: [&str; 2] = ["local_config.h", "local_config.h_gen"];
 
 /// Compiles the tree's selftests statically into `to`; those that this tree does not have, or that do not compile by
 /// themselves, are left out.
@@ -81,12 +88,14 @@ pub fn build_selftests(source: &Utf8Path, to: &Utf8Path) -> Result<Vec<Utf8PathB
     else {
         return Ok(Vec::new());
     };
-    // What the selftests' Makefile finds out about liburing: it is not there.
+    // liburing is not there.
     let generated = to.join("selftests");
     let generated = camino::absolute_utf8(&generated).map_err(Error::io("find", &generated))?;
     std::fs::create_dir_all(&generated).map_err(Error::io("make directory", &generated))?;
-    let header = generated.join("local_config.h");
-    std::fs::write(&header, b"").map_err(Error::io("write", &header))?;
+    for name in FOUND_OUT {
+        let header = generated.join(name);
+        std::fs::write(&header, b"").map_err(Error::io("write", &header))?;
+    }
     let mut programs = Vec::new();
     for name in SELFTESTS {
         let program = generated.join(name);

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 /// Where Debian's busybox-static lies, and where others put theirs.
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
+/// Our kernels run no scripts by themselves: busybox is the init, and is told to have its shell read one.
+const INITTAB: &str = "::sysinit:/bin/busybox sh /etc/start\n";
 /// Speaks on the results port, as our init does, and powers off.
-const SCRIPT: &str = "#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs devtmpfs /dev\necho up > /dev/ttyS1\n/bin/busybox poweroff -f\n";
+const SCRIPT: &str = "/bin/busybox mount -t devtmpfs devtmpfs /dev\necho up > /dev/ttyS1\n/bin/busybox poweroff -f\n";
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What a boot took.
@@ -35,12 +37,14 @@ pub(super) fn busybox(to: &Utf8Path) -> Result<Result<Utf8PathBuf, String>, Erro
         )));
     }
     let mut archive = Archive::default();
-    for directory in ["dev", "bin"] {
+    for directory in ["dev", "bin", "etc"] {
         archive.directory(directory);
     }
     archive.device("dev/console", 5, 1);
     archive.file("bin/busybox", 0o755, &bytes);
-    archive.file("init", 0o755, SCRIPT.as_bytes());
+    archive.file("init", 0o755, &bytes);
+    archive.file("etc/inittab", 0o644, INITTAB.as_bytes());
+    archive.file("etc/start", 0o644, SCRIPT.as_bytes());
     std::fs::write(to, archive.finish()).map_err(Error::io("write", to))?;
     Ok(Ok(to.to_owned()))
 }

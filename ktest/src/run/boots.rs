@@ -4,7 +4,7 @@
 use super::evidence::converted;
 use super::stages::Session;
 use crate::boot::{Machine, QEMU, boot};
-use crate::build::{Kbuild, Overlay};
+use crate::build::{Kbuild, Overlay, machine_failed};
 use crate::error::Error;
 use crate::target::{Guest, TargetSpec};
 use crate::verdict::{CallsiteEvidence, Evidence, Seen, Target, judge};
@@ -83,6 +83,10 @@ impl Session<'_> {
             disk: disk.clone(),
         };
         let seen = boot(&machine, dir)?;
+        // What the guest said may have had no place to go: that is no verdict.
+        if seen.results.verdicts.is_empty() {
+            machine_failed("boot a kernel", "", dir)?;
+        }
         if let Some(disk) = disk {
             // What the guest left on it says nothing that the results do not say.
             std::fs::remove_file(&disk).map_err(Error::io("remove", &disk))?;
