@@ -162,6 +162,7 @@ impl KtestOptions {
     }
 }
 
-fn processors() -> usize {
+/// Those of the host that this process may use.
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

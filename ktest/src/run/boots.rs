@@ -28,21 +28,57 @@ impl Session<'_> {
                 groups.entry(&guest.machine).or_default().push(spec);
             }
         }
+        let groups: Vec<(Vec<&TargetSpec>, Utf8PathBuf)> = groups
+            .into_iter()
+            .map(|(devices, group)| {
+                let dir = match (devices, group.first()) {
+                    (&[], _) | (_, None) => dir.to_owned(),
+                    (_, Some(first)) => dir.join(&first.name),
+                };
+                (group, dir)
+            })
+            .collect();
+        let at_once = at_once(
+            crate::options::processors(),
+            self.options.cpus,
+            free_mib(),
+            self.options.memory_mib,
+        );
         let mut targets = Vec::new();
-        for (devices, group) in groups {
-            let dir = match (devices, group.first()) {
-                (&[], _) | (_, None) => dir.to_owned(),
-                (_, Some(first)) => dir.join(&first.name),
-            };
-            let seen = self.boot_again(&group, kernel, &dir)?;
-            targets.extend(group.into_iter().map(|spec| {
-                let converted = converted(&self.source.root, overlay, spec);
-                let mut target = judge(spec, converted, &seen);
-                target.callsites = self.evidence(spec, Some(&seen), kbuild);
-                target
-            }));
+        for wave in groups.chunks(at_once) {
+            for (group, seen) in self.boot_wave(wave, kernel)? {
+                targets.extend(group.iter().map(|spec| {
+                    let converted = converted(&self.source.root, overlay, spec);
+                    let mut target = judge(spec, converted, &seen);
+                    target.callsites = self.evidence(spec, Some(&seen), kbuild);
+                    target
+                }));
+            }
         }
         Ok(targets)
+    }
+
+    /// Several guests side by side, each in a directory of its own.
+    fn boot_wave<'g>(
+        &self,
+        wave: &'g [(Vec<&'g TargetSpec>, Utf8PathBuf)],
+        kernel: (&Utf8Path, &Utf8Path),
+    ) -> Result<Vec<(&'g [&'g TargetSpec], Seen)>, Error> {
+        let ended: Vec<Result<Seen, Error>> = std::thread::scope(|scope| {
+            let boots: Vec<_> = wave
+                .iter()
+                .map(|(group, dir)| scope.spawn(move || self.boot_again(group, kernel, dir)))
+                .collect();
+            let lost = || Error::Internal("a boot ended without a word".into());
+            boots
+                .into_iter()
+                .map(|boot| boot.join().unwrap_or_else(|_| Err(lost())))
+                .collect()
+        });
+        wave.iter()
+            .zip(ended)
+            .map(|((group, _), seen)| Ok((group.as_slice(), seen?)))
+            .collect()
     }
 
     /// Once more where the machine was at fault: an emulator that somebody killed says nothing of the kernel. What a kernel
@@ -126,6 +162,24 @@ impl Session<'_> {
     }
 }
 
+/// How many guests fit: each has its processors and its memory for itself, and a quarter of the memory is left alone. Never fewer
+/// than one.
+fn at_once(processors: usize, cpus: u32, free_mib: u64, memory_mib: u32) -> usize {
+    let by_processors = processors / (cpus.max(1) as usize);
+    let by_memory = free_mib / 4 * 3 / u64::from(memory_mib.max(1));
+    by_processors
+        .min(usize::try_from(by_memory).unwrap_or(usize::MAX))
+        .max(1)
+}
+
+/// MemAvailable of /proc/meminfo: proc(5).
+fn free_mib() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
+}
+
 /// A file with no bytes of its own, as large as the largest disk that is asked for.
 pub(super) fn disk(guests: &[Guest], dir: &Utf8Path) -> Result<Option<Utf8PathBuf>, Error> {
     let Some(mib) = guests.iter().filter_map(|guest| guest.disk_mib).max() else {
@@ -136,4 +190,17 @@ pub(super) fn disk(guests: &[Guest], dir: &Utf8Path) -> Result<Option<Utf8PathBu
         .and_then(|file| file.set_len(mib << 20))
         .map_err(Error::io("make a disk for the guest", &path))?;
     Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_guests_run_as_processors_and_memory_allow() {
+        assert_eq!(at_once(2, 2, 16_000, 512), 1);
+        assert_eq!(at_once(8, 2, 16_000, 512), 4);
+        assert_eq!(at_once(8, 2, 1_500, 512), 2);
+        assert_eq!(at_once(1, 2, 0, 512), 1);
+    }
 }
