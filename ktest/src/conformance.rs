@@ -10,12 +10,12 @@ use crate::build::Kbuild;
 use crate::error::Error;
 use crate::image::Extra;
 use crate::options::Progress;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::{Strategy, any};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use refimpl::api::KernelVersion;
-use refimpl::conformance::{Trace, answered, generate, kept};
+use refimpl::conformance::{Trace, answered, generate, kept, legacy_direct_io};
 use refimpl::page::GUP_PIN_COUNTING_BIAS;
 use refimpl::version::Version;
 use std::collections::BTreeMap;
@@ -23,6 +23,10 @@ use std::time::Duration;
 
 const SOURCE: &str = include_str!("../probe/gup_probe.c");
 const KBUILD: &str = include_str!("../probe/Kbuild");
+const DIRECT_IO: &str = include_str!("../probe/gup_direct_io.c");
+const LEGACY: &str = include_str!("../probe/legacy.h");
+/// How many pages are read directly at once.
+const DIRECT_PAGES: u32 = 8;
 /// How many traces of random numbers go into one boot.
 const TRACES: usize = 72;
 /// How many numbers each is made of, at least and at most.
@@ -110,11 +114,34 @@ pub(crate) fn extras(
     let wrong = text(&wrong(&traces, version), version, WRONG_BIAS)?;
     let beside = dir.join("traces");
     std::fs::write(&beside, &right).map_err(Error::io("write", &beside))?;
+    let moved = legacy_direct_io(version, DIRECT_PAGES);
+    let direct = format!("{DIRECT_PAGES} {} {}\n", moved.acquired, moved.released);
     Ok(vec![
         ("gup_probe.ko".into(), module),
         ("traces".into(), right.into_bytes()),
         ("traces.wrong".into(), wrong.into_bytes()),
+        ("gup_direct_io.ko".into(), direct_io(kbuild, dir)?),
+        ("direct-io".into(), direct.into_bytes()),
     ])
+}
+
+/// The module that reads directly the old way. Where the kernel can be, and is, built without that, the tree's own file is
+/// compiled into it.
+fn direct_io(kbuild: &Kbuild, dir: &Utf8Path) -> Result<Vec<u8>, Error> {
+    let read = |path: Utf8PathBuf| std::fs::read_to_string(&path).map_err(Error::io("read", &path));
+    let optional = read(kbuild.source.join("fs/Kconfig"))?.contains("config LEGACY_DIRECT_IO");
+    let chosen = read(kbuild.output.join(".config"))?.contains("CONFIG_LEGACY_DIRECT_IO=y");
+    let mut lines = "obj-m := gup_direct_io.o\n".to_owned();
+    let mut files = vec![("gup_direct_io.c", DIRECT_IO.to_owned())];
+    if optional && !chosen {
+        lines.push_str("ccflags-y := -DWITH_LEGACY\n");
+        files.push(("legacy.h", LEGACY.to_owned()));
+        for name in ["direct-io.c", "internal.h"] {
+            files.push((name, read(kbuild.source.join("fs").join(name))?));
+        }
+    }
+    files.push(("Kbuild", lines));
+    compile(kbuild, &dir.join("direct-io"), &files, "gup_direct_io.ko")
 }
 
 /// What goes into the image of a boot that replays `candidates` alone.
@@ -130,11 +157,25 @@ pub(crate) fn candidates(
     ])
 }
 
-/// Builds the module below `dir`. The kernel's output directory is only read, but for what modules_prepare adds to it.
+/// The probe module.
 fn module(kbuild: &Kbuild, dir: &Utf8Path) -> Result<Vec<u8>, Error> {
-    let dir = camino::absolute_utf8(dir.join("probe")).map_err(Error::io("find", dir))?;
+    let files = [
+        ("gup_probe.c", SOURCE.to_owned()),
+        ("Kbuild", KBUILD.to_owned()),
+    ];
+    compile(kbuild, &dir.join("probe"), &files, "gup_probe.ko")
+}
+
+/// Builds a module in `dir`. The kernel's output directory is only read, but for what modules_prepare adds to it.
+fn compile(
+    kbuild: &Kbuild,
+    dir: &Utf8Path,
+    files: &[(&str, String)],
+    module: &str,
+) -> Result<Vec<u8>, Error> {
+    let dir = camino::absolute_utf8(dir).map_err(Error::io("find", dir))?;
     std::fs::create_dir_all(&dir).map_err(Error::io("make directory", &dir))?;
-    for (name, contents) in [("gup_probe.c", SOURCE), ("Kbuild", KBUILD)] {
+    for (name, contents) in files {
         let file = dir.join(name);
         std::fs::write(&file, contents).map_err(Error::io("write", &file))?;
     }
@@ -150,7 +191,7 @@ fn module(kbuild: &Kbuild, dir: &Utf8Path) -> Result<Vec<u8>, Error> {
     // Only vmlinux was built, so that no list of its symbols exists; the loader looks them up in the running kernel.
     let place = format!("M={dir}");
     make(&[&place, "KBUILD_MODPOST_WARN=1", "modules"], "make.log")?;
-    let module = dir.join("gup_probe.ko");
+    let module = dir.join(module);
     std::fs::read(&module).map_err(Error::io("read", &module))
 }
 

@@ -28,6 +28,7 @@
 //!
 //! What it deliberately leaves out: calls that a kernel does not survive.
 
+mod direct;
 mod generate;
 mod kept;
 mod shrink;
@@ -35,6 +36,7 @@ mod text;
 mod trace;
 mod world;
 
+pub use direct::legacy_direct_io;
 pub use generate::generate;
 pub use kept::kept;
 pub use shrink::{shorter, shortest};

@@ -130,6 +130,11 @@ impl Version {
         self >= Version::V6_12
     }
 
+    /// Whether folio_add_pin() exists, and fs/direct-io.c pins (6.5.0 has both, 6.4.6 has neither).
+    pub fn has_folio_add_pin(self) -> bool {
+        self >= Version::V6_12
+    }
+
     /// Whether folio_add_pins() exists (6.13.7 has it, 6.12 has not).
     pub fn has_folio_add_pins(self) -> bool {
         self >= Version::V7_3

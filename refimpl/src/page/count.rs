@@ -92,6 +92,13 @@ impl Memory {
         self.stat.acquired += i64::from(refs);
     }
 
+    /// folio_add_pin() (6.5): one pin more on a folio that is pinned, which nr_foll_pin_acquired does not learn of.
+    pub fn folio_add_pin(&mut self, id: FolioId) {
+        let counted = self.stat.acquired;
+        self.pin_refs(id, 1);
+        self.stat.acquired = counted;
+    }
+
     /// Sets the counts to `base` references and no pin, and drops one more that stands for the repairer: what a probe does
     /// to a folio whose counts were spoilt on purpose, so that a kernel can go on.
     pub fn repair(&mut self, id: FolioId, base: i32) -> Result<(), Misuse> {

@@ -5,8 +5,9 @@
 //! `/ktest/traces.wrong` the same with the answers of a model that is wrong on purpose: there a difference must be found.
 //! The program makes the process's own accesses and mappings; every call on pages goes to `/dev/gup_probe`.
 
-use crate::check::{Check, Stop, Test, attempt};
-use crate::memory::PAGE;
+use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
+use crate::pins;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ const MODULE: &str = "/ktest/gup_probe.ko";
 const TRACES: &str = "/ktest/traces";
 const WRONG: &str = "/ktest/traces.wrong";
 const DEVICE: &str = "/dev/gup_probe";
+/// A module that reads directly the old way, its device, and how many pages it shall read with what each counter does then.
+const DIRECT_MODULE: &str = "/ktest/gup_direct_io.ko";
+const DIRECT_DEVICE: &str = "/dev/gup_direct_io";
+const DIRECT: &str = "/ktest/direct-io";
 /// A folio that is mapped as a whole.
 const HUGE: usize = 2 << 20;
 /// A read of a file's page maps its neighbours up to such a border of addresses (mm/memory.c: do_fault_around()); no area of
@@ -32,7 +37,7 @@ const AREA_PAGES: u64 = 256;
 pub fn run(check: &mut Check) {
     // Counts that are wrong on purpose are what this target is about.
     check.without_total();
-    if let Err(stop) = load() {
+    if let Err(stop) = load(MODULE, DEVICE) {
         check.report("probe module", &Err(stop));
         return;
     }
@@ -68,6 +73,42 @@ pub fn run(check: &mut Check) {
     if let Ok(text) = std::fs::read_to_string(WRONG) {
         check.report("a wrong model is found out", &wrong(&text));
     }
+    if let Ok(expected) = std::fs::read_to_string(DIRECT) {
+        check.report("direct read of the old kind", &direct_read(&expected));
+    }
+}
+
+/// A direct read of the old kind moves the counters of pins as the reference implementation says: not equally since 6.5.
+fn direct_read(expected: &str) -> Test {
+    load(DIRECT_MODULE, DIRECT_DEVICE)?;
+    let numbers: Vec<u64> = expected.split_whitespace().flat_map(str::parse).collect();
+    let [pages, acquired, released] = numbers[..] else {
+        return Err(Stop::Fail(format!("{expected:?} is no expectation")));
+    };
+    let mut memory = attempt("map", Pages::small(usize::try_from(pages).unwrap_or(0)))?;
+    // Nothing on the disk is like it.
+    memory.bytes().fill(0x5a);
+    let disk = attempt("open /dev/ram0", crate::sys::open("/dev/ram0"))?;
+    let mut device = attempt("open the module's device", crate::sys::open(DIRECT_DEVICE))?;
+    let before = pins::read().ok_or_else(|| Stop::Skip("no counters of pins".into()))?;
+    let line = format!("{} {} {pages}", disk.as_raw_fd(), memory.address());
+    attempt("read directly", device.write_all(line.as_bytes()))?;
+    let moved = pins::read().unwrap_or(before).since(before);
+    println!(
+        "# direct-read pages={pages} acquired={} released={}",
+        moved.acquired, moved.released
+    );
+    ensure(
+        (moved.acquired, moved.released) == (acquired, released),
+        format!(
+            "pins acquired: kernel {}, model {acquired}; released: kernel {}, model {released}",
+            moved.acquired, moved.released
+        ),
+    )?;
+    ensure(
+        memory.bytes().iter().all(|byte| *byte != 0x5a),
+        "pages that nothing was read into",
+    )
 }
 
 /// Nothing writes to a disk of its own accord for an hour.
@@ -452,11 +493,11 @@ fn free(area: &Area) -> Test {
     attempt("unmap", unsafe { munmap(area.room.0, area.room.1) })
 }
 
-fn load() -> Test {
-    if std::path::Path::new(DEVICE).exists() {
+fn load(module: &str, device: &str) -> Test {
+    if std::path::Path::new(device).exists() {
         return Ok(());
     }
-    let Ok(module) = File::open(MODULE) else {
+    let Ok(module) = File::open(module) else {
         return Err(Stop::Skip("no probe module in this image".into()));
     };
     // SAFETY: a descriptor, an empty string with its NUL, and no flags.
@@ -467,12 +508,12 @@ fn load() -> Test {
         return Err(Stop::Fail(format!("load the probe module: {error}")));
     }
     for _ in 0..100 {
-        if std::path::Path::new(DEVICE).exists() {
+        if std::path::Path::new(device).exists() {
             return Ok(());
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    Err(Stop::Fail(format!("{DEVICE} does not appear")))
+    Err(Stop::Fail(format!("{device} does not appear")))
 }
 
 /// Pages wait for the LRU lists on the processor that touched them, and the probe hands in those of its own.
