@@ -5,26 +5,24 @@
 //! `/ktest/traces.wrong` the same with the answers of a model that is wrong on purpose: there a difference must be found.
 //! The program makes the process's own accesses and mappings; every call on pages goes to `/dev/gup_probe`.
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::memory::{PAGE, Pages};
-use crate::pins;
+mod area;
+mod direct;
+
+use self::area::{Area, free};
+use crate::check::{Check, Stop, Test, attempt};
+use crate::memory::PAGE;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, madvise};
 use std::collections::BTreeMap;
-use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 const MODULE: &str = "/ktest/gup_probe.ko";
 const TRACES: &str = "/ktest/traces";
 const WRONG: &str = "/ktest/traces.wrong";
 const DEVICE: &str = "/dev/gup_probe";
-/// A module that reads directly the old way, its device, and how many pages it shall read with what each counter does then.
-const DIRECT_MODULE: &str = "/ktest/gup_direct_io.ko";
-const DIRECT_DEVICE: &str = "/dev/gup_direct_io";
-const DIRECT: &str = "/ktest/direct-io";
 /// A folio that is mapped as a whole.
 const HUGE: usize = 2 << 20;
 /// A read of a file's page maps its neighbours up to such a border of addresses (mm/memory.c: do_fault_around()); no area of
@@ -73,42 +71,7 @@ pub fn run(check: &mut Check) {
     if let Ok(text) = std::fs::read_to_string(WRONG) {
         check.report("a wrong model is found out", &wrong(&text));
     }
-    if let Ok(expected) = std::fs::read_to_string(DIRECT) {
-        check.report("direct read of the old kind", &direct_read(&expected));
-    }
-}
-
-/// A direct read of the old kind moves the counters of pins as the reference implementation says: not equally since 6.5.
-fn direct_read(expected: &str) -> Test {
-    load(DIRECT_MODULE, DIRECT_DEVICE)?;
-    let numbers: Vec<u64> = expected.split_whitespace().flat_map(str::parse).collect();
-    let [pages, acquired, released] = numbers[..] else {
-        return Err(Stop::Fail(format!("{expected:?} is no expectation")));
-    };
-    let mut memory = attempt("map", Pages::small(usize::try_from(pages).unwrap_or(0)))?;
-    // Nothing on the disk is like it.
-    memory.bytes().fill(0x5a);
-    let disk = attempt("open /dev/ram0", crate::sys::open("/dev/ram0"))?;
-    let mut device = attempt("open the module's device", crate::sys::open(DIRECT_DEVICE))?;
-    let before = pins::read().ok_or_else(|| Stop::Skip("no counters of pins".into()))?;
-    let line = format!("{} {} {pages}", disk.as_raw_fd(), memory.address());
-    attempt("read directly", device.write_all(line.as_bytes()))?;
-    let moved = pins::read().unwrap_or(before).since(before);
-    println!(
-        "# direct-read pages={pages} acquired={} released={}",
-        moved.acquired, moved.released
-    );
-    ensure(
-        (moved.acquired, moved.released) == (acquired, released),
-        format!(
-            "pins acquired: kernel {}, model {acquired}; released: kernel {}, model {released}",
-            moved.acquired, moved.released
-        ),
-    )?;
-    ensure(
-        memory.bytes().iter().all(|byte| *byte != 0x5a),
-        "pages that nothing was read into",
-    )
+    direct::run(check);
 }
 
 /// Nothing writes to a disk of its own accord for an hour.
@@ -219,15 +182,6 @@ fn compare(expected: &str, seen: &str) -> Option<String> {
         }
     }
     (!found.is_empty()).then(|| found.join("; "))
-}
-
-struct Area {
-    /// Mapped without access from a page before it to a page behind it, so that no two areas touch.
-    room: (*mut c_void, usize),
-    start: *mut c_void,
-    bytes: usize,
-    pages: usize,
-    memfd: Option<OwnedFd>,
 }
 
 struct Process {
@@ -457,40 +411,6 @@ impl Process {
             let _gone = free(area);
         }
     }
-}
-
-impl Area {
-    /// Maps it in a room of its own, at a multiple of its size.
-    fn place(&mut self, file: Option<BorrowedFd<'_>>, offset: u64, extra: MapFlags) -> Test {
-        let align = self.bytes.next_multiple_of(FAULT_AROUND);
-        let bytes = self.bytes + align + 2 * PAGE;
-        let none = ProtFlags::empty();
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let room = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, none, MapFlags::PRIVATE) };
-        self.room = (attempt("reserve", room)?, bytes);
-        let start = (self.room.0 as usize + PAGE).next_multiple_of(align) as *mut c_void;
-        let (access, fixed) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::FIXED);
-        // SAFETY: it lies within the room, which nothing refers to.
-        let mapped = unsafe {
-            match file {
-                None => {
-                    let flags = MapFlags::PRIVATE | fixed | extra;
-                    mmap_anonymous(start, self.bytes, access, flags)
-                }
-                Some(file) => {
-                    let flags = MapFlags::SHARED | fixed;
-                    mmap(start, self.bytes, access, flags, file, offset)
-                }
-            }
-        };
-        self.start = attempt("map", mapped)?;
-        Ok(())
-    }
-}
-
-fn free(area: &Area) -> Test {
-    // SAFETY: the room was made by us, and no reference into it is alive.
-    attempt("unmap", unsafe { munmap(area.room.0, area.room.1) })
 }
 
 fn load(module: &str, device: &str) -> Test {
