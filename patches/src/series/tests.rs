@@ -488,6 +488,33 @@ fn a_hand_edit_that_no_longer_applies_is_an_error_and_not_lost() {
 }
 
 #[test]
+fn the_audit_of_the_patched_tree_is_a_check_of_each_patch_and_writes_nothing_into_the_tree() {
+    let fixture = Fixture::new();
+    let dir = fixture.written();
+    let work = fixture.path("work");
+    fs::create_dir_all(&work).expect("a directory");
+    let options = callsites::AuditOptions::default();
+    let before = callsites::audit(&fixture.tree(), &options).expect("it is audited");
+    let series = crate::verify::audit(fixture.tree(), &dir, &work, &before, &options)
+        .expect("it applies and is audited");
+    let checks = &series.checks.patches[0].checks;
+    let check = checks.iter().find(|check| check.name == "audit");
+    assert_eq!(
+        check.map(|check| check.outcome),
+        Some(Outcome::Passed),
+        "{check:?}"
+    );
+    assert_eq!(
+        Series::read(&dir).expect("it was written").checks,
+        series.checks
+    );
+    let host = fixture.path("tree").join("drivers/misc/toy/host.c");
+    assert_eq!(fs::read_to_string(host).expect("it is there"), HOST);
+    let left = work.read_dir_utf8().expect("a directory").count();
+    assert_eq!(left, 0, "what was applied for the audit is gone");
+}
+
+#[test]
 fn scripts_that_are_missing_are_skipped_and_an_unsigned_series_fails_its_check() {
     let fixture = Fixture::new();
     let series = fixture.convert(&fixture.rehearsal()).expect("it converts");
