@@ -12,6 +12,7 @@
  *
  * A test tool: it trusts its user, who is root in a guest that is thrown away. Builds against 6.1 and later.
  */
+#include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
