@@ -3,15 +3,22 @@
 
 use crate::findings;
 use crate::flow::analysis::Analysis;
+use crate::flow::answers::Answers;
 use crate::flow::library::Files;
+use crate::flow::places::Places;
+use crate::flow::scripts::Scripts;
 use crate::flow::verdict::{self, Judged};
-use crate::index::cache::Session;
-use crate::index::{Index, ir::FileFacts};
+use crate::index::cache::{Last, Session};
+use crate::index::prefilter::Prefilter;
+use crate::index::shelf::Changes;
+use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
 use crate::report::{Coverage, Report, SCHEMA, UnreadItem};
 use crate::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::catalogue;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// What a caller chooses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,76 +97,232 @@ pub fn audit(tree: &Tree, options: &AuditOptions) -> Result<Report, Error> {
 
 fn run(tree: &Tree, options: &AuditOptions) -> Report {
     let report = match &options.cache {
-        Some(directory) => {
-            let session = Session::open(tree, catalogue().seeds(), directory);
-            // What is kept is of the tree itself; what is laid over it is looked at once.
-            if tree.is_overlaid() {
-                return within(compute(tree, &session.index(), options.all), &options.paths);
-            }
-            recalled(&session, options.all).unwrap_or_else(|| {
-                let index = session.index();
-                let report = compute(tree, &index, options.all);
-                // A cache that cannot be written costs time, and nothing else.
-                let _ = session.save(&index);
-                keep(&session, options.all, &report);
-                report
-            })
-        }
-        None => {
+        // What is kept is of the tree itself; what is laid over it is looked at once.
+        Some(directory) if !tree.is_overlaid() => remembering(tree, directory, options.all),
+        _ => {
             let index = Index::build(tree, catalogue().seeds());
-            compute(tree, &index, options.all)
+            compute(tree, index, options.all, &Shelf::none(), Known::default()).0
         }
     };
     within(report, &options.paths)
 }
 
-/// Listings with and without the releases of other pages are kept side by side.
-fn kept_as(all: bool) -> &'static str {
-    if all { "report-all" } else { "report" }
+/// Audits with what an earlier run left, and leaves what this one learnt.
+fn remembering(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
+    let session = Session::open(tree, directory);
+    let state = session.state();
+    if let Some(report) = state
+        .as_deref()
+        .and_then(|state| recalled(&session, NOW, state, all))
+    {
+        return report;
+    }
+    let last = session.last();
+    let notes = last.as_ref().map_or(&[][..], |last| &last.notes);
+    let notes: Notes<'_> = postcard::from_bytes(notes).unwrap_or_default();
+    let nothing = Changes::default();
+    let changes = last.as_ref().map_or(&nothing, |last| &last.changes);
+    let answers = Answers::of(notes.answers, changes, |path| tree.read(path).ok());
+    let still = last
+        .as_ref()
+        .and_then(|last| still(tree, &session, last, &notes.looked_at, &answers, all));
+    // After a few changes it is cheaper to look at them again than to write everything down; the report is kept.
+    let few = |last: &Last| last.changes.len() <= FEW;
+    // A cache that cannot be written costs time, and nothing else.
+    if let (Some(report), Some(last)) = (still, &last) {
+        keep(&session, NOW, state.as_deref(), all, &report);
+        if !few(last) {
+            let _ = session.renew(last);
+            keep(&session, BASE, state.as_deref(), all, &report);
+        }
+        return report;
+    }
+    let known = Known {
+        answers,
+        scripts: Scripts::of(notes.scripts),
+        findings: notes.findings.clone(),
+        looked_at: BTreeSet::new(),
+    };
+    let shelf = session.shelf(last.as_ref());
+    let index = Index::with(tree, catalogue().seeds(), &shelf);
+    let (report, learnt) = compute(tree, index, all, &shelf, known);
+    keep(&session, NOW, state.as_deref(), all, &report);
+    if shelf.is_empty() || !last.as_ref().is_some_and(few) {
+        let notes = postcard::to_stdvec(&Notes {
+            looked_at: learnt.looked_at,
+            findings: learnt.findings,
+            answers: &learnt.answers.kept(),
+            scripts: &learnt.scripts.kept(),
+        });
+        let _ = session.save(&shelf, &notes.unwrap_or_default());
+        keep(&session, BASE, state.as_deref(), all, &report);
+    }
+    report
 }
 
-/// The whole report of an earlier run of this very program over this very tree.
-fn recalled(session: &Session<'_>, all: bool) -> Option<Report> {
-    let bytes = session.recall(kept_as(all), &session.state()?)?;
+/// The report of the last run, when nothing that has changed since bears on it: no changed file was or is to be read,
+/// and every question that was asked of the tree has the answer it had.
+fn still(
+    tree: &Tree,
+    session: &Session<'_>,
+    last: &Last,
+    looked_at: &BTreeSet<Utf8PathBuf>,
+    answers: &Answers,
+    all: bool,
+) -> Option<Report> {
+    let changes = &last.changes;
+    if answers.is_empty() {
+        return None;
+    }
+    let filter = Prefilter::new(NameSet::new(catalogue().seeds()));
+    for path in changes
+        .changed
+        .iter()
+        .chain(&changes.added)
+        .chain(&changes.gone)
+    {
+        let directory = path.parent().unwrap_or(Utf8Path::new(""));
+        if last.holds(path) || looked_at.contains(directory) {
+            return None;
+        }
+        if !changes.gone.contains(path) && filter.hits(&tree.read(path).ok()?) {
+            return None;
+        }
+    }
+    if !answers.all_hold(&Places::new(tree.files())) {
+        return None;
+    }
+    let mut report = recalled(session, BASE, last.state()?, all)?;
+    report.coverage.files_walked = tree.files().len();
+    Some(report)
+}
+
+/// Up to this many changed files everything but the report is left as the run before the changes wrote it.
+const FEW: usize = 8;
+/// The report of the last run.
+const NOW: &str = "report";
+/// The report of the run that wrote what is known of the tree.
+const BASE: &str = "base";
+
+/// Listings with and without the releases of other pages are kept side by side.
+fn kept_as(name: &str, all: bool) -> String {
+    format!("{name}{}", if all { "-all" } else { "" })
+}
+
+/// The whole report of an earlier run of this very program over a tree in that state.
+fn recalled(session: &Session<'_>, name: &str, state: &str, all: bool) -> Option<Report> {
+    let bytes = session.recall(&kept_as(name, all), state)?;
     postcard::from_bytes(&bytes).ok()
 }
 
-fn keep(session: &Session<'_>, all: bool, report: &Report) {
-    if let (Some(state), Ok(bytes)) = (session.state(), postcard::to_stdvec(report)) {
-        let _ = session.keep(kept_as(all), &state, &bytes);
+fn keep(session: &Session<'_>, name: &str, state: Option<&str>, all: bool, report: &Report) {
+    if let (Some(state), Ok(bytes)) = (state, postcard::to_stdvec(report)) {
+        let _ = session.keep(&kept_as(name, all), state, &bytes);
     }
 }
 
-fn compute(tree: &Tree, index: &Index, all: bool) -> Report {
-    let hits: Vec<FileFacts> = index
-        .hits()
-        .filter_map(|path| index.file(path))
-        .cloned()
-        .collect();
-    let analysis = Analysis::new(tree, hits);
+/// What a run begins with from the one before, and what it knows at its end.
+#[derive(Default)]
+struct Known {
+    answers: Answers,
+    scripts: Scripts,
+    findings: findings::Kept,
+    /// Directories in whose files something was looked for without parsing them.
+    looked_at: BTreeSet<Utf8PathBuf>,
+}
+
+/// The same, as it is written down.
+#[derive(Default, Serialize, Deserialize)]
+struct Notes<'n> {
+    looked_at: BTreeSet<Utf8PathBuf>,
+    findings: findings::Kept,
+    #[serde(borrow)]
+    answers: &'n [u8],
+    #[serde(borrow)]
+    scripts: &'n [u8],
+}
+
+/// A tree that notes in which directories something is looked for.
+struct Watched<'t> {
+    tree: &'t Tree,
+    looked_at: Mutex<BTreeSet<Utf8PathBuf>>,
+}
+
+impl Files for Watched<'_> {
+    fn paths(&self) -> &[Utf8PathBuf] {
+        self.tree.files()
+    }
+
+    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>> {
+        self.tree.read(path).ok()
+    }
+
+    fn any_in(&self, directory: &Utf8Path, test: &dyn Fn(&[u8]) -> bool) -> bool {
+        let mut looked_at = self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        looked_at.insert(directory.to_owned());
+        drop(looked_at);
+        self.tree.any_in(directory, test)
+    }
+}
+
+fn compute(
+    tree: &Tree,
+    mut index: Index,
+    all: bool,
+    shelf: &Shelf,
+    known: Known,
+) -> (Report, Known) {
+    let files_with_hits = index.hits.len();
+    let unread = index.unread();
+    let hits = std::mem::take(&mut index.hits);
+    let flow = (known.answers, known.scripts);
+    let (analysis, (answers, scripts)) = Analysis::with(tree, hits, shelf, flow);
     let era = tree.info().era;
-    let judged = verdict::judge(&analysis, tree, era, all);
-    let coverage = coverage(index, &analysis, &judged);
-    let findings = findings::run(&findings::Input {
+    let watched = Watched {
+        tree,
+        looked_at: Mutex::default(),
+    };
+    let judged = verdict::judge(&analysis, &watched, era, all);
+    let coverage = Coverage {
+        files_walked: index.walked,
+        files_with_hits,
+        ..coverage(unread, &analysis, &judged)
+    };
+    let input = findings::Input {
         files: analysis.program.files(),
         callsites: &judged.callsites,
         groups: &judged.groups,
         era,
         read: &|path| tree.read(path).ok(),
-    });
-    Report {
+    };
+    let key = |file: &FileFacts| shelf.key(&file.path);
+    let (found, findings) = findings::run_with(&input, &key, known.findings);
+    let report = Report {
         schema: SCHEMA.to_owned(),
         tree: tree.info(),
         coverage,
         callsites: judged.callsites,
         groups: judged.groups,
+        findings: found,
+    };
+    let looked_at = watched.looked_at.into_inner();
+    let looked_at = looked_at.unwrap_or_else(PoisonError::into_inner);
+    // Taking a million small boxes apart costs as much as making them, and whoever audits is about to end.
+    std::mem::forget(analysis);
+    let known = Known {
+        answers,
+        scripts,
         findings,
-    }
+        looked_at,
+    };
+    (report, known)
 }
 
-fn coverage(index: &Index, analysis: &Analysis, judged: &Judged) -> Coverage {
+fn coverage(mut unread: Vec<UnreadItem>, analysis: &Analysis, judged: &Judged) -> Coverage {
     let files = analysis.program.files();
-    let mut unread: Vec<UnreadItem> = index.unread();
     let held: BTreeSet<(String, String)> = judged
         .callsites
         .iter()
@@ -184,8 +347,8 @@ fn coverage(index: &Index, analysis: &Analysis, judged: &Judged) -> Coverage {
     unread.sort();
     unread.dedup();
     Coverage {
-        files_walked: index.walked(),
-        files_with_hits: index.hits().count(),
+        files_walked: 0,
+        files_with_hits: 0,
         files_parsed: files
             .iter()
             .filter(|file| !file.functions.is_empty())
@@ -231,6 +394,18 @@ mod tests {
 
     const FILE: &str = "void f(void)\n{\n\tstruct page *p;\n\n\tget_user_pages_fast(0, 1, 0, &p);\n\tput_page(p);\n}\n";
 
+    /// Files as old as those of a tree that was not made this very moment.
+    fn write(root: &Utf8Path, path: &str, text: &str) {
+        fs::write(root.join(path), text).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(root.join(path))
+            .unwrap();
+        let before = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(before - std::time::Duration::from_secs(1))
+            .unwrap();
+    }
+
     fn tree() -> (tempfile::TempDir, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().join("tree")).unwrap();
@@ -241,7 +416,7 @@ mod tests {
             ("b/b.c", FILE),
         ] {
             fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
-            fs::write(root.join(path), text).unwrap();
+            write(&root, path, text);
         }
         (dir, root)
     }
@@ -265,12 +440,8 @@ mod tests {
         )
         .unwrap();
         report.coverage.functions = 4711;
-        let cache = root.with_file_name("cache");
-        keep(
-            &Session::open(&tree, catalogue().seeds(), &cache),
-            all,
-            &report,
-        );
+        let session = Session::open(&tree, &root.with_file_name("cache"));
+        keep(&session, NOW, session.state().as_deref(), all, &report);
         report
     }
 
@@ -299,7 +470,7 @@ mod tests {
         ] {
             let (_dir, root) = tree();
             forge(&root, false);
-            fs::write(root.join(path), text).unwrap();
+            write(&root, path, text);
             let tree = Tree::open(root.as_str()).unwrap();
             let report = audit(&tree, &options(&root)).unwrap();
             assert_ne!(report.coverage.functions, 4711, "{path}");

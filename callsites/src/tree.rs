@@ -12,6 +12,7 @@
 
 mod directory;
 mod error;
+mod listing;
 mod revision;
 mod version;
 
@@ -57,8 +58,24 @@ pub enum Stamp {
 impl Tree {
     /// Opens "DIR" or "REPO@REV". Fails when there is no such thing or when it is no kernel tree.
     pub fn open(spec: &str) -> Result<Tree, Error> {
+        Self::open_with(spec, None)
+    }
+
+    /// The same; of a directory, the list of files is taken from `cache`, as far as it is still true, and kept there.
+    pub fn open_with(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Error> {
         if Utf8Path::new(spec).is_dir() {
-            let found = directory::walk(Utf8Path::new(spec));
+            let root = Utf8Path::new(spec);
+            let found = match cache {
+                Some(cache) => {
+                    let place = root.canonicalize_utf8();
+                    let place = place.unwrap_or_else(|_| root.to_owned());
+                    listing::of(
+                        root,
+                        &cache.join(format!("files-{}", hashed(place.as_str()))),
+                    )
+                }
+                None => directory::walk(root),
+            };
             let store = Store::Directory(Utf8PathBuf::from(spec));
             return Tree::checked(store, found.files, found.unread, spec);
         }
@@ -180,6 +197,19 @@ impl Tree {
             .is_ok()
     }
 
+    /// Hash of where the tree is: the same for the same directory, or for the same revision of the same repository.
+    pub fn place(&self) -> String {
+        let place = match (self.root(), self.repository()) {
+            (Some(root), _) => root
+                .canonicalize_utf8()
+                .unwrap_or_else(|_| root.to_owned())
+                .to_string(),
+            (None, Some((repository, commit))) => format!("{repository}@{commit}"),
+            (None, None) => format!("embedded {}", self.version()),
+        };
+        hashed(&place)
+    }
+
     /// What could not be listed, each with its reason; sorted.
     pub fn unread(&self) -> &[UnreadItem] {
         &self.unread
@@ -242,19 +272,21 @@ impl Tree {
         }
     }
 
-    /// The stamp of a file; None when it is not there.
-    pub fn stamp(&self, path: &Utf8Path) -> Option<Stamp> {
-        if let Some(laid) = self.overlay.get(path) {
-            let mut id = [0; 20];
-            id.copy_from_slice(&blake3::hash(laid).as_bytes()[..20]);
-            return Some(Stamp::Blob(id));
-        }
+    /// The stamp of every file of [`Tree::files`], in their order; None for one that is not there any more.
+    pub fn stamps(&self) -> Vec<Option<Stamp>> {
         match &self.store {
-            Store::Directory(root) => directory::stamp(&root.join(path)),
-            Store::Revision(revision) => revision.blob(path).map(Stamp::Blob),
-            Store::Embedded(files) => files.contains_key(path).then_some(Stamp::Embedded),
+            Store::Directory(root) => directory::stamps(root, &self.files),
+            Store::Revision(revision) => {
+                let blobs = self.files.iter().map(|path| revision.blob(path));
+                blobs.map(|blob| blob.map(Stamp::Blob)).collect()
+            }
+            Store::Embedded(_) => vec![Some(Stamp::Embedded); self.files.len()],
         }
     }
+}
+
+fn hashed(place: &str) -> String {
+    blake3::hash(place.as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// Is it a C source or a header?

@@ -11,15 +11,20 @@ use camino::Utf8Path;
 
 /// `--kernel` (or KERNEL_TREE), else the working directory where that is a kernel tree, else the embedded one.
 pub fn choose(common: &Common) -> Result<Tree, Failure> {
+    choose_with(common, None)
+}
+
+/// The same, with the list of files from an audit's cache.
+pub fn choose_with(common: &Common, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
     match common.kernel.as_deref() {
-        Some(spec) => open(spec),
-        None if Version::of_tree(Utf8Path::new(".")).is_some() => open("."),
+        Some(spec) => open(spec, cache),
+        None if Version::of_tree(Utf8Path::new(".")).is_some() => open(".", cache),
         None => Ok(Tree::embedded(Era::Pin)),
     }
 }
 
 /// A directory, REPO@REVISION, or a version of the cache.
-pub fn open(spec: &str) -> Result<Tree, Failure> {
+pub fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
     if !Utf8Path::new(spec).exists()
         && let Ok(version) = spec.parse::<Version>()
     {
@@ -30,9 +35,9 @@ pub fn open(spec: &str) -> Result<Tree, Failure> {
             )
             .hint(format!("cargo xtask kernel get {version}"))
         })?;
-        return Ok(Tree::open(tree.dir.as_str())?);
+        return Ok(Tree::open_with(tree.dir.as_str(), cache)?);
     }
-    Ok(Tree::open(spec)?)
+    Ok(Tree::open_with(spec, cache)?)
 }
 
 /// Whether it is the tree that comes with the program.

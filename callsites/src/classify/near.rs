@@ -25,10 +25,6 @@ pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey
     let path = analysis.path(site).to_owned();
     let own = files.bytes(&path).unwrap_or_default();
     let directory = path.parent().unwrap_or(Utf8Path::new(""));
-    let beside = files
-        .paths()
-        .iter()
-        .filter(|other| other.extension() == Some("c") && other.parent() == Some(directory));
     let mut asks_for_file = false;
     let function = analysis.program.function(site.function);
     walk::expressions(&function.body, &mut |expr| {
@@ -37,10 +33,7 @@ pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey
     Surroundings {
         notifier_in_file: notifies(&own),
         notifier_is_optional: memmem::find(&own, b"CONFIG_MMU_NOTIFIER").is_some(),
-        notifier_in_directory: asks_for_file
-            && beside
-                .filter_map(|other| files.bytes(other))
-                .any(|bytes| notifies(&bytes)),
+        notifier_in_directory: asks_for_file && files.any_in(directory, &notifies),
         asks_for_file,
         exec_mm: exec_mm(analysis, site),
     }

@@ -89,9 +89,9 @@ pub struct Sleeper {
 /// All of them, by file and name.
 #[derive(Debug, Default)]
 pub struct Sleepers {
-    found: BTreeMap<(usize, String), Sleeper>,
+    found: BTreeMap<usize, BTreeMap<String, Sleeper>>,
     /// Functions that give back a lock which their caller took.
-    unlockers: BTreeSet<(usize, String)>,
+    unlockers: BTreeMap<usize, BTreeSet<String>>,
 }
 
 impl Sleepers {
@@ -101,9 +101,10 @@ impl Sleepers {
         let mut sleepers = Self::default();
         for (at, file) in files.iter_mut().enumerate() {
             for turn in 0..4 {
-                let before = sleepers.found.len();
+                let known = |sleepers: &Self| sleepers.found.get(&at).map_or(0, BTreeMap::len);
+                let before = known(&sleepers);
                 sleepers.learn(at, file);
-                if sleepers.found.len() == before {
+                if known(&sleepers) == before {
                     break;
                 }
                 if turn == 0 {
@@ -134,7 +135,8 @@ impl Sleepers {
 
     /// Whether a function of the file gives back a lock that its caller took.
     pub fn unlocks(&self, file: usize, name: &str) -> bool {
-        self.unlockers.contains(&(file, name.to_owned()))
+        let known = self.unlockers.get(&file);
+        known.is_some_and(|names| names.contains(name))
     }
 
     /// Told by sparse's annotation, or by a body that unlocks and never locks.
@@ -152,24 +154,25 @@ impl Sleepers {
                 .unwrap_or_default();
             let says = |word: &str| bstr::ByteSlice::contains_str(text, word);
             if says("__releases(") || says("spin_unlock") && !says("spin_lock") {
-                self.unlockers.insert((at, item.name.clone()));
+                let known = self.unlockers.entry(at).or_default();
+                known.insert(item.name.clone());
             }
         }
     }
 
     /// The sleeper of that name in that file.
     pub fn get(&self, file: usize, name: &str) -> Option<&Sleeper> {
-        self.found.get(&(file, name.to_owned()))
+        self.found.get(&file)?.get(name)
     }
 
     fn learn(&mut self, at: usize, file: &FileFacts) {
         for function in &file.functions {
-            let key = (at, function.name.clone());
-            if self.found.contains_key(&key) {
+            if self.get(at, &function.name).is_some() {
                 continue;
             }
             if let Some(sleeper) = self.sleeper(at, function) {
-                self.found.insert(key, sleeper);
+                let known = self.found.entry(at).or_default();
+                known.insert(function.name.clone(), sleeper);
             }
         }
     }
@@ -230,11 +233,12 @@ impl Sleepers {
 
     /// The file with the functions that call one of its sleepers and were only outlined so far.
     fn callers(&self, at: usize, file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
-        let names: BTreeSet<&str> = self
+        let names: Vec<&str> = self
             .found
-            .keys()
-            .filter(|(f, _)| *f == at)
-            .map(|(_, name)| name.as_str())
+            .get(&at)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .map(String::as_str)
             .collect();
         let read: BTreeSet<u32> = file.functions.iter().map(|f| f.span.start).collect();
         let mut unread = file

@@ -15,7 +15,7 @@ use crate::index::ir::{Expr, Span};
 use crate::report::{Callsite, Finding, Group, Role, Severity, Verdict};
 use refimpl::api::{Dirties, catalogue};
 
-/// All three.
+/// Too late, told by the ways through one function.
 pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::DirtiedAfterRelease]) {
         for fact in &walked.facts {
@@ -30,6 +30,10 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// Never, and unlocked: told by what belongs together.
+pub fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     for group in view.input.groups {
         findings.extend(never(view, group));
     }

@@ -14,9 +14,8 @@ use crate::report::{Callsite, Evidence, Finding, Fix, Role, Severity, Verdict};
 use refimpl::api::{self, Count, catalogue};
 use std::collections::BTreeSet;
 
-/// First what the ways through functions show, then what the flow across them shows.
+/// What the ways through functions show.
 pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    let mut seen = BTreeSet::new();
     for walked in view.walked(&[What::PutOfPin, What::UnpinOfGet]) {
         for fact in &walked.facts {
             let line = fact
@@ -36,10 +35,19 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 message,
                 evidence,
             );
-            seen.insert((finding.path.clone(), finding.line));
             findings.push(finding);
         }
     }
+}
+
+/// What the flow across functions shows, where the ways through one did not.
+pub fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
+    let known = findings
+        .iter()
+        .filter(|finding| finding.name == "kind-mismatch");
+    let seen: BTreeSet<(String, u32)> = known
+        .map(|finding| (finding.path.clone(), finding.line))
+        .collect();
     for site in &view
         .input
         .callsites

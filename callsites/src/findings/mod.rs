@@ -46,5 +46,5 @@ mod view;
 pub mod visit;
 pub mod wrong_count;
 
-pub use run::run;
+pub use run::{Kept, run, run_with};
 pub use view::{Input, View, Walked};

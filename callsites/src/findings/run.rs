@@ -6,13 +6,18 @@ use super::{
     accounting, compound, dirty, double_release, errno, gup_flags, half_converted, kind_mismatch,
     leak, look_alike, sleeping, still_mapped, unfilled, wrong_count,
 };
-use crate::report::Finding;
-use std::collections::BTreeSet;
+use crate::index::ir::FileFacts;
+use crate::index::shelf::Key;
+use crate::report::{Callsite, Finding};
+use camino::Utf8PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 type Rule = fn(&View<'_>, &mut Vec<Finding>);
 
-/// Every rule; the order decides which of two findings about one line stays when one is the consequence of the other.
-const RULES: [Rule; 14] = [
+/// The rules that look at one file and its callsites; the order decides which of two findings about one line stays
+/// when one is the consequence of the other.
+const OF_A_FILE: [Rule; 13] = [
     kind_mismatch::check,
     errno::check,
     wrong_count::check,
@@ -25,15 +30,67 @@ const RULES: [Rule; 14] = [
     gup_flags::check,
     accounting::check,
     compound::check,
-    half_converted::check,
     look_alike::check,
 ];
 
+/// The rules that look at what the flow found across files.
+const ACROSS: [Rule; 3] = [kind_mismatch::across, dirty::across, half_converted::check];
+
+/// Findings that rest on one file, by path, each under a key that names all they rest on.
+pub type Kept = BTreeMap<Utf8PathBuf, (Key, Vec<Finding>)>;
+
 /// Runs every rule; the findings are sorted by (path, line, rule) and free of repetitions.
 pub fn run(input: &Input<'_>) -> Vec<Finding> {
-    let view = View::of(input);
-    let mut findings = Vec::new();
-    for rule in RULES {
+    run_with(input, &|_| None, Kept::new()).0
+}
+
+/// The same. What `kept` has of a file under the key that `key` gives it is taken as it is; what comes back besides
+/// the findings is to be kept for the next time.
+pub fn run_with(
+    input: &Input<'_>,
+    key: &dyn Fn(&FileFacts) -> Option<Key>,
+    mut kept: Kept,
+) -> (Vec<Finding>, Kept) {
+    let mut sites: BTreeMap<&str, Vec<&Callsite>> = BTreeMap::new();
+    for site in input.callsites {
+        sites.entry(&site.path).or_default().push(site);
+    }
+    let mut known = Kept::new();
+    let mut open: Vec<(Arc<FileFacts>, Option<Key>)> = Vec::new();
+    for file in input.files {
+        let key =
+            key(file).map(|facts| Key::of(&(facts, input.era, sites.get(file.path.as_str()))));
+        match kept.remove(&file.path) {
+            Some((old, findings)) if Some(old) == key => {
+                known.insert(file.path.clone(), (old, findings));
+            }
+            _ => open.push((Arc::clone(file), key)),
+        }
+    }
+    let files: Vec<Arc<FileFacts>> = open.iter().map(|(file, _)| Arc::clone(file)).collect();
+    let some = Input {
+        files: &files,
+        ..*input
+    };
+    let view = View::of(&some);
+    let mut fresh = Vec::new();
+    for rule in OF_A_FILE {
+        rule(&view, &mut fresh);
+    }
+    for (file, key) in &open {
+        let of_file = fresh.iter().filter(|finding| finding.path == file.path);
+        if let Some(key) = key {
+            known.insert(file.path.clone(), (*key, of_file.cloned().collect()));
+        }
+    }
+    let reused = known.iter().filter(|(path, _)| {
+        let at = files.binary_search_by(|file| file.path.as_str().cmp(path.as_str()));
+        at.is_err()
+    });
+    let mut findings: Vec<Finding> = reused.flat_map(|(_, (_, found))| found.clone()).collect();
+    findings.extend(fresh);
+    let view = View::plain(input);
+    for rule in ACROSS {
         rule(&view, &mut findings);
     }
     let mut seen = BTreeSet::new();
@@ -41,5 +98,5 @@ pub fn run(input: &Input<'_>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
         (&a.path, a.line, &a.rule, &a.message).cmp(&(&b.path, b.line, &b.rule, &b.message))
     });
-    findings
+    (findings, known)
 }

@@ -12,6 +12,7 @@ use refimpl::api::{Role, catalogue};
 use std::sync::{Arc, OnceLock};
 
 /// What an audit hands to the rules.
+#[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// What was read, sorted by path.
     pub files: &'a [Arc<FileFacts>],
@@ -87,6 +88,17 @@ impl<'a> View<'a> {
             sources,
             sleepers,
             facts,
+        }
+    }
+
+    /// Without the ways through functions, for rules that look at callsites.
+    pub fn plain(input: &'a Input<'a>) -> Self {
+        Self {
+            input,
+            files: input.files.to_vec(),
+            sources: input.files.iter().map(|_| OnceLock::new()).collect(),
+            sleepers: Sleepers::default(),
+            facts: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! is named in the next call, whose parameter is named in the next. These are read before the flow begins, so that its
 //! rounds are left for what only it can tell. A wrong guess costs the reading of one function.
 
+use super::answers::Want;
 use super::library::Library;
 use crate::index::ir::{Expr, FileFacts, Function};
 use crate::index::walk;
@@ -34,7 +35,10 @@ pub fn read(library: &mut Library<'_>) {
             return;
         }
         for (from, name, _) in &new {
-            library.define(from, name);
+            library.ask_one(&Want::Definition {
+                from: from.clone(),
+                name: name.clone(),
+            });
         }
         library.settle();
         next.clear();

@@ -3,15 +3,17 @@
 //! would answer.
 
 use super::ahead;
+use super::answers::Answers;
 use super::demand;
 use super::graph::{Node, Obj};
 use super::hash::{FastMap, FastSet};
 use super::library::{Files, Library};
 use super::program::{FnId, Program};
+use super::scripts::Scripts;
 use super::state::{Call, FieldId, Object, SiteKey, State};
 use super::tables::{self, Table};
-use super::walk;
-use crate::index::ir::{FileFacts, OutlineKind};
+use crate::index::Shelf;
+use crate::index::ir::{FileFacts, Linkage, OutlineKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::{Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +32,7 @@ pub struct Analysis {
     pub state: State,
     /// Tables of functions.
     pub tables: Vec<Table>,
-    /// Bytes of the files that were read.
+    /// Bytes of files that were read.
     pub sources: BTreeMap<Utf8PathBuf, Arc<[u8]>>,
     calls: FastMap<SiteKey, Vec<usize>>,
     holding: Vec<bool>,
@@ -44,32 +46,64 @@ pub struct Analysis {
 impl Analysis {
     /// Follows the pages of a tree, beginning with the functions in `hits`.
     pub fn new(files: &dyn Files, hits: Vec<FileFacts>) -> Self {
-        let mut library = Library::new(files, hits);
+        let known = (Answers::none(), Scripts::default());
+        Self::with(files, hits, &Shelf::none(), known).0
+    }
+
+    /// The same with what is known from before, and what the next run is to know.
+    pub fn with(
+        files: &dyn Files,
+        hits: Vec<FileFacts>,
+        shelf: &Shelf,
+        (answers, mut scripts): (Answers, Scripts),
+    ) -> (Self, (Answers, Scripts)) {
+        let mut library = Library::new(files, hits, shelf, answers);
         ahead::read(&mut library);
-        let mut round = 0;
+        let (mut round, mut more) = (0, true);
         let mut asked = BTreeSet::new();
         loop {
-            let mut analysis = Self::of(library.facts());
             round += 1;
-            let full = analysis.program.functions().count() > FUNCTIONS;
-            if round > ROUNDS || full || !demand::more(&analysis, &mut library, &mut asked, round) {
-                for file in analysis.program.files() {
-                    if let Some(bytes) = library.bytes(&file.path) {
-                        analysis.sources.insert(file.path.clone(), bytes);
-                    }
-                }
-                return analysis;
+            // The same code asks the same questions.
+            if more
+                && round <= ROUNDS
+                && let Some(wants) = library.remembered(round)
+            {
+                library.ask(&wants);
+                asked.extend(wants);
+                more = library.settle();
+                continue;
             }
+            let mut analysis = Self::saying(library.facts(), &mut scripts);
+            let full = analysis.program.functions().count() > FUNCTIONS;
+            if more && round <= ROUNDS && !full {
+                library.ask(&demand::wants(&analysis, &mut asked, round));
+                // Facts that nobody else holds are added to where they are.
+                drop(analysis);
+                more = library.settle();
+                continue;
+            }
+            for file in analysis.program.files() {
+                if let Some(bytes) = library.known(&file.path) {
+                    analysis.sources.insert(file.path.clone(), bytes);
+                }
+            }
+            return (analysis, (library.into_answers(), scripts));
         }
     }
 
     /// Walks and solves what was read.
     pub fn of(facts: Vec<Arc<FileFacts>>) -> Self {
+        Self::saying(facts, &mut Scripts::default())
+    }
+
+    fn saying(facts: Vec<Arc<FileFacts>>, scripts: &mut Scripts) -> Self {
         let program = Program::new(facts);
         let mut state = State::default();
         let tables = tables::initialisers(&program, &mut state);
         for id in program.functions() {
-            walk::function(&program, &mut state, id);
+            if program.function(id).linkage != Linkage::Macro {
+                scripts.say(&program, id, &mut state);
+            }
         }
         state.solve(&program);
         let mut calls: FastMap<SiteKey, Vec<usize>> = FastMap::default();

@@ -6,47 +6,21 @@
 //! read.
 
 use super::analysis::Analysis;
+use super::answers::Want;
 use super::graph::{Node, Obj};
-use super::library::{How, Library, Scope};
 use super::program::FnId;
 use super::state::{FieldId, Object, Owner, SiteKey};
 use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use refimpl::api::{Role, catalogue};
 use std::collections::BTreeSet;
 
 /// Releases far from any acquire are followed backwards in this many rounds only.
 const BACKWARDS: usize = 3;
 
-/// Something to be read, asked for once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Want {
-    /// The function or macro of that name.
-    Definition { from: Utf8PathBuf, name: String },
-    /// The functions that name it.
-    Callers {
-        from: Utf8PathBuf,
-        name: String,
-        private: bool,
-    },
-    /// The functions that name the field.
-    Users {
-        from: Utf8PathBuf,
-        field: String,
-        record: Option<String>,
-    },
-    /// The struct of that tag.
-    Record { from: Utf8PathBuf, tag: String },
-}
-
-/// Reads what is needed. True when anything new was read.
-pub fn more(
-    analysis: &Analysis,
-    library: &mut Library<'_>,
-    asked: &mut BTreeSet<Want>,
-    round: usize,
-) -> bool {
+/// What is needed and was not asked for yet.
+pub fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usize) -> Vec<Want> {
     let mut wants = BTreeSet::new();
     forwards(analysis, &mut wants);
     if round <= BACKWARDS {
@@ -67,36 +41,8 @@ pub fn more(
             name: name.clone(),
         });
     }
-    for want in wants {
-        if !asked.insert(want.clone()) {
-            continue;
-        }
-        match want {
-            Want::Definition { from, name } => library.define(&from, &name),
-            Want::Callers {
-                from,
-                name,
-                private,
-            } => library.mentions(
-                &from,
-                How::Held,
-                &name,
-                if private { Scope::File } else { Scope::Subtree },
-            ),
-            Want::Users {
-                from,
-                field,
-                record: Some(tag),
-            } => library.mentions(&from, How::Member, &field, Scope::Naming(&tag)),
-            Want::Users {
-                from,
-                field,
-                record: None,
-            } => library.mentions(&from, How::Member, &field, Scope::Directory),
-            Want::Record { from, tag } => library.record(&from, &tag),
-        }
-    }
-    library.settle()
+    wants.retain(|want| asked.insert(want.clone()));
+    wants.into_iter().collect()
 }
 
 /// A macro whose text holds a call of the catalogue means nothing until somebody uses it.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The way of the pages first, in its order, then whatever else the verdict rests on.
 pub(super) fn evidence(
     analysis: &Analysis,
-    names: &Names,
+    names: &Names<'_>,
     site: &Site,
     origins: &Origins,
     uses: &BTreeMap<SiteKey, Uses>,
@@ -30,7 +30,7 @@ pub(super) fn evidence(
     places.insert(site.key);
     let mut more: Vec<Evidence> = places
         .into_iter()
-        .map(|place| line_of(analysis, place.function, place.span.start))
+        .map(|place| line_of(analysis, names, place.function, place.span.start))
         .collect();
     more.sort();
     more.dedup();
@@ -40,7 +40,7 @@ pub(super) fn evidence(
 }
 
 /// The lines on which the pages of the first acquire travel to a call, the call itself last.
-fn way(analysis: &Analysis, names: &Names, site: &Site, origins: &Origins) -> Vec<Evidence> {
+fn way(analysis: &Analysis, names: &Names<'_>, site: &Site, origins: &Origins) -> Vec<Evidence> {
     let Some(from) = origins.user.iter().next() else {
         return Vec::new();
     };
@@ -54,13 +54,13 @@ fn way(analysis: &Analysis, names: &Names, site: &Site, origins: &Origins) -> Ve
     let mut out: Vec<Evidence> = Vec::new();
     for step in names.way(analysis, *from, &targets) {
         let line = match step {
-            Step::Place(function, at) => line_of(analysis, function, at),
+            Step::Place(function, at) => line_of(analysis, names, function, at),
             Step::Parameter(function, at) => {
                 let params = &analysis.program.function(function).params;
                 let Some(param) = params.get(at as usize) else {
                     continue;
                 };
-                line_of(analysis, function, param.span.start)
+                line_of(analysis, names, function, param.span.start)
             }
             Step::Returned(_) | Step::Field(_) => continue,
         };
@@ -69,17 +69,17 @@ fn way(analysis: &Analysis, names: &Names, site: &Site, origins: &Origins) -> Ve
         }
     }
     if !out.is_empty() {
-        let here = line_of(analysis, site.key.function, site.key.span.start);
+        let here = line_of(analysis, names, site.key.function, site.key.span.start);
         out.retain(|line| *line != here);
         out.push(here);
     }
     out
 }
 
-fn line_of(analysis: &Analysis, function: FnId, at: u32) -> Evidence {
+fn line_of(analysis: &Analysis, names: &Names<'_>, function: FnId, at: u32) -> Evidence {
     let file = analysis.program.file(analysis.program.file_of(function));
     let (line, _) = file.position(at);
-    let text = analysis.sources.get(&file.path).and_then(|bytes| {
+    let text = names.sources.get(&file.path).and_then(|bytes| {
         let span = file.line_span(line)?;
         let end = (span.end as usize).min(bytes.len());
         bytes

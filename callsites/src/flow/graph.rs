@@ -7,14 +7,15 @@
 //! added while it runs. Nodes that are copied to each other in a circle have one set of objects, kept once.
 
 use super::hash::{FastMap, FastSet};
+use serde::{Deserialize, Serialize};
 use std::collections::BinaryHeap;
 
 /// A value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Node(pub u32);
 
 /// Something a value may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Obj(pub u32);
 
 /// A call through a function pointer; the number is the caller's.

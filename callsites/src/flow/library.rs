@@ -4,14 +4,17 @@
 //! The audit starts from the functions that name a call of the catalogue. Whatever else it needs (a caller, the users
 //! of a field, a definition, a struct) is asked for by name and looked for near the question first.
 
+use super::answers::{Answers, Want, mentions};
 use super::hash::FastMap;
+use super::places::{Places, parent};
 use super::program::tag;
-use super::text::{RecordFinder, defines};
+use super::text::{RecordFinder, defines, includes};
 use crate::index::ir::FileFacts;
+use crate::index::shelf::{Key, Shelf};
 use crate::index::{self, NameSet, Wanted};
 use camino::{Utf8Path, Utf8PathBuf};
-use memchr::memmem;
 use rayon::prelude::*;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,10 +24,17 @@ pub trait Files {
     fn paths(&self) -> &[Utf8PathBuf];
     /// The bytes of one; None when it cannot be read.
     fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>>;
+    /// Whether any `.c` file of a directory passes `test`.
+    fn any_in(&self, directory: &Utf8Path, test: &dyn Fn(&[u8]) -> bool) -> bool {
+        let inside = |path: &&Utf8PathBuf| {
+            path.as_str().ends_with(".c") && parent(path) == directory.as_str()
+        };
+        let paths = self.paths().iter().filter(inside);
+        paths
+            .filter_map(|path| self.bytes(path))
+            .any(|bytes| test(&bytes))
+    }
 }
-
-/// Directories with more files than this are searched only where a name is static or a struct is named.
-const LARGE: usize = 400;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -33,7 +43,7 @@ struct Entry {
 }
 
 /// What an item has to do with a name that it is read for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum How {
     /// It bears the name.
     Defined,
@@ -49,54 +59,43 @@ type Planned = BTreeSet<(How, String)>;
 /// Files read so far.
 pub struct Library<'t> {
     files: &'t dyn Files,
-    paths: Vec<Utf8PathBuf>,
+    shelf: &'t Shelf,
+    answers: Answers,
+    places: Places<'t>,
     entries: FastMap<String, Entry>,
     bytes: FastMap<String, Option<Arc<[u8]>>>,
-    directories: FastMap<String, Arc<[Utf8PathBuf]>>,
-    included: FastMap<String, Arc<[Utf8PathBuf]>>,
     planned: FastMap<String, Planned>,
 }
 
 impl<'t> Library<'t> {
-    /// Begins with the facts of the files that name a call of the catalogue.
-    pub fn new(files: &'t dyn Files, hits: Vec<FileFacts>) -> Self {
+    /// Begins with the facts of the files that name a call of the catalogue, and with what is known from before.
+    pub fn new(
+        files: &'t dyn Files,
+        hits: Vec<FileFacts>,
+        shelf: &'t Shelf,
+        answers: Answers,
+    ) -> Self {
+        let entry = |facts| Entry {
+            facts: Arc::new(facts),
+            ..Entry::default()
+        };
         let entries = hits
             .into_iter()
-            .map(|facts| {
-                (
-                    facts.path.to_string(),
-                    Entry {
-                        facts: Arc::new(facts),
-                        ..Entry::default()
-                    },
-                )
-            })
-            .collect();
-        let mut paths = files.paths().to_vec();
-        paths.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-        let mut directories: FastMap<String, Vec<Utf8PathBuf>> = FastMap::default();
-        for path in &paths {
-            let directory = parent(path);
-            match directories.get_mut(directory) {
-                Some(known) => known.push(path.clone()),
-                None => {
-                    directories.insert(directory.to_owned(), vec![path.clone()]);
-                }
-            }
-        }
-        let directories = directories
-            .into_iter()
-            .map(|(directory, paths)| (directory, paths.into()))
-            .collect();
+            .map(|facts: FileFacts| (facts.path.to_string(), entry(facts)));
         Self {
             files,
-            paths,
-            entries,
+            shelf,
+            answers,
+            places: Places::new(files.paths()),
+            entries: entries.collect(),
             bytes: FastMap::default(),
-            directories,
-            included: FastMap::default(),
             planned: FastMap::default(),
         }
+    }
+
+    /// What was asked and answered.
+    pub fn into_answers(self) -> Answers {
+        self.answers
     }
 
     /// The facts of all files, sorted by path.
@@ -118,52 +117,166 @@ impl<'t> Library<'t> {
         bytes
     }
 
-    /// The files of a directory, without those below it.
-    fn siblings(&self, directory: &str) -> Arc<[Utf8PathBuf]> {
-        match self.directories.get(directory) {
-            Some(paths) => Arc::clone(paths),
-            None => Arc::new([]),
+    /// The bytes of a file, when they were read already.
+    pub fn known(&self, path: &Utf8Path) -> Option<Arc<[u8]>> {
+        self.bytes.get(path.as_str()).cloned().flatten()
+    }
+
+    /// What the earlier run asked in a round, when all it had read until then is as it was.
+    pub fn remembered(&self, round: usize) -> Option<Vec<Want>> {
+        let wants = self.answers.round(round)?;
+        self.shelf.is_same().then(|| wants.to_vec())
+    }
+
+    /// Marks for reading whatever answers to the wants of a round.
+    pub fn ask(&mut self, wants: &[Want]) {
+        self.answers.asks(wants);
+        for want in wants {
+            self.ask_one(want);
         }
     }
 
-    /// The files of a directory and of all below it; None when there are many.
-    fn below(&self, directory: &str) -> Option<Arc<[Utf8PathBuf]>> {
-        let inside = |path: &str| {
-            let rest = path.strip_prefix(directory);
-            rest.is_some_and(|rest| directory.is_empty() || rest.starts_with('/'))
+    /// Marks for reading whatever answers to `want`.
+    pub fn ask_one(&mut self, want: &Want) {
+        let found = match self.answers.recall(want, &self.places) {
+            Some(found) => found,
+            None => self.find(want),
         };
-        let from = self.paths.partition_point(|path| path.as_str() < directory);
-        // Between a directory and what is in it stand those whose names go on with a smaller byte than '/'.
-        let from = from
-            + self.paths[from..]
-                .iter()
-                .take_while(|path| path.as_str().starts_with(directory) && !inside(path.as_str()))
-                .count();
-        let below: Vec<_> = self.paths[from..]
-            .iter()
-            .take_while(|path| inside(path.as_str()))
-            .take(LARGE + 1)
-            .cloned()
-            .collect();
-        (below.len() <= LARGE).then(|| below.into())
+        if self.shelf.is_same() && !self.answers.had(want, &found) {
+            self.shelf.differs();
+        }
+        self.answers.give(want, &found);
+        for path in found {
+            match want {
+                Want::Definition { name, .. } => self.plan(path, How::Defined, name),
+                Want::Callers { name, .. } => self.plan(path, How::Held, name),
+                Want::Users { field, .. } => self.plan(path, How::Member, field),
+                Want::Record { .. } => {
+                    // All records of a file are read with whatever else is read of it.
+                    let known = self.entries.get(path.as_str());
+                    if known.is_none_or(|entry| entry.facts.line_starts.is_empty()) {
+                        self.planned.entry(path.into_string()).or_default();
+                    }
+                }
+            }
+        }
     }
 
-    /// Marks for reading the items of `path` that have to do with `name` as `how` says.
-    fn plan(&mut self, path: &Utf8Path, how: How, name: &str) {
-        let Some(bytes) = self.bytes(path) else {
-            return;
-        };
+    fn plan(&mut self, path: Utf8PathBuf, how: How, name: &str) {
         let asked = (how, name.to_owned());
         let known = self.entries.get(path.as_str());
-        if known.is_some_and(|entry| entry.asked.contains(&asked))
-            || memmem::find(&bytes, name.as_bytes()).is_none()
-        {
-            return;
+        if known.is_none_or(|entry| !entry.asked.contains(&asked)) {
+            self.planned
+                .entry(path.into_string())
+                .or_default()
+                .insert(asked);
         }
-        self.planned
-            .entry(path.to_string())
-            .or_default()
-            .insert(asked);
+    }
+
+    /// The files that answer to `want`, sorted.
+    fn find(&mut self, want: &Want) -> Vec<Utf8PathBuf> {
+        match want {
+            Want::Definition { from, name } => self.definitions(from, name),
+            Want::Record { from, tag } => self.record(from, tag).into_iter().collect(),
+            Want::Callers { from, .. } | Want::Users { from, .. } => self.mentioning(from, want),
+        }
+    }
+
+    fn mentioning(&mut self, from: &Utf8Path, want: &Want) -> Vec<Utf8PathBuf> {
+        use super::answers::Scope;
+        let Some((word, scope)) = want.mentioned() else {
+            return Vec::new();
+        };
+        let directory = parent(from);
+        let paths = match scope {
+            Scope::File => Arc::from([from.to_owned()]),
+            Scope::Directory => self.places.siblings(directory),
+            Scope::Subtree | Scope::Naming(_) => self.places.below(directory),
+        };
+        let mut out = Vec::new();
+        for path in paths.iter() {
+            let bytes = self.bytes(path);
+            if bytes.is_some_and(|bytes| mentions(&bytes, word, scope, path == from)) {
+                out.push(path.clone());
+            }
+        }
+        out
+    }
+
+    /// Where function or macro `name` is defined as `from` sees it: nearest first.
+    fn definitions(&mut self, from: &Utf8Path, name: &str) -> Vec<Utf8PathBuf> {
+        if self.defined_in(from, name) {
+            return vec![from.to_owned()];
+        }
+        let mut here = parent(from);
+        while !here.is_empty() {
+            let paths = self.places.siblings(here);
+            let found: Vec<Utf8PathBuf> = paths
+                .iter()
+                .filter(|path| self.defined_in(path, name))
+                .cloned()
+                .collect();
+            if !found.is_empty() {
+                return found;
+            }
+            here = parent(Utf8Path::new(here));
+        }
+        let headers = self.included(from);
+        let found = headers.iter().find(|header| self.defined_in(header, name));
+        found.cloned().into_iter().collect()
+    }
+
+    fn defined_in(&mut self, path: &Utf8Path, name: &str) -> bool {
+        self.bytes(path).is_some_and(|bytes| defines(&bytes, name))
+    }
+
+    /// The file that defines struct `tag` as `from` sees it.
+    fn record(&mut self, from: &Utf8Path, tag: &str) -> Option<Utf8PathBuf> {
+        let mut near = vec![from.to_owned()];
+        let mut here = parent(from);
+        while !here.is_empty() {
+            let headers = self.places.siblings(here);
+            let headers = headers.iter().filter(|path| path.as_str().ends_with(".h"));
+            near.extend(headers.cloned());
+            here = parent(Utf8Path::new(here));
+        }
+        near.extend(self.included(from).iter().cloned());
+        let finder = RecordFinder::new(tag);
+        near.into_iter()
+            .find(|path| self.bytes(path).is_some_and(|bytes| finder.is_in(&bytes)))
+    }
+
+    /// Headers `from` includes, and those its own headers include.
+    fn included(&mut self, from: &Utf8Path) -> Arc<[Utf8PathBuf]> {
+        if let Some(known) = self.answers.included(from) {
+            return known;
+        }
+        let mut out: Vec<Utf8PathBuf> = Vec::new();
+        let mut seen: BTreeSet<Utf8PathBuf> = BTreeSet::new();
+        let mut queue = vec![(from.to_owned(), 0)];
+        while let Some((path, depth)) = queue.pop() {
+            let Some(bytes) = self.bytes(&path) else {
+                continue;
+            };
+            let names = includes(&bytes);
+            self.answers.lists(&path, &names);
+            for name in names {
+                let beside = path.parent().unwrap_or(Utf8Path::new("")).join(&name);
+                let public = Utf8Path::new("include").join(&name);
+                for candidate in [beside, public] {
+                    if self.places.has(&candidate) && seen.insert(candidate.clone()) {
+                        out.push(candidate.clone());
+                        if depth < 2 && !candidate.starts_with("include/linux") {
+                            queue.push((candidate, depth + 1));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        let out: Arc<[Utf8PathBuf]> = out.into();
+        self.answers.includes(from, Arc::clone(&out));
+        out
     }
 
     /// Reads what was marked, each file once, then the records that the parameters of the functions read point to.
@@ -181,9 +294,9 @@ impl<'t> Library<'t> {
             .filter(|(_, tag)| !known.contains(tag.as_str()))
             .collect();
         let mut asked = BTreeSet::new();
-        for (path, tag) in missing {
+        for (from, tag) in missing {
             if asked.insert(tag.clone()) {
-                self.record(&path, &tag);
+                self.ask_one(&Want::Record { from, tag });
             }
         }
         self.read_marked();
@@ -193,18 +306,32 @@ impl<'t> Library<'t> {
     fn read_marked(&mut self) -> (bool, BTreeSet<(Utf8PathBuf, String)>) {
         let planned: Vec<(String, Planned)> =
             std::mem::take(&mut self.planned).into_iter().collect();
-        let bytes = &self.bytes;
-        let read: Vec<(String, Planned, FileFacts)> = planned
+        let shelf = self.shelf;
+        let entries = &self.entries;
+        let taken: Vec<(String, Planned, Option<FileFacts>)> = planned
             .into_par_iter()
-            .filter_map(|(path, planned)| {
-                let bytes = bytes.get(&path)?.clone()?;
-                let of = |how: How| {
-                    let asked = planned.iter().filter(|(kind, _)| *kind == how);
-                    NameSet::new(asked.map(|(_, name)| name))
+            .map(|(path, planned)| {
+                let key = Key::of(&(own(entries, &path).is_some(), &planned));
+                let facts = shelf.facts(Utf8Path::new(&path), &key);
+                (path, planned, facts)
+            })
+            .collect();
+        let mut read = Vec::new();
+        for (path, planned, facts) in taken {
+            let bytes = match facts {
+                Some(_) => None,
+                None => self.bytes(Utf8Path::new(&path)),
+            };
+            read.push((path, planned, facts, bytes));
+        }
+        let entries = &self.entries;
+        let read: Vec<(String, Planned, FileFacts)> = read
+            .into_par_iter()
+            .filter_map(|(path, planned, facts, bytes)| {
+                let facts = match facts {
+                    Some(facts) => facts,
+                    None => parsed(shelf, own(entries, &path), &path, &planned, &bytes?),
                 };
-                let (named, held, members) = (of(How::Defined), of(How::Held), of(How::Member));
-                let wanted = Wanted::Either(&named, &held, &members);
-                let facts = index::parse(Utf8Path::new(&path), &bytes, &wanted);
                 Some((path, planned, facts))
             })
             .collect();
@@ -234,138 +361,35 @@ impl<'t> Library<'t> {
         }
         (new, pointed)
     }
+}
 
-    /// Marks the functions that mention `word`: in the file, its directory, and (for a small one) below it.
-    pub fn mentions(&mut self, from: &Utf8Path, how: How, word: &str, scope: Scope<'_>) {
-        let directory = parent(from);
-        let paths = match scope {
-            Scope::File => return self.plan(from, how, word),
-            Scope::Directory => self.siblings(directory),
-            Scope::Subtree | Scope::Naming(_) => self
-                .below(directory)
-                .unwrap_or_else(|| self.siblings(directory)),
+/// What was read of a file before.
+fn own<'e>(entries: &'e FastMap<String, Entry>, path: &str) -> Option<&'e FileFacts> {
+    let known = entries.get(path).map(|entry| entry.facts.as_ref());
+    known.filter(|facts| !facts.line_starts.is_empty())
+}
+
+fn parsed(
+    shelf: &Shelf,
+    own: Option<&FileFacts>,
+    path: &str,
+    planned: &Planned,
+    bytes: &[u8],
+) -> FileFacts {
+    let path = Utf8Path::new(path);
+    let key = Key::of(&(own.is_some(), planned));
+    shelf.learn(path, &key, bytes, || {
+        let of = |how: How| {
+            let asked = planned.iter().filter(|(kind, _)| *kind == how);
+            NameSet::new(asked.map(|(_, name)| name))
         };
-        for path in paths.iter() {
-            if let Scope::Naming(tag) = scope
-                && path != from
-                && self
-                    .bytes(path)
-                    .is_none_or(|bytes| memmem::find(&bytes, tag.as_bytes()).is_none())
-            {
-                continue;
-            }
-            self.plan(path, how, word);
+        let (named, held, members) = (of(How::Defined), of(How::Held), of(How::Member));
+        let wanted = Wanted::Either(&named, &held, &members);
+        match own {
+            None => index::parse(path, bytes, &wanted),
+            Some(_) => index::parse_more(path, bytes, &wanted),
         }
-    }
-
-    /// Marks the definition of function or macro `name` as `from` sees it: nearest first.
-    pub fn define(&mut self, from: &Utf8Path, name: &str) {
-        if self.defined_in(from, name) {
-            return self.plan(from, How::Defined, name);
-        }
-        let mut here = parent(from);
-        while !here.is_empty() {
-            let paths = self.siblings(here);
-            let found: Vec<&Utf8PathBuf> = paths
-                .iter()
-                .filter(|path| self.defined_in(path, name))
-                .collect();
-            if !found.is_empty() {
-                for path in found {
-                    self.plan(path, How::Defined, name);
-                }
-                return;
-            }
-            here = parent(Utf8Path::new(here));
-        }
-        for header in self.included(from).iter() {
-            if self.defined_in(header, name) {
-                return self.plan(header, How::Defined, name);
-            }
-        }
-    }
-
-    fn defined_in(&mut self, path: &Utf8Path, name: &str) -> bool {
-        self.bytes(path).is_some_and(|bytes| defines(&bytes, name))
-    }
-
-    /// Marks the file that defines struct `tag` as `from` sees it.
-    pub fn record(&mut self, from: &Utf8Path, tag: &str) {
-        let mut near = vec![from.to_owned()];
-        let mut here = parent(from);
-        while !here.is_empty() {
-            let headers = self.siblings(here);
-            let headers = headers.iter().filter(|path| path.as_str().ends_with(".h"));
-            near.extend(headers.cloned());
-            here = parent(Utf8Path::new(here));
-        }
-        near.extend(self.included(from).iter().cloned());
-        let finder = RecordFinder::new(tag);
-        for path in near {
-            if self.bytes(&path).is_some_and(|bytes| finder.is_in(&bytes)) {
-                // All records of a file are read with whatever else is read of it.
-                let known = self.entries.get(path.as_str());
-                if known.is_none_or(|entry| entry.facts.line_starts.is_empty()) {
-                    self.planned.entry(path.into_string()).or_default();
-                }
-                return;
-            }
-        }
-    }
-
-    /// Headers `from` includes, and those its own headers include.
-    fn included(&mut self, from: &Utf8Path) -> Arc<[Utf8PathBuf]> {
-        if let Some(known) = self.included.get(from.as_str()) {
-            return Arc::clone(known);
-        }
-        let mut out: Vec<Utf8PathBuf> = Vec::new();
-        let mut queue = vec![(from.to_owned(), 0)];
-        while let Some((path, depth)) = queue.pop() {
-            let Some(bytes) = self.bytes(&path) else {
-                continue;
-            };
-            for name in includes(&bytes) {
-                let beside = path.parent().unwrap_or(Utf8Path::new("")).join(&name);
-                let public = Utf8Path::new("include").join(&name);
-                for candidate in [beside, public] {
-                    let known = self
-                        .paths
-                        .binary_search_by(|path| path.as_str().cmp(candidate.as_str()))
-                        .is_ok();
-                    if known && !out.contains(&candidate) {
-                        out.push(candidate.clone());
-                        if depth < 2 && !candidate.starts_with("include/linux") {
-                            queue.push((candidate, depth + 1));
-                        }
-                        break;
-                    }
-                }
-            }
-        }
-        let out: Arc<[Utf8PathBuf]> = out.into();
-        self.included.insert(from.to_string(), Arc::clone(&out));
-        out
-    }
-}
-
-/// How far to look for a word.
-#[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
-    /// The file itself.
-    File,
-    /// Its directory.
-    Directory,
-    /// Its directory and all below.
-    Subtree,
-    /// The same, in files that name this struct.
-    Naming(&'a str),
-}
-
-/// The directory of a file as text: comparing paths part by part costs more than searching small files.
-fn parent(path: &Utf8Path) -> &str {
-    path.as_str()
-        .rsplit_once('/')
-        .map_or("", |(directory, _)| directory)
+    })
 }
 
 fn size(facts: &FileFacts) -> (usize, usize, usize) {
@@ -378,27 +402,4 @@ fn size(facts: &FileFacts) -> (usize, usize, usize) {
             .filter(|global| global.init.is_some())
             .count(),
     )
-}
-
-fn includes(bytes: &[u8]) -> Vec<String> {
-    let mut out = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let line = line.trim_ascii();
-        let Some(rest) = line.strip_prefix(b"#") else {
-            continue;
-        };
-        let Some(rest) = rest.trim_ascii_start().strip_prefix(b"include") else {
-            continue;
-        };
-        let rest = rest.trim_ascii_start();
-        let close = match rest.first() {
-            Some(b'<') => b'>',
-            Some(b'"') => b'"',
-            _ => continue,
-        };
-        if let Some(end) = rest[1..].iter().position(|byte| *byte == close) {
-            out.push(String::from_utf8_lossy(&rest[1..=end]).into_owned());
-        }
-    }
-    out
 }

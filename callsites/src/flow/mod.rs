@@ -8,6 +8,7 @@
 
 mod ahead;
 pub mod analysis;
+pub mod answers;
 mod assign;
 mod calls;
 mod demand;
@@ -19,9 +20,13 @@ mod hash;
 pub mod library;
 pub(crate) mod mapping;
 pub mod origins;
+pub mod places;
 pub mod program;
+mod script;
+pub mod scripts;
 mod shape;
 pub mod sites;
+mod sources;
 pub mod state;
 pub mod tables;
 mod text;

@@ -4,13 +4,17 @@
 //! C has one name space a file and one a kernel. A name is looked for in the file itself, then among what other files
 //! export; where several define it (an architecture each, a driver each) the one that shares most of the path wins.
 
-use super::hash::FastMap;
+use super::hash::{FastHasher, FastMap};
 use crate::index::ir::{Declaration, FileFacts, Function, Linkage, Record, TypeRef};
 use camino::Utf8Path;
+use std::cell::RefCell;
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 /// A function that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct FnId(pub u32);
 
 /// All that was read.
@@ -22,6 +26,13 @@ pub struct Program {
     records: FastMap<String, Vec<(u32, u32)>>,
     typedefs: FastMap<String, Vec<(u32, u32)>>,
     globals: FastMap<String, Vec<(u32, u32)>>,
+    /// Of each file, hash of the path.
+    path_hashes: Vec<u64>,
+    places: FastMap<(u64, u32), FnId>,
+    /// By hash of a name, what it may mean anywhere.
+    meanings: FastMap<u64, u64>,
+    /// Hashes of the names that were looked up, while somebody wants to know.
+    looked_up: RefCell<Option<Vec<u64>>>,
 }
 
 /// `page` of `struct page`.
@@ -99,8 +110,34 @@ impl Program {
         };
         for (at, file) in program.files.iter().enumerate() {
             let at = at as u32;
+            let path = first_word(blake3::hash(file.path.as_str().as_bytes()).as_bytes());
+            let bytes = first_word(&file.hash);
+            program.path_hashes.push(path);
+            // What a name means is told by where it is defined, and by the bytes of that file.
+            let meanings = &mut program.meanings;
+            let mut means = |name: &str, kind: u32, at: u32| {
+                let mut hasher = FastHasher::default();
+                for word in [path, bytes, u64::from(kind) << 32 | u64::from(at)] {
+                    hasher.write_u64(word);
+                }
+                let known = meanings.entry(name_hash(name)).or_default();
+                *known = known.wrapping_add(hasher.finish());
+            };
+            for function in &file.functions {
+                means(&function.name, 1, function.span.start);
+            }
+            for record in &file.records {
+                means(tag(&record.tag), 2, record.span.start);
+            }
+            for (n, (name, _)) in file.typedefs.iter().enumerate() {
+                means(name, 3, n as u32);
+            }
+            for global in &file.globals {
+                means(&global.name, 4, global.span.start);
+            }
             for (n, function) in file.functions.iter().enumerate() {
                 let id = FnId(program.functions.len() as u32);
+                program.places.insert((path, function.span.start), id);
                 program.functions.push((at, n as u32));
                 program
                     .functions_by_name
@@ -131,6 +168,38 @@ impl Program {
             }
         }
         program
+    }
+
+    /// Where a function stands: hash of the path, first byte.
+    pub fn place(&self, id: FnId) -> (u64, u32) {
+        let path = self.path_hashes[self.file_of(id) as usize];
+        (path, self.function(id).span.start)
+    }
+
+    /// The function that stands there.
+    pub fn at(&self, place: (u64, u32)) -> Option<FnId> {
+        self.places.get(&place).copied()
+    }
+
+    /// A word for all that a name, told by its hash, may mean: equal words, equal meanings.
+    pub fn meaning(&self, name: u64) -> u64 {
+        self.meanings.get(&name).copied().unwrap_or_default()
+    }
+
+    /// Runs `f`, and says the hashes of the names that were looked up meanwhile.
+    pub fn looking_up<T>(&self, f: impl FnOnce() -> T) -> (T, Vec<u64>) {
+        self.looked_up.replace(Some(Vec::new()));
+        let out = f();
+        let mut names = self.looked_up.take().unwrap_or_default();
+        names.sort_unstable();
+        names.dedup();
+        (out, names)
+    }
+
+    fn look_up(&self, name: &str) {
+        if let Some(names) = self.looked_up.borrow_mut().as_mut() {
+            names.push(name_hash(name));
+        }
     }
 
     /// All files, sorted by path.
@@ -166,6 +235,7 @@ impl Program {
 
     /// The functions `name` may mean in `file`; more than one where `#if` arms each define it.
     pub fn resolve(&self, name: &str, file: u32) -> Vec<FnId> {
+        self.look_up(name);
         let Some(all) = self.functions_by_name.get(name) else {
             return Vec::new();
         };
@@ -186,6 +256,7 @@ impl Program {
 
     /// Whether `file` itself defines `name` as a static function or macro, so that no kernel-wide function is meant.
     pub fn shadows(&self, name: &str, file: u32) -> bool {
+        self.look_up(name);
         let facts = self.file(file);
         facts.path.extension() == Some("c")
             && facts
@@ -196,6 +267,7 @@ impl Program {
 
     /// The record of that tag which `file` most likely means.
     pub fn record(&self, name: &str, file: u32) -> Option<&Record> {
+        self.look_up(tag(name));
         let all = self.records.get(tag(name))?;
         let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
         let (at, n) = *best.first()?;
@@ -204,6 +276,7 @@ impl Program {
 
     /// Whether the record of that tag which `file` most likely means is one of the kernel's public headers.
     pub fn is_public(&self, name: &str, file: u32) -> bool {
+        self.look_up(tag(name));
         let Some(all) = self.records.get(tag(name)) else {
             return false;
         };
@@ -216,6 +289,7 @@ impl Program {
     pub fn expand(&self, ty: &TypeRef, file: u32) -> TypeRef {
         let mut ty = ty.clone();
         for _ in 0..8 {
+            self.look_up(&ty.name);
             let Some(all) = self.typedefs.get(&ty.name) else {
                 break;
             };
@@ -239,6 +313,7 @@ impl Program {
 
     /// The variable at file scope that `name` means in `file`, with the file that defines it.
     pub fn global(&self, name: &str, file: u32) -> Option<(u32, &Declaration)> {
+        self.look_up(name);
         let all = self.globals.get(name)?;
         let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
         let (at, n) = *best.first()?;
@@ -299,17 +374,33 @@ impl Program {
     }
 }
 
+fn first_word(bytes: &[u8]) -> u64 {
+    let first = bytes.first_chunk::<8>();
+    first.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn name_hash(name: &str) -> u64 {
+    let mut hasher = FastHasher::default();
+    hasher.write(name.as_bytes());
+    hasher.write_usize(name.len());
+    hasher.finish()
+}
+
 /// How near two files are: shared leading directories, with the same file nearest and public headers before strangers.
 fn closeness(here: &Utf8Path, there: &Utf8Path) -> u32 {
+    let (here, there) = (here.as_str(), there.as_str());
     if here == there {
         return 1000;
     }
-    let shared = here
-        .components()
-        .zip(there.components())
-        .take_while(|(a, b)| a == b)
-        .count() as u32;
-    let beside = u32::from(here.parent() == there.parent());
-    let public = u32::from(there.starts_with("include"));
+    // Directories and names in front that are the same; neither path lies below the other, both are files.
+    let same = here.bytes().zip(there.bytes()).take_while(|(a, b)| a == b);
+    let same = same.count();
+    let shared = here.as_bytes()[..same].iter().filter(|byte| **byte == b'/');
+    let shared = shared.count() as u32;
+    let directory = |path: &str| path.rfind('/');
+    let beside =
+        directory(here) == directory(there) && directory(here).is_none_or(|length| length < same);
+    let beside = u32::from(beside);
+    let public = u32::from(there.starts_with("include/"));
     1 + 4 * shared + 2 * beside + public
 }

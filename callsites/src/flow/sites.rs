@@ -8,7 +8,9 @@ use super::state::SiteKey;
 use crate::index::ir::{Expr, Function, LoopKind, Span, Stmt};
 use crate::index::walk;
 use crate::report::{EditSite, Shape};
+use aho_corasick::AhoCorasick;
 use refimpl::api::{Role, catalogue};
+use std::sync::OnceLock;
 
 /// A condition a call stands under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,10 +46,10 @@ pub struct Site {
     pub edit: EditSite,
 }
 
-struct Visitor<'p, 'b> {
+struct Visitor<'p, 'b, 'c> {
     function: &'p Function,
     id: FnId,
-    bytes: &'b [u8],
+    bytes: &'b dyn Fn() -> &'c [u8],
     branches: Vec<Branch>,
     guards: Vec<String>,
     loops: Vec<&'p Stmt>,
@@ -56,9 +58,26 @@ struct Visitor<'p, 'b> {
     out: Vec<Site>,
 }
 
+/// The names of which one stands in every function that has a site; None when they cannot be searched for together.
+fn names() -> Option<&'static AhoCorasick> {
+    static NAMES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let roles = [Role::Acquire, Role::Release, Role::Dirty];
+        let names = roles
+            .into_iter()
+            .flat_map(|role| catalogue().with_role(role));
+        AhoCorasick::new(names.map(|function| &function.name)).ok()
+    });
+    names.as_ref()
+}
+
 /// The sites of one function or macro.
-pub fn of_function(program: &Program, id: FnId, bytes: &[u8]) -> Vec<Site> {
+pub fn of_function<'c>(program: &Program, id: FnId, bytes: &dyn Fn() -> &'c [u8]) -> Vec<Site> {
     let function = program.function(id);
+    let may = |written: &[u8]| names().is_none_or(|names| names.is_match(written));
+    if !function.body.may(may) {
+        return Vec::new();
+    }
     let file = program.file_of(id);
     let shadowed = |name: &str| program.shadows(name, file);
     let mut visitor = Visitor {
@@ -76,7 +95,7 @@ pub fn of_function(program: &Program, id: FnId, bytes: &[u8]) -> Vec<Site> {
     visitor.out
 }
 
-impl<'p> Visitor<'p, '_> {
+impl<'p> Visitor<'p, '_, '_> {
     fn statements(&mut self, statements: &'p [Stmt]) {
         let before = std::mem::replace(&mut self.block, statements.iter().collect());
         for statement in statements {
@@ -193,7 +212,7 @@ impl<'p> Visitor<'p, '_> {
             let whole = matches!(statement, Stmt::Expr(only, _) if only.span() == span);
             let found = shape::of_release(&shape::Place {
                 function: self.function,
-                bytes: self.bytes,
+                bytes: (self.bytes)(),
                 listed: function,
                 page,
                 call: span,

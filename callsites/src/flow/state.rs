@@ -5,9 +5,10 @@ use super::graph::{Graph, Interner, Node, Obj, PointerCall};
 use super::hash::{FastMap, FastSet};
 use super::program::{FnId, Program, holds_pages};
 use crate::index::ir::Span;
+use serde::{Deserialize, Serialize};
 
 /// What an object is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Object {
     /// Pages that one call makes, finds or acquires.
     Page(SiteKey),
@@ -28,7 +29,7 @@ pub enum Object {
 }
 
 /// A call: the function it stands in, its span, and the calls through which a macro was expanded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SiteKey {
     /// The function or macro whose text holds the call.
     pub function: FnId,
@@ -37,11 +38,11 @@ pub struct SiteKey {
 }
 
 /// A field of a struct type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FieldId(pub u32);
 
 /// The struct a field belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Owner {
     /// A struct or union of that tag.
     Record(String),
@@ -52,7 +53,7 @@ pub enum Owner {
 }
 
 /// A call by name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Call {
     /// Where.
     pub site: SiteKey,
@@ -71,7 +72,7 @@ pub struct Call {
 }
 
 /// A call through a pointer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IndirectCall {
     /// Where.
     pub site: SiteKey,
@@ -84,7 +85,7 @@ pub struct IndirectCall {
 }
 
 /// Access to memory through a pointer, which may be the data of a page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Touch {
     /// Where.
     pub site: SiteKey,
@@ -95,7 +96,7 @@ pub struct Touch {
 }
 
 /// A value stored into a field.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FieldStore {
     /// Where.
     pub site: SiteKey,
@@ -113,7 +114,7 @@ pub struct State {
     objects: Vec<Object>,
     object_ids: FastMap<Object, Obj>,
     /// Values of expressions, by (context, span, tag).
-    pub temps: Interner<(u32, u32, u32, u8)>,
+    pub temps: Vec<((u32, u32, u32, u8), Node)>,
     /// Parameters.
     pub params: Interner<(FnId, u32)>,
     /// What functions return.
@@ -129,15 +130,12 @@ pub struct State {
     pub made: Vec<(Node, Obj)>,
     /// Calls by name.
     pub calls: Vec<Call>,
-    call_ids: FastMap<(u32, u32, u32), usize>,
     /// Calls through pointers.
     pub indirect: Vec<IndirectCall>,
-    indirect_ids: FastMap<(u32, u32, u32), usize>,
     /// Reads and writes through pointers.
     pub touches: Vec<Touch>,
     /// Values stored into fields.
     pub field_stores: Vec<FieldStore>,
-    touched: FastSet<(u32, u32, u32, u8)>,
     /// Which functions each function calls or names, as found by name or pointer.
     pub callees: FastSet<(FnId, FnId)>,
     /// Tags of records that were needed and not there, with the file that needs them.
@@ -260,83 +258,19 @@ impl State {
             .collect()
     }
 
-    /// A value for an expression.
+    /// A value for an expression, made once.
     pub fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
+        let node = self.graph.node();
         self.temps
-            .node(&mut self.graph, (context, span.start, span.end, tag))
-            .0
-    }
-
-    /// A value that may be just `object`.
-    pub fn only(&mut self, context: u32, span: Span, tag: u8, object: Object) -> Node {
-        let node = self.temp(context, span, tag);
-        let page = matches!(object, Object::Page(_));
-        let id = self.object(object);
-        self.graph.add(node, id);
-        if page {
-            self.made.push((node, id));
-        }
+            .push(((context, span.start, span.end, tag), node));
         node
     }
 
-    /// What one may find through `pointers`.
-    pub fn load(&mut self, context: u32, span: Span, tag: u8, pointers: &[Node]) -> Vec<Node> {
-        if pointers.is_empty() {
-            return Vec::new();
-        }
-        let to = self.temp(context, span, tag);
-        for pointer in pointers {
-            self.graph.load(*pointer, to);
-        }
-        vec![to]
-    }
-
-    /// Puts `values` where `pointers` point.
-    pub fn store(&mut self, values: &[Node], pointers: &[Node]) {
-        for pointer in pointers {
-            for value in values {
-                self.graph.store(*value, *pointer);
-            }
-        }
-    }
-
-    /// Remembers a call by name; seen again in the same context, its arguments may be more.
-    pub fn record(&mut self, context: u32, call: Call) {
-        let key = (context, call.site.span.start, call.site.span.end);
-        match self.call_ids.get(&key) {
-            Some(at) => merge(&mut self.calls[*at].args, call.args),
-            None => {
-                self.call_ids.insert(key, self.calls.len());
-                self.calls.push(call);
-            }
-        }
-    }
-
     /// Remembers a call through a pointer.
-    pub fn record_indirect(&mut self, context: u32, call: IndirectCall) {
-        let key = (context, call.site.span.start, call.site.span.end);
-        match self.indirect_ids.get(&key) {
-            Some(at) => merge(&mut self.indirect[*at].args, call.args),
-            None => {
-                let at = self.indirect.len();
-                self.indirect_ids.insert(key, at);
-                self.graph.call(call.pointer, PointerCall(at as u32));
-                self.indirect.push(call);
-            }
-        }
-    }
-
-    /// Remembers an access through a pointer.
-    pub fn touch(&mut self, context: u32, touch: Touch) {
-        let key = (
-            context,
-            touch.site.span.start,
-            touch.site.span.end,
-            u8::from(touch.write),
-        );
-        if self.touched.insert(key) {
-            self.touches.push(touch);
-        }
+    pub fn record_indirect(&mut self, call: IndirectCall) {
+        let at = self.indirect.len() as u32;
+        self.graph.call(call.pointer, PointerCall(at));
+        self.indirect.push(call);
     }
 
     /// Solves, linking calls through pointers to functions as they are found.
@@ -379,16 +313,6 @@ impl State {
         if holds_pages(&program.function(target).returns) {
             let returned = self.returned(target);
             self.graph.copy(returned, result);
-        }
-    }
-}
-
-fn merge(into: &mut [Vec<Node>], more: Vec<Vec<Node>>) {
-    for (into, more) in into.iter_mut().zip(more) {
-        for node in more {
-            if !into.contains(&node) {
-                into.push(node);
-            }
         }
     }
 }

@@ -77,6 +77,29 @@ impl RecordFinder {
     }
 }
 
+/// The names in the `#include` lines of a file.
+pub fn includes(bytes: &[u8]) -> Vec<String> {
+    let mut out = Vec::new();
+    for at in memmem::find_iter(bytes, b"include") {
+        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+        let before = bytes[start..at].trim_ascii();
+        if before != b"#" {
+            continue;
+        }
+        let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
+        let rest = bytes[at + b"include".len()..end].trim_ascii();
+        let close = match rest.first() {
+            Some(b'<') => b'>',
+            Some(b'"') => b'"',
+            _ => continue,
+        };
+        if let Some(end) = rest[1..].iter().position(|byte| *byte == close) {
+            out.push(String::from_utf8_lossy(&rest[1..=end]).into_owned());
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +115,12 @@ mod tests {
             "of"
         ));
         assert!(!defines(b"static int often(void)\n{\n}\n", "of"));
+    }
+
+    #[test]
+    fn include_lines_are_told_from_other_text() {
+        let text = b"#include <a/b.h>\n # include \"c.h\" /* include */\n#include_next X\n// #include <no.h>\n#include MACRO\n#include <open\n#include\t<d.h>";
+        assert_eq!(includes(text), ["a/b.h", "c.h", "d.h"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::evidence::evidence;
 use super::library::Files;
 use super::origins::{self, Origins};
 use super::sites::{self, Site};
+use super::sources::Sources;
 use super::state::SiteKey;
 use super::way::Names;
 use crate::classify::{self, Judgement, Uses};
@@ -41,11 +42,15 @@ pub fn api_era(era: Era) -> api::Era {
 
 /// Judges every call of the catalogue. With `all`, releases of other pages are listed too.
 pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Judged {
+    let sources = Sources::new(analysis, files);
     let mut sites: Vec<Site> = Vec::new();
     for id in analysis.program.functions() {
-        if let Some(bytes) = analysis.sources.get(analysis.program.path_of(id)) {
-            sites.extend(sites::of_function(&analysis.program, id, bytes));
-        }
+        let bytes = || {
+            sources
+                .get(analysis.program.path_of(id))
+                .unwrap_or_default()
+        };
+        sites.extend(sites::of_function(&analysis.program, id, &bytes));
     }
     sites.sort_by(|a, b| {
         let place = |site: &Site| (analysis.path(site.key).to_owned(), site.name_span.start);
@@ -71,7 +76,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
             classify::judge(analysis, files, site, uses.get(&site.key).unwrap_or(&none));
         judgements.insert(site.key, judgement);
     }
-    let names = Names::new(analysis);
+    let names = Names::new(analysis, &sources);
     let mut kept = Vec::new();
     let mut releases_of_other_pages = 0;
     let mut ordinals: BTreeMap<(String, String, String), usize> = BTreeMap::new();
@@ -418,7 +423,7 @@ fn dirty(
 #[expect(clippy::too_many_arguments, reason = "all that is known of one call")]
 fn callsite(
     analysis: &Analysis,
-    names: &Names,
+    names: &Names<'_>,
     site: &Site,
     origins: &Origins,
     judgement: &Judgement,

@@ -8,7 +8,8 @@ use super::env::{Env, Sets};
 use super::graph::Node;
 use super::hash::FastMap;
 use super::program::{FnId, Program, holds_pages};
-use super::state::{SiteKey, State};
+use super::script::Script;
+use super::state::SiteKey;
 use crate::index::ir::{Declaration, Expr, LoopKind, Span, Stmt, TypeRef};
 
 /// More passes than this over one body are not made: by then nested loops have settled.
@@ -47,7 +48,7 @@ struct Frame<'p> {
 /// The walk over one function.
 pub(super) struct Walk<'p, 's> {
     pub program: &'p Program,
-    pub state: &'s mut State,
+    pub state: &'s mut Script,
     pub function: FnId,
     /// The function or macro whose text is being walked.
     pub text: FnId,
@@ -69,15 +70,24 @@ pub(super) struct Walk<'p, 's> {
     changed: bool,
 }
 
-/// Walks one function and adds its constraints.
-pub fn function(program: &Program, state: &mut State, id: FnId) {
+/// Walks one function: its constraints, and the hashes of the names that were looked up for them.
+pub fn function(program: &Program, id: FnId) -> (Script, Vec<u64>) {
+    program.looking_up(|| {
+        let mut script = Script::default();
+        passes(program, &mut script, id);
+        script.seal(program, id);
+        script
+    })
+}
+
+fn passes(program: &Program, script: &mut Script, id: FnId) {
     let function = program.function(id);
     if function.linkage == crate::index::ir::Linkage::Macro {
         return;
     }
     let mut walk = Walk {
         program,
-        state,
+        state: script,
         function: id,
         text: id,
         file: program.file_of(id),

@@ -8,6 +8,7 @@ use super::analysis::Analysis;
 use super::graph::{Node, Obj};
 use super::hash::FastMap;
 use super::program::FnId;
+use super::sources::Sources;
 use super::state::{Object, Owner, SiteKey};
 
 /// More values than this are not gone through for one page.
@@ -27,24 +28,27 @@ pub enum Step {
 }
 
 /// What each value is, told from the tables that made them.
-pub struct Names {
+pub struct Names<'f> {
+    /// The lines they stand on.
+    pub(super) sources: &'f Sources<'f>,
     steps: FastMap<Node, Step>,
-    sources: FastMap<Obj, Vec<Node>>,
+    made: FastMap<Obj, Vec<Node>>,
 }
 
-impl Names {
+impl<'f> Names<'f> {
     /// Names the values of a solved flow.
-    pub fn new(analysis: &Analysis) -> Self {
+    pub fn new(analysis: &Analysis, sources: &'f Sources<'f>) -> Self {
         let state = &analysis.state;
-        let mut steps = FastMap::default();
-        let mut sources: FastMap<Obj, Vec<Node>> = FastMap::default();
+        let mut steps: FastMap<Node, Step> = FastMap::default();
+        steps.reserve(state.temps.len());
+        let mut made: FastMap<Obj, Vec<Node>> = FastMap::default();
         let contexts = state.contexts();
         for ((context, start, ..), node) in state.temps.iter() {
             let (mut context, mut start) = (*context, *start);
             while let Some((outer, at)) = contexts.get(&context) {
                 (context, start) = (*outer, *at);
             }
-            steps.insert(node, Step::Place(FnId(context), start));
+            steps.insert(*node, Step::Place(FnId(context), start));
         }
         for ((function, at), node) in state.params.iter() {
             steps.insert(node, Step::Parameter(*function, *at));
@@ -81,9 +85,13 @@ impl Names {
             }
         }
         for (node, object) in &state.made {
-            sources.entry(*object).or_default().push(*node);
+            made.entry(*object).or_default().push(*node);
         }
-        Self { steps, sources }
+        Self {
+            sources,
+            steps,
+            made,
+        }
     }
 
     /// One of the shortest ways of the page made at `site` to any of `targets`, without steps that have no name.
@@ -93,7 +101,7 @@ impl Names {
             return Vec::new();
         };
         let mut before: FastMap<Node, Node> = FastMap::default();
-        let mut queue: Vec<Node> = self.sources.get(&object).cloned().unwrap_or_default();
+        let mut queue: Vec<Node> = self.made.get(&object).cloned().unwrap_or_default();
         for node in &queue {
             before.insert(*node, *node);
         }

@@ -1,150 +1,277 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The index of the last run, kept in a directory of the caller's choice.
+//! What one run over a tree leaves for the next, in a directory of the caller's choice.
 //!
-//! A walk that reads no file compares the stamp of every file (size, time, inode; of a blob its id) with that of the
-//! last run. What changed is read again, and what was demanded then is answered for it; the rest is taken as it was.
-//! Whoever keeps a result under [`Session::digest`] or [`super::Index::fingerprint`] need not compute it again.
+//! Three files a tree: a report, kept under the stamps of all files (size, time, inode; of a blob its id); what is
+//! known of the tree (stamps, content hashes, what was asked and answered); and the pack of parsed facts. Where every
+//! stamp is as it was the report is the answer, and no file is read. Where some are not, those files are read, and
+//! only what their bytes bear on is done again.
 //!
-//! A cache that is missing, damaged or of another version of this program is no error: everything is read.
+//! A cache that is missing, damaged, half-written, or of another build of this program is no error: everything is
+//! read. Files are replaced whole; two runs at once may each find the other's, never a mixture of both.
 
-use super::build::Index;
+use super::facts;
+use super::shelf::{Changes, Contents, Shelf};
+use crate::report::{TreeInfo, UnreadItem};
 use crate::tree::{Stamp, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::io::{self, Write as _};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Changes whenever the meaning of what is kept does.
-const FORMAT: &str = concat!("index/1/", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("index/2/", env!("CARGO_PKG_VERSION"));
+/// Bytes that the cache of all trees may take; beyond, what was not used for longest goes.
+const MOST_BYTES: u64 = 512 << 20;
+/// What a run that was killed left half-written is taken away after this.
+const ABANDONED: Duration = Duration::from_secs(3600);
+/// How the name of a file begins that is being written.
+const WRITING: &str = ".writing-";
+/// More changes than this are not looked at one by one: everything is asked anew, and only parsing is saved.
+const MOST_CHANGES: usize = 256;
 
 /// One run over one tree.
 #[derive(Debug)]
 pub struct Session<'t> {
     tree: &'t Tree,
     directory: Utf8PathBuf,
-    seeds: Vec<String>,
-    stamps: Vec<(Utf8PathBuf, Option<Stamp>)>,
-    /// Hash of the place of the tree, which names the file.
+    stamps: Stamps,
+    /// Hash of the place of the tree, which names the files.
     place: String,
+    /// What tells this build of the program from others; None when it cannot be told.
+    program: Option<(u64, u128)>,
 }
 
-#[derive(Deserialize)]
-struct Kept {
+/// Every path with its stamp, in one piece, sorted by path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Stamps(Vec<u8>);
+
+/// The head of what is known; stamps and notes come after it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
     format: String,
-    stamps: Vec<(Utf8PathBuf, Option<Stamp>)>,
-    index: Index,
+    program: (u64, u128),
+    info: TreeInfo,
+    unread: Vec<UnreadItem>,
+    state: Option<String>,
+    contents: Contents,
+    pack: [u8; 32],
+    stamps: u64,
+}
+
+/// What the last run over a tree left.
+#[derive(Debug)]
+pub struct Last {
+    head: Head,
+    /// What whoever asks the questions noted of them.
+    pub notes: Vec<u8>,
+    /// What is other since.
+    pub changes: Changes,
+}
+
+impl Last {
+    /// The state under which that run kept its report.
+    pub fn state(&self) -> Option<&str> {
+        self.head.state.as_deref()
+    }
+
+    /// Whether anything was parsed in a file.
+    pub fn holds(&self, path: &Utf8Path) -> bool {
+        self.head.contents.files.contains_key(path)
+    }
 }
 
 impl<'t> Session<'t> {
     /// Stamps every file of the tree; reads none. `directory` is made when something is kept.
-    pub fn open<S: AsRef<str>>(
-        tree: &'t Tree,
-        seeds: impl IntoIterator<Item = S>,
-        directory: &Utf8Path,
-    ) -> Self {
-        let mut seeds: Vec<String> = seeds.into_iter().map(|s| s.as_ref().to_owned()).collect();
-        seeds.sort();
-        seeds.dedup();
-        let stamps = tree
-            .files()
-            .par_iter()
-            .with_min_len(64)
-            .map(|path| (path.clone(), tree.stamp(path)))
-            .collect();
-        let place = match (tree.root(), tree.repository()) {
-            (Some(root), _) => root
-                .canonicalize_utf8()
-                .unwrap_or_else(|_| root.to_owned())
-                .to_string(),
-            (None, Some((repository, commit))) => format!("{repository}@{commit}"),
-            (None, None) => format!("embedded {}", tree.version()),
-        };
-        let place = blake3::hash(place.as_bytes()).to_hex()[..16].to_owned();
+    pub fn open(tree: &'t Tree, directory: &Utf8Path) -> Self {
         Session {
             tree,
             directory: directory.to_owned(),
-            seeds,
-            stamps,
-            place,
+            stamps: Stamps::of(tree),
+            place: tree.place(),
+            program: program(),
         }
     }
 
-    /// Names the state of the tree and the question: same digest, same index.
-    pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(FORMAT.as_bytes());
-        hasher.update(&postcard::to_stdvec(&(&self.seeds, &self.stamps)).unwrap_or_default());
-        hasher.finalize().to_hex().to_string()
-    }
-
-    /// Names all that an audit's result depends on: the digest, what the tree says of itself, and this program, so
+    /// Names all that an audit's result depends on: the stamps, what the tree says of itself, and this program, so
     /// that a rebuilt one trusts no result of its forerunner. None when a file or the program has no stamp.
     pub fn state(&self) -> Option<String> {
-        if self.stamps.iter().any(|(_, stamp)| stamp.is_none()) {
+        if self.stamps.iter().any(|(_, stamp)| stamp == NONE) {
             return None;
         }
-        let program = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
-        let changed = program
-            .modified()
-            .ok()?
-            .duration_since(std::time::UNIX_EPOCH)
-            .ok()?;
-        let info = self.tree.info();
         let rest = (
+            FORMAT,
             crate::report::SCHEMA,
-            &info,
-            program.len(),
-            changed.as_nanos(),
+            self.tree.info(),
+            self.tree.unread(),
+            self.program?,
         );
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.digest().as_bytes());
         hasher.update(&postcard::to_stdvec(&rest).ok()?);
+        hasher.update(&self.stamps.0);
         Some(hasher.finalize().to_hex().to_string())
     }
 
-    /// The index: that of the last run brought up to date, or a new one.
-    pub fn index(&self) -> Index {
-        let kept = self
-            .recall("index", FORMAT)
-            .and_then(|bytes| postcard::from_bytes::<Kept>(&bytes).ok());
-        let Some(Kept {
-            mut index, stamps, ..
-        }) = kept.filter(|kept| kept.format == FORMAT && kept.index.seeds == self.seeds)
-        else {
-            return Index::build(self.tree, &self.seeds);
-        };
-        let (changed, gone) = differences(&stamps, &self.stamps);
-        if !changed.is_empty() || !gone.is_empty() {
-            index.refresh(self.tree, &changed, &gone);
+    /// What the last run left, with what has changed since; None when that is no use to this one.
+    pub fn last(&self) -> Option<Last> {
+        let bytes = self.recall("known", FORMAT)?;
+        let (head, rest) = postcard::take_from_bytes::<Head>(&bytes).ok()?;
+        if head.format != FORMAT
+            || Some(head.program) != self.program
+            || head.info != self.tree.info()
+            || head.unread != self.tree.unread()
+        {
+            return None;
         }
-        index
+        let (stamps, notes) = rest.split_at_checked(usize::try_from(head.stamps).ok()?)?;
+        let mut changes = differences(&Stamps(stamps.to_vec()), &self.stamps);
+        // A file that was only touched, or copied to another inode, is the same.
+        let same: Vec<Utf8PathBuf> = changes
+            .changed
+            .par_iter()
+            .filter(|path| {
+                let known = head.contents.files.get(*path);
+                known.is_some_and(|known| {
+                    let bytes = self.tree.read(path);
+                    bytes.is_ok_and(|bytes| facts::hash(&bytes) == known.hash)
+                })
+            })
+            .cloned()
+            .collect();
+        for path in same {
+            changes.changed.remove(&path);
+        }
+        let notes = if changes.len() > MOST_CHANGES {
+            Vec::new()
+        } else {
+            notes.to_vec()
+        };
+        Some(Last {
+            head,
+            notes,
+            changes,
+        })
     }
 
-    /// Keeps the index for the next run.
-    pub fn save(&self, index: &Index) -> io::Result<()> {
-        // A reference to each field is written as the field itself.
-        let bytes =
-            postcard::to_stdvec(&(FORMAT, &self.stamps, index)).map_err(io::Error::other)?;
-        self.keep("index", FORMAT, &bytes)
+    /// The facts that the last run parsed; an empty shelf when there are none.
+    pub fn shelf(&self, last: Option<&Last>) -> Shelf {
+        let Some(last) = last else {
+            return Shelf::empty();
+        };
+        match std::fs::read(self.file("facts")) {
+            Ok(pack) if *blake3::hash(&pack).as_bytes() == last.head.pack => {
+                Shelf::of(last.head.contents.clone(), pack, last.changes.clone())
+            }
+            _ => Shelf::empty(),
+        }
+    }
+
+    /// Keeps what was parsed and noted for the next run.
+    pub fn save(&self, shelf: &Shelf, notes: &[u8]) -> io::Result<()> {
+        let (contents, pack) = shelf.packed();
+        let mut stamps = self.stamps.clone();
+        stamps.forget(&shelf.refused());
+        let hash = *blake3::hash(&pack).as_bytes();
+        self.replace("facts", &[&pack])?;
+        self.keep_known(contents, hash, &stamps, notes)?;
+        self.tidy(MOST_BYTES)
+    }
+
+    /// Keeps what the last run left under the stamps of now: what has changed since bears on nothing.
+    pub fn renew(&self, last: &Last) -> io::Result<()> {
+        self.keep_known(
+            last.head.contents.clone(),
+            last.head.pack,
+            &self.stamps,
+            &last.notes,
+        )
+    }
+
+    fn keep_known(
+        &self,
+        contents: Contents,
+        pack: [u8; 32],
+        stamps: &Stamps,
+        notes: &[u8],
+    ) -> io::Result<()> {
+        let Some(program) = self.program else {
+            return Ok(());
+        };
+        let head = Head {
+            format: FORMAT.to_owned(),
+            program,
+            info: self.tree.info(),
+            unread: self.tree.unread().to_vec(),
+            state: self.state(),
+            contents,
+            pack,
+            stamps: stamps.0.len() as u64,
+        };
+        let mut bytes = postcard::to_stdvec(&head).map_err(io::Error::other)?;
+        bytes.extend_from_slice(&stamps.0);
+        bytes.extend_from_slice(notes);
+        self.keep("known", FORMAT, &bytes)
     }
 
     /// What was kept under `name` for this tree, when it was kept with the same `key`.
     pub fn recall(&self, name: &str, key: &str) -> Option<Vec<u8>> {
-        let bytes = std::fs::read(self.file(name)).ok()?;
-        let (sum, rest) = bytes.split_at_checked(32)?;
-        (blake3::keyed_hash(blake3::hash(key.as_bytes()).as_bytes(), rest).as_bytes() == sum)
-            .then(|| rest.to_vec())
+        let mut bytes = std::fs::read(self.file(name)).ok()?;
+        let rest = bytes.get(32..)?;
+        let sum = blake3::keyed_hash(blake3::hash(key.as_bytes()).as_bytes(), rest);
+        (sum.as_bytes() == &bytes[..32]).then(|| bytes.split_off(32))
     }
 
     /// Keeps `bytes` under `name` and `key`; the file is replaced whole or not at all.
     pub fn keep(&self, name: &str, key: &str, bytes: &[u8]) -> io::Result<()> {
+        let sum = blake3::keyed_hash(blake3::hash(key.as_bytes()).as_bytes(), bytes);
+        self.replace(name, &[sum.as_bytes(), bytes])
+    }
+
+    fn replace(&self, name: &str, pieces: &[&[u8]]) -> io::Result<()> {
         std::fs::create_dir_all(&self.directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        file.write_all(
-            blake3::keyed_hash(blake3::hash(key.as_bytes()).as_bytes(), bytes).as_bytes(),
-        )?;
-        file.write_all(bytes)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(WRITING)
+            .tempfile_in(&self.directory)?;
+        for piece in pieces {
+            file.write_all(piece)?;
+        }
         file.persist(self.file(name))?;
+        Ok(())
+    }
+
+    /// Takes away what makes the cache larger than `most` bytes, what was written longest ago first, and what
+    /// killed runs left behind. What belongs to this tree stays.
+    fn tidy(&self, most: u64) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            // Another run may have taken it away.
+            let Ok(meta) = entry.metadata() else { continue };
+            if !meta.is_file() {
+                continue;
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let written = meta.modified()?;
+            let age = written.elapsed().unwrap_or_default();
+            if name.starts_with(WRITING) {
+                if age > ABANDONED {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            } else {
+                files.push((written, meta.len(), name));
+            }
+        }
+        files.sort();
+        let mut size: u64 = files.iter().map(|(_, size, _)| size).sum();
+        for (_, bytes, name) in files {
+            if size <= most {
+                break;
+            }
+            if !name.ends_with(&self.place) {
+                let _ = std::fs::remove_file(self.directory.join(&name));
+                size -= bytes;
+            }
+        }
         Ok(())
     }
 
@@ -153,115 +280,102 @@ impl<'t> Session<'t> {
     }
 }
 
-/// Paths that are new or have another stamp, and paths that are no longer there.
-fn differences(
-    before: &[(Utf8PathBuf, Option<Stamp>)],
-    now: &[(Utf8PathBuf, Option<Stamp>)],
-) -> (Vec<Utf8PathBuf>, Vec<Utf8PathBuf>) {
-    let (mut changed, mut gone) = (Vec::new(), Vec::new());
-    let (mut a, mut b) = (0, 0);
+/// Size and time of the program that runs.
+fn program() -> Option<(u64, u128)> {
+    let meta = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+    let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((meta.len(), changed.as_nanos()))
+}
+
+/// A stamp that equals none, not even itself.
+const NONE: &[u8] = &[];
+
+impl Stamps {
+    fn of(tree: &Tree) -> Self {
+        let now = SystemTime::now();
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let stamps = tree.stamps();
+        let mut out = Stamps(Vec::with_capacity(stamps.len() * 64));
+        for (path, stamp) in tree.files().iter().zip(&stamps) {
+            let stamp = stamp.as_ref().filter(|stamp| !is_fresh(stamp, now));
+            let mut room = [0; 64];
+            let stamp = stamp.and_then(|stamp| postcard::to_slice(stamp, &mut room).ok());
+            out.push(path.as_str(), stamp.as_deref().unwrap_or(NONE));
+        }
+        out
+    }
+
+    fn push(&mut self, path: &str, stamp: &[u8]) {
+        // No path is longer than 4096 bytes, no stamp longer than 48.
+        self.0.extend_from_slice(&(path.len() as u16).to_le_bytes());
+        self.0.extend_from_slice(path.as_bytes());
+        self.0.push(stamp.len() as u8);
+        self.0.extend_from_slice(stamp);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            let (path, after) = after.split_at_checked(u16::from_le_bytes(*length).into())?;
+            let (length, after) = after.split_first()?;
+            let (stamp, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some((std::str::from_utf8(path).ok()?, stamp))
+        })
+    }
+
+    /// Takes the stamps of some paths away.
+    fn forget(&mut self, paths: &std::collections::BTreeSet<Utf8PathBuf>) {
+        if paths.is_empty() {
+            return;
+        }
+        let mut out = Stamps::default();
+        for (path, stamp) in self.iter() {
+            let forgotten = paths.contains(Utf8Path::new(path));
+            out.push(path, if forgotten { NONE } else { stamp });
+        }
+        *self = out;
+    }
+}
+
+/// A file written a moment ago may be written again without its time telling: clocks of file systems tick in
+/// milliseconds.
+fn is_fresh(stamp: &Stamp, now: Duration) -> bool {
+    const TICK: u128 = 20_000_000;
+    match stamp {
+        Stamp::File(_, changed, _) => {
+            u128::try_from(*changed).is_ok_and(|changed| changed.abs_diff(now.as_nanos()) < TICK)
+        }
+        Stamp::Blob(_) | Stamp::Embedded => false,
+    }
+}
+
+/// What is other in `now` than it was `before`.
+fn differences(before: &Stamps, now: &Stamps) -> Changes {
+    let mut out = Changes::default();
+    let (mut olds, mut news) = (before.iter(), now.iter());
+    let (mut old, mut new) = (olds.next(), news.next());
     loop {
-        match (before.get(a), now.get(b)) {
-            (Some(old), Some(new)) if old.0 == new.0 => {
-                if old.1 != new.1 || new.1.is_none() {
-                    changed.push(new.0.clone());
+        match (old, new) {
+            (Some((a, was)), Some((b, is))) if a == b => {
+                if was != is || is == NONE {
+                    out.changed.insert(a.into());
                 }
-                a += 1;
-                b += 1;
+                (old, new) = (olds.next(), news.next());
             }
-            (Some(old), new) if new.is_none_or(|new| old.0.as_str() < new.0.as_str()) => {
-                gone.push(old.0.clone());
-                a += 1;
+            (Some((a, _)), b) if b.is_none_or(|(b, _)| a < b) => {
+                out.gone.insert(a.into());
+                old = olds.next();
             }
-            (_, Some(new)) => {
-                changed.push(new.0.clone());
-                b += 1;
+            (_, Some((b, _))) => {
+                out.added.insert(b.into());
+                new = news.next();
             }
-            (_, None) => return (changed, gone),
+            (_, None) => return out,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::index::{Demand, Reach};
-    use std::fs;
-
-    fn tree() -> (tempfile::TempDir, Utf8PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(dir.path().join("tree")).unwrap();
-        for (path, text) in [
-            ("Makefile", "VERSION = 6\nPATCHLEVEL = 12\n"),
-            ("include/linux/mm.h", "long pin_user_pages(void);\n"),
-            (
-                "a/hit.c",
-                "void put(struct page *p)\n{\n\tput_page(p);\n}\n",
-            ),
-            ("a/caller.c", "void f(void)\n{\n\tput(p);\n}\n"),
-            ("b/other.c", "int x;\n"),
-        ] {
-            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
-            fs::write(root.join(path), text).unwrap();
-        }
-        (dir, root)
-    }
-
-    /// A run as the audit makes it: the index, the callers of what hits, and the index kept.
-    fn run(root: &Utf8Path) -> Index {
-        let tree = Tree::open(root.as_str()).unwrap();
-        let session = Session::open(&tree, ["put_page"], &root.with_file_name("cache"));
-        let mut index = session.index();
-        let mut demand = Demand::default();
-        demand.callers.insert("put".into());
-        index.expand(&tree, &demand, Reach::Near);
-        session.save(&index).unwrap();
-        index
-    }
-
-    fn functions(index: &Index) -> Vec<String> {
-        index
-            .files()
-            .flat_map(|f| f.functions.iter().map(|g| format!("{}:{}", f.path, g.name)))
-            .collect()
-    }
-
-    #[test]
-    fn an_index_brought_up_to_date_is_the_one_a_fresh_run_builds() {
-        let (_dir, root) = tree();
-        assert_eq!(functions(&run(&root)), ["a/caller.c:f", "a/hit.c:put"]);
-        let again = run(&root);
-        assert_eq!(functions(&again), ["a/caller.c:f", "a/hit.c:put"]);
-        fs::write(
-            root.join("a/caller.c"),
-            "void g(void)\n{\n\tput(p);\n}\nvoid h(void) { put_page(q); }\n",
-        )
-        .unwrap();
-        fs::write(root.join("b/new.c"), "void n(void) { put_page(q); }\n").unwrap();
-        fs::remove_file(root.join("b/other.c")).unwrap();
-        let warm = run(&root);
-        assert_eq!(
-            functions(&warm),
-            ["a/caller.c:g", "a/caller.c:h", "a/hit.c:put", "b/new.c:n"]
-        );
-        fs::remove_dir_all(root.with_file_name("cache")).unwrap();
-        let cold = run(&root);
-        assert_eq!(warm, cold);
-        assert_eq!(warm.fingerprint(), cold.fingerprint());
-        assert_ne!(warm.fingerprint(), again.fingerprint());
-    }
-
-    #[test]
-    fn a_damaged_cache_is_as_good_as_none() {
-        let (_dir, root) = tree();
-        let first = run(&root);
-        for entry in fs::read_dir(root.with_file_name("cache")).unwrap() {
-            let path = entry.unwrap().path();
-            let mut bytes = fs::read(&path).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 0x55;
-            fs::write(&path, bytes).unwrap();
-        }
-        assert_eq!(run(&root), first);
-    }
-}
+mod tests;

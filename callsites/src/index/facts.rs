@@ -21,19 +21,37 @@ const TABLE_LIMIT: u32 = 1 << 16;
 /// Reads a file: the items `wanted` selects are parsed, the others stand in the outline. Records, typedefs and
 /// the heads of variables are always read; never fails, what was not understood is in [`FileFacts::unread`].
 pub fn parse(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
-    read(path, bytes, |source, item| wanted.selects(source, item))
+    read(path, bytes, false, |source, item| {
+        wanted.selects(source, item)
+    })
+}
+
+/// Reads more of a file that was read before: only the functions and initialisers that `wanted` selects, for
+/// [`FileFacts::merge`].
+pub fn parse_more(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
+    read(path, bytes, true, |source, item| {
+        wanted.selects(source, item)
+    })
 }
 
 /// Reads a file and parses the items that begin where one of `spans` does (spans of [`FileFacts::outline`]).
 pub fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
-    read(path, bytes, |_, item| {
+    read(path, bytes, false, |_, item| {
         spans.iter().any(|span| span.start == item.span.start)
     })
 }
 
-pub(super) fn read(
+/// Names the bytes of a file.
+pub fn hash(bytes: &[u8]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+    out
+}
+
+fn read(
     path: &Utf8Path,
     bytes: &[u8],
+    more: bool,
     mut selects: impl FnMut(&Source<'_>, &Item) -> bool,
 ) -> FileFacts {
     let mut facts = FileFacts {
@@ -53,10 +71,12 @@ pub(super) fn read(
         return facts;
     }
     let deadline = Instant::now() + TIME_LIMIT;
-    facts.line_starts = lex::line_starts(bytes);
     let source = Source::of_file(bytes);
     let items = split(&source);
-    facts.outline = items.iter().filter_map(outlined).collect();
+    if !more {
+        facts.line_starts = lex::line_starts(bytes);
+        facts.outline = items.iter().filter_map(outlined).collect();
+    }
     let own = NameSet::new(
         items
             .iter()
@@ -70,7 +90,11 @@ pub(super) fn read(
         deadline,
     };
     for item in &items {
-        reader.item(item, selects(&source, item));
+        let declares = matches!(item.kind, ItemKind::Record | ItemKind::Typedef);
+        let selected = !(more && declares) && selects(&source, item);
+        if selected || !more {
+            reader.item(item, selected);
+        }
     }
     facts
 }
@@ -189,14 +213,6 @@ impl Reader<'_, '_> {
 }
 
 impl FileFacts {
-    /// How many variables have an initialiser that was parsed.
-    pub fn initialised(&self) -> usize {
-        self.globals
-            .iter()
-            .filter(|global| global.init.is_some())
-            .count()
-    }
-
     /// 1-based line and column, in bytes, of an offset.
     pub fn position(&self, offset: u32) -> (u32, u32) {
         let line = self

@@ -5,6 +5,7 @@
 //! ranges into the original bytes of the file, never into the masked copy. What the lowering does not understand
 //! becomes [`Stmt::Unread`] or [`Expr::Unread`] and keeps its span and its children, so that no call is ever lost.
 
+use super::body::Body;
 use serde::{Deserialize, Serialize};
 
 /// A byte range into the original bytes of one file.
@@ -23,6 +24,8 @@ pub struct Span {
 pub struct FileFacts {
     /// Path relative to the tree.
     pub path: camino::Utf8PathBuf,
+    /// Of the bytes they were read from.
+    pub hash: [u8; 16],
     /// Offset of the first byte of each line; line numbers are 1-based.
     pub line_starts: Vec<u32>,
     /// Functions that were parsed, in source order. A function-like macro is one too ([`Linkage::Macro`]).
@@ -107,7 +110,7 @@ pub struct Function {
     /// Parameters in order.
     pub params: Vec<Declaration>,
     /// The statements of the body.
-    pub body: Vec<Stmt>,
+    pub body: Body,
     /// `#if` conditions around the definition, outermost first, as written ("CONFIG_MMU", "!defined(CONFIG_X)").
     pub guards: Vec<String>,
     /// Share of the function lies in error nodes: true when anything in it is [`Stmt::Unread`] or [`Expr::Unread`].

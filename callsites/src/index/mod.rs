@@ -8,24 +8,23 @@
 //! into functions, records, macros and tables. What [`wanted`] selects is made readable by [`mask`] and [`arms`],
 //! parsed by [`grammar`], and lowered by [`lower`] and [`expressions`]; heads and records are read by [`declare`].
 //!
-//! The way of a tree: [`prefilter`] finds the files that name a function of the catalogue, [`build`] keeps their facts
-//! in an [`Index`], [`near`] knows what stands beside them, and [`demand`] is how the flow asks for more.
+//! The way of a tree: [`prefilter`] finds the files that name a function of the catalogue, [`build`] makes an [`Index`]
+//! of their facts. [`shelf`] keeps what was parsed and [`cache`] keeps it between runs, so that a file is parsed once.
 //!
 //! ```no_run
-//! use callsites::index::{Demand, Index, Reach};
+//! use callsites::index::Index;
 //! let tree = callsites::tree::Tree::open("/usr/src/linux")?;
-//! let mut index = Index::build(&tree, ["put_page", "get_user_pages_fast"]);
-//! let mut demand = Demand::default();
-//! demand.callers.insert("my_put_pages".into());
-//! index.expand(&tree, &demand, Reach::Near);
+//! let index = Index::build(&tree, ["put_page", "get_user_pages_fast"]);
+//! println!("{} files", index.hits.len());
 //! # Ok::<(), callsites::tree::Error>(())
 //! ```
 
+pub mod alike;
 pub mod arms;
+pub mod body;
 pub mod build;
 pub mod cache;
 pub mod declare;
-pub mod demand;
 pub mod expressions;
 pub mod facts;
 pub mod function;
@@ -35,14 +34,14 @@ pub mod items;
 pub mod lex;
 pub mod lower;
 pub mod mask;
-pub mod near;
 pub mod prefilter;
+pub mod shelf;
 pub mod source;
 pub mod walk;
 pub mod wanted;
 pub mod words;
 
 pub use build::Index;
-pub use demand::{Demand, Reach};
-pub use facts::{parse, parse_items};
+pub use facts::{parse, parse_items, parse_more};
+pub use shelf::Shelf;
 pub use wanted::{NameSet, Wanted};

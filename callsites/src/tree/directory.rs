@@ -7,11 +7,13 @@
 use super::{Stamp, is_source};
 use crate::report::UnreadItem;
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, Mode, OFlags};
 use std::fs;
 use std::io;
 
 /// What a walk found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Found {
     /// `.c` and `.h` files, relative to the root.
     pub files: Vec<Utf8PathBuf>,
@@ -33,12 +35,39 @@ pub fn walk(root: &Utf8Path) -> Found {
     found
 }
 
+/// What one directory gave.
+#[derive(Debug, Default)]
+pub struct Inside {
+    /// Its files.
+    pub found: Found,
+    /// Whether there are links in it: what they lead to changes elsewhere.
+    pub links: bool,
+}
+
+/// The directories in a directory, a hash of all that was found in it, and that; None when it cannot be listed.
+pub fn listed(
+    root: &Utf8Path,
+    directory: &Utf8Path,
+) -> Option<(Vec<Utf8PathBuf>, [u8; 32], Inside)> {
+    let mut open = Vec::new();
+    let mut inside = Inside::default();
+    inside.links = list(root, directory, &mut open, &mut inside.found).ok()?;
+    open.sort_unstable();
+    inside.found.files.sort_unstable();
+    inside.found.unread.sort_unstable();
+    let all = (&open, &inside.found, inside.links);
+    let names = blake3::hash(&postcard::to_stdvec(&all).ok()?);
+    Some((open, *names.as_bytes(), inside))
+}
+
+/// Lists one directory; whether there are links in it.
 fn list(
     root: &Utf8Path,
     directory: &Utf8Path,
     open: &mut Vec<Utf8PathBuf>,
     found: &mut Found,
-) -> io::Result<()> {
+) -> io::Result<bool> {
+    let mut links = false;
     let before = (open.len(), found.files.len());
     for entry in fs::read_dir(root.join(directory))? {
         let entry = entry?;
@@ -55,6 +84,7 @@ fn list(
             continue;
         };
         if kind.is_symlink() {
+            links = true;
             let path = directory.join(name);
             if leads_back(root, &path) {
                 found.unread.push(unread(path.as_str(), "symlink loop"));
@@ -79,10 +109,10 @@ fn list(
         } else if name == ".config" && directory != "" {
             open.truncate(before.0);
             found.files.truncate(before.1);
-            return Ok(());
+            return Ok(links);
         }
     }
-    Ok(())
+    Ok(links)
 }
 
 /// A link that leads to itself or to a directory it stands in.
@@ -98,7 +128,8 @@ fn leads_back(root: &Utf8Path, path: &Utf8Path) -> bool {
     }
 }
 
-fn unread(path: &str, why: &str) -> UnreadItem {
+/// An item for the list of what could not be listed.
+pub fn unread(path: &str, why: &str) -> UnreadItem {
     UnreadItem {
         path: path.to_owned(),
         function: None,
@@ -120,10 +151,39 @@ pub fn read(path: &Utf8Path, bytes: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Size, time of the last change and inode.
-pub fn stamp(path: &Utf8Path) -> Option<Stamp> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = fs::symlink_metadata(path).ok()?;
-    let nanoseconds = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-    Some(Stamp::File(meta.size(), nanoseconds, meta.ino()))
+/// Size, time of the last change and inode of each of `files`, which are sorted. The directory of neighbours is opened
+/// once: the kernel looks up one name for each file instead of a whole path.
+pub fn stamps(root: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<Option<Stamp>> {
+    let neighbours: Vec<&[Utf8PathBuf]> = files.chunk_by(|a, b| split(a).0 == split(b).0).collect();
+    neighbours
+        .into_par_iter()
+        .with_min_len(16)
+        .flat_map_iter(|files| {
+            let directory = files.first().map_or("", |first| split(first).0);
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let open = rustix::fs::open(root.join(directory).as_std_path(), flags, Mode::empty());
+            files.iter().map(move |path| {
+                let found = rustix::fs::statat(
+                    open.as_ref().ok()?,
+                    split(path).1,
+                    AtFlags::SYMLINK_NOFOLLOW,
+                );
+                let meta = found.ok()?;
+                let nanoseconds =
+                    i128::from(meta.st_mtime) * 1_000_000_000 + i128::from(meta.st_mtime_nsec);
+                Some(Stamp::File(
+                    u64::try_from(meta.st_size).ok()?,
+                    nanoseconds,
+                    meta.st_ino,
+                ))
+            })
+        })
+        .collect()
+}
+
+/// Directory and name.
+fn split(path: &Utf8Path) -> (&str, &str) {
+    path.as_str()
+        .rsplit_once('/')
+        .unwrap_or(("", path.as_str()))
 }

@@ -15,7 +15,11 @@ use serde_json::json;
 
 /// Runs `audit`.
 pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
-    let tree = tree::choose(common)?;
+    let cache = match args.no_cache {
+        true => None,
+        false => Some(parsed()?),
+    };
+    let tree = tree::choose_with(common, cache.as_deref())?;
     let options = AuditOptions {
         all: args.all,
         ..options(common, &tree, &args.paths)?
@@ -84,9 +88,14 @@ pub fn options(
     Ok(AuditOptions {
         paths: paths.to_vec(),
         jobs: common.jobs.map(Into::into),
-        cache: Some(places::cache()?.join("parsed")),
+        cache: Some(parsed()?),
         all: false,
     })
+}
+
+/// Where an audit leaves what the next one can use.
+fn parsed() -> Result<Utf8PathBuf, Failure> {
+    Ok(places::cache()?.join("parsed"))
 }
 
 /// Leaves what `--only`, `--rule` and `--sample` ask for.

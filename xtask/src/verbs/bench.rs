@@ -2,7 +2,8 @@
 //! `bench`: what the audit and a verdict cost, as ratios to other programs in the same run.
 //!
 //! Every program is a child and every figure is the kernel's own account of it (wait4): user and system seconds, peak
-//! memory. The first round warms the page cache and is thrown away; of the others the median counts.
+//! memory. The first round warms the page cache and is thrown away; of the others the median counts. What an audit costs
+//! after an edit is measured in a copy of the tree.
 
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
@@ -11,7 +12,7 @@ use crate::kbuild::Variables;
 use crate::verbs::build;
 use crate::{places, tree};
 use callsites::tree::Tree;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use ktest::{KtestOptions, measure};
 use serde::Serialize;
 use std::io::Write;
@@ -47,7 +48,7 @@ pub fn run(
     let root = root.canonicalize_utf8()?;
     let rows = match args.only {
         Some(Measured::Ktest) => Vec::new(),
-        _ => of_the_audit(&root, common, args, console)?,
+        _ => of_the_audit(&tree, &root, common, args, console)?,
     };
     let verdicts = match args.only {
         Some(Measured::Audit) => Vec::new(),
@@ -120,6 +121,7 @@ fn show_verdicts(to: &mut dyn Write, rows: &[measure::Row]) -> std::io::Result<(
 
 /// The audit and other programs that search.
 fn of_the_audit(
+    tree: &Tree,
     root: &Utf8Path,
     common: &Common,
     args: &Bench,
@@ -137,16 +139,37 @@ fn of_the_audit(
         Failure::new(Exit::Infrastructure, "the temporary directory is not UTF-8")
     })?;
     let mut rows: Vec<Row> = Vec::new();
+    let add = |rows: &mut Vec<Row>, mut row: Row| {
+        let yardstick = rows.first().map_or(row.cpu_seconds, |rg| rg.cpu_seconds);
+        row.times_rg = row.cpu_seconds / yardstick.max(0.001);
+        rows.push(row);
+    };
+    let rounds = args.rounds.max(1);
     for (what, command) in programs(root, scratch, args)? {
         if common.dry_run {
             console.say(format!("would run {}", command.line()));
             continue;
         }
         console.say(format!("{what}: {}", command.line()));
-        let mut row = measure(what, &command, args.rounds.max(1))?;
-        let yardstick = rows.first().map_or(row.cpu_seconds, |rg| rg.cpu_seconds);
-        row.times_rg = row.cpu_seconds / yardstick.max(0.001);
-        rows.push(row);
+        add(&mut rows, measure(what, &command, rounds, &mut |_| Ok(()))?);
+    }
+    if common.dry_run {
+        console.say(format!("would copy {root} and audit the copy after edits"));
+    } else {
+        let copy = scratch.join("tree");
+        console.say(format!("copying {root} to {copy}"));
+        let mut edited = Edited::copy(tree, copy)?;
+        let audit = audit(&edited.root, scratch, &[])?;
+        for (what, edit) in EDITS {
+            if what.ends_with("in git") {
+                proc::git::git(edited.root.as_std_path())
+                    .args(["init", "--quiet"])
+                    .run()?;
+            }
+            console.say(format!("{what}: {}", audit.line()));
+            let row = measure(what, &audit, rounds, &mut |turn| edit(&mut edited, turn))?;
+            add(&mut rows, row);
+        }
     }
     Ok(rows)
 }
@@ -157,7 +180,7 @@ fn show_audit(to: &mut dyn Write, rows: &[Row]) -> std::io::Result<()> {
     }
     writeln!(
         to,
-        "{:<34} {:>8} {:>8} {:>9} {:>8}",
+        "{:<38} {:>8} {:>8} {:>9} {:>8}",
         "", "CPU s", "wall s", "peak MiB", "x rg"
     )?;
     for row in rows {
@@ -170,10 +193,21 @@ fn show_audit(to: &mut dyn Write, rows: &[Row]) -> std::io::Result<()> {
         } = row;
         writeln!(
             to,
-            "{what:<34} {cpu_seconds:>8.2} {wall_seconds:>8.2} {peak_mib:>9.0} {times_rg:>8.2}"
+            "{what:<38} {cpu_seconds:>8.2} {wall_seconds:>8.2} {peak_mib:>9.0} {times_rg:>8.2}"
         )?;
     }
     Ok(())
+}
+
+/// The audit of a tree as a child, its cache in `scratch`.
+fn audit(root: &Utf8Path, scratch: &Utf8Path, more: &[&str]) -> Result<proc::Command, Failure> {
+    let program = std::env::current_exe()?;
+    let to = ["--format", "json", "-o", "/dev/null"];
+    Ok(proc::Command::new(&program)
+        .args(["audit", "--quiet", "--kernel", root.as_str()])
+        .args(to)
+        .args(more)
+        .env("XDG_CACHE_HOME", scratch))
 }
 
 /// The programs, the yardstick first.
@@ -182,29 +216,16 @@ fn programs(
     scratch: &Utf8Path,
     args: &Bench,
 ) -> Result<Vec<(&'static str, proc::Command)>, Failure> {
-    let program = std::env::current_exe()?;
-    let audit = |more: &[&str]| {
-        proc::Command::new(&program)
-            .args([
-                "audit",
-                "--quiet",
-                "--format",
-                "json",
-                "-o",
-                "/dev/null",
-                "--kernel",
-                root.as_str(),
-            ])
-            .args(more)
-            .env("XDG_CACHE_HOME", scratch)
-    };
     let mut programs = vec![
         (
             "rg -l -w",
             proc::Command::new("rg").args(["-l", "-w", NAMES, "-g", "*.[ch]", root.as_str()]),
         ),
-        ("audit, every file read anew", audit(&["--no-cache"])),
-        ("audit, nothing changed", audit(&[])),
+        (
+            "audit, every file read anew",
+            audit(root, scratch, &["--no-cache"])?,
+        ),
+        ("audit, nothing changed", audit(root, scratch, &[])?),
     ];
     let pattern = NAMES.replace(r"\w", "[A-Za-z0-9_]");
     let grep = proc::Command::new("git")
@@ -239,10 +260,17 @@ fn programs(
     Ok(programs)
 }
 
-fn measure(what: &str, command: &proc::Command, rounds: usize) -> Result<Row, Failure> {
+/// Runs a command, what comes `before` not measured; the first round, number 0, is thrown away.
+fn measure(
+    what: &str,
+    command: &proc::Command,
+    rounds: usize,
+    before: &mut dyn FnMut(usize) -> Result<(), Failure>,
+) -> Result<Row, Failure> {
     let command = command.clone().deadline(DEADLINE);
     let mut usages = Vec::new();
     // A program of minutes needs neither warming nor repetition.
+    before(0)?;
     let first = command.run_unchecked()?;
     let slow = first.usage.cpu() > Duration::from_secs(30);
     if !matches!(first.code, Some(0 | 1)) {
@@ -251,7 +279,8 @@ fn measure(what: &str, command: &proc::Command, rounds: usize) -> Result<Row, Fa
             format!("{} failed: {}", command.line(), first.stderr_text()),
         ));
     }
-    for _ in 0..if slow { 0 } else { rounds } {
+    for turn in 0..if slow { 0 } else { rounds } {
+        before(turn + 1)?;
         usages.push(command.run_unchecked()?.usage);
     }
     if slow {
@@ -266,4 +295,89 @@ fn measure(what: &str, command: &proc::Command, rounds: usize) -> Result<Row, Fa
         peak_mib: usages.iter().map(|usage| usage.peak_kib).max().unwrap_or(0) as f64 / 1024.0,
         times_rg: 1.0,
     })
+}
+
+type Edit = fn(&mut Edited, usize) -> Result<(), Failure>;
+
+/// What is changed in the copy before each round of a row.
+const EDITS: [(&str, Edit); 4] = [
+    ("audit, a file without calls changed", Edited::far),
+    ("audit, a comment changed", Edited::comment),
+    ("audit, a call added", Edited::call),
+    ("audit, a call added, in git", Edited::call),
+];
+
+/// A copy of a tree that may be edited, and two of its files.
+struct Edited {
+    root: Utf8PathBuf,
+    /// One that holds a callsite.
+    near: (Utf8PathBuf, Vec<u8>),
+    /// One that names none of the functions.
+    far: (Utf8PathBuf, Vec<u8>),
+}
+
+impl Edited {
+    /// Copies the sources of a tree, without its git repository; files are shared with it until they are replaced.
+    fn copy(tree: &Tree, root: Utf8PathBuf) -> Result<Self, Failure> {
+        let from = tree.root().unwrap_or(Utf8Path::new("."));
+        let makefile = Utf8PathBuf::from("Makefile");
+        for path in tree.files().iter().chain([&makefile]) {
+            let to = root.join(path);
+            if let Some(parent) = to.parent().filter(|parent| !parent.exists()) {
+                std::fs::create_dir_all(parent)?;
+            }
+            if std::fs::hard_link(from.join(path), &to).is_err() {
+                std::fs::copy(from.join(path), &to)?;
+            }
+        }
+        let report = callsites::audit(tree, &callsites::AuditOptions::default())?;
+        let sites = &report.callsites;
+        let middle = sites.get(sites.len() / 2);
+        let near = middle.map(|site| Utf8PathBuf::from(&site.path));
+        let held = |path: &Utf8PathBuf| sites.iter().any(|site| site.path == *path);
+        let far = tree.files().iter().rev().find(|path| {
+            let text = tree.read(path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            !held(path) && path.extension() == Some("c") && !text.contains("_page")
+        });
+        let (Some(near), Some(far)) = (near, far.cloned()) else {
+            return Err(Failure::new(
+                Exit::Infrastructure,
+                "the tree has no file to edit",
+            ));
+        };
+        let with = |path: Utf8PathBuf| tree.read(&path).map(|bytes| (path, bytes));
+        Ok(Edited {
+            near: with(near)?,
+            far: with(far)?,
+            root,
+        })
+    }
+
+    /// Replaces a file; the original, which may be shared, is not written to.
+    fn replace(&self, path: &Utf8Path, pieces: &[&[u8]]) -> Result<(), Failure> {
+        let new = self.root.join("edited");
+        std::fs::write(&new, pieces.concat())?;
+        std::fs::rename(new, self.root.join(path))?;
+        // An audit does not trust the time of a file that was written just now.
+        std::thread::sleep(Duration::from_millis(50));
+        Ok(())
+    }
+
+    fn far(&mut self, turn: usize) -> Result<(), Failure> {
+        let more = format!("int edited_{turn};\n");
+        self.replace(&self.far.0, &[&self.far.1, more.as_bytes()])
+    }
+
+    fn comment(&mut self, turn: usize) -> Result<(), Failure> {
+        let more = format!("/* edited {turn} */\n{}", "\n".repeat(turn));
+        self.replace(&self.near.0, &[more.as_bytes(), &self.near.1])
+    }
+
+    fn call(&mut self, turn: usize) -> Result<(), Failure> {
+        let more = format!(
+            "int edited_{turn}(unsigned long at)\n{{\n\tstruct page *page;\n\n\tif (get_user_pages_fast(at, 1, 0, &page) != 1)\n\t\treturn -EFAULT;\n\tput_page(page);\n\treturn 0;\n}}\n"
+        );
+        self.replace(&self.near.0, &[&self.near.1, more.as_bytes()])
+    }
 }

@@ -17,7 +17,7 @@ pub fn run(common: &Common, args: &Truth) -> Result<Exit, Failure> {
     let tree = tree::choose(common)?;
     let report = callsites::audit(&tree, &audit::options(common, &tree, &[])?)?;
     if let Some(later) = &args.later {
-        return patches(common, args, &tree, &tree::open(later)?, &report);
+        return patches(common, args, &tree, &tree::open(later, None)?, &report);
     }
     let score = score(&args.set, &args.pair, &report)?;
     let output = common.output.as_deref();

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The bytes of the files that were read in part, for whoever shows a line of them.
+
+use super::analysis::Analysis;
+use super::hash::FastMap;
+use super::library::Files;
+use camino::Utf8Path;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// Bytes by path; read when they are asked for.
+pub struct Sources<'f> {
+    files: &'f dyn Files,
+    known: FastMap<&'f str, OnceCell<Option<Arc<[u8]>>>>,
+}
+
+impl<'f> Sources<'f> {
+    /// Those of all files of a solved flow.
+    pub fn new(analysis: &'f Analysis, files: &'f dyn Files) -> Self {
+        let all = analysis.program.files().iter();
+        let known = all.map(|file| {
+            let cell = match analysis.sources.get(&file.path) {
+                Some(bytes) => OnceCell::from(Some(Arc::clone(bytes))),
+                None => OnceCell::new(),
+            };
+            (file.path.as_str(), cell)
+        });
+        Self {
+            files,
+            known: known.collect(),
+        }
+    }
+
+    /// The bytes of a file.
+    pub fn get(&self, path: &Utf8Path) -> Option<&[u8]> {
+        let cell = self.known.get(path.as_str())?;
+        cell.get_or_init(|| self.files.bytes(path).map(Arc::from))
+            .as_deref()
+    }
+}
