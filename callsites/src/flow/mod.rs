@@ -12,6 +12,7 @@ pub mod answers;
 mod assign;
 mod calls;
 mod demand;
+mod entry;
 mod env;
 mod evidence;
 mod expr;

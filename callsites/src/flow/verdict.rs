@@ -2,7 +2,7 @@
 //! Verdicts: from the solved flow to the callsites and groups of a report.
 
 use super::analysis::Analysis;
-use super::evidence::evidence;
+use super::entry::{callsite, identity};
 use super::library::Files;
 use super::origins::{self, Origins};
 use super::sites::{self, Site};
@@ -155,7 +155,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
     }
 }
 
-fn role(site: &Site) -> Role {
+pub(super) fn role(site: &Site) -> Role {
     match catalogue().get(&site.name).map(|function| function.role) {
         Some(api::Role::Acquire) => Role::Acquire,
         Some(api::Role::Dirty) => Role::Dirty,
@@ -173,20 +173,6 @@ fn open_ended(analysis: &Analysis, site: &Site, uses: &BTreeMap<SiteKey, Uses>) 
     uses.is_none_or(|uses| uses.handed_on.is_some() || uses.released_in.is_empty())
 }
 
-fn identity(key: &(String, String, String), ordinal: usize) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in [
-        key.0.as_str(),
-        key.1.as_str(),
-        key.2.as_str(),
-        &ordinal.to_string(),
-    ] {
-        hasher.update(part.as_bytes());
-        hasher.update(b"\0");
-    }
-    hasher.finalize().to_hex()[..12].to_owned()
-}
-
 fn name_of(analysis: &Analysis, site: SiteKey) -> String {
     let name = analysis
         .listed(site)
@@ -195,7 +181,7 @@ fn name_of(analysis: &Analysis, site: SiteKey) -> String {
     format!("{name} {}:{line}", analysis.path(site))
 }
 
-fn names_of(analysis: &Analysis, sites: &BTreeSet<SiteKey>) -> Vec<String> {
+pub(super) fn names_of(analysis: &Analysis, sites: &BTreeSet<SiteKey>) -> Vec<String> {
     let mut names: Vec<String> = sites.iter().map(|site| name_of(analysis, *site)).collect();
     names.sort();
     names.dedup();
@@ -418,103 +404,4 @@ fn dirty(
         .reason
         .replacen("drops what", "marks dirty what", 1);
     judgement
-}
-
-#[expect(clippy::too_many_arguments, reason = "all that is known of one call")]
-fn callsite(
-    analysis: &Analysis,
-    names: &Names<'_>,
-    site: &Site,
-    origins: &Origins,
-    judgement: &Judgement,
-    uses: &BTreeMap<SiteKey, Uses>,
-    id: String,
-    era: Era,
-) -> Callsite {
-    let (line, column) = analysis.position(site.key.function, site.name_span.start);
-    let listed = catalogue().get(&site.name);
-    let convert = judgement.verdict == Verdict::Convert;
-    let mut places: Vec<String> = match role(site) {
-        Role::Acquire => destinations(analysis, uses.get(&site.key)),
-        _ => names_of(analysis, &origins.user),
-    };
-    if role(site) != Role::Acquire {
-        places.extend(names_of(analysis, &origins.other));
-    }
-    Callsite {
-        id,
-        path: analysis.path(site.key).to_string(),
-        line,
-        column,
-        function: analysis.program.function(site.key.function).name.clone(),
-        call: site.name.clone(),
-        role: role(site),
-        verdict: judgement.verdict,
-        case: judgement.case,
-        confidence: judgement.confidence,
-        reason: judgement.reason.clone(),
-        origins: places,
-        group: None,
-        replacement: if convert {
-            replacement(site, listed, era)
-        } else {
-            None
-        },
-        shape: site.shape.and_then(|shape| {
-            serde_json::to_value(shape)
-                .ok()
-                .and_then(|value| value.as_str().map(str::to_owned))
-        }),
-        guards: site.guards.clone(),
-        evidence: evidence(analysis, names, site, origins, uses),
-        span: site.key.span,
-        edit: Some(site.edit.clone()),
-    }
-}
-
-fn replacement(site: &Site, listed: Option<&'static api::Function>, era: Era) -> Option<String> {
-    use crate::report::Shape;
-    let pins = era == Era::Pin;
-    let name = match site.shape {
-        Some(Shape::LoopDirtyLock | Shape::LoopDirty | Shape::SingleDirty | Shape::SgLoopDirty) => {
-            if pins {
-                "unpin_user_pages_dirty_lock"
-            } else {
-                "put_user_pages_dirty_lock"
-            }
-        }
-        Some(Shape::Loop) => {
-            if pins {
-                "unpin_user_pages"
-            } else {
-                "put_user_pages"
-            }
-        }
-        _ => {
-            let known = listed.and_then(|function| function.replacement(api_era(era)));
-            match (known, role(site)) {
-                (Some(name), _) => name,
-                (None, Role::Release) if pins => "unpin_user_page",
-                (None, Role::Release) => "put_user_page",
-                (None, _) => return None,
-            }
-        }
-    };
-    Some(name.to_owned())
-}
-
-fn destinations(analysis: &Analysis, uses: Option<&Uses>) -> Vec<String> {
-    let Some(uses) = uses else { return Vec::new() };
-    let mut out: Vec<String> = Vec::new();
-    out.extend(uses.held.clone());
-    out.extend(uses.handed_on.as_ref().map(|name| format!("{name}()")));
-    for function in &uses.released_in {
-        out.push(format!(
-            "released in {}() of {}",
-            analysis.program.function(*function).name,
-            analysis.program.path_of(*function)
-        ));
-    }
-    out.sort();
-    out
 }
