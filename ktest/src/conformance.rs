@@ -120,9 +120,20 @@ pub(crate) fn extras(
         ("gup_probe.ko".into(), module),
         ("traces".into(), right.into_bytes()),
         ("traces.wrong".into(), wrong.into_bytes()),
+        (
+            "traces.ext4".into(),
+            on_ext4(&traces, version)?.into_bytes(),
+        ),
         ("gup_direct_io.ko".into(), direct_io(kbuild, dir)?),
         ("direct-io".into(), direct.into_bytes()),
     ])
+}
+
+/// The kept traces of long-term pins of a file, whose dirty pages any file system tracks.
+fn on_ext4(traces: &[Trace], version: Version) -> Result<String, Error> {
+    let of_a_file = |trace: &&Trace| trace.name == "longterm-file";
+    let chosen: Vec<Trace> = traces.iter().filter(of_a_file).cloned().collect();
+    text(&chosen, version, GUP_PIN_COUNTING_BIAS)
 }
 
 /// The module that reads directly the old way. Where the kernel can be, and is, built without that, the tree's own file is
@@ -294,6 +305,17 @@ mod tests {
             .filter(|f| !FLAGS.contains(&f.name.as_str()))
             .map(|f| f.name.clone())
             .collect()
+    }
+
+    #[test]
+    fn long_term_pins_of_a_file_are_made_on_ext4_and_their_answer_changed() {
+        let said = |version| on_ext4(&traces(version).unwrap(), version).unwrap();
+        let pinned = "pin_user_pages_fast 0 0 1 wl -> 1\n= 1 ";
+        let refused = "pin_user_pages_fast 0 0 1 wl -> 1\n= -14 ";
+        assert!(said(Version::V6_1).contains(pinned));
+        for version in [Version::V6_12, Version::V7_3] {
+            assert!(said(version).contains(refused), "{}", said(version));
+        }
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn write_target(target: &Target, out: &mut String) -> std::fmt::Result {
     }
     match target.pins {
         Some(pins) => write!(out, ", {}", pins_text(pins))?,
-        None => write!(out, ", no pin counters")?,
+        None => write!(out, ", pins not totalled")?,
     }
     if let Some(pages) = target.drift_pages {
         write!(out, ", drift {pages} pages")?;

@@ -7,6 +7,7 @@
 
 mod area;
 mod direct;
+mod on_ext4;
 
 use self::area::{Area, free};
 use crate::check::{Check, Stop, Test, attempt};
@@ -72,6 +73,7 @@ pub fn run(check: &mut Check) {
         check.report("a wrong model is found out", &wrong(&text));
     }
     direct::run(check);
+    on_ext4::run(check);
 }
 
 /// Nothing writes to a disk of its own accord for an hour.
@@ -117,6 +119,15 @@ fn split(text: &str) -> Vec<(String, Vec<&str>)> {
 
 /// The first difference, with step, call and both sides.
 fn replay(lines: &[&str], steps: &mut BTreeMap<String, u32>) -> Test<Option<String>> {
+    replay_by(lines, steps, compare)
+}
+
+/// The same, where `compare` says what of the model's answer and of what was seen differs.
+fn replay_by(
+    lines: &[&str],
+    steps: &mut BTreeMap<String, u32>,
+    compare: fn(&str, &str) -> Option<String>,
+) -> Test<Option<String>> {
     let mut process = Process::new()?;
     let mut difference = None;
     for (number, pair) in lines.chunks(2).enumerate() {
@@ -371,8 +382,13 @@ impl Process {
                 area.place(Some(memfd.as_fd()), 0, MapFlags::empty())?;
                 area.memfd = Some(memfd);
             }
-            "disk" => {
-                let disk = attempt("open /dev/ram0", crate::sys::open("/dev/ram0"))?;
+            "disk" | "ext4" => {
+                let path = if ground == "disk" {
+                    "/dev/ram0"
+                } else {
+                    on_ext4::FILE
+                };
+                let disk = attempt(&format!("open {path}"), crate::sys::open(path))?;
                 area.place(Some(disk.as_fd()), 0, MapFlags::empty())?;
                 // No page comes that nobody asked for.
                 // SAFETY: advice on a mapping of our own that nothing refers to yet.
