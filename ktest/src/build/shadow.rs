@@ -28,7 +28,16 @@ pub struct Shadow {
     tree: Utf8PathBuf,
     source: Utf8PathBuf,
     state: Utf8PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Shadow {
+    /// A child that another thread is starting at this moment holds the same lock until it runs its program; so closing the
+    /// file is not enough.
+    fn drop(&mut self) {
+        // It fails for a file that is not open, which it is.
+        let _unlocked = self.lock.unlock();
+    }
 }
 
 impl Shadow {
@@ -52,7 +61,7 @@ impl Shadow {
             tree: tree.to_owned(),
             source,
             state: home.join("replaced"),
-            _lock: lock,
+            lock,
         };
         shadow.link_all()?;
         Ok(shadow)
@@ -327,6 +336,15 @@ mod tests {
         let (_dir, tree, home) = setup();
         let _first = Shadow::open(&tree, &home).unwrap();
         assert!(matches!(Shadow::open(&tree, &home), Err(Error::Locked(_))));
+    }
+
+    #[test]
+    fn a_child_that_is_being_started_does_not_keep_a_shadow() {
+        let (_dir, tree, home) = setup();
+        let shadow = Shadow::open(&tree, &home).unwrap();
+        let _inherited = shadow.lock.try_clone().unwrap();
+        drop(shadow);
+        assert!(Shadow::open(&tree, &home).is_ok());
     }
 
     #[test]
