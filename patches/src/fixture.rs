@@ -3,6 +3,7 @@
 
 use crate::edits::{self, Planned, Source, Sources, Words};
 use crate::options::Api;
+use crate::truth::lines::{Line, aligned};
 use callsites::embedded::{self, Expectation, Expected};
 use callsites::index::ir::{Expr, Function};
 use callsites::report::{
@@ -239,27 +240,12 @@ pub fn diff(era: Era, text: &str) -> String {
 fn changed_lines(old: &str, new: &str) -> String {
     let old: Vec<&str> = old.lines().collect();
     let new: Vec<&str> = new.lines().collect();
-    // Longest common subsequence, by the book: fixtures are small.
-    let mut length = vec![vec![0; new.len() + 1]; old.len() + 1];
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            length[i][j] = match old[i] == new[j] {
-                true => length[i + 1][j + 1] + 1,
-                false => length[i + 1][j].max(length[i][j + 1]),
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
     let mut text = String::new();
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            (i, j) = (i + 1, j + 1);
-        } else if j >= new.len() || i < old.len() && length[i + 1][j] >= length[i][j + 1] {
-            text += &format!("-{}\n", old[i].replace('\t', "→"));
-            i += 1;
-        } else {
-            text += &format!("+{}\n", new[j].replace('\t', "→"));
-            j += 1;
+    for line in aligned(&old, &new) {
+        match line {
+            Line::Both(_) => {}
+            Line::Old(at) => text += &format!("-{}\n", old[at].replace('\t', "→")),
+            Line::New(at) => text += &format!("+{}\n", new[at].replace('\t', "→")),
         }
     }
     text

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 mod judged;
-mod lines;
+pub(crate) mod lines;
 
 pub use judged::{Judged, Word};
 

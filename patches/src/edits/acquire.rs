@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An acquire gets its pinning name; before 5.6 its text stays.
 
+use super::literals::{self, Kind};
 use super::rename::Call;
 use super::replace::Edit;
 use super::source::{Found, Source, is_macro};
@@ -128,9 +129,10 @@ fn same_arguments(old: &str, new: &str, count: usize) -> Result<(), String> {
 /// Strings of the function that name the old call: a message must not name a function that is no longer called.
 fn messages(source: &Source, found: &Found<'_>, old: &str, new: &str) -> Vec<Edit> {
     let body: Span = found.function.body_span;
-    strings(source.slice(body))
+    literals::find(source.slice(body))
         .into_iter()
-        .flat_map(|(from, to)| {
+        .filter(|(kind, ..)| *kind == Kind::String)
+        .flat_map(|(_, from, to)| {
             let text = &source.slice(body)[from..to];
             words(text, old)
                 .into_iter()
@@ -151,45 +153,9 @@ fn words(text: &[u8], word: &str) -> Vec<usize> {
         .collect()
 }
 
-/// The string literals of C source, comments and characters passed over.
-fn strings(text: &[u8]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text[at..];
-        at += match rest {
-            [b'/', b'*', ..] => {
-                bstr::ByteSlice::find(&rest[2..], "*/").map_or(rest.len(), |n| n + 4)
-            }
-            [b'/', b'/', ..] => bstr::ByteSlice::find(rest, "\n").unwrap_or(rest.len()),
-            [quote @ (b'"' | b'\''), ..] => {
-                let mut end = 1;
-                while end < rest.len() && rest[end] != *quote {
-                    end += 1 + usize::from(rest[end] == b'\\');
-                }
-                let end = end.min(rest.len());
-                if *quote == b'"' {
-                    found.push((at + 1, at + end));
-                }
-                (end + 1).min(rest.len())
-            }
-            _ => 1,
-        };
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_string_literals_are_messages() {
-        let text = br#"f("a\"b", '"', /* "no" */ 1); // "no"
-"c""#;
-        let found: Vec<&[u8]> = strings(text).iter().map(|&(a, b)| &text[a..b]).collect();
-        assert_eq!(found, [b"a\\\"b".as_slice(), b"c"]);
-    }
 
     #[test]
     fn a_longer_name_is_another_name() {

@@ -3,6 +3,7 @@
 
 use super::fold::Why;
 use super::layout::{indent, line_end, line_start};
+use super::literals::{self, Kind};
 
 /// The comments of `text`, each on lines of its own, with `margin` in front of their lines; empty where there is none.
 ///
@@ -11,7 +12,10 @@ use super::layout::{indent, line_end, line_start};
 pub fn lifted(text: &[u8], margin: &str) -> Result<String, Why> {
     const SHARED: Why = "it holds a comment";
     let mut lifted = String::new();
-    for (start, end) in comments(text) {
+    for (kind, start, end) in literals::find(text) {
+        if kind != Kind::Comment {
+            continue;
+        }
         let line = line_start(text, start);
         let alone = text[line..start].trim_ascii().is_empty()
             && text[end..line_end(text, end)].trim_ascii().is_empty();
@@ -37,36 +41,6 @@ pub fn lifted(text: &[u8], margin: &str) -> Result<String, Why> {
         lifted.push_str(margin);
     }
     Ok(lifted)
-}
-
-/// Where comments stand; strings and characters are passed over.
-fn comments(text: &[u8]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text[at..];
-        let length = match rest {
-            [b'/', b'*', ..] => {
-                bstr::ByteSlice::find(&rest[2..], "*/").map_or(rest.len(), |n| n + 4)
-            }
-            [b'/', b'/', ..] => bstr::ByteSlice::find(rest, "\n").unwrap_or(rest.len()),
-            [quote @ (b'"' | b'\''), ..] => {
-                let mut end = 1;
-                while end < rest.len() && rest[end] != *quote {
-                    end += 1 + usize::from(rest[end] == b'\\');
-                }
-                at += (end + 1).min(rest.len());
-                continue;
-            }
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        found.push((at, at + length));
-        at += length;
-    }
-    found
 }
 
 #[cfg(test)]

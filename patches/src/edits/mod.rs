@@ -20,6 +20,7 @@ mod filled;
 mod fold;
 mod header;
 pub(crate) mod layout;
+mod literals;
 mod pair;
 mod plan;
 mod release;

@@ -3,8 +3,16 @@
 
 use std::collections::BTreeSet;
 
-/// Indices of the lines of `old` that a longest common subsequence with `new` keeps.
-pub fn kept(old: &[String], new: &[String]) -> BTreeSet<usize> {
+/// A line of one text or of both, by its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Both(usize),
+    Old(usize),
+    New(usize),
+}
+
+/// The lines of both texts along a longest common subsequence: by the book, for functions and fixtures are small.
+pub fn aligned<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Line> {
     let mut length = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
@@ -15,16 +23,29 @@ pub fn kept(old: &[String], new: &[String]) -> BTreeSet<usize> {
         }
     }
     let (mut i, mut j) = (0, 0);
-    let mut kept = BTreeSet::new();
-    while i < old.len() && j < new.len() {
-        if old[i] == new[j] {
-            kept.insert(i);
+    let mut lines = Vec::new();
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            lines.push(Line::Both(i));
             (i, j) = (i + 1, j + 1);
-        } else if length[i + 1][j] >= length[i][j + 1] {
+        } else if j >= new.len() || i < old.len() && length[i + 1][j] >= length[i][j + 1] {
+            lines.push(Line::Old(i));
             i += 1;
         } else {
+            lines.push(Line::New(j));
             j += 1;
         }
     }
-    kept
+    lines
+}
+
+/// Indices of the lines of `old` that a longest common subsequence with `new` keeps.
+pub fn kept(old: &[String], new: &[String]) -> BTreeSet<usize> {
+    let lines = aligned(old, new).into_iter();
+    lines
+        .filter_map(|line| match line {
+            Line::Both(at) => Some(at),
+            Line::Old(_) | Line::New(_) => None,
+        })
+        .collect()
 }
