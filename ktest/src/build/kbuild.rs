@@ -83,21 +83,35 @@ impl Kbuild {
             .deadline(COMPILE)
     }
 
+    /// Where the fragment that the output directory is configured for is kept, its `.config`, and the text of `fragment`.
+    fn config_files(&self, fragment: &Fragment) -> (Utf8PathBuf, Utf8PathBuf, String) {
+        (
+            self.output.join("ktest.fragment"),
+            self.output.join(".config"),
+            fragment.text(),
+        )
+    }
+
+    /// Whether the output directory, which is made if need be, is configured for just that.
+    fn is_configured(&self, fragment: &Fragment) -> Result<bool, Error> {
+        let (wanted, dot_config, text) = self.config_files(fragment);
+        let same = std::fs::read_to_string(wanted).ok().as_deref() == Some(&text);
+        if !same || !dot_config.is_file() {
+            std::fs::create_dir_all(&self.output)
+                .map_err(Error::io("make directory", &self.output))?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
     /// Makes a `.config` of tinyconfig and `fragment`, and proves that every option took. Does nothing where the output
     /// directory has the same already.
     ///
     /// # Errors
     /// [`Error::Config`] naming the options that did not take; [`Error::Child`] when kbuild fails.
     pub fn configure(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
-        let (wanted, dot_config) = (
-            self.output.join("ktest.fragment"),
-            self.output.join(".config"),
-        );
-        let text = fragment.text();
-        if std::fs::read_to_string(&wanted).ok().as_deref() != Some(&text) || !dot_config.is_file()
-        {
-            std::fs::create_dir_all(&self.output)
-                .map_err(Error::io("make directory", &self.output))?;
+        let (wanted, dot_config, text) = self.config_files(fragment);
+        if !self.is_configured(fragment)? {
             let configure = |target: &str| {
                 self.make(&[target])
                     .log(log)
@@ -131,15 +145,8 @@ impl Kbuild {
     /// # Errors
     /// [`Error::Child`] when kbuild fails.
     pub fn configure_all(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
-        let (wanted, dot_config) = (
-            self.output.join("ktest.fragment"),
-            self.output.join(".config"),
-        );
-        let text = fragment.text();
-        if std::fs::read_to_string(&wanted).ok().as_deref() != Some(&text) || !dot_config.is_file()
-        {
-            std::fs::create_dir_all(&self.output)
-                .map_err(Error::io("make directory", &self.output))?;
+        let (wanted, dot_config, text) = self.config_files(fragment);
+        if !self.is_configured(fragment)? {
             let chosen = self.output.join("chosen.config");
             super::shadow::write_file(&chosen, text.as_bytes())?;
             self.make(&["allmodconfig"])
