@@ -6,6 +6,7 @@
 mod judged;
 
 use callsites::embedded::{self, Expected};
+use callsites::flow::verdict::Judged;
 use callsites::report::{Callsite, Era, Verdict};
 use callsites::tree::Tree;
 use callsites::{AuditOptions, audit};
@@ -38,6 +39,14 @@ static int make_them(int n)
 	return 0;
 }
 ";
+
+/// The case of the one `get_user_pages_fast()` there is.
+fn case_of_the_acquire(judged: &Judged) -> Option<u8> {
+    let mut acquires = judged.callsites.iter();
+    acquires
+        .find(|site| site.call == "get_user_pages_fast")
+        .and_then(|site| site.case)
+}
 
 #[test]
 fn a_local_array_is_convert_and_its_alloc_page_twin_is_kept() {
@@ -830,11 +839,7 @@ int toy_set(unsigned long addr, int bit)
 }
 ",
     )]);
-    let acquire = judged
-        .callsites
-        .iter()
-        .find(|site| site.call == "get_user_pages_fast");
-    assert_eq!(acquire.and_then(|site| site.case), Some(5));
+    assert_eq!(case_of_the_acquire(&judged), Some(5));
 }
 
 #[test]
@@ -855,11 +860,7 @@ int toy_copy(struct toy_list *list, unsigned long addr)
 }
 ",
     )]);
-    let acquire = judged
-        .callsites
-        .iter()
-        .find(|site| site.call == "get_user_pages_fast");
-    assert_eq!(acquire.and_then(|site| site.case), Some(1));
+    assert_eq!(case_of_the_acquire(&judged), Some(1));
 }
 
 #[test]
