@@ -169,6 +169,7 @@ fn target(
         ),
         (Ended::Finished, Some(now)) => match wrong(now, was.filter(|_| touched), counts_pins) {
             Some(reason) => (Outcome::Fail, Some(reason)),
+            None if takes_none(now) => took_nothing(was),
             None => (Outcome::Pass, None),
         },
     };
@@ -185,6 +186,24 @@ fn target(
         drift_pages: None,
         splats: Vec::new(),
         callsites: evidence(driver, callsites),
+    }
+}
+
+fn takes_none(run: &Run) -> bool {
+    run.totals.gets + run.totals.pins == 0
+}
+
+/// The verdict on a driver that took no page: one that never did has nothing to account for, and nothing was tested.
+fn took_nothing(was: Option<&Run>) -> (Outcome, Option<String>) {
+    match was {
+        Some(was) if !takes_none(was) => (
+            Outcome::Inconclusive,
+            Some("it takes no page of user space any more".to_owned()),
+        ),
+        _ => (
+            Outcome::Skip,
+            Some("it takes no page of user space, so there is nothing to account for".to_owned()),
+        ),
     }
 }
 
@@ -274,6 +293,17 @@ mod tests {
             releases: Vec::new(),
             problems: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_driver_that_takes_no_page_is_no_pass() {
+        assert_eq!(took_nothing(None).0, Outcome::Skip);
+        assert_eq!(
+            took_nothing(Some(&report(Totals::default()))).0,
+            Outcome::Skip
+        );
+        assert_eq!(took_nothing(Some(&plain())).0, Outcome::Inconclusive);
+        assert!(takes_none(&report(Totals::default())) && !takes_none(&pinned()));
     }
 
     fn plain() -> Run {
