@@ -18,6 +18,9 @@ pub struct Changes {
     pub beyond: Vec<String>,
     /// The patch edits the function, and its code is the same.
     pub without_effect: Vec<String>,
+    /// The patch edits the function, and the object has no code under its name: what it became stands in its callers.
+    #[serde(default)]
+    pub inlined: Vec<String>,
 }
 
 impl Changes {
@@ -32,6 +35,10 @@ impl Changes {
             ("changes the code of", &self.meant),
             ("changes code that it does not edit, of", &self.beyond),
             ("edits without effect on the code", &self.without_effect),
+            (
+                "edits what has no code of its own, being inlined:",
+                &self.inlined,
+            ),
         ];
         said.iter()
             .filter(|(_, names)| !names.is_empty())
@@ -76,7 +83,10 @@ impl Ledger {
             changes.meant.extend(meant.into_iter().map(name));
             changes.beyond.extend(beyond.into_iter().map(name));
             let idle = edited.iter().filter(|function| !differ.contains(function));
-            changes.without_effect.extend(idle.map(name));
+            let (same, inlined): (Vec<&String>, Vec<&String>) =
+                idle.partition(|function| now.contains_key(*function));
+            changes.without_effect.extend(same.into_iter().map(name));
+            changes.inlined.extend(inlined.into_iter().map(name));
         }
         self.overlay = overlay.clone();
         changes
@@ -125,7 +135,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = Utf8Path::from_path(dir.path()).unwrap();
         let text = |f: &str, g: &str| {
-            format!("int f(void)\n{{\n{f}\n}}\n\nint g(void)\n{{\n{g}\n}}\n\nint h(void)\n{{\n}}\n")
+            format!(
+                "int f(void)\n{{\n{f}\n}}\n\nint g(void)\n{{\n{g}\n}}\n\nstatic int i(void)\n{{\n{g}\n}}\n\nint h(void)\n{{\n}}\n"
+            )
         };
         std::fs::write(tree.join("a.c"), text("one", "two")).unwrap();
         let overlay =
@@ -139,6 +151,7 @@ mod tests {
                 "changes the code of a.c:f",
                 "changes code that it does not edit, of a.c:h",
                 "edits without effect on the code a.c:g",
+                "edits what has no code of its own, being inlined: a.c:i",
             ]
         );
         assert!(
