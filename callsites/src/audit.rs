@@ -71,8 +71,8 @@ impl Files for Tree {
         self.files()
     }
 
-    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>> {
-        self.read(path).ok()
+    fn read_into(&self, path: &Utf8Path, buffer: &mut Vec<u8>) -> Option<()> {
+        Tree::read_into(self, path, buffer).ok()
     }
 }
 
@@ -253,8 +253,8 @@ impl Files for Watched<'_> {
         self.tree.files()
     }
 
-    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>> {
-        self.tree.read(path).ok()
+    fn read_into(&self, path: &Utf8Path, buffer: &mut Vec<u8>) -> Option<()> {
+        self.tree.read_into(path, buffer).ok()
     }
 
     fn any_in(&self, directory: &Utf8Path, test: &dyn Fn(&[u8]) -> bool) -> bool {

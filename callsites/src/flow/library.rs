@@ -22,17 +22,22 @@ use std::sync::Arc;
 pub trait Files {
     /// All `.c` and `.h` files, sorted.
     fn paths(&self) -> &[Utf8PathBuf];
+    /// Puts the bytes of one into a buffer, which is emptied first; None when it cannot be read.
+    fn read_into(&self, path: &Utf8Path, buffer: &mut Vec<u8>) -> Option<()>;
     /// The bytes of one; None when it cannot be read.
-    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>>;
+    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(path, &mut bytes)?;
+        Some(bytes)
+    }
     /// Whether any `.c` file of a directory passes `test`.
     fn any_in(&self, directory: &Utf8Path, test: &dyn Fn(&[u8]) -> bool) -> bool {
         let inside = |path: &&Utf8PathBuf| {
             path.as_str().ends_with(".c") && parent(path) == directory.as_str()
         };
-        let paths = self.paths().iter().filter(inside);
-        paths
-            .filter_map(|path| self.bytes(path))
-            .any(|bytes| test(&bytes))
+        let mut buffer = Vec::new();
+        let mut paths = self.paths().iter().filter(inside);
+        paths.any(|path| self.read_into(path, &mut buffer).is_some() && test(&buffer))
     }
 }
 
@@ -64,6 +69,8 @@ pub struct Library<'t> {
     places: Places<'t>,
     entries: FastMap<String, Entry>,
     bytes: FastMap<String, Option<Arc<[u8]>>>,
+    /// What a file is read into before as much as it takes is kept of it.
+    buffer: Vec<u8>,
     planned: FastMap<String, Planned>,
 }
 
@@ -89,6 +96,7 @@ impl<'t> Library<'t> {
             places: Places::new(files.paths()),
             entries: entries.collect(),
             bytes: FastMap::default(),
+            buffer: Vec::new(),
             planned: FastMap::default(),
         }
     }
@@ -112,7 +120,8 @@ impl<'t> Library<'t> {
         if let Some(known) = self.bytes.get(path.as_str()) {
             return known.clone();
         }
-        let bytes: Option<Arc<[u8]>> = self.files.bytes(path).map(Arc::from);
+        let read = self.files.read_into(path, &mut self.buffer);
+        let bytes: Option<Arc<[u8]>> = read.map(|()| Arc::from(self.buffer.as_slice()));
         self.bytes.insert(path.to_string(), bytes.clone());
         bytes
     }
@@ -311,7 +320,7 @@ impl<'t> Library<'t> {
         let taken: Vec<(String, Planned, Option<FileFacts>)> = planned
             .into_par_iter()
             .map(|(path, planned)| {
-                let key = Key::of(&(own(entries, &path).is_some(), &planned));
+                let key = asked(own(entries, &path), &planned);
                 let facts = shelf.facts(Utf8Path::new(&path), &key);
                 (path, planned, facts)
             })
@@ -369,6 +378,11 @@ fn own<'e>(entries: &'e FastMap<String, Entry>, path: &str) -> Option<&'e FileFa
     known.filter(|facts| !facts.line_starts.is_empty())
 }
 
+/// Names a reading: what is planned, and what of the file was parsed before and is left out.
+fn asked(own: Option<&FileFacts>, planned: &Planned) -> Key {
+    Key::of(&(own.map(FileFacts::parsed), planned))
+}
+
 fn parsed(
     shelf: &Shelf,
     own: Option<&FileFacts>,
@@ -377,7 +391,7 @@ fn parsed(
     bytes: &[u8],
 ) -> FileFacts {
     let path = Utf8Path::new(path);
-    let key = Key::of(&(own.is_some(), planned));
+    let key = asked(own, planned);
     shelf.learn(path, &key, bytes, || {
         let of = |how: How| {
             let asked = planned.iter().filter(|(kind, _)| *kind == how);
@@ -387,7 +401,7 @@ fn parsed(
         let wanted = Wanted::Either(&named, &held, &members);
         match own {
             None => index::parse(path, bytes, &wanted),
-            Some(_) => index::parse_more(path, bytes, &wanted),
+            Some(own) => index::parse_more(path, bytes, &wanted, &own.outline, &own.parsed()),
         }
     })
 }

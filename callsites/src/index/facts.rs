@@ -4,7 +4,7 @@
 use super::declare;
 use super::function::{self, Parsed};
 use super::grammar::TIME_LIMIT;
-use super::ir::{FileFacts, OutlineItem, OutlineKind, Span, TypeRef, Unread};
+use super::ir::{FileFacts, Function, OutlineItem, OutlineKind, Span, TypeRef, Unread};
 use super::items::{Item, ItemKind, split};
 use super::lex::{self, Kind};
 use super::source::Source;
@@ -26,17 +26,26 @@ pub fn parse(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
     })
 }
 
-/// Reads more of a file that was read before: only the functions and initialisers that `wanted` selects, for
-/// [`FileFacts::merge`].
-pub fn parse_more(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
+/// Reads more of a file that was read before: only the functions and initialisers that `wanted` selects and that do
+/// not stand in `known` (places in [`FileFacts::outline`], sorted), for [`FileFacts::merge`].
+pub fn parse_more(
+    path: &Utf8Path,
+    bytes: &[u8],
+    wanted: &Wanted<'_>,
+    outline: &[OutlineItem],
+    known: &[usize],
+) -> FileFacts {
+    let known = known.iter().filter_map(|at| outline.get(*at));
+    let starts: Vec<u32> = known.map(|item| item.span.start).collect();
     read(path, bytes, true, |source, item| {
-        wanted.selects(source, item)
+        starts.binary_search(&item.span.start).is_err() && wanted.selects(source, item)
     })
 }
 
-/// Reads a file and parses the items that begin where one of `spans` does (spans of [`FileFacts::outline`]).
+/// Reads only the functions and initialisers of a file that begin where one of `spans` does (spans of
+/// [`FileFacts::outline`]).
 pub fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
-    read(path, bytes, false, |_, item| {
+    read(path, bytes, true, |_, item| {
         spans.iter().any(|span| span.start == item.span.start)
     })
 }
@@ -231,6 +240,19 @@ impl FileFacts {
             .get(line as usize)
             .map_or(u32::MAX, |next| next - 1);
         Some(Span { start, end })
+    }
+
+    /// Places in the outline of the functions that were parsed, sorted.
+    pub fn parsed(&self) -> Vec<usize> {
+        let place = |function: &Function| {
+            let found = self
+                .outline
+                .binary_search_by_key(&function.span.start, |item| item.span.start);
+            found.ok()
+        };
+        let mut places: Vec<usize> = self.functions.iter().filter_map(place).collect();
+        places.sort_unstable();
+        places
     }
 
     /// Takes over functions and initialisers that another reading of the same file parsed.

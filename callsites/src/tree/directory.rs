@@ -143,8 +143,10 @@ pub fn read(path: &Utf8Path, bytes: &mut Vec<u8>) -> io::Result<()> {
     let file = fs::File::open(path)?;
     loop {
         bytes.reserve(bytes.len().max(1 << 16));
+        let room = bytes.capacity() - bytes.len();
         match rustix::io::read(&file, rustix::buffer::spare_capacity(bytes)) {
-            Ok(0) => return Ok(()),
+            // A regular file gives less than was asked for only at its end.
+            Ok(got) if got < room => return Ok(()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -22,8 +22,11 @@ impl Files for Memory {
         &self.paths
     }
 
-    fn bytes(&self, path: &Utf8Path) -> Option<Vec<u8>> {
-        self.texts.get(path).map(|text| text.clone().into_bytes())
+    fn read_into(&self, path: &Utf8Path, buffer: &mut Vec<u8>) -> Option<()> {
+        let text = self.texts.get(path)?;
+        buffer.clear();
+        buffer.extend_from_slice(text.as_bytes());
+        Some(())
     }
 }
 
