@@ -22,15 +22,21 @@ pub struct Obj(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PointerCall(pub u32);
 
+/// What goes through a value as a pointer; most values are no pointers.
+#[derive(Debug, Default)]
+struct Uses {
+    loads: Vec<Node>,
+    stores: Vec<Node>,
+    calls: Vec<PointerCall>,
+}
+
 /// The constraints and their solution.
 #[derive(Debug, Default)]
 pub struct Graph {
     values: Vec<Vec<Obj>>,
     fresh: Vec<Vec<Obj>>,
     copies: Vec<Vec<Node>>,
-    loads: Vec<Vec<Node>>,
-    stores: Vec<Vec<Node>>,
-    calls: Vec<Vec<PointerCall>>,
+    uses: Vec<Option<Box<Uses>>>,
     edges: FastSet<(u32, u32, u8)>,
     content: Vec<Option<Node>>,
     holds: Vec<bool>,
@@ -38,8 +44,8 @@ pub struct Graph {
     queued: Vec<bool>,
     /// Who keeps the objects of a node: itself, or one of its circle.
     keeper: Vec<Node>,
-    /// The circle a keeper keeps the objects of; empty when there is none but itself.
-    circle: Vec<Vec<Node>>,
+    /// The circle a keeper keeps the objects of; none when there is none but itself.
+    circles: FastMap<usize, Vec<Node>>,
     /// High for sources; nodes without one are new.
     order: Vec<u32>,
     /// How many edges there were when circles were looked for.
@@ -53,12 +59,9 @@ impl Graph {
         self.values.push(Vec::new());
         self.fresh.push(Vec::new());
         self.copies.push(Vec::new());
-        self.loads.push(Vec::new());
-        self.stores.push(Vec::new());
-        self.calls.push(Vec::new());
+        self.uses.push(None);
         self.queued.push(false);
         self.keeper.push(node);
-        self.circle.push(Vec::new());
         node
     }
 
@@ -167,7 +170,7 @@ impl Graph {
         if !self.edges.insert((pointer.0, to.0, 1)) {
             return;
         }
-        self.loads[pointer.0 as usize].push(to);
+        self.uses_of(pointer).loads.push(to);
         for object in self.values(pointer).to_vec() {
             if let Some(content) = self.content(object) {
                 self.copy(content, to);
@@ -180,7 +183,7 @@ impl Graph {
         if !self.edges.insert((pointer.0, from.0, 2)) {
             return;
         }
-        self.stores[pointer.0 as usize].push(from);
+        self.uses_of(pointer).stores.push(from);
         for object in self.values(pointer).to_vec() {
             if let Some(content) = self.content(object) {
                 self.copy(from, content);
@@ -190,7 +193,11 @@ impl Graph {
 
     /// The functions that `pointer` may be are called.
     pub fn call(&mut self, pointer: Node, call: PointerCall) {
-        self.calls[pointer.0 as usize].push(call);
+        self.uses_of(pointer).calls.push(call);
+    }
+
+    fn uses_of(&mut self, pointer: Node) -> &mut Uses {
+        self.uses[pointer.0 as usize].get_or_insert_default()
     }
 
     /// Passes on what is new until nothing is; `link` is told each object a called pointer may be.
@@ -206,14 +213,15 @@ impl Graph {
             self.queued[kept] = false;
             let mut fresh = std::mem::take(&mut self.fresh[kept]);
             fresh.sort_unstable();
-            let mut circle = std::mem::take(&mut self.circle[kept]);
-            if circle.is_empty() {
-                self.pass_on(keeper, &fresh, &mut link);
+            match self.circles.remove(&kept) {
+                None => self.pass_on(keeper, &fresh, &mut link),
+                Some(circle) => {
+                    for node in &circle {
+                        self.pass_on(*node, &fresh, &mut link);
+                    }
+                    self.circles.insert(kept, circle);
+                }
             }
-            for node in &circle {
-                self.pass_on(*node, &fresh, &mut link);
-            }
-            std::mem::swap(&mut self.circle[kept], &mut circle);
         }
     }
 
@@ -226,21 +234,23 @@ impl Graph {
     ) {
         let at = node.0 as usize;
         // What is linked on the way is given all values of the node, so lists are gone through by position.
-        for n in 0..self.loads[at].len() {
-            let to = self.loads[at][n];
+        let mut n = 0;
+        while let Some(to) = self.used(at, n, |uses| &uses.loads) {
             for object in fresh {
                 if let Some(content) = self.content(*object) {
                     self.copy(content, to);
                 }
             }
+            n += 1;
         }
-        for n in 0..self.stores[at].len() {
-            let from = self.stores[at][n];
+        n = 0;
+        while let Some(from) = self.used(at, n, |uses| &uses.stores) {
             for object in fresh {
                 if let Some(content) = self.content(*object) {
                     self.copy(from, content);
                 }
             }
+            n += 1;
         }
         for n in 0..self.copies[at].len() {
             let to = self.keeper(self.copies[at][n]);
@@ -248,12 +258,19 @@ impl Graph {
                 self.add_all(to, fresh);
             }
         }
-        for n in 0..self.calls[at].len() {
-            let call = self.calls[at][n];
+        let calls = self.uses[at].as_ref().map_or(0, |uses| uses.calls.len());
+        for n in 0..calls {
+            let Some(call) = self.used(at, n, |uses| &uses.calls) else {
+                break;
+            };
             for object in fresh {
                 link(self, call, *object);
             }
         }
+    }
+
+    fn used<T: Copy>(&self, at: usize, n: usize, of: fn(&Uses) -> &Vec<T>) -> Option<T> {
+        of(self.uses[at].as_ref()?).get(n).copied()
     }
 
     /// Gives the nodes of each circle of copies one keeper, and all nodes their order.
@@ -271,7 +288,7 @@ impl Graph {
                 let at = node.0 as usize;
                 objects.append(&mut self.values[at]);
                 self.fresh[at] = Vec::new();
-                self.circle[at] = Vec::new();
+                self.circles.remove(&at);
                 self.queued[at] = false;
                 self.keeper[at] = circle[0];
             }
@@ -282,7 +299,7 @@ impl Graph {
             self.fresh[at].clone_from(&objects);
             self.queued[at] = !objects.is_empty();
             self.values[at] = objects;
-            self.circle[at] = circle;
+            self.circles.insert(at, circle);
         }
         self.waiting = (0..self.queued.len())
             .filter(|at| self.queued[*at])

@@ -5,13 +5,14 @@ use super::analysis::Analysis;
 use super::hash::FastMap;
 use super::library::Files;
 use camino::Utf8Path;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 /// Bytes by path; read when they are asked for.
 pub struct Sources<'f> {
     files: &'f dyn Files,
     known: FastMap<&'f str, OnceCell<Option<Arc<[u8]>>>>,
+    buffer: Cell<Vec<u8>>,
 }
 
 impl<'f> Sources<'f> {
@@ -28,13 +29,20 @@ impl<'f> Sources<'f> {
         Self {
             files,
             known: known.collect(),
+            buffer: Cell::default(),
         }
     }
 
     /// The bytes of a file.
     pub fn get(&self, path: &Utf8Path) -> Option<&[u8]> {
         let cell = self.known.get(path.as_str())?;
-        cell.get_or_init(|| self.files.bytes(path).map(Arc::from))
-            .as_deref()
+        let read = || {
+            let mut buffer = self.buffer.take();
+            let read = self.files.read_into(path, &mut buffer);
+            let bytes = read.map(|()| Arc::from(buffer.as_slice()));
+            self.buffer.set(buffer);
+            bytes
+        };
+        cell.get_or_init(read).as_deref()
     }
 }
