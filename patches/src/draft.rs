@@ -9,6 +9,7 @@ use crate::options::{Api, ConvertOptions, Export};
 use crate::origin::Origin;
 use crate::series::cover;
 use crate::series::scripts::{Script, checkpatch, get_maintainer};
+use crate::series::tested::NOT_TESTED;
 use crate::series::text;
 use crate::series::unit;
 use crate::series::{
@@ -176,7 +177,6 @@ impl<'a> Draft<'a> {
             Some((edited, mail)) => version::by_hand(&self.store, parent, edited, mail, &files)?,
             None => files,
         };
-        let options = self.job.options;
         let words = words.as_ref().unwrap_or(self.job.words);
         let learnt = match self.job.origin {
             Some(origin) => {
@@ -193,7 +193,7 @@ impl<'a> Draft<'a> {
             None => None,
         };
         let prefix = learnt.unwrap_or_else(|| unit::prefix_of(&unit));
-        let tested = text::tested(&plan, &options.evidence);
+        let tested = NOT_TESTED.to_owned();
         let signed = self.identity.as_ref();
         let (subject, message) = match written {
             Some(Written { subject, body }) => {
@@ -396,6 +396,7 @@ impl<'a> Draft<'a> {
             patches.push(PatchChecks {
                 subject: patch.subject.clone(),
                 checks,
+                shown: None,
             });
         }
         Ok(Checks {

@@ -26,6 +26,8 @@
 //!
 //! [`steps`] has series that are described in data: functions to introduce first, and rewrites of their own.
 //!
+//! [`series::tested::record`] adds to a written series what builds and boots have shown of it.
+//!
 //! [`verify::audited`] compares the audits of base and patched tree.
 //!
 //! [`series::Info`] is series.toml, [`series::Checks`] is checks.json. `Series { info, checks, mails }` has
@@ -62,7 +64,8 @@ mod version;
 pub use apply::{Applied, AppliedPatch, apply};
 pub use convert::convert;
 pub use error::{Class, Error, Hunk};
-pub use options::{Api, ApplyOptions, ConvertOptions, Evidence, Export, Form, Select, Signer};
+pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
+pub use series::tested::Evidence;
 pub use series::{Checks, Info, Series};
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! What a caller chooses: which groups, which API, who signs, where a series is applied.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
 
 /// Which groups of a report are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +44,6 @@ pub struct Export {
     pub into: Utf8PathBuf,
 }
 
-/// What is known of a converted call from building and running it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Evidence {
-    /// Nothing.
-    None,
-    /// Its file was compiled.
-    Built,
-    /// A kernel that holds it has booted.
-    Booted,
-    /// It was seen to run.
-    Executed,
-}
-
 /// How a series is made.
 #[derive(Debug, Clone)]
 pub struct ConvertOptions {
@@ -78,8 +64,6 @@ pub struct ConvertOptions {
     pub work: Utf8PathBuf,
     /// A branch to create in a repository of the user's.
     pub export: Option<Export>,
-    /// What building and running has shown, by callsite id; it becomes the "how tested" of each message.
-    pub evidence: BTreeMap<String, Evidence>,
     /// Run checkpatch.pl and get_maintainer.pl of the tree. False: the checks are recorded as skipped.
     pub scripts: bool,
 }
@@ -96,7 +80,6 @@ impl ConvertOptions {
             date: None,
             work: work.as_ref().to_owned(),
             export: None,
-            evidence: BTreeMap::new(),
             scripts: true,
         }
     }

@@ -58,6 +58,13 @@ impl Kbuild {
         }
     }
 
+    /// make's ARCH.
+    pub fn architecture(&self) -> Option<&str> {
+        let named = |(name, _): &&(String, String)| name == "ARCH";
+        let (_, value) = self.variables.iter().find(named)?;
+        Some(value)
+    }
+
     /// `make TARGETS`, with everything pinned that would make two builds differ.
     pub fn make(&self, targets: &[&str]) -> proc::Command {
         let variables = self

@@ -23,6 +23,9 @@ pub struct ObjectBuild {
     /// The architecture and configuration that compiled it, where it is not that of the targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
+    /// make's ARCH, where something was compiled from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// The options that lie between it and the top of the tree, where they were looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
@@ -113,6 +116,7 @@ pub(crate) fn compile_everywhere(
         let (mut made, said) = compile_objects(&group.kbuild, &own, again, logs)?;
         for object in &mut made {
             object.configuration.clone_from(&group.name);
+            object.architecture = group.kbuild.architecture().map(str::to_owned);
             let options = plan.options.get(Utf8Path::new(&object.path));
             object.options = options.cloned().unwrap_or_default();
         }
@@ -137,6 +141,7 @@ fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBu
             result: Outcome::Pass,
             reason: None,
             configuration: None,
+            architecture: None,
             options: Vec::new(),
         };
     }
@@ -154,6 +159,7 @@ fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBu
         result: Outcome::Fail,
         reason: Some(error.trim().to_owned()),
         configuration: None,
+        architecture: None,
         options: Vec::new(),
     }
 }
@@ -164,6 +170,7 @@ fn skipped(file: &Utf8Path, why: &str) -> ObjectBuild {
         result: Outcome::Skip,
         reason: Some(why.to_owned()),
         configuration: None,
+        architecture: None,
         options: Vec::new(),
     }
 }

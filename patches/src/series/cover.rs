@@ -60,7 +60,7 @@ fn changed_calls(patch: &Patch) -> usize {
 }
 
 /// "1-3, 5" for the patches of each way of testing, in the order in which they first come.
-fn testing(patches: &[Patch]) -> String {
+pub(super) fn testing(patches: &[Patch]) -> String {
     let mut ways: Vec<(&str, Vec<usize>)> = Vec::new();
     for (number, patch) in (1..).zip(patches) {
         match ways.iter_mut().find(|(way, _)| *way == patch.tested) {

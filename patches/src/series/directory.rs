@@ -78,18 +78,23 @@ impl Series {
         Ok(())
     }
 
+    /// Writes every file of the series into the directory that it was read from, one by one; what else lies there stays.
+    /// The mails come first: what says of them how they were written must never be ahead of them.
+    pub(super) fn rewrite(&self, dir: &Utf8Path) -> Result<(), Error> {
+        let mut files = self.files()?;
+        files.reverse();
+        for (name, bytes) in &files {
+            replace(dir, name, bytes)?;
+        }
+        Ok(())
+    }
+
     /// Writes checks.json alone, into the directory that the series was read from.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn write_checks(&self, dir: &Utf8Path) -> Result<(), Error> {
-        let path = dir.join("checks.json");
-        let mut fresh = tempfile::NamedTempFile::new_in(dir).map_err(Error::io(dir))?;
-        std::io::Write::write_all(&mut fresh, &self.checks_json()?).map_err(Error::io(&path))?;
-        fresh
-            .persist(&path)
-            .map_err(|error| Error::io(&path)(error.error))?;
-        Ok(())
+        replace(dir, "checks.json", &self.checks_json()?)
     }
 
     fn checks_json(&self) -> Result<Vec<u8>, Error> {
@@ -160,4 +165,17 @@ impl Series {
             mails,
         })
     }
+}
+
+/// Puts a file into its place in one step.
+fn replace(dir: &Utf8Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = dir.join(name);
+    let mut fresh = tempfile::NamedTempFile::new_in(dir).map_err(Error::io(dir))?;
+    std::io::Write::write_all(&mut fresh, bytes).map_err(Error::io(&path))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(fresh.path(), mode).map_err(Error::io(&path))?;
+    fresh
+        .persist(&path)
+        .map_err(|error| Error::io(&path)(error.error))?;
+    Ok(())
 }

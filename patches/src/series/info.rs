@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! series.toml and checks.json: what a series is, said for programs.
 
+use super::tested::Shown;
 use serde::{Deserialize, Serialize};
 
 /// The schema of series.toml.
@@ -140,6 +141,9 @@ pub struct PatchChecks {
     pub subject: String,
     /// In the order in which they ran.
     pub checks: Vec<Check>,
+    /// What builds and boots have shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
 }
 
 /// One check.

@@ -3,8 +3,8 @@
 
 use crate::commit::Identity;
 use crate::edits::{Planned, Words};
-use crate::options::{Api, Evidence};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::options::Api;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Columns of a message line.
@@ -279,33 +279,6 @@ pub fn paragraphs(text: &str) -> String {
         })
         .collect();
     all.join("\n\n")
-}
-
-/// How a patch was tested, from what is known of each of its calls.
-pub fn tested(plan: &Planned, evidence: &BTreeMap<String, Evidence>) -> String {
-    let level = |id: &String| evidence.get(id).copied().unwrap_or(Evidence::None);
-    let levels: Vec<Evidence> = plan.replaced.iter().map(|site| level(&site.id)).collect();
-    let total = levels.len();
-    let lowest = levels.iter().min().copied().unwrap_or(Evidence::None);
-    let executed = levels.iter().filter(|&&l| l == Evidence::Executed).count();
-    match (executed, lowest) {
-        (n, _) if n == total && n > 0 => {
-            "Every converted call was executed on a running kernel.".into()
-        }
-        (0, Evidence::None) => "Not tested.".into(),
-        (0, Evidence::Built) => "Compile tested only.".into(),
-        (0, _) => "Compile tested, and booted; no converted call was executed.".into(),
-        (n, Evidence::None) => {
-            format!(
-                "{n} of {total} calls were executed on a running kernel; not all others were compiled."
-            )
-        }
-        (n, _) => {
-            format!(
-                "{n} of {total} calls were executed on a running kernel; the others are compile tested only."
-            )
-        }
-    }
 }
 
 #[cfg(test)]

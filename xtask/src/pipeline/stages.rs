@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The stages: a library call each, and one line on what came of it.
 
+use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::progress::Came;
 use crate::places;
@@ -161,11 +162,13 @@ pub fn build(
     series: &Utf8Path,
     options: &BuildOptions,
     report: &Utf8Path,
+    console: &Console,
 ) -> Result<Came, Failure> {
     if let Some(skipped) = lacking(&[Need::Always, Need::Build], "building kernels") {
         return Ok(skipped);
     }
     let built = ktest::build::run(tree, Some(series), options)?;
+    crate::verbs::build::recorded(series, tree.version(), &built, console)?;
     crate::console::deliver_json(Some(report), &built)?;
     let details: Vec<String> = built.text().lines().map(str::to_owned).collect();
     let objects: usize = built.patches.iter().map(|stage| stage.objects.len()).sum();
@@ -190,12 +193,14 @@ pub fn ktest(
     tree: &Tree,
     series: &Utf8Path,
     options: &KtestOptions,
+    console: &Console,
 ) -> Result<(Came, Option<Verdict>), Failure> {
     let needs = [Need::Always, Need::Build, Need::Boot];
     if let Some(skipped) = lacking(&needs, "booting kernels") {
         return Ok((skipped, None));
     }
     let verdict = ktest::run(tree, Some(series), options)?;
+    crate::verbs::ktest::recorded(series, tree.version(), &verdict, console)?;
     let summary = format!(
         "{} kernels booted: {}",
         verdict.patches.len() + 1,

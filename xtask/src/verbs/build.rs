@@ -7,8 +7,10 @@ use crate::flags::{Build, Common};
 use crate::kbuild::Variables;
 use crate::{places, tree};
 use camino::Utf8Path;
+use ktest::build::BuildStage;
 use ktest::{BuildOptions, BuildReport, Progress, What};
 use patches::Series;
+use patches::series::tested::{News, record};
 use patches::series::{Check, Outcome};
 
 /// Runs `build`.
@@ -41,7 +43,7 @@ pub fn run(
     }
     let report = ktest::build::run(&tree, args.series.as_deref(), &options)?;
     if let Some(dir) = &args.series {
-        recorded(dir, &report)?;
+        recorded(dir, tree.version(), &report, console)?;
     }
     let output = common.output.as_deref();
     if common.json {
@@ -52,8 +54,13 @@ pub fn run(
     Ok(report.exit().into())
 }
 
-/// Writes what compiled into the checks of the series.
-fn recorded(dir: &Utf8Path, report: &BuildReport) -> Result<(), Failure> {
+/// Writes what compiled into the checks of the series and into its mails.
+pub fn recorded(
+    dir: &Utf8Path,
+    version: &str,
+    report: &BuildReport,
+    console: &Console,
+) -> Result<(), Failure> {
     let mut series = Series::read(dir)?;
     for (at, stage) in report.patches.iter().enumerate() {
         let outcome = match stage.result {
@@ -78,7 +85,28 @@ fn recorded(dir: &Utf8Path, report: &BuildReport) -> Result<(), Failure> {
             .checks
             .set(at, Check::new("compile", outcome, said.join("\n")));
     }
-    Ok(series.write_checks(dir)?)
+    series.write_checks(dir)?;
+    let news: Vec<News> = report.patches.iter().map(news).collect();
+    for sentence in record(dir, version, &news)? {
+        console.say(sentence);
+    }
+    Ok(())
+}
+
+/// What was compiled, and for which architecture.
+fn news(stage: &BuildStage) -> News {
+    let made = stage
+        .objects
+        .iter()
+        .filter(|object| object.result != ktest::verdict::Outcome::Skip);
+    let objects = made.filter_map(|object| {
+        let well = object.result == ktest::verdict::Outcome::Pass;
+        Some((object.path.clone(), object.architecture.clone()?, well))
+    });
+    News {
+        objects: objects.collect(),
+        ..News::default()
+    }
 }
 
 /// What the flags say of building.

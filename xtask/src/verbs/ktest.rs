@@ -10,9 +10,12 @@ use crate::runs::directory::Run;
 use crate::verbs::{audit, build};
 use crate::{places, tree};
 use callsites::tree::Tree;
+use camino::Utf8Path;
 use ktest::formats::{self, Format};
-use ktest::verdict::{Outcome, Stage};
+use ktest::verdict::{Evidence as Reached, Outcome, Stage};
 use ktest::{Driver, KtestOptions, Verdict};
+use patches::Evidence;
+use patches::series::tested::{News, record};
 use serde_json::json;
 
 /// Runs `ktest`.
@@ -65,7 +68,39 @@ pub fn run(
             callsites::audit(&tree, &audit::options(common, &tree, &[])?)?.callsites;
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
+    if let Some(dir) = &args.series {
+        recorded(dir, tree.version(), &verdict, console)?;
+    }
     show(common, args, &verdict)
+}
+
+/// Writes into the mails of a series how far its calls got in targets that passed.
+pub fn recorded(
+    dir: &Utf8Path,
+    version: &str,
+    verdict: &Verdict,
+    console: &Console,
+) -> Result<(), Failure> {
+    let news: Vec<News> = verdict.patches.iter().map(news).collect();
+    for sentence in record(dir, version, &news)? {
+        console.say(sentence);
+    }
+    Ok(())
+}
+
+fn news(stage: &Stage) -> News {
+    let passed = stage.targets.iter().filter(|t| t.result == Outcome::Pass);
+    let mut news = News::default();
+    for site in passed.flat_map(|target| &target.callsites) {
+        let evidence = match site.evidence {
+            Reached::Executed => Evidence::Executed,
+            Reached::Booted => Evidence::Booted,
+            Reached::Built | Reached::None => continue,
+        };
+        let known = news.calls.entry(site.id.clone()).or_insert(evidence);
+        *known = evidence.max(*known);
+    }
+    news
 }
 
 /// The drivers of an embedded tree against the reference implementation, in a run of their own.
@@ -190,5 +225,24 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Inconclusive => "inconclusive",
         Outcome::Crash => "crash",
         Outcome::Timeout => "timeout",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_ran_in_a_target_that_passed_is_news() {
+        let target = |result: &str, evidence: &str| {
+            json!({ "name": "t", "result": result, "reason": null, "subtests": [], "pins": null, "drift_pages": null,
+                "splats": [], "callsites": [{ "id": evidence, "evidence": evidence }] })
+        };
+        let stage = json!({ "subject": "toy", "build": { "result": "pass", "reason": null, "new_warnings": [],
+            "seconds": 0.0, "image_hash": null }, "targets": [target("pass", "booted"), target("pass", "built"),
+            target("fail", "executed")] });
+        let stage: Stage = serde_json::from_value(stage).unwrap();
+        let expected = [("booted".to_owned(), Evidence::Booted)];
+        assert_eq!(news(&stage).calls, expected.into());
     }
 }

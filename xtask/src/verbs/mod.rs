@@ -4,7 +4,7 @@
 mod apply;
 mod audit;
 mod bench;
-mod build;
+pub mod build;
 mod ci;
 pub mod codegen;
 mod convert;

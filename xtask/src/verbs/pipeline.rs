@@ -209,8 +209,9 @@ fn real(
     let dir = progress.run.dir.clone();
     built.logs = Some(dir.join("build"));
     std::fs::create_dir_all(dir.join("build"))?;
+    let console = progress.console;
     progress.stage("build", |run| {
-        stages::build(tree, series, &built, &run.dir.join("build.json"))
+        stages::build(tree, series, &built, &run.dir.join("build.json"), console)
     })?;
     let mut options = KtestOptions::new(built.cache.clone(), dir.join("ktest"));
     options.kbuild = built.kbuild.clone();
@@ -223,7 +224,7 @@ fn real(
         args.target.clone()
     };
     progress.stage("ktest", |run| {
-        let (came, verdict) = stages::ktest(tree, series, &options)?;
+        let (came, verdict) = stages::ktest(tree, series, &options, console)?;
         if let Some(verdict) = &verdict {
             write_verdict(run, verdict)?;
         }
