@@ -83,6 +83,8 @@ pub struct Draft<'a> {
     previous: Option<Series>,
     edited: Vec<Edited>,
     by_hand: Vec<Option<Edited>>,
+    /// What stands below the `---` of each mail.
+    for_review: Vec<Option<String>>,
 }
 
 impl<'a> Draft<'a> {
@@ -136,6 +138,7 @@ impl<'a> Draft<'a> {
             previous,
             edited,
             by_hand: Vec::new(),
+            for_review: Vec::new(),
             job,
             base_info: Base {
                 version: job.tree.version().to_owned(),
@@ -206,6 +209,7 @@ impl<'a> Draft<'a> {
                 (subject, message)
             }
         };
+        self.for_review.push(text::for_review(&plan));
         self.by_hand.push(by_hand.clone());
         let (subject, message) = match by_hand.and_then(|edited| edited.message) {
             Some((subject, body)) => {
@@ -269,7 +273,13 @@ impl<'a> Draft<'a> {
         };
         let base = self.base.to_string();
         let public = self.base_info.public.then_some(base.as_str());
-        let mails = mbox::write(&self.store, self.base, public, version, &committer)?;
+        let mut mails = mbox::write(&self.store, self.base, public, version, &committer)?;
+        let patches = mails.iter_mut().filter(|m| !m.file.starts_with("0000-"));
+        for (mail, notes) in patches.zip(&self.for_review) {
+            if let Some(notes) = notes {
+                mbox::add_below(mail, notes)?;
+            }
+        }
         let checks = self.check(tree, options, &mails)?;
         if let Some(export) = &options.export {
             self.export(export)?;

@@ -70,6 +70,20 @@ pub fn write(
     Ok(mails)
 }
 
+/// Puts text between the `---` line of a mail and its diffstat, where no reader takes it for the message.
+///
+/// # Errors
+/// [`Error::Unproven`] when it is no mail of a patch.
+pub fn add_below(mail: &mut Mail, text: &str) -> Result<(), Error> {
+    let line = b"\n---\n";
+    let Some(at) = bstr::ByteSlice::find(mail.bytes.as_slice(), line) else {
+        return Err(Error::Unproven(format!("{}: no `---` line", mail.file)));
+    };
+    let at = at + line.len();
+    mail.bytes.splice(at..at, format!("{text}\n").into_bytes());
+    Ok(())
+}
+
 /// Reads one patch mail with both readers.
 ///
 /// # Errors

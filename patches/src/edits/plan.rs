@@ -209,7 +209,8 @@ impl Planned {
         let changed = self.replaced.iter().any(|site| site.call != site.becomes);
         if changed && acquires.all(|site| site.verdict == Verdict::Done) {
             self.notes.insert(
-                "This mends a bug: a Fixes: tag with the commit that began to pin these pages belongs here.".into(),
+                "This mends a bug and needs a Fixes: tag with the commit that began to pin these pages; `git log -S` on the name of the \
+                 acquire finds it.".into(),
             );
         }
     }

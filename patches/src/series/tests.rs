@@ -576,6 +576,37 @@ fn a_file_that_is_not_utf_8_is_converted_byte_by_byte() {
     assert_eq!(patched, wanted);
 }
 
+#[test]
+fn what_is_for_reviewers_stands_below_the_line_and_never_becomes_history() {
+    let mut fixture = Fixture::new().with_git();
+    for site in &mut fixture.report.callsites {
+        site.case = Some(2);
+    }
+    let mut options = fixture.options();
+    options.export = Some(Export {
+        branch: "pins".into(),
+        into: fixture.path("tree"),
+    });
+    let series = fixture.convert(&options).expect("it converts");
+    let mail = text(&series.mails[1].bytes);
+    let (message, below) = mail.split_once("\n---\n").expect("a patch");
+    assert!(!message.contains("FOLL_LONGTERM"), "{message}");
+    let (notes, _diff) = below.split_once("\ndiff --git").expect("a diff");
+    assert!(
+        notes.starts_with("Left for review:\n\n - toy_attach()"),
+        "{notes}"
+    );
+    assert!(notes.contains("FOLL_LONGTERM"), "{notes}");
+    let log = proc::git::git(fixture.path("tree").as_std_path());
+    let log = log.args(["log", "-1", "--format=%B", "pins"]);
+    let said = log.run().expect("git works").stdout_text();
+    assert!(!said.contains("FOLL_LONGTERM"), "{said}");
+    let dir = fixture.path("series");
+    series.write(&dir).expect("it can be written");
+    let target = fixture.path("patched");
+    apply(&fixture.tree(), &dir, &ApplyOptions::touched(&target)).expect("it applies");
+}
+
 /// What a build for `architecture` says of the files of the series.
 fn compiled(architecture: &str, well: bool) -> Vec<News> {
     let objects = FILES.map(|(path, _)| (path.to_owned(), architecture.to_owned(), well));

@@ -232,14 +232,17 @@ pub fn message(
     } else {
         say(format!("Changes in behaviour:\n\n{}", list(&plan.changes)));
     }
-    if !plan.notes.is_empty() {
-        say(format!("Left for review:\n\n{}", list(&plan.notes)));
-    }
     say(paragraph(tested));
     if let Some(signed) = signed {
         let _ = writeln!(text, "Signed-off-by: {} <{}>", signed.name, signed.email);
     }
     text.trim_end().to_owned() + "\n"
+}
+
+/// What is for reviewers alone: it stands below the `---` of the mail and does not become history.
+pub fn for_review(plan: &Planned) -> Option<String> {
+    let notes = (!plan.notes.is_empty()).then(|| list(&plan.notes));
+    notes.map(|notes| format!("Left for review:\n\n{notes}\n"))
 }
 
 /// A message whose words a template gave: subject, body, how it was tested, Signed-off-by.
