@@ -8,7 +8,7 @@
 use crate::commit::{BRANCH, Identity, Store};
 use crate::error::Error;
 use camino::Utf8PathBuf;
-use git2::Oid;
+use git2::{ObjectType, Oid};
 use mail_parser::MessageParser;
 use proc::git::mail::{Committer, FormatPatch, MailInfo, format_patch, mailinfo};
 
@@ -165,9 +165,24 @@ fn compare(mail: &Mail, git: &MailInfo, ours: &Read) -> Result<(), Error> {
 }
 
 /// The patch mails one after the other, as `git am` takes them.
+///
+/// Here, and not in the mails that are sent, each has a Message-ID and is a reply to the first: b4 takes nothing without.
 pub fn concatenate(mails: &[Mail]) -> Vec<u8> {
-    let patches = mails.iter().filter(|mail| !mail.file.starts_with("0000-"));
-    patches
-        .flat_map(|mail| mail.bytes.iter().copied())
-        .collect()
+    let mut all = Vec::new();
+    let mut first = None;
+    for mail in mails.iter().filter(|m| !m.file.starts_with("0000-")) {
+        let line = bstr::ByteSlice::find_byte(mail.bytes.as_slice(), b'\n');
+        let (from, rest) = mail.bytes.split_at(line.map_or(0, |at| at + 1));
+        let hash = Oid::hash_object(ObjectType::Blob, &mail.bytes);
+        let id = hash.map_or(mail.file.clone(), |hash| hash.to_string());
+        let id = format!("<{id}@series.invalid>");
+        all.extend_from_slice(from);
+        all.extend_from_slice(format!("Message-ID: {id}\n").as_bytes());
+        if let Some(first) = &first {
+            all.extend_from_slice(format!("In-Reply-To: {first}\n").as_bytes());
+        }
+        all.extend_from_slice(rest);
+        first.get_or_insert(id);
+    }
+    all
 }

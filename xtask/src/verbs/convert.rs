@@ -77,8 +77,12 @@ fn proven(
     let series = patches::verify::audit(tree, dir, &options.work, before, &audit)?;
     for patch in &series.checks.patches {
         for check in &patch.checks {
-            if check.name == "audit" && check.outcome == Outcome::Failed {
-                console.say(format!("{}: {}", patch.subject, check.detail));
+            let told = matches!(check.name.as_str(), "audit" | "get_maintainer");
+            if told && check.outcome == Outcome::Failed {
+                console.say(format!(
+                    "{}: {} failed: {}",
+                    patch.subject, check.name, check.detail
+                ));
             }
         }
     }

@@ -8,4 +8,5 @@ mod kernels;
 mod output;
 mod readme;
 mod sandbox;
+mod series;
 mod stopping;
