@@ -7,7 +7,7 @@ use super::kbuild::Kbuild;
 use super::reach::extend;
 use super::report::{BuildReport, BuildStage, SCHEMA};
 use super::shadow::{Overlay, Shadow};
-use super::stage::{Made, fragment, hash, make_stage, strings, touched};
+use super::stage::{Made, fragment, fragment_of_user, hash, make_stage, strings, touched};
 use super::warnings::new_warnings;
 use crate::config::{DotConfig, Fragment};
 use crate::error::Error;
@@ -103,7 +103,11 @@ pub fn run(
         Some(dir) => crate::series::stage(source, dir)?,
         None => Vec::new(),
     };
-    let fragment = fragment(source, &options.fragments)?;
+    let elsewhere = options.what == What::Objects && is_elsewhere(&options.kbuild);
+    let fragment = match elsewhere {
+        true => fragment_of_user(&options.fragments)?,
+        false => fragment(source, &options.fragments)?,
+    };
     let touched = touched(&staged);
     let (cache, kbuild) = (&options.cache, &options.kbuild);
     let mut prepared = prepare(
@@ -114,7 +118,7 @@ pub fn run(
         options.jobs,
         &options.progress,
     )?;
-    if options.what == What::Objects {
+    if options.what == What::Objects && !elsewhere {
         reach(&mut prepared, &fragment, &touched, options)?;
     }
     let plan = match options.what {
@@ -169,6 +173,12 @@ pub fn run(
     })
 }
 
+/// Whether the user asks for an architecture that guests are not booted on: its objects need none of the guest's options.
+fn is_elsewhere(user: &[(String, String)]) -> bool {
+    user.iter()
+        .any(|(name, value)| name == "ARCH" && !matches!(value.as_str(), "x86_64" | "x86"))
+}
+
 /// Switches to an output directory whose configuration reaches more of the touched files, where there are such files.
 fn reach(
     prepared: &mut Prepared,
@@ -214,4 +224,16 @@ fn finished(
         image_hash,
         seconds: made.seconds,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_architecture_than_the_guests_is_elsewhere() {
+        let asked = |arch: &str| is_elsewhere(&[("ARCH".to_owned(), arch.to_owned())]);
+        assert!(asked("arm64") && asked("powerpc"));
+        assert!(!asked("x86_64") && !is_elsewhere(&[("LLVM".to_owned(), "-16".to_owned())]));
+    }
 }

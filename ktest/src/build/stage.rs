@@ -110,6 +110,13 @@ pub(crate) fn hash(file: &Utf8Path) -> Result<String, Error> {
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
+/// The user's fragments alone.
+pub(crate) fn fragment_of_user(user: &[Utf8PathBuf]) -> Result<Fragment, Error> {
+    let fragments = user.iter().map(|path| Fragment::read(path));
+    let fragments = fragments.collect::<Result<Vec<_>, _>>()?;
+    Ok(config::merge(&fragments))
+}
+
 /// The base's fragment, those of all targets that are booted (one configuration serves all, so that its output directory
 /// is built once), and the user's; what the release of `source` does not have is left out.
 pub(crate) fn fragment(source: &Source, user: &[Utf8PathBuf]) -> Result<Fragment, Error> {
