@@ -4,14 +4,22 @@
 //! Matches a release whose pages come from a pinning call and from a call that takes plain references. Wrong because
 //! whichever function releases them, it is the wrong one for some. Would have caught net/rds between 2020 and 2022,
 //! when a part of its callers had been converted.
+//!
+//! Not matched is a pair that chooses: where one `if` pins in one arm and takes a plain reference in the other, and what
+//! it took is released in both ways, the caller knows which of them it asked for.
 
-use super::kind_mismatch::Origin;
+use super::kind_mismatch::{Origin, counts_apart};
 use super::view::View;
+use super::visit;
+use crate::index::ir::{Expr, Stmt};
 use crate::report::{Callsite, Finding, Role, Severity, Verdict};
-use refimpl::api::{Count, catalogue};
+use refimpl::api::{self, Count, catalogue};
 
 /// Reports each such release.
 pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    if !counts_apart(view) {
+        return;
+    }
     for site in view
         .input
         .callsites
@@ -34,6 +42,7 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             .iter()
             .any(|origin| directory(origin.path) != directory(&site.path))
             || tells_apart(view, site)
+            || chosen(view, site, &origins)
         {
             continue;
         }
@@ -68,4 +77,84 @@ fn tells_apart(view: &View<'_>, site: &Callsite) -> bool {
             && other.function == site.function
             && count(&other.call) != own
     })
+}
+
+/// Whether the pages were taken by a function that chooses between a pin and a plain reference, and are released
+/// elsewhere by the other kind of call: the choice is then handed on, and the flow does not see to whom.
+fn chosen(view: &View<'_>, site: &Callsite, origins: &[Origin<'_>]) -> bool {
+    let own = catalogue().get(&site.call).map(|function| function.count);
+    let both_ways = view.input.callsites.iter().any(|other| {
+        let count = catalogue().get(&other.call).map(|function| function.count);
+        other.role == Role::Release
+            && matches!(count, Some(Count::Put | Count::Unpin))
+            && count != own
+            && other.origins.iter().any(|text| site.origins.contains(text))
+    });
+    both_ways
+        && view.functions().any(|(file, function)| {
+            let span = function.span;
+            let taken_here = origins.iter().any(|origin| {
+                let file = &view.files[file];
+                file.path == *origin.path
+                    && view.input.callsites.iter().any(|taken| {
+                        taken.path == origin.path
+                            && taken.line == origin.line
+                            && (span.start..span.end).contains(&taken.span.start)
+                    })
+            });
+            taken_here && chooses(&function.body)
+        })
+}
+
+/// Whether one arm of a condition pins and the other takes a plain reference.
+fn chooses(body: &[Stmt]) -> bool {
+    let opposite = |one: [bool; 2], other: [bool; 2]| {
+        matches!(
+            (one, other),
+            ([true, false], [false, true]) | ([false, true], [true, false])
+        )
+    };
+    let mut found = false;
+    visit::statements(body, &mut |statement| {
+        if let Stmt::If {
+            then,
+            otherwise: Some(otherwise),
+            ..
+        } = statement
+        {
+            let of = |arm| {
+                let mut kinds = [false; 2];
+                visit::all(std::slice::from_ref(arm), &mut |inner| {
+                    note(inner, &mut kinds)
+                });
+                kinds
+            };
+            found |= opposite(of(then), of(otherwise));
+        }
+    });
+    visit::all(body, &mut |expr| {
+        if let Expr::Conditional {
+            then: Some(then),
+            otherwise,
+            ..
+        } = expr
+        {
+            let of = |arm| {
+                let mut kinds = [false; 2];
+                visit::expressions(arm, &mut |inner| note(inner, &mut kinds));
+                kinds
+            };
+            found |= opposite(of(then), of(otherwise));
+        }
+    });
+    found
+}
+
+/// Notes whether `expr` is a call that pins, or one that takes a plain reference.
+fn note(expr: &Expr, kinds: &mut [bool; 2]) {
+    let function = expr.callee_name().and_then(|name| catalogue().get(name));
+    if let Some(function) = function.filter(|function| function.role == api::Role::Acquire) {
+        kinds[0] |= function.count == Count::Pin;
+        kinds[1] |= function.count == Count::Get;
+    }
 }

@@ -5,17 +5,26 @@
 //! as when a scatterlist or a structure carries the pages over. Wrong because a pin of a small page counts 1024: one
 //! put_page() leaves 1023 behind and the page leaks, one unpin of a plain reference drives the count negative. Would
 //! have caught net/rds/ib_rdma.c, which released with put_page() what net/rds/rdma.c had pinned since 0d4597c8c5ab,
-//! and io_uring's folio_put_refs() on pins (57bebf807e2a).
+//! and io_uring's folio_put_refs() on pins (57bebf807e2a). Silent before 5.6, when nothing counts a pin apart.
 
 use super::paths::What;
 use super::view::View;
 use super::visit;
-use crate::report::{Callsite, Evidence, Finding, Fix, Role, Severity, Verdict};
+use crate::report::{Callsite, Era, Evidence, Finding, Fix, Role, Severity, Verdict};
 use refimpl::api::{self, Count, catalogue};
 use std::collections::BTreeSet;
 
+/// Whether the tree counts pins apart from references. Before 5.6 put_user_page() is put_page() by another name, and
+/// drops what get_user_pages() takes, as it should.
+pub(super) fn counts_apart(view: &View<'_>) -> bool {
+    view.input.era == Era::Pin
+}
+
 /// What the ways through functions show.
 pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    if !counts_apart(view) {
+        return;
+    }
     for walked in view.walked(&[What::PutOfPin, What::UnpinOfGet]) {
         for fact in &walked.facts {
             let line = fact
@@ -42,6 +51,9 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 /// What the flow across functions shows, where the ways through one did not.
 pub fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
+    if !counts_apart(view) {
+        return;
+    }
     let known = findings
         .iter()
         .filter(|finding| finding.name == "kind-mismatch");
