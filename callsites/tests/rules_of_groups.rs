@@ -42,10 +42,11 @@ const CHOOSES: &str = "int frob_either(struct frob *frob, unsigned long start)\n
 \treturn got;\n\
 }\n";
 
-const PATHS: [(&str, &str); 3] = [
+const PATHS: [(&str, &str); 4] = [
     ("net/frob/take.c", TAKES),
     ("net/frob/give.c", GIVES),
     ("net/frob/either.c", CHOOSES),
+    ("mm/give.c", GIVES),
 ];
 
 /// The callsite of `call`, which stands once in the sources.
@@ -302,6 +303,10 @@ fn dirtying_user_pages_without_their_lock_is_reported() {
         ]
     );
     assert!(findings(&[site("set_page_dirty", Role::Dirty, Verdict::Unknown, &[])]).is_empty());
+    // The rules are about callers, and mm/ is none.
+    let mut inside = site("set_page_dirty", Role::Dirty, Verdict::Keep, &[GET]);
+    inside.path = "mm/give.c".into();
+    assert!(findings(&[inside]).is_empty());
 }
 
 #[test]

@@ -179,8 +179,12 @@ fn each_call(view: &View<'_>, file: usize, span: Span, found: &mut dyn FnMut(&st
 
 /// mm/page-writeback.c: set_page_dirty() wants the page locked, or the inode pinned; set_page_dirty_lock() sees to it.
 fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
-    // Whoever sets the flag alone has thought about the lock.
-    if site.call != "set_page_dirty" || site.verdict == Verdict::Unknown || site.origins.is_empty()
+    // Whoever sets the flag alone has thought about the lock, and mm/ dirties what a page table says, under its lock or
+    // with the page locked by a caller: the rules are about callers.
+    if site.call != "set_page_dirty"
+        || site.verdict == Verdict::Unknown
+        || site.origins.is_empty()
+        || site.path.starts_with("mm/")
     {
         return None;
     }
