@@ -21,6 +21,9 @@ pub struct Changes {
     /// The patch edits the function, and the object has no code under its name: what it became stands in its callers.
     #[serde(default)]
     pub inlined: Vec<String>,
+    /// `path: why` of each touched file whose object is of a kind that is not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
 }
 
 impl Changes {
@@ -39,6 +42,7 @@ impl Changes {
                 "edits what has no code of its own, being inlined:",
                 &self.inlined,
             ),
+            ("functions are not compared of", &self.not_compared),
         ];
         said.iter()
             .filter(|(_, names)| !names.is_empty())
@@ -47,10 +51,13 @@ impl Changes {
     }
 }
 
+/// The functions of an object, or why they cannot be told apart.
+pub(crate) type Compiled = Result<Functions, &'static str>;
+
 /// The objects of the touched files as the last kernel left them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
-    functions: BTreeMap<Utf8PathBuf, Functions>,
+    functions: BTreeMap<Utf8PathBuf, Compiled>,
     overlay: Overlay,
 }
 
@@ -75,7 +82,16 @@ impl Ledger {
             let Some(before) = self.functions.insert(file.clone(), now.clone()) else {
                 continue;
             };
-            let differ = differing(&before, now);
+            let (before, now) = match (&before, now) {
+                (Ok(before), Ok(now)) => (before, now),
+                (Err(why), _) | (_, Err(why)) => {
+                    if !edited.is_empty() {
+                        changes.not_compared.push(format!("{file}: {why}"));
+                    }
+                    continue;
+                }
+            };
+            let differ = differing(before, now);
             let name = |function: &String| format!("{file}:{function}");
             let (meant, beyond): (Vec<&String>, Vec<&String>) = differ
                 .iter()
@@ -97,7 +113,7 @@ impl Ledger {
 pub(super) fn functions_of(
     output: &Utf8Path,
     files: &[Utf8PathBuf],
-) -> BTreeMap<Utf8PathBuf, Functions> {
+) -> BTreeMap<Utf8PathBuf, Compiled> {
     files
         .iter()
         .filter(|file| file.extension() == Some("c"))
@@ -107,7 +123,7 @@ pub(super) fn functions_of(
                 of_file(&output.join(file.with_extension("o"))),
             )
         })
-        .filter(|(_, functions)| !functions.is_empty())
+        .filter(|(_, functions)| functions.as_ref().map_or(true, |f| !f.is_empty()))
         .collect()
 }
 
@@ -125,7 +141,7 @@ mod tests {
             reason: None,
             objects: Vec::new(),
             warnings: BTreeMap::new(),
-            functions: BTreeMap::from([("a.c".into(), functions)]),
+            functions: BTreeMap::from([("a.c".into(), Ok(functions))]),
             seconds: 0.0,
         }
     }
@@ -159,5 +175,26 @@ mod tests {
                 .step(tree, &overlay("new", "new"), &second)
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn an_object_that_is_not_read_is_said_not_to_be_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(dir.path()).unwrap();
+        std::fs::write(tree.join("a.c"), "int f(void)\n{\n}\n").unwrap();
+        let text = b"int f(void)\n{\n\treturn 1;\n}\n".to_vec();
+        let overlay = Overlay::from([("a.c".into(), Some(text))]);
+        let unread = |functions| {
+            let mut made = made(&[]);
+            made.functions.insert("a.c".into(), functions);
+            made
+        };
+        for (base, now) in [
+            (Err("why"), Ok(Functions::new())),
+            (Ok(Functions::new()), Err("why")),
+        ] {
+            let changes = Ledger::new(&unread(base)).step(tree, &overlay, &unread(now));
+            assert_eq!(changes.lines(), ["functions are not compared of a.c: why"]);
+        }
     }
 }

@@ -2,20 +2,25 @@
 //! The functions of an object by what they do, wherever in it they lie: two objects show which functions a patch changed.
 //!
 //! A hash covers a function's bytes and what each relocation in it means (a symbol's name, a string's text, a function and the place in
-//! it). On x86-64 the assembler resolves calls within a section itself; such a call counts as its target's name. A line number
+//! it). On x86-64, arm64 and 32-bit PowerPC the assembler resolves calls within a section itself; such a call counts as its target's name. A line number
 //! that a macro puts into the code is code, so that a patch that moves lines may change more functions than it edits.
 
-use super::elf::{EM_X86_64, Object, Relocation, STT_FUNC, STT_SECTION, Symbol, parse, text};
+use super::elf::{
+    EM_AARCH64, EM_PPC, EM_S390, EM_X86_64, Object, Relocation, STT_FUNC, STT_SECTION, Symbol,
+    parse, text,
+};
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hashes by function.
 pub(crate) type Functions = BTreeMap<String, blake3::Hash>;
 
-/// The functions of an object file; none where there is none, or it is of another kind than [`super::elf`] reads.
-pub(crate) fn of_file(object: &Utf8Path) -> Functions {
-    let bytes = std::fs::read(object).unwrap_or_default();
-    of(&bytes)
+/// The functions of an object file; none where there is no file. An error where it is of another kind than [`super::elf`] reads.
+pub(crate) fn of_file(object: &Utf8Path) -> Result<Functions, &'static str> {
+    match std::fs::read(object) {
+        Ok(bytes) => of(&bytes),
+        Err(_) => Ok(Functions::new()),
+    }
 }
 
 /// Names of functions that are in only one of the two, or differ; sorted.
@@ -29,10 +34,8 @@ pub(crate) fn differing(before: &Functions, now: &Functions) -> Vec<String> {
         .collect()
 }
 
-fn of(bytes: &[u8]) -> Functions {
-    let Some(object) = parse(bytes) else {
-        return Functions::new();
-    };
+fn of(bytes: &[u8]) -> Result<Functions, &'static str> {
+    let object = parse(bytes)?;
     let mut pieces: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for symbol in object
         .symbols
@@ -50,7 +53,7 @@ fn of(bytes: &[u8]) -> Functions {
         pieces.sort();
         (name, blake3::hash(pieces.join("\n").as_bytes()))
     };
-    pieces.into_iter().map(hashed).collect()
+    Ok(pieces.into_iter().map(hashed).collect())
 }
 
 /// Without what the compiler adds to the name of a part or a copy: `f` of `f.isra.0`, `f.cold`, `f.constprop.1`.
@@ -83,8 +86,10 @@ fn tell(object: &Object<'_>, function: &Symbol<'_>) -> Option<String> {
             meaning(object, relocation)
         ));
     }
-    if object.machine == EM_X86_64 {
-        calls(object, function, &mut bytes, &patched, &mut told);
+    match object.machine {
+        EM_X86_64 => calls(object, function, &mut bytes, &patched, &mut told),
+        EM_PPC | EM_AARCH64 => branches(object, function, &mut bytes, &patched, &mut told),
+        _ => {}
     }
     told.push(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
     Some(told.join("\n"))
@@ -110,30 +115,77 @@ fn calls(
             i32::from_le_bytes([bytes[at + 1], bytes[at + 2], bytes[at + 3], bytes[at + 4]]);
         let from = function.value as i64 + at as i64 + 5;
         let target = from + i64::from(distance);
-        let named = object.symbols.iter().find(|symbol| {
-            let there = symbol.kind == STT_FUNC && symbol.section == function.section;
-            there && symbol.value as i64 == target && symbol.value != function.value
-        });
-        if let Some(symbol) = named {
-            told.push(format!("{at} calls {}", base_name(symbol.name)));
+        if let Some(name) = neighbour(object, function, target) {
+            told.push(format!("{at} calls {name}"));
             bytes[at + 1..at + 5].fill(0);
         }
     }
+}
+
+/// The same where branches are words that hold the distance from themselves: 32-bit PowerPC (big endian) and arm64.
+fn branches(
+    object: &Object<'_>,
+    function: &Symbol<'_>,
+    bytes: &mut [u8],
+    patched: &BTreeSet<usize>,
+    told: &mut Vec<String>,
+) {
+    for at in (0..bytes.len().saturating_sub(3)).step_by(4) {
+        let four = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        // Shifted up and down again: the highest bit of the distance is its sign.
+        let (is_branch, distance, rest) = if object.machine == EM_PPC {
+            const DISTANCE: u32 = 0x03ff_fffc;
+            const ABSOLUTE: u32 = 2;
+            let word = u32::from_be_bytes(four);
+            let is_branch = word >> 26 == 18 && word & ABSOLUTE == 0;
+            let distance = ((word & DISTANCE) << 6) as i32 >> 6;
+            (is_branch, distance, (word & !DISTANCE).to_be_bytes())
+        } else {
+            const DISTANCE: u32 = 0x03ff_ffff;
+            let word = u32::from_le_bytes(four);
+            let is_branch = matches!(word >> 26, 0b00_0101 | 0b10_0101);
+            let distance = ((word & DISTANCE) << 6) as i32 >> 4;
+            (is_branch, distance, (word & !DISTANCE).to_le_bytes())
+        };
+        if patched.contains(&at) || !is_branch {
+            continue;
+        }
+        let target = function.value as i64 + at as i64 + i64::from(distance);
+        if let Some(name) = neighbour(object, function, target) {
+            told.push(format!("{at} calls {name}"));
+            bytes[at..at + 4].copy_from_slice(&rest);
+        }
+    }
+}
+
+/// The other function of the same section that begins at `target`.
+fn neighbour<'a>(object: &Object<'a>, function: &Symbol<'_>, target: i64) -> Option<&'a str> {
+    let named = object.symbols.iter().find(|symbol| {
+        let there = symbol.kind == STT_FUNC && symbol.section == function.section;
+        there && symbol.value as i64 == target && symbol.value != function.value
+    });
+    named.map(|symbol| base_name(symbol.name))
 }
 
 fn meaning(object: &Object<'_>, relocation: &Relocation) -> String {
     let Some(symbol) = object.symbols.get(relocation.symbol) else {
         return "nothing".into();
     };
-    if symbol.kind != STT_SECTION {
+    // The compiler's own label says nothing; what it stands at does.
+    if symbol.kind != STT_SECTION && !symbol.name.starts_with(".L") {
         return format!("{}{:+}", base_name(symbol.name), relocation.addend);
     }
     let Some(section) = object.sections.get(symbol.section) else {
         return "nothing".into();
     };
-    // A place relative to the next instruction lies four bytes behind the field: R_X86_64_PC32, R_X86_64_PLT32.
-    let relative = object.machine == EM_X86_64 && matches!(relocation.kind, 2 | 4);
-    let place = relocation.addend + if relative { 4 } else { 0 };
+    // A place relative to the next instruction lies four bytes behind the field (R_X86_64_PC32, R_X86_64_PLT32), on s390 two
+    // (R_390_PC32DBL, R_390_PLT32DBL).
+    let behind = match (object.machine, relocation.kind) {
+        (EM_X86_64, 2 | 4) => 4,
+        (EM_S390, 19 | 20) => -2,
+        _ => 0,
+    };
+    let place = symbol.value as i64 + relocation.addend + behind;
     let string = || text(section.data, usize::try_from(place).ok()?);
     if let (true, Some(string)) = (section.is_strings(), string()) {
         return format!("{string:?}");
@@ -146,7 +198,11 @@ fn meaning(object: &Object<'_>, relocation: &Relocation) -> String {
         Some(f) if section.is_code() => {
             format!("{}{:+}", base_name(f.name), place - f.value as i64)
         }
-        _ => format!("{}{:+}", section.name, relocation.addend),
+        _ => format!(
+            "{}{:+}",
+            section.name,
+            symbol.value as i64 + relocation.addend
+        ),
     }
 }
 
@@ -161,25 +217,23 @@ int first(int a) { say("one"); return inner(a) + table[a]; }
 int last(int a) { say("two"); return inner(a + 1) + other(a); }
 "#;
 
-    /// The functions of `c` as the host's compiler makes them.
-    fn compiled(c: &str) -> Functions {
+    /// The functions of `c` as `compiler`, told `flags`, makes them.
+    fn made_by(compiler: &str, flags: &[&str], c: &str) -> Result<Functions, &'static str> {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         std::fs::write(root.join("a.c"), c).unwrap();
-        proc::Command::new("cc")
-            .args([
-                "-O2",
-                "-c",
-                "-fno-pic",
-                "-fcf-protection=none",
-                "a.c",
-                "-o",
-                "a.o",
-            ])
+        proc::Command::new(compiler)
+            .args(flags)
+            .args(["-O2", "-c", "a.c", "-o", "a.o"])
             .current_dir(root)
             .run()
             .unwrap();
         of_file(&root.join("a.o"))
+    }
+
+    /// The same with the host's compiler.
+    fn compiled(c: &str) -> Functions {
+        made_by("cc", &["-fno-pic", "-fcf-protection=none"], c).unwrap()
     }
 
     #[test]
@@ -200,9 +254,42 @@ int last(int a) { say("two"); return inner(a + 1) + other(a); }
         assert_eq!(differing(&compiled(BEFORE), &compiled(&edited)), ["last"]);
     }
 
+    /// Passes over what is not installed here.
     #[test]
-    fn what_is_no_object_has_no_functions() {
-        assert!(of(b"not an object").is_empty());
-        assert!(of(b"\x7fELF\x02\x01 and no more").is_empty());
+    fn objects_of_either_byte_order_and_of_32_bits_are_told_apart_as_well() {
+        let edited = BEFORE.replace("other(a) * 3", "other(a + 5) * 11 + other(3)");
+        let text = BEFORE.replace("\"two\"", "\"three\"");
+        for (compiler, flags) in [
+            ("powerpc64-linux-gnu-gcc", &[][..]),
+            ("powerpc64-linux-gnu-gcc", &["-mabi=elfv2"]),
+            ("powerpc-linux-gnu-gcc", &["-fno-pic"]),
+            ("aarch64-linux-gnu-gcc", &[]),
+            ("clang-16", &["--target=s390x-linux-gnu"]),
+        ] {
+            if crate::host::require(compiler, "this test").is_err() {
+                continue;
+            }
+            let made = |c: &str| made_by(compiler, flags, c).unwrap();
+            let before = made(BEFORE);
+            assert_eq!(before.len(), 3, "{compiler} {flags:?}");
+            let differ = |c: &str| differing(&before, &made(c));
+            assert_eq!(differ(&edited), ["inner"], "{compiler} {flags:?}");
+            assert_eq!(differ(&text), ["last"], "{compiler} {flags:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_says_why() {
+        assert_eq!(of(b"not an object"), Err("it is no ELF object"));
+        for cut in [
+            &b"\x7fELF\x02\x01 and no more"[..],
+            b"\x7fELF\x01\x02 and no more",
+        ] {
+            assert_eq!(of(cut), Err("it is a broken ELF object"));
+        }
+        if crate::host::require("clang-16", "this test").is_ok() {
+            let i386 = made_by("clang-16", &["--target=i386-linux-gnu"], BEFORE);
+            assert_eq!(i386, Err("its relocations keep their addends in the code"));
+        }
     }
 }

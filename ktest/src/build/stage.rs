@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One stage: an overlay laid over, objects and image made.
 
-use super::changes::functions_of;
+use super::changes::{Compiled, functions_of};
 use super::everything::Plan;
 use super::fault::machine;
-use super::functions::Functions;
 use super::objects::{ObjectBuild, compile_everywhere};
 use super::run::Prepared;
 use super::shadow::Overlay;
@@ -27,7 +26,7 @@ pub(crate) struct Made {
     pub objects: Vec<ObjectBuild>,
     pub warnings: BTreeMap<Warning, usize>,
     /// Of the touched files that were compiled.
-    pub functions: BTreeMap<Utf8PathBuf, Functions>,
+    pub functions: BTreeMap<Utf8PathBuf, Compiled>,
     pub seconds: f64,
 }
 
