@@ -296,6 +296,7 @@ fn compute(
         callsites: &judged.callsites,
         groups: &judged.groups,
         era,
+        released: tree.released(),
         read: &|path| tree.read(path).ok(),
     };
     let key = |file: &FileFacts| shelf.key(&file.path);

@@ -180,6 +180,11 @@ impl Tree {
         &self.version
     }
 
+    /// The era of the release that the version names.
+    pub fn released(&self) -> Era {
+        version::era_by_number(&self.version)
+    }
+
     /// Which releasing functions the tree declares.
     pub fn era(&self) -> Era {
         self.era

@@ -36,6 +36,7 @@ fn found(source: &str) -> Vec<String> {
         callsites: &[],
         groups: &[],
         era: Era::Pin,
+        released: Era::Pin,
         read: &read,
     });
     for finding in &findings {

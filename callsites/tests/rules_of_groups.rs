@@ -136,6 +136,7 @@ fn found_in(era: Era, callsites: &[Callsite]) -> Vec<Finding> {
         callsites,
         groups: &groups,
         era,
+        released: era,
         read: &read,
     };
     run(&input)

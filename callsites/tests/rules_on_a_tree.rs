@@ -48,6 +48,7 @@ fn findings(root: &Utf8Path) -> Vec<Finding> {
         callsites: &[],
         groups: &[],
         era: Era::Pin,
+        released: Era::Pin,
         read: &read,
     })
 }

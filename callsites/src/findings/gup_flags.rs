@@ -36,7 +36,7 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 return;
             };
             // Before 5.2 the fast functions took `int write` (73b0140bf0fe).
-            if view.input.era == Era::PutPage && name.contains("fast") {
+            if view.input.released == Era::PutPage && name.contains("fast") {
                 return;
             }
             let call = Call {

@@ -58,8 +58,14 @@ pub fn run_with(
     let mut known = Kept::new();
     let mut open: Vec<(Arc<FileFacts>, Option<Key>)> = Vec::new();
     for file in input.files {
-        let key =
-            key(file).map(|facts| Key::of(&(facts, input.era, sites.get(file.path.as_str()))));
+        let key = key(file).map(|facts| {
+            Key::of(&(
+                facts,
+                input.era,
+                input.released,
+                sites.get(file.path.as_str()),
+            ))
+        });
         match kept.remove(&file.path) {
             Some((old, findings)) if Some(old) == key => {
                 known.insert(file.path.clone(), (old, findings));

@@ -22,6 +22,8 @@ pub struct Input<'a> {
     pub groups: &'a [Group],
     /// Which API the tree has.
     pub era: Era,
+    /// Which API the release has that the tree's version names: a series may have brought another.
+    pub released: Era,
     /// The bytes of a file of the tree.
     pub read: &'a (dyn Fn(&Utf8Path) -> Option<Vec<u8>> + Sync),
 }
