@@ -249,3 +249,23 @@ fn positions_count_from_one() {
     assert_eq!(facts.position(0), (1, 1));
     assert_eq!(facts.position(11), (2, 5));
 }
+
+#[test]
+fn what_was_parsed_before_is_left_out_of_a_second_reading() {
+    let text =
+        b"#define F 1\nint f(void)\n{\n\treturn put();\n}\n\nint g(void)\n{\n\treturn put();\n}\n";
+    let path = Utf8Path::new("a.c");
+    let (f, put) = (NameSet::new(["f"]), NameSet::new(["put"]));
+    let first = parse(path, text, &Wanted::Named(&f));
+    let held = Wanted::Holding(&put);
+    let more = parse_more(path, text, &held, &first.outline, &first.parsed());
+    let names = |facts: &FileFacts| -> Vec<String> {
+        facts.functions.iter().map(|f| f.name.clone()).collect()
+    };
+    assert_eq!(names(&first), ["f"]);
+    assert_eq!(names(&more), ["g"]);
+    let mut merged = first;
+    merged.merge(more);
+    let whole = parse(path, text, &held);
+    assert_eq!(merged.functions, whole.functions);
+}
