@@ -20,6 +20,7 @@ pub use flow::{Flow, Place};
 pub use page::page;
 pub use version::KernelVersion;
 
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -340,14 +341,18 @@ impl Function {
 /// All functions, by name.
 #[derive(Debug)]
 pub struct Catalogue {
-    functions: BTreeMap<String, Function>,
+    /// Sorted by name.
+    functions: Vec<Function>,
+    /// Where each stands: the audit asks of every name in a tree.
+    by_name: FxHashMap<String, usize>,
     carriers: BTreeSet<String>,
 }
 
 impl Catalogue {
     /// The function of that name.
     pub fn get(&self, name: &str) -> Option<&Function> {
-        self.functions.get(name)
+        let at = *self.by_name.get(name)?;
+        self.functions.get(at)
     }
 
     /// Whether `name` is listed with that role.
@@ -362,7 +367,7 @@ impl Catalogue {
 
     /// All functions, sorted by name.
     pub fn functions(&self) -> impl Iterator<Item = &Function> {
-        self.functions.values()
+        self.functions.iter()
     }
 
     /// All functions of a role, sorted by name.
@@ -423,7 +428,12 @@ fn read() -> Catalogue {
             functions.insert(name, function);
         }
     }
+    let functions: Vec<Function> = functions.into_values().collect();
+    let places = functions.iter().enumerate();
     Catalogue {
+        by_name: places
+            .map(|(at, function)| (function.name.clone(), at))
+            .collect(),
         functions,
         carriers: data.carriers.types,
     }
