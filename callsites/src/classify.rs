@@ -104,7 +104,7 @@ pub fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
         } else if call.targets.is_empty() {
             let all = analysis.user_pages(&call.pointers, true);
             of(&all, &mut |uses| {
-                uses.handed_on.get_or_insert_with(|| call.name.clone());
+                uses.handed_on.get_or_insert_with(|| call.name.to_string());
             });
         }
     }
@@ -234,7 +234,7 @@ fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
             let mut given = call.args.iter().flatten();
             given.any(|node| addresses.iter().any(|from| analysis.leads(*from, *node)))
         })
-        .map(|call| call.name.clone())
+        .map(|call| call.name.to_string())
 }
 
 /// Whether a call takes one page and no more.

@@ -170,7 +170,7 @@ fn sites(path: &str, text: &str, function: &Function, era: Era) -> Vec<Callsite>
             path: path.into(),
             line,
             column: 1,
-            function: function.name.clone(),
+            function: function.name.to_string(),
             call: known.name.clone(),
             role,
             verdict: Verdict::Convert,

@@ -155,7 +155,7 @@ impl Sleepers {
             let says = |word: &str| bstr::ByteSlice::contains_str(text, word);
             if says("__releases(") || says("spin_unlock") && !says("spin_lock") {
                 let known = self.unlockers.entry(at).or_default();
-                known.insert(item.name.clone());
+                known.insert(item.name.to_string());
             }
         }
     }
@@ -172,7 +172,7 @@ impl Sleepers {
             }
             if let Some(sleeper) = self.sleeper(at, function) {
                 let known = self.found.entry(at).or_default();
-                known.insert(function.name.clone(), sleeper);
+                known.insert(function.name.to_string(), sleeper);
             }
         }
     }

@@ -11,8 +11,10 @@
 use super::kind_mismatch::{Origin, counts_apart};
 use super::view::View;
 use super::visit;
+use crate::flow::places::parent;
 use crate::index::ir::{Expr, Stmt};
 use crate::report::{Callsite, Finding, Role, Severity, Verdict};
+use camino::Utf8Path;
 use refimpl::api::{self, Count, catalogue};
 
 /// Reports each such release.
@@ -33,23 +35,19 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             .iter()
             .map(|text| Origin::parse(text))
             .collect();
-        let directory = |path: &str| {
-            path.rsplit_once('/')
-                .map(|(directory, _)| directory.to_owned())
-        };
         let Some(origins) = origins else { continue };
+        let of = |count| origins.iter().find(move |origin| origin.count == count);
+        let (Some(pin), Some(get)) = (of(Count::Pin), of(Count::Get)) else {
+            continue;
+        };
         if origins
             .iter()
-            .any(|origin| directory(origin.path) != directory(&site.path))
+            .any(|origin| parent(Utf8Path::new(origin.path)) != parent(Utf8Path::new(&site.path)))
             || tells_apart(view, site)
             || chosen(view, site, &origins)
         {
             continue;
         }
-        let of = |count| origins.iter().find(move |origin| origin.count == count);
-        let (Some(pin), Some(get)) = (of(Count::Pin), of(Count::Get)) else {
-            continue;
-        };
         findings.push(Finding {
             rule: "R2".to_owned(),
             name: "half-converted-group".to_owned(),
@@ -95,7 +93,7 @@ fn chosen(view: &View<'_>, site: &Callsite, origins: &[Origin<'_>]) -> bool {
             let span = function.span;
             let taken_here = origins.iter().any(|origin| {
                 let file = &view.files[file];
-                file.path == *origin.path
+                file.path.as_str() == origin.path
                     && view.input.callsites.iter().any(|taken| {
                         taken.path == origin.path
                             && taken.line == origin.line

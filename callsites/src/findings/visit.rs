@@ -166,8 +166,8 @@ pub fn bare(mut expr: &Expr) -> &Expr {
 /// The expression as text, in one spelling for each meaning.
 pub fn text(expr: &Expr) -> String {
     match expr {
-        Expr::Name(name, _) => name.clone(),
-        Expr::Literal(text, _) => text.clone(),
+        Expr::Name(name, _) => name.to_string(),
+        Expr::Literal(text, _) => text.to_string(),
         Expr::Field {
             base, name, arrow, ..
         } => format!("{}{}{name}", text(base), if *arrow { "->" } else { "." }),
@@ -206,7 +206,7 @@ pub fn text(expr: &Expr) -> String {
             format!("{} ? {then} : {}", text(cond), text(otherwise))
         }
         Expr::Sizeof(span) => format!("sizeof#{}", span.start),
-        Expr::Type(ty, _) => ty.name.clone(),
+        Expr::Type(ty, _) => ty.name.to_string(),
         Expr::Initialiser { span, .. } | Expr::Block(_, span) | Expr::Unread(_, span) => {
             format!("#{}", span.start)
         }

@@ -5,8 +5,8 @@
 //! is named in the next call, whose parameter is named in the next. These are read before the flow begins, so that its
 //! rounds are left for what only it can tell. A wrong guess costs the reading of one function.
 
-use super::answers::Want;
 use super::library::Library;
+use super::want::Want;
 use crate::index::ir::{Expr, FileFacts, Function};
 use crate::index::walk;
 use camino::Utf8PathBuf;
@@ -65,7 +65,7 @@ fn nearest<'f>(
     let all: Vec<_> = all.collect();
     let own: Vec<_> = all
         .iter()
-        .filter(|(facts, _)| facts.path == *from)
+        .filter(|(facts, _)| facts.path.as_str() == from.as_str())
         .copied()
         .collect();
     if own.is_empty() { all } else { own }

@@ -99,6 +99,7 @@ impl Analysis {
     fn saying(facts: Vec<Arc<FileFacts>>, scripts: &mut Scripts) -> Self {
         let program = Program::new(facts);
         let mut state = State::default();
+        state.graph.reserve(scripts.nodes());
         let tables = tables::initialisers(&program, &mut state);
         for id in program.functions() {
             if program.function(id).linkage != Linkage::Macro {

@@ -8,6 +8,7 @@
 use super::hash::{FastHasher, FastMap, FastSet};
 use super::places::{Places, parent};
 use super::text::{RecordFinder, defines, includes};
+use super::want::{Scope, Want};
 use crate::index::lex::is_ident;
 use crate::index::shelf::Changes;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,71 +17,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 use std::sync::Arc;
-
-/// Something to be read, asked for once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Want {
-    /// The function or macro of that name.
-    Definition { from: Utf8PathBuf, name: String },
-    /// The functions that name it.
-    Callers {
-        from: Utf8PathBuf,
-        name: String,
-        private: bool,
-    },
-    /// The functions that name the field.
-    Users {
-        from: Utf8PathBuf,
-        field: String,
-        record: Option<String>,
-    },
-    /// The struct of that tag.
-    Record { from: Utf8PathBuf, tag: String },
-}
-
-/// How far to look for a word.
-#[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
-    /// The file itself.
-    File,
-    /// Its directory.
-    Directory,
-    /// Its directory and all below.
-    Subtree,
-    /// The same, in files that name this struct.
-    Naming(&'a str),
-}
-
-impl Want {
-    /// Who asks.
-    pub fn from(&self) -> &Utf8Path {
-        match self {
-            Want::Definition { from, .. }
-            | Want::Callers { from, .. }
-            | Want::Users { from, .. }
-            | Want::Record { from, .. } => from,
-        }
-    }
-
-    /// The word that is looked for and how far, when it is one that is mentioned.
-    pub fn mentioned(&self) -> Option<(&str, Scope<'_>)> {
-        match self {
-            Want::Callers { name, private, .. } => {
-                let scope = if *private {
-                    Scope::File
-                } else {
-                    Scope::Subtree
-                };
-                Some((name, scope))
-            }
-            Want::Users { field, record, .. } => {
-                let scope = record.as_deref().map_or(Scope::Directory, Scope::Naming);
-                Some((field, scope))
-            }
-            Want::Definition { .. } | Want::Record { .. } => None,
-        }
-    }
-}
 
 /// Whether `bytes` mention `word` as `scope` has it; `own` when they are those of the file that asks.
 pub fn mentions(bytes: &[u8], word: &str, scope: Scope<'_>, own: bool) -> bool {

@@ -2,7 +2,7 @@
 //! Assignments and initialisers: where values are put.
 
 use super::expr::global_key;
-use super::graph::Node;
+use super::graph::{Few, Node};
 use super::state::{FieldId, FieldStore, Object, Owner, Touch};
 use super::types::{Member, owner_of, pointee};
 use super::walk::{Binding, Walk};
@@ -58,7 +58,7 @@ impl<'p> Walk<'p, '_> {
                     self.state.field_stores.push(FieldStore {
                         site,
                         field,
-                        values: values.to_vec(),
+                        values: Few::from_slice(values),
                     });
                 }
             }
@@ -68,7 +68,7 @@ impl<'p> Walk<'p, '_> {
                     self.context,
                     Touch {
                         site,
-                        through: pointers.clone(),
+                        through: Few::from_slice(&pointers),
                         write: true,
                     },
                 );
@@ -114,7 +114,7 @@ impl<'p> Walk<'p, '_> {
                             self.context,
                             Touch {
                                 site,
-                                through,
+                                through: through.into(),
                                 write: true,
                             },
                         );
@@ -129,7 +129,7 @@ impl<'p> Walk<'p, '_> {
                             self.context,
                             Touch {
                                 site,
-                                through,
+                                through: through.into(),
                                 write: true,
                             },
                         );
@@ -181,7 +181,7 @@ impl<'p> Walk<'p, '_> {
                         Some((owner, member)) => {
                             owner_of(self.program, &element.name, owner, member, self.file)
                         }
-                        None => Owner::Record(super::program::tag(&record.tag).to_owned()),
+                        None => Owner::Record(super::program::tag(&record.tag).into()),
                     };
                     let inner = found
                         .map(|(_, member)| member.ty.clone())
@@ -205,7 +205,7 @@ impl<'p> Walk<'p, '_> {
                     self.state.field_stores.push(FieldStore {
                         site,
                         field,
-                        values,
+                        values: values.into(),
                     });
                 }
                 (value, _, _) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls: functions of the catalogue do what it says, macros are expanded, other functions get their arguments.
 
-use super::graph::Node;
+use super::graph::{Few, Node};
 use super::program::FnId;
 use super::state::{Call, IndirectCall, Object};
 use super::walk::{Binding, Walk};
@@ -43,7 +43,7 @@ impl<'p> Walk<'p, '_> {
                 IndirectCall {
                     site,
                     pointer,
-                    args: values,
+                    args: values.into_iter().map(Few::from).collect(),
                     result,
                 },
             );
@@ -113,11 +113,11 @@ impl<'p> Walk<'p, '_> {
         }
         let call = Call {
             site,
-            name: name.to_owned(),
-            targets,
+            name: name.into(),
+            targets: targets.into(),
             listed: false,
-            args: values,
-            pointers,
+            args: values.into_iter().map(Few::from).collect(),
+            pointers: pointers.into(),
             result,
         };
         self.state.record(self.context, call);
@@ -163,10 +163,10 @@ impl<'p> Walk<'p, '_> {
         let call = Call {
             site,
             name: self.program.function(target).name.clone(),
-            targets: vec![target],
+            targets: Few::from_slice(&[target]),
             listed: false,
             args: Vec::new(),
-            pointers: Vec::new(),
+            pointers: Few::new(),
             result,
         };
         self.state.record(self.context, call);
@@ -271,7 +271,7 @@ impl<'p> Walk<'p, '_> {
         } else if targets.is_empty() {
             self.state
                 .calls_of_unknown_iterators
-                .insert((name.to_owned(), self.file));
+                .insert((name.into(), self.file));
         }
         // Whatever the macro is, a page pointer it is given comes out of what else it is given.
         let page = args.iter().position(|arg| {
@@ -346,15 +346,15 @@ impl<'p> Walk<'p, '_> {
             && let Some(at) = function.page_argument(args.len())
             && let Some(values) = values.get(at)
         {
-            self.state.references.push((site, values.clone()));
+            self.state.references.push((site, Few::from_slice(values)));
         }
         let call = Call {
             site,
-            name: function.name.clone(),
-            targets: Vec::new(),
+            name: function.name.clone().into(),
+            targets: Few::new(),
             listed: true,
-            args: values,
-            pointers: Vec::new(),
+            args: values.into_iter().map(Few::from).collect(),
+            pointers: Few::new(),
             result,
         };
         self.state.record(self.context, call);

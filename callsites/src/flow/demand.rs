@@ -6,13 +6,14 @@
 //! read.
 
 use super::analysis::Analysis;
-use super::answers::Want;
 use super::graph::{Node, Obj};
+use super::hash::FastSet;
+use super::places::parent;
 use super::program::FnId;
 use super::state::{FieldId, Object, Owner, SiteKey};
+use super::want::Want;
 use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
-use camino::Utf8Path;
 use refimpl::api::{Role, catalogue};
 use std::collections::BTreeSet;
 
@@ -31,14 +32,14 @@ pub fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usize) -> V
         if !tag.is_empty() {
             wants.insert(Want::Record {
                 from: analysis.program.file(*file).path.clone(),
-                tag: tag.clone(),
+                tag: tag.to_string(),
             });
         }
     }
     for (name, file) in &analysis.state.calls_of_unknown_iterators {
         wants.insert(Want::Definition {
             from: analysis.program.file(*file).path.clone(),
-            name: name.clone(),
+            name: name.to_string(),
         });
     }
     wants.retain(|want| asked.insert(want.clone()));
@@ -63,7 +64,7 @@ fn unused_macros(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             let private = from.extension() == Some("c");
             wants.insert(Want::Callers {
                 from,
-                name: definition.name.clone(),
+                name: definition.name.to_string(),
                 private,
             });
         }
@@ -186,12 +187,12 @@ fn is_number_field(analysis: &Analysis, function: FnId, field: FieldId) -> bool 
 }
 
 fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
-    let acquiring: BTreeSet<&Utf8Path> = analysis
+    let acquiring: FastSet<&str> = analysis
         .state
         .calls
         .iter()
         .filter(|call| call.listed && analysis.is_user(call.site))
-        .filter_map(|call| analysis.path(call.site).parent())
+        .map(|call| parent(analysis.path(call.site)))
         .collect();
     for call in &analysis.state.calls {
         if !call.listed {
@@ -204,10 +205,7 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             continue;
         }
         // Far from any acquire a release says nothing of user pages; what leads there from one is found forwards.
-        let near = analysis
-            .path(call.site)
-            .parent()
-            .is_some_and(|directory| acquiring.contains(directory));
+        let near = acquiring.contains(parent(analysis.path(call.site)));
         if !near {
             continue;
         }
@@ -276,7 +274,7 @@ fn functions_named(analysis: &Analysis, pointer: Node, wants: &mut BTreeSet<Want
         {
             wants.insert(Want::Definition {
                 from: analysis.program.file(*file).path.clone(),
-                name: name.clone(),
+                name: name.to_string(),
             });
         }
     }
@@ -291,7 +289,7 @@ fn callers(analysis: &Analysis, function: FnId, wants: &mut BTreeSet<Want>) {
     let private = definition.linkage == Linkage::Static && from.extension() == Some("c");
     wants.insert(Want::Callers {
         from: from.clone(),
-        name: definition.name.clone(),
+        name: definition.name.to_string(),
         private,
     });
     for field in analysis.fields_naming(&definition.name) {
@@ -312,7 +310,7 @@ fn users(analysis: &Analysis, function: FnId, field: FieldId, wants: &mut BTreeS
     };
     wants.insert(Want::Users {
         from,
-        field: name.clone(),
+        field: name.to_string(),
         record,
     });
 }

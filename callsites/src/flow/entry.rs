@@ -11,10 +11,11 @@ use super::way::Names;
 use crate::classify::{Judgement, Uses};
 use crate::report::{Callsite, Era, Role, Verdict};
 use refimpl::api::{self, catalogue};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// The id of the call number `ordinal` of that (path, function, callee): the same whatever else is edited.
-pub(super) fn identity(key: &(String, String, String), ordinal: usize) -> String {
+pub(super) fn identity(key: &(String, SmolStr, SmolStr), ordinal: usize) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in [
         key.0.as_str(),
@@ -54,8 +55,12 @@ pub(super) fn callsite(
         path: analysis.path(site.key).to_string(),
         line,
         column,
-        function: analysis.program.function(site.key.function).name.clone(),
-        call: site.name.clone(),
+        function: analysis
+            .program
+            .function(site.key.function)
+            .name
+            .to_string(),
+        call: site.name.to_string(),
         role: role(site),
         verdict: judgement.verdict,
         case: judgement.case,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Expressions as values: which nodes an expression may be, and where an assignment puts them.
 
-use super::graph::Node;
+use super::graph::{Few, Node};
 use super::state::{Object, Touch};
 use super::types::Member;
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Expr, OutlineKind, Span, Stmt};
+use smol_str::{SmolStr, format_smolstr};
 
 impl<'p> Walk<'p, '_> {
     /// Runs `f` where an argument of a macro was written.
@@ -154,7 +155,7 @@ impl<'p> Walk<'p, '_> {
                 self.context,
                 span,
                 203,
-                Object::Function(name.to_owned(), self.file),
+                Object::Function(name.into(), self.file),
             )];
         }
         Vec::new()
@@ -184,7 +185,7 @@ impl<'p> Walk<'p, '_> {
             self.context,
             Touch {
                 site,
-                through: pointers.clone(),
+                through: Few::from_slice(&pointers),
                 write: false,
             },
         );
@@ -201,7 +202,7 @@ impl<'p> Walk<'p, '_> {
                         self.context,
                         Touch {
                             site,
-                            through,
+                            through: through.into(),
                             write: false,
                         },
                     );
@@ -222,7 +223,7 @@ impl<'p> Walk<'p, '_> {
                         self.context,
                         Touch {
                             site,
-                            through,
+                            through: through.into(),
                             write: false,
                         },
                     );
@@ -368,10 +369,10 @@ fn is_page_mask(expr: &Expr) -> bool {
 
 /// The key of a variable at file scope: two files may each have a static one of that name, so the file goes with it
 /// unless it is a header, whose declarations everybody shares.
-pub(super) fn global_key(file: &crate::index::ir::FileFacts, name: &str) -> String {
+pub(super) fn global_key(file: &crate::index::ir::FileFacts, name: &str) -> SmolStr {
     if file.path.extension() == Some("h") {
-        name.to_owned()
+        name.into()
     } else {
-        format!("{}:{name}", file.path)
+        format_smolstr!("{}:{name}", file.path)
     }
 }

@@ -8,6 +8,7 @@
 
 use super::hash::{FastMap, FastSet};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::collections::BinaryHeap;
 
 /// A value.
@@ -22,20 +23,23 @@ pub struct Obj(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PointerCall(pub u32);
 
+/// A list that is mostly short: of up to four it needs no memory of its own.
+pub type Few<T> = SmallVec<[T; 4]>;
+
 /// What goes through a value as a pointer; most values are no pointers.
 #[derive(Debug, Default)]
 struct Uses {
-    loads: Vec<Node>,
-    stores: Vec<Node>,
-    calls: Vec<PointerCall>,
+    loads: Few<Node>,
+    stores: Few<Node>,
+    calls: Few<PointerCall>,
 }
 
 /// The constraints and their solution.
 #[derive(Debug, Default)]
 pub struct Graph {
-    values: Vec<Vec<Obj>>,
-    fresh: Vec<Vec<Obj>>,
-    copies: Vec<Vec<Node>>,
+    values: Vec<Few<Obj>>,
+    fresh: Vec<Few<Obj>>,
+    copies: Vec<Few<Node>>,
     uses: Vec<Option<Box<Uses>>>,
     edges: FastSet<(u32, u32, u8)>,
     content: Vec<Option<Node>>,
@@ -53,12 +57,22 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// Makes room for so many values.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.values.reserve(nodes);
+        self.fresh.reserve(nodes);
+        self.copies.reserve(nodes);
+        self.uses.reserve(nodes);
+        self.queued.reserve(nodes);
+        self.keeper.reserve(nodes);
+    }
+
     /// A new value.
     pub fn node(&mut self) -> Node {
         let node = Node(self.values.len() as u32);
-        self.values.push(Vec::new());
-        self.fresh.push(Vec::new());
-        self.copies.push(Vec::new());
+        self.values.push(Few::new());
+        self.fresh.push(Few::new());
+        self.copies.push(Few::new());
         self.uses.push(None);
         self.queued.push(false);
         self.keeper.push(node);
@@ -269,7 +283,7 @@ impl Graph {
         }
     }
 
-    fn used<T: Copy>(&self, at: usize, n: usize, of: fn(&Uses) -> &Vec<T>) -> Option<T> {
+    fn used<T: Copy>(&self, at: usize, n: usize, of: fn(&Uses) -> &Few<T>) -> Option<T> {
         of(self.uses[at].as_ref()?).get(n).copied()
     }
 
@@ -283,11 +297,11 @@ impl Graph {
             if circle.iter().all(|node| self.keeper(*node) == keeper) {
                 continue;
             }
-            let mut objects = Vec::new();
+            let mut objects = Few::new();
             for node in &circle {
                 let at = node.0 as usize;
                 objects.append(&mut self.values[at]);
-                self.fresh[at] = Vec::new();
+                self.fresh[at] = Few::new();
                 self.circles.remove(&at);
                 self.queued[at] = false;
                 self.keeper[at] = circle[0];
@@ -310,7 +324,7 @@ impl Graph {
 
 /// Tarjan's strongly connected components: the number of each node's, higher for what comes before, and those of more
 /// than one node.
-fn circles(copies: &[Vec<Node>]) -> (Vec<u32>, Vec<Vec<Node>>) {
+fn circles(copies: &[Few<Node>]) -> (Vec<u32>, Vec<Vec<Node>>) {
     const NONE: u32 = u32::MAX;
     let (mut order, mut seen) = (vec![NONE; copies.len()], vec![NONE; copies.len()]);
     let mut low = vec![0; copies.len()];
@@ -357,7 +371,7 @@ fn circles(copies: &[Vec<Node>]) -> (Vec<u32>, Vec<Vec<Node>>) {
 }
 
 /// Merges sorted `more`, of which nothing is in sorted `into`, from the back, in place.
-fn merge(into: &mut Vec<Obj>, more: &[Obj]) {
+fn merge(into: &mut Few<Obj>, more: &[Obj]) {
     let mut old = into.len();
     into.extend_from_slice(more);
     let mut at = into.len();

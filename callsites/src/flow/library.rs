@@ -4,11 +4,12 @@
 //! The audit starts from the functions that name a call of the catalogue. Whatever else it needs (a caller, the users
 //! of a field, a definition, a struct) is asked for by name and looked for near the question first.
 
-use super::answers::{Answers, Want, mentions};
+use super::answers::{Answers, mentions};
 use super::hash::FastMap;
 use super::places::{Places, parent};
 use super::program::tag;
 use super::text::{RecordFinder, defines, includes};
+use super::want::{Scope, Want};
 use crate::index::ir::FileFacts;
 use crate::index::shelf::{Key, Shelf};
 use crate::index::{self, NameSet, Wanted};
@@ -192,7 +193,6 @@ impl<'t> Library<'t> {
     }
 
     fn mentioning(&mut self, from: &Utf8Path, want: &Want) -> Vec<Utf8PathBuf> {
-        use super::answers::Scope;
         let Some((word, scope)) = want.mentioned() else {
             return Vec::new();
         };

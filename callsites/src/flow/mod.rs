@@ -34,4 +34,5 @@ mod text;
 mod types;
 pub mod verdict;
 mod walk;
+mod want;
 pub mod way;

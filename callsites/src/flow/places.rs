@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The paths of a tree, by directory.
 
-use super::answers::Scope;
 use super::hash::FastMap;
+use super::want::Scope;
 use crate::index::shelf::Changes;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;

@@ -7,6 +7,7 @@
 use super::hash::{FastHasher, FastMap};
 use crate::index::ir::{Declaration, FileFacts, Function, Linkage, Record, TypeRef};
 use camino::Utf8Path;
+use smol_str::SmolStr;
 use std::cell::RefCell;
 use std::hash::Hasher as _;
 use std::sync::Arc;
@@ -22,10 +23,10 @@ pub struct FnId(pub u32);
 pub struct Program {
     files: Vec<Arc<FileFacts>>,
     functions: Vec<(u32, u32)>,
-    functions_by_name: FastMap<String, Vec<FnId>>,
-    records: FastMap<String, Vec<(u32, u32)>>,
-    typedefs: FastMap<String, Vec<(u32, u32)>>,
-    globals: FastMap<String, Vec<(u32, u32)>>,
+    functions_by_name: FastMap<SmolStr, Vec<FnId>>,
+    records: FastMap<SmolStr, Vec<(u32, u32)>>,
+    typedefs: FastMap<SmolStr, Vec<(u32, u32)>>,
+    globals: FastMap<SmolStr, Vec<(u32, u32)>>,
     /// Of each file, hash of the path.
     path_hashes: Vec<u64>,
     places: FastMap<(u64, u32), FnId>,
@@ -148,7 +149,7 @@ impl Program {
             for (n, record) in file.records.iter().enumerate() {
                 program
                     .records
-                    .entry(tag(&record.tag).to_owned())
+                    .entry(tag(&record.tag).into())
                     .or_default()
                     .push((at, n as u32));
             }

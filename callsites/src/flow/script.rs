@@ -4,12 +4,13 @@
 //! A script names values, objects, fields and functions by numbers of its own. It is the same as long as the function
 //! and whatever the names in it mean are, so it serves every round, and every later run.
 
-use super::graph::{Node, Obj};
+use super::graph::{Few, Node, Obj};
 use super::hash::{FastMap, FastSet};
 use super::program::{FnId, Program, holds_pages};
 use super::state::{Call, FieldId, FieldStore, IndirectCall, Object, Owner, SiteKey, State, Touch};
 use crate::index::ir::Span;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// Contexts of expanded macros begin here; that of the function itself is [`SELF`].
 const MACROS: u32 = 1 << 24;
@@ -22,7 +23,7 @@ enum Made {
     Temp(u32, u32, u32, u8),
     Param(FnId, u32),
     Returned(FnId),
-    Global(String),
+    Global(SmolStr),
     Field(FieldId),
 }
 
@@ -46,7 +47,7 @@ pub struct Script {
     contexts: Vec<(u32, u32)>,
     nodes: Vec<Made>,
     objects: Vec<Object>,
-    fields: Vec<(Owner, String)>,
+    fields: Vec<(Owner, SmolStr)>,
     /// Constraints.
     pub graph: Edges,
     made: Vec<(Node, Obj)>,
@@ -56,15 +57,15 @@ pub struct Script {
     /// Values stored into fields.
     pub field_stores: Vec<FieldStore>,
     /// Values of page arguments of get_page() and its kin.
-    pub references: Vec<(SiteKey, Vec<Node>)>,
+    pub references: Vec<(SiteKey, Few<Node>)>,
     /// Functions called.
     pub callees: FastSet<(FnId, FnId)>,
     /// Fields named.
     pub field_uses: FastSet<(FieldId, FnId)>,
     /// Tags of records that were needed and not there.
-    pub missing_records: FastSet<(String, u32)>,
+    pub missing_records: FastSet<(SmolStr, u32)>,
     /// Iterator macros that were not read.
-    pub calls_of_unknown_iterators: FastSet<(String, u32)>,
+    pub calls_of_unknown_iterators: FastSet<(SmolStr, u32)>,
     #[serde(skip)]
     known: Known,
 }
@@ -74,7 +75,7 @@ pub struct Script {
 struct Known {
     nodes: FastMap<Made, Node>,
     objects: FastMap<Object, Obj>,
-    fields: FastMap<(Owner, String), FieldId>,
+    fields: FastMap<(Owner, SmolStr), FieldId>,
     field_nodes: Vec<Node>,
     contexts: FastMap<(u32, u32), u32>,
     made: FastSet<(Node, Obj)>,
@@ -120,6 +121,11 @@ impl Edges {
 }
 
 impl Script {
+    /// How many values it speaks of.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
     fn node(&mut self, made: Made) -> Node {
         if let Some(node) = self.known.nodes.get(&made) {
             return *node;
@@ -145,7 +151,7 @@ impl Script {
 
     /// A field of a record.
     pub fn field(&mut self, owner: Owner, name: &str) -> FieldId {
-        let key = (owner, name.to_owned());
+        let key = (owner, SmolStr::new(name));
         if let Some(id) = self.known.fields.get(&key) {
             return *id;
         }
@@ -164,7 +170,7 @@ impl Script {
     }
 
     /// The value of a global; `key` is its name, with the file before it when it is static.
-    pub fn global(&mut self, key: String) -> Node {
+    pub fn global(&mut self, key: SmolStr) -> Node {
         self.node(Made::Global(key))
     }
 
@@ -259,14 +265,20 @@ impl Script {
     }
 
     /// Arguments go to the parameters of `target`, what it returns to `result`.
-    pub fn link(&mut self, program: &Program, target: FnId, args: &[Vec<Node>], result: Node) {
+    pub fn link(
+        &mut self,
+        program: &Program,
+        target: FnId,
+        args: &[impl AsRef<[Node]>],
+        result: Node,
+    ) {
         let function = program.function(target);
         for (at, (values, param)) in args.iter().zip(&function.params).enumerate() {
             if !holds_pages(&param.ty) {
                 continue;
             }
             let param = self.param(target, at as u32);
-            for value in values {
+            for value in values.as_ref() {
                 self.graph.copy(*value, param);
             }
         }
@@ -503,11 +515,11 @@ impl Said {
         self.nodes[node.0 as usize]
     }
 
-    fn each(&self, nodes: &[Node]) -> Vec<Node> {
+    fn each(&self, nodes: &[Node]) -> Few<Node> {
         nodes.iter().map(|node| self.node(*node)).collect()
     }
 
-    fn all(&self, lists: &[Vec<Node>]) -> Vec<Vec<Node>> {
+    fn all(&self, lists: &[Few<Node>]) -> Vec<Few<Node>> {
         lists.iter().map(|nodes| self.each(nodes)).collect()
     }
 
@@ -538,7 +550,7 @@ fn context(known: &[u32], own: FnId, at: u32) -> u32 {
     }
 }
 
-fn merge(into: &mut [Vec<Node>], more: Vec<Vec<Node>>) {
+fn merge(into: &mut [Few<Node>], more: Vec<Few<Node>>) {
     for (into, more) in into.iter_mut().zip(more) {
         for node in more {
             if !into.contains(&node) {

@@ -40,6 +40,12 @@ impl Scripts {
         scripts
     }
 
+    /// How many values they all speak of.
+    pub fn nodes(&self) -> usize {
+        let written = self.written.values().flatten();
+        written.map(|written| written.script.nodes()).sum()
+    }
+
     /// Says of function `id` what there is to say, walking it when that is not known.
     pub fn say(&mut self, program: &Program, id: FnId, state: &mut State) {
         let hash = program.file(program.file_of(id)).hash;

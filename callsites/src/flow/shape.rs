@@ -312,7 +312,7 @@ fn counting(
             }),
         ) if op == "<" && up == "++" && names(left, index) && names(operand, index) => {
             let first = first_index(bytes, init, index)?;
-            Some((array, (first, text(bytes, right.span())), index.clone()))
+            Some((array, (first, text(bytes, right.span())), index.to_string()))
         }
         (
             None,
@@ -323,9 +323,11 @@ fn counting(
                 ..
             }),
             None,
-        ) if op == "--" && names(operand, index) => {
-            Some((array, ("0".to_owned(), index.clone()), index.clone()))
-        }
+        ) if op == "--" && names(operand, index) => Some((
+            array,
+            ("0".to_owned(), index.to_string()),
+            index.to_string(),
+        )),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ use crate::index::walk;
 use crate::report::{EditSite, Shape};
 use aho_corasick::AhoCorasick;
 use refimpl::api::{Role, catalogue};
+use smol_str::SmolStr;
 use std::sync::OnceLock;
 
 /// A condition a call stands under.
@@ -27,7 +28,7 @@ pub struct Site {
     /// Where.
     pub key: SiteKey,
     /// The callee.
-    pub name: String,
+    pub name: SmolStr,
     /// The callee's name.
     pub name_span: Span,
     /// Its arguments.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the walk over the functions builds: the constraint graph, the objects in it, and every call that matters.
 
-use super::graph::{Graph, Interner, Node, Obj, PointerCall};
+use super::graph::{Few, Graph, Interner, Node, Obj, PointerCall};
 use super::hash::{FastMap, FastSet};
 use super::program::{FnId, Program, holds_pages};
 use crate::index::ir::Span;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// What an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,13 +20,13 @@ pub enum Object {
     /// An array or struct embedded in a field, or a field whose address is taken.
     Field(FieldId),
     /// A variable at file scope.
-    Global(String),
+    Global(SmolStr),
     /// What a pointer of unknown target points to.
     Target(Node),
     /// What a call returns whose callee was not read, in one context.
     Opaque(SiteKey, u32),
     /// A function, by name, as seen from a file.
-    Function(String, u32),
+    Function(SmolStr, u32),
 }
 
 /// A call: the function it stands in, its span, and the calls through which a macro was expanded.
@@ -45,11 +46,11 @@ pub struct FieldId(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Owner {
     /// A struct or union of that tag.
-    Record(String),
+    Record(SmolStr),
     /// A public record whose field is whoever's who fills it: its tag, and the part of the tree that names it.
-    Within(String, String),
+    Within(SmolStr, SmolStr),
     /// Unknown; the directory in which the field is named.
-    Directory(String),
+    Directory(SmolStr),
 }
 
 /// A call by name.
@@ -58,15 +59,15 @@ pub struct Call {
     /// Where.
     pub site: SiteKey,
     /// Who is called, as written.
-    pub name: String,
+    pub name: SmolStr,
     /// The functions that were read and may be meant; empty for functions of the catalogue.
-    pub targets: Vec<FnId>,
+    pub targets: Few<FnId>,
     /// Whether the catalogue's function is meant.
     pub listed: bool,
     /// Values of the arguments.
-    pub args: Vec<Vec<Node>>,
+    pub args: Vec<Few<Node>>,
     /// Those of them that may be pointers: whatever is done with them is worth reading.
-    pub pointers: Vec<Node>,
+    pub pointers: Few<Node>,
     /// What the call returns.
     pub result: Node,
 }
@@ -79,7 +80,7 @@ pub struct IndirectCall {
     /// The pointer.
     pub pointer: Node,
     /// Values of the arguments.
-    pub args: Vec<Vec<Node>>,
+    pub args: Vec<Few<Node>>,
     /// What it returns.
     pub result: Node,
 }
@@ -90,7 +91,7 @@ pub struct Touch {
     /// Where.
     pub site: SiteKey,
     /// The pointer.
-    pub through: Vec<Node>,
+    pub through: Few<Node>,
     /// Written rather than read.
     pub write: bool,
 }
@@ -103,7 +104,7 @@ pub struct FieldStore {
     /// The field.
     pub field: FieldId,
     /// What is stored.
-    pub values: Vec<Node>,
+    pub values: Few<Node>,
 }
 
 /// Everything the walk builds.
@@ -119,9 +120,9 @@ pub struct State {
     pub params: Interner<(FnId, u32)>,
     /// What functions return.
     pub returns: Interner<FnId>,
-    globals: Interner<String>,
-    fields: Vec<(Owner, String)>,
-    field_ids: FastMap<(Owner, String), FieldId>,
+    globals: Interner<SmolStr>,
+    fields: Vec<(Owner, SmolStr)>,
+    field_ids: FastMap<(Owner, SmolStr), FieldId>,
     field_nodes: Vec<Node>,
     /// Fields named in each function.
     pub field_uses: FastSet<(FieldId, FnId)>,
@@ -139,11 +140,11 @@ pub struct State {
     /// Which functions each function calls or names, as found by name or pointer.
     pub callees: FastSet<(FnId, FnId)>,
     /// Tags of records that were needed and not there, with the file that needs them.
-    pub missing_records: FastSet<(String, u32)>,
+    pub missing_records: FastSet<(SmolStr, u32)>,
     /// Iterator macros that were not read, with the file that uses them.
-    pub calls_of_unknown_iterators: FastSet<(String, u32)>,
+    pub calls_of_unknown_iterators: FastSet<(SmolStr, u32)>,
     /// Values of page arguments of get_page() and its kin: (site, values).
-    pub references: Vec<(SiteKey, Vec<Node>)>,
+    pub references: Vec<(SiteKey, Few<Node>)>,
 }
 
 impl State {
@@ -187,7 +188,7 @@ impl State {
 
     /// The value of a field.
     pub fn field(&mut self, owner: Owner, name: &str) -> FieldId {
-        let key = (owner, name.to_owned());
+        let key = (owner, SmolStr::new(name));
         if let Some(id) = self.field_ids.get(&key) {
             return *id;
         }
@@ -207,12 +208,12 @@ impl State {
     }
 
     /// Owner and name of a field.
-    pub fn field_name(&self, field: FieldId) -> &(Owner, String) {
+    pub fn field_name(&self, field: FieldId) -> &(Owner, SmolStr) {
         &self.fields[field.0 as usize]
     }
 
     /// All fields.
-    pub fn fields(&self) -> impl Iterator<Item = (FieldId, &(Owner, String))> {
+    pub fn fields(&self) -> impl Iterator<Item = (FieldId, &(Owner, SmolStr))> {
         self.fields
             .iter()
             .enumerate()
@@ -220,7 +221,7 @@ impl State {
     }
 
     /// The value of a global; `key` is its name, with the file before it when it is static.
-    pub fn global(&mut self, key: String) -> Node {
+    pub fn global(&mut self, key: SmolStr) -> Node {
         let (node, new) = self.globals.node(&mut self.graph, key);
         if new {
             let target = self.object(Object::Target(node));
@@ -299,7 +300,7 @@ impl State {
     }
 
     /// Arguments go to the parameters of `target`, what it returns to `result`.
-    pub fn link(&mut self, program: &Program, target: FnId, args: &[Vec<Node>], result: Node) {
+    pub fn link(&mut self, program: &Program, target: FnId, args: &[Few<Node>], result: Node) {
         let count = program.function(target).params.len();
         for (at, values) in args.iter().enumerate().take(count) {
             if !holds_pages(&program.function(target).params[at].ty) {

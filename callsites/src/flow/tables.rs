@@ -6,18 +6,19 @@ use super::program::{Program, tag};
 use super::state::{Object, Owner, State};
 use super::types::owner_of;
 use crate::index::ir::{Expr, InitItem, TypeRef};
+use smol_str::SmolStr;
 
 /// A table of functions: one value of a struct whose fields are function pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Tag of its struct.
-    pub record: String,
+    pub record: SmolStr,
     /// The file it stands in.
     pub file: u32,
     /// Its name.
-    pub name: String,
+    pub name: SmolStr,
     /// Field and function, in order.
-    pub entries: Vec<(String, String)>,
+    pub entries: Vec<(SmolStr, SmolStr)>,
 }
 
 /// Adds the initialisers of all variables at file scope, and returns the tables among them.
@@ -33,7 +34,7 @@ pub fn initialisers(program: &Program, state: &mut State) -> Vec<Table> {
                 Expr::Initialiser { items, .. } => {
                     let object = state.object(Object::Global(key));
                     let mut table = Table {
-                        record: String::new(),
+                        record: SmolStr::default(),
                         file: at,
                         name: global.name.clone(),
                         entries: Vec::new(),
@@ -45,7 +46,7 @@ pub fn initialisers(program: &Program, state: &mut State) -> Vec<Table> {
                 }
                 value => {
                     if let Some(name) = function_name(program, at, value) {
-                        let object = state.object(Object::Function(name.to_owned(), at));
+                        let object = state.object(Object::Function(name.into(), at));
                         state.graph.add(node, object);
                     }
                 }
@@ -66,7 +67,7 @@ fn fill(
 ) {
     let ty = program.expand(ty, file);
     let record = program.record(&ty.name, file);
-    let owner = tag(&ty.name).to_owned();
+    let owner = SmolStr::new(tag(&ty.name));
     if table.record.is_empty() {
         table.record.clone_from(&owner);
     }
@@ -96,7 +97,7 @@ fn fill(
         let Some(function) = function_name(program, file, &item.value) else {
             continue;
         };
-        let object = state.object(Object::Function(function.to_owned(), file));
+        let object = state.object(Object::Function(function.into(), file));
         match name {
             Some(name) => {
                 let found = record.and_then(|record| program.member(record, &name, file));
@@ -107,7 +108,7 @@ fn fill(
                 let field = state.field(owner, &name);
                 let node = state.field_node(field);
                 state.graph.add(node, object);
-                table.entries.push((name, function.to_owned()));
+                table.entries.push((name, function.into()));
             }
             None => {
                 if let Some(content) = state.graph.content(home) {

@@ -171,7 +171,7 @@ impl<'p> Walk<'p, '_> {
         let Some(record) = program.record(&ty.name, self.file) else {
             self.state
                 .missing_records
-                .insert((tag(&ty.name).to_owned(), self.file));
+                .insert((tag(&ty.name).into(), self.file));
             return None;
         };
         program
@@ -219,13 +219,13 @@ impl<'p> Walk<'p, '_> {
                     let owner = owner_of(program, &ty.name, owner, member, self.file);
                     self.field_of(owner, &member.name, aggregate)
                 }
-                None => self.field_of(Owner::Record(tag(&record.tag).to_owned()), name, false),
+                None => self.field_of(Owner::Record(tag(&record.tag).into()), name, false),
             },
             None if ty.name.starts_with("struct ") || ty.name.starts_with("union ") => {
                 // Whose it is, and whether the member is a number, is in its definition.
-                let missing = (tag(&ty.name).to_owned(), self.file);
+                let missing = (tag(&ty.name).into(), self.file);
                 self.state.missing_records.insert(missing);
-                self.field_of(Owner::Record(tag(&ty.name).to_owned()), name, false)
+                self.field_of(Owner::Record(tag(&ty.name).into()), name, false)
             }
             None => {
                 self.state
@@ -244,7 +244,7 @@ impl<'p> Walk<'p, '_> {
             .parent()
             .map(|dir| dir.to_string())
             .unwrap_or_default();
-        self.field_of(Owner::Directory(directory), name, false)
+        self.field_of(Owner::Directory(directory.into()), name, false)
     }
 
     fn field_of(&mut self, owner: Owner, name: &str, aggregate: bool) -> Member {
@@ -264,9 +264,9 @@ pub(super) fn owner_of(
 ) -> Owner {
     if is_anything(&member.ty) && program.is_public(name, file) {
         let part = part_of_tree(program.file(file).path.as_str());
-        return Owner::Within(owner.to_owned(), part.to_owned());
+        return Owner::Within(owner.into(), part.into());
     }
-    Owner::Record(owner.to_owned())
+    Owner::Record(owner.into())
 }
 
 fn is_page(tag: &str) -> bool {

@@ -3,8 +3,10 @@
 
 use super::analysis::Analysis;
 use super::entry::{callsite, identity};
+use super::hash::FastSet;
 use super::library::Files;
 use super::origins::{self, Origins};
+use super::places::parent;
 use super::sites::{self, Site};
 use super::sources::Sources;
 use super::state::SiteKey;
@@ -13,6 +15,7 @@ use crate::classify::{self, Judgement, Uses};
 use crate::groups;
 use crate::report::{Callsite, Confidence, Era, Group, Role, Verdict};
 use refimpl::api::{self, Count, catalogue};
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Callsites and groups, with what the finding rules need to know of them.
@@ -52,22 +55,15 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
         };
         sites.extend(sites::of_function(&analysis.program, id, &bytes));
     }
-    sites.sort_by(|a, b| {
-        let place = |site: &Site| (analysis.path(site.key).to_owned(), site.name_span.start);
-        place(a).cmp(&place(b))
-    });
+    let place = |site: &Site| (analysis.path(site.key), site.name_span.start);
+    sites.sort_by(|a, b| place(a).cmp(&place(b)));
     sites.dedup_by(|a, b| a.key == b.key);
     let origins = origins::of_all(analysis, &sites);
     let uses = classify::uses(analysis);
-    let acquiring: BTreeSet<&str> = sites
+    let acquiring: FastSet<&str> = sites
         .iter()
         .filter(|site| role(site) == Role::Acquire && open_ended(analysis, site, &uses))
-        .filter_map(|site| {
-            analysis
-                .path(site.key)
-                .parent()
-                .map(|directory| directory.as_str())
-        })
+        .map(|site| parent(analysis.path(site.key)))
         .collect();
     let mut judgements: BTreeMap<SiteKey, Judgement> = BTreeMap::new();
     for site in sites.iter().filter(|site| role(site) == Role::Acquire) {
@@ -79,12 +75,9 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
     let names = Names::new(analysis, &sources);
     let mut kept = Vec::new();
     let mut releases_of_other_pages = 0;
-    let mut ordinals: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    let mut ordinals: BTreeMap<(String, SmolStr, SmolStr), usize> = BTreeMap::new();
     for (site, origins) in sites.into_iter().zip(origins) {
-        let near = analysis
-            .path(site.key)
-            .parent()
-            .is_some_and(|directory| acquiring.contains(directory.as_str()));
+        let near = acquiring.contains(parent(analysis.path(site.key)));
         let judgement = match role(&site) {
             Role::Acquire => judgements[&site.key].clone(),
             Role::Release => release(analysis, &site, &origins, &judgements, near),

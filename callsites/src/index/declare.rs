@@ -8,6 +8,7 @@ use super::ir::{Declaration, Record, Span, TypeRef};
 use super::lex::Kind;
 use super::source::Source;
 use super::words;
+use smol_str::{SmolStr, format_smolstr};
 use std::ops::Range;
 
 /// A declaration with the tokens of its initialiser.
@@ -25,7 +26,7 @@ struct Specifiers {
     /// First token of the first declarator.
     next: usize,
     /// The body of a record defined here: (union?, tag, braces).
-    body: Option<(bool, String, usize)>,
+    body: Option<(bool, SmolStr, usize)>,
 }
 
 /// Reads `range`, one declaration without its `;`. Records defined in it are added to `records` with `outer` before
@@ -49,8 +50,8 @@ pub fn declaration(
         let tag = match out.first() {
             _ if !tag.is_empty() => tag,
             Some(first) if outer.is_empty() => first.declaration.name.clone(),
-            Some(first) => format!("{outer}::{}", first.declaration.name),
-            None => format!("{outer}::{{{}}}", records.len()),
+            Some(first) => format_smolstr!("{outer}::{}", first.declaration.name),
+            None => format_smolstr!("{outer}::{{{}}}", records.len()),
         };
         let named = specifiers.ty.name.contains(' ');
         if !named {
@@ -61,7 +62,7 @@ pub fn declaration(
         }
         if out.is_empty() && !outer.is_empty() {
             let declaration = Declaration {
-                name: String::new(),
+                name: SmolStr::default(),
                 ty: specifiers.ty.clone(),
                 init: None,
                 span: Span::default(),
@@ -76,7 +77,7 @@ pub fn declaration(
     } else if out.is_empty() && !specifiers.ty.name.is_empty() {
         // An unnamed parameter: `struct page *`.
         let declaration = Declaration {
-            name: String::new(),
+            name: SmolStr::default(),
             ty: specifiers.ty,
             init: None,
             span: Span::default(),
@@ -105,7 +106,7 @@ pub fn parameters(source: &Source<'_>, open: usize) -> Vec<Declaration> {
             .next();
         out.push(first.map_or_else(
             || Declaration {
-                name: String::new(),
+                name: SmolStr::default(),
                 ty: TypeRef::default(),
                 init: None,
                 span: source.span(&part),
@@ -161,18 +162,18 @@ fn specifiers(source: &Source<'_>, range: Range<usize>) -> Specifiers {
                     body = Some((keyword == "union", tag, i));
                 }
                 if name.is_empty() {
-                    name.clone_from(&keyword);
+                    name = keyword.as_str().into();
                 }
                 i = source.after(i);
             }
         } else if words::is_base_type(word) {
-            words_of_type.push(source.string(i));
+            words_of_type.push(source.string(i).to_string());
             i += 1;
         } else if name.is_empty()
             && words_of_type.is_empty()
             && is_type_here(source, i, next, range.end)
         {
-            name = source.string(i);
+            name = source.string(i).to_string();
             i += 1;
         } else if (source.is_ident(next) || source.is(next, b"*"))
             && next < range.end
@@ -192,7 +193,7 @@ fn specifiers(source: &Source<'_>, range: Range<usize>) -> Specifiers {
     }
     Specifiers {
         ty: TypeRef {
-            name,
+            name: name.into(),
             ..TypeRef::default()
         },
         next: i.min(range.end),
@@ -221,8 +222,8 @@ fn is_type_here(source: &Source<'_>, i: usize, next: usize, end: usize) -> bool 
     source.is(next, b"*") || (source.is(next, b"(") && source.is(next + 1, b"*"))
 }
 
-fn tag(source: &Source<'_>, mut i: usize, end: usize) -> (String, usize) {
-    let mut tag = String::new();
+fn tag(source: &Source<'_>, mut i: usize, end: usize) -> (SmolStr, usize) {
+    let mut tag = SmolStr::default();
     while i < end && source.is_ident(i) {
         let word = source.text(i);
         if words::is_attribute_with_arguments(word) && source.is(i + 1, b"(") {
@@ -321,7 +322,7 @@ fn declarator(
             }
         }
         None => Declaration {
-            name: String::new(),
+            name: SmolStr::default(),
             ty,
             init: None,
             span: source.span(&part),
@@ -377,7 +378,7 @@ fn record(
     let mut fields = Vec::new();
     members(source, brace + 1..close, tag, &mut fields, records);
     records.push(Record {
-        tag: tag.to_owned(),
+        tag: tag.into(),
         is_union,
         span,
         fields,

@@ -5,6 +5,7 @@ use super::ir::{Expr, InitItem, Span, TypeRef};
 use super::lower::{DEPTH_LIMIT, Lowerer};
 use super::mask::Mark;
 use super::words;
+use smol_str::SmolStr;
 use tree_sitter::Node;
 
 impl Lowerer<'_> {
@@ -96,10 +97,10 @@ impl Lowerer<'_> {
                         let op = if node.kind() == "comma_expression" {
                             ",".to_owned()
                         } else {
-                            self.operator(node)
+                            self.operator(node).to_string()
                         };
                         Expr::Binary {
-                            op,
+                            op: op.into(),
                             left,
                             right,
                             span,
@@ -144,12 +145,12 @@ impl Lowerer<'_> {
             .map(|inner| Box::new(self.expr(inner)))
     }
 
-    fn operator(&self, node: Node<'_>) -> String {
+    fn operator(&self, node: Node<'_>) -> SmolStr {
         node.child_by_field_name("operator")
             .map(|op| {
                 let text = self.text(self.span(op));
                 if text == "." && node.kind() == "binary_expression" {
-                    "...".to_owned()
+                    SmolStr::new_static("...")
                 } else {
                     text
                 }

@@ -119,7 +119,7 @@ fn outlined(item: &Item) -> Option<OutlineItem> {
         ItemKind::Typedef | ItemKind::Other => return None,
     };
     Some(OutlineItem {
-        name: sys_name(item),
+        name: sys_name(item).into(),
         kind,
         span: item.span,
     })
@@ -165,7 +165,7 @@ impl Reader<'_, '_> {
 
     fn unread(&mut self, item: &Item, why: &str) {
         self.facts.unread.push(Unread {
-            function: Some(item.name.clone()),
+            function: Some(item.name.to_string()),
             span: item.span,
             why: why.to_owned(),
         });
@@ -207,7 +207,7 @@ impl Reader<'_, '_> {
                         one.declaration.init = init;
                         if let Some((span, why)) = unread {
                             self.facts.unread.push(Unread {
-                                function: Some(item.name.clone()),
+                                function: Some(item.name.to_string()),
                                 span,
                                 why: why.to_owned(),
                             });

@@ -11,6 +11,7 @@ use super::mask::{self, Masked};
 use super::source::Source;
 use super::wanted::sys_name;
 use super::{walk, words};
+use smol_str::SmolStr;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Instant;
@@ -65,7 +66,7 @@ pub fn function(source: &Source<'_>, item: &Item, deadline: Instant) -> Option<P
     Some(Parsed {
         unread: unread(&name, &body),
         function: Function {
-            name,
+            name: name.into(),
             name_span: item.name_span,
             span: item.span,
             body_span: source.span(&(brace..item.tokens.end)),
@@ -464,7 +465,7 @@ fn recover(source: &Source<'_>, range: Range<usize>, body: &mut Body, deadline: 
     }
 }
 
-fn untyped(name: String, span: Span) -> Declaration {
+fn untyped(name: SmolStr, span: Span) -> Declaration {
     Declaration {
         name,
         ty: TypeRef::default(),
@@ -486,7 +487,7 @@ fn pairs(source: &Source<'_>, open: usize, none: bool) -> Vec<Declaration> {
         .map(|pair| {
             let span = source.span(&pair[1]);
             let name = if pair[1].is_empty() {
-                String::new()
+                SmolStr::default()
             } else {
                 source.string(pair[1].end - 1)
             };

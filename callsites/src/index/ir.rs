@@ -7,6 +7,7 @@
 
 use super::body::Body;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// A byte range into the original bytes of one file.
 #[derive(
@@ -33,7 +34,7 @@ pub struct FileFacts {
     /// Structs and unions defined in this file.
     pub records: Vec<Record>,
     /// `typedef struct foo foo_t;` and the like: alias to type.
-    pub typedefs: Vec<(String, TypeRef)>,
+    pub typedefs: Vec<(SmolStr, TypeRef)>,
     /// Variables at file scope, with their initialisers (ops tables among them).
     pub globals: Vec<Declaration>,
     /// Names of functions that are declared or defined here without being parsed, each with the span of its item.
@@ -46,7 +47,7 @@ pub struct FileFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutlineItem {
     /// Name of the function, record or macro.
-    pub name: String,
+    pub name: SmolStr,
     /// What it is.
     pub kind: OutlineKind,
     /// The whole item.
@@ -96,7 +97,7 @@ pub enum Linkage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     /// Its name. Of a `SYSCALL_DEFINEn(name, …)`, `sys_name`.
-    pub name: String,
+    pub name: SmolStr,
     /// Span of the name.
     pub name_span: Span,
     /// The whole definition.
@@ -122,7 +123,7 @@ pub struct Function {
 pub struct Record {
     /// Tag; anonymous inner records are named `outer::field` or `outer::{n}` and their fields are also reachable
     /// from the outer record when the member has no name.
-    pub tag: String,
+    pub tag: SmolStr,
     /// True for a union.
     pub is_union: bool,
     /// Span of the definition.
@@ -135,7 +136,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 pub struct TypeRef {
     /// `struct page`, `unsigned long`, `dma_addr_t`; of an anonymous record its made-up tag. Empty when unknown.
-    pub name: String,
+    pub name: SmolStr,
     /// Number of `*`.
     pub pointers: u8,
     /// Number of `[…]`.
@@ -148,7 +149,7 @@ pub struct TypeRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Declaration {
     /// Name; empty for an unnamed parameter or member.
-    pub name: String,
+    pub name: SmolStr,
     /// Its type.
     pub ty: TypeRef,
     /// Initialiser, where there is one.
@@ -193,9 +194,9 @@ pub enum Stmt {
     /// `case value:` or `default:` (value is None).
     Case { value: Option<Expr>, span: Span },
     /// `name:`
-    Label { name: String, span: Span },
+    Label { name: SmolStr, span: Span },
     /// `goto name;`
-    Goto { name: String, span: Span },
+    Goto { name: SmolStr, span: Span },
     /// `return value;`
     Return(Option<Expr>, Span),
     /// `break;`
@@ -219,7 +220,7 @@ pub enum LoopKind {
     DoWhile,
     /// An iterator macro, `for_each_sg(sgl, sg, nents, i)`: its name and arguments.
     Iterator {
-        name: String,
+        name: SmolStr,
         name_span: Span,
         args: Vec<Expr>,
     },
@@ -229,13 +230,13 @@ pub enum LoopKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Expr {
     /// An identifier.
-    Name(String, Span),
+    Name(SmolStr, Span),
     /// A number, string or character, as written.
-    Literal(String, Span),
+    Literal(SmolStr, Span),
     /// `base.name` or, with `arrow`, `base->name`.
     Field {
         base: Box<Expr>,
-        name: String,
+        name: SmolStr,
         arrow: bool,
         name_span: Span,
         span: Span,
@@ -264,27 +265,27 @@ pub enum Expr {
     },
     /// `target op value`, op is `=`, `+=`, …
     Assign {
-        op: String,
+        op: SmolStr,
         target: Box<Expr>,
         value: Box<Expr>,
         span: Span,
     },
     /// `left op right`, the comma operator among them.
     Binary {
-        op: String,
+        op: SmolStr,
         left: Box<Expr>,
         right: Box<Expr>,
         span: Span,
     },
     /// `!x`, `-x`, `~x`
     Unary {
-        op: String,
+        op: SmolStr,
         operand: Box<Expr>,
         span: Span,
     },
     /// `x++`, `--x` and their kin.
     Update {
-        op: String,
+        op: SmolStr,
         prefix: bool,
         operand: Box<Expr>,
         span: Span,
@@ -312,7 +313,7 @@ pub enum Expr {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InitItem {
     /// `.a.b` as ["a", "b"]; empty for a positional or `[index]` item.
-    pub fields: Vec<String>,
+    pub fields: Vec<SmolStr>,
     /// The value.
     pub value: Expr,
 }

@@ -8,6 +8,7 @@ use super::ir::Span;
 use super::lex::{Kind, Mode, tokens};
 use super::source::Source;
 use super::words;
+use smol_str::SmolStr;
 use std::ops::Range;
 
 /// Kinds of items.
@@ -40,7 +41,7 @@ pub struct Item {
     /// What it is.
     pub kind: ItemKind,
     /// Its name; of a definition by macro (`SYSCALL_DEFINE2(name, …)`) see [`Item::definer`].
-    pub name: String,
+    pub name: SmolStr,
     /// Where the name stands.
     pub name_span: Span,
     /// Its tokens; of a macro the one of its line.
@@ -276,7 +277,7 @@ impl Splitter<'_, '_> {
         let (name, name_span) = match name {
             Some(i) => (self.source.string(i), self.source.span(&(i..i + 1))),
             None => (
-                String::new(),
+                SmolStr::default(),
                 Span {
                     start: span.start,
                     end: span.start,
@@ -424,7 +425,9 @@ fn define(source: &Source<'_>, i: usize) -> Option<Item> {
                 end: token.end,
             },
         },
-        name: String::from_utf8_lossy(name.text(source.bytes)).into_owned(),
+        name: String::from_utf8_lossy(name.text(source.bytes))
+            .into_owned()
+            .into(),
         name_span,
         tokens: i..i + 1,
         open: None,

@@ -5,6 +5,7 @@
 
 use super::ir::{Declaration, Expr, LoopKind, Span, Stmt, TypeRef};
 use super::mask::Mark;
+use smol_str::SmolStr;
 use std::collections::HashMap;
 use tree_sitter::Node;
 
@@ -47,8 +48,8 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The original text of a span.
-    pub fn text(&self, span: Span) -> String {
-        String::from_utf8_lossy(&self.bytes[span.start as usize..span.end as usize]).into_owned()
+    pub fn text(&self, span: Span) -> SmolStr {
+        String::from_utf8_lossy(&self.bytes[span.start as usize..span.end as usize]).into()
     }
 
     /// What stood at a node before it was masked.
@@ -459,7 +460,7 @@ impl<'a> Lowerer<'a> {
                 }
                 "identifier" | "type_identifier" | "field_identifier" => {
                     let span = self.span(node);
-                    name = self.text(span);
+                    name = self.text(span).to_string();
                 }
                 _ => {}
             }
@@ -476,7 +477,7 @@ impl<'a> Lowerer<'a> {
             ty.pointers = ty.pointers.saturating_sub(pointers_inside);
         }
         Declaration {
-            name,
+            name: name.into(),
             ty,
             init,
             span: self.span(node),
@@ -498,7 +499,7 @@ impl<'a> Lowerer<'a> {
                     .map(|n| self.text(self.span(n)))
                     .unwrap_or_default();
                 TypeRef {
-                    name: format!("{keyword} {tag}").trim_end().to_owned(),
+                    name: format!("{keyword} {tag}").trim_end().into(),
                     ..TypeRef::default()
                 }
             }
@@ -527,7 +528,7 @@ impl<'a> Lowerer<'a> {
             _ => {
                 let text = self.text(span);
                 TypeRef {
-                    name: text.split_whitespace().collect::<Vec<_>>().join(" "),
+                    name: text.split_whitespace().collect::<Vec<_>>().join(" ").into(),
                     ..TypeRef::default()
                 }
             }

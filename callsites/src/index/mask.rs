@@ -193,7 +193,7 @@ impl Masker<'_, '_> {
             let mark = if words::is_typeof(word) {
                 Mark::Type(
                     TypeRef {
-                        name: text.into_owned(),
+                        name: text.into_owned().into(),
                         ..TypeRef::default()
                     },
                     span,

@@ -7,6 +7,7 @@
 
 use super::ir::Span;
 use super::lex::{self, Kind, Mode, Token};
+use smol_str::SmolStr;
 use std::ops::Range;
 
 /// The partner of a token that is no bracket or has none.
@@ -92,8 +93,8 @@ impl<'a> Source<'a> {
     }
 
     /// The text of token `i` as a string.
-    pub fn string(&self, i: usize) -> String {
-        String::from_utf8_lossy(self.text(i)).into_owned()
+    pub fn string(&self, i: usize) -> SmolStr {
+        String::from_utf8_lossy(self.text(i)).into()
     }
 
     /// True when token `i` is the operator `text`.

@@ -97,7 +97,7 @@ pub fn sys_name(item: &Item) -> String {
             format!("compat_sys_{}", item.name)
         }
         Some(definer) if definer.contains("SYSCALL") => format!("sys_{}", item.name),
-        _ => item.name.clone(),
+        _ => item.name.to_string(),
     }
 }
 

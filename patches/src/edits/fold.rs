@@ -176,7 +176,7 @@ impl<'a> Body<'a> {
         match stmt {
             Stmt::Decl(list, _) => match list.as_slice() {
                 [only] if only.init.as_ref().is_some_and(|e| self.entry(e, header)) => {
-                    self.aliases.push(only.name.clone());
+                    self.aliases.push(only.name.to_string());
                     Ok(())
                 }
                 _ => Err(MORE),
@@ -188,7 +188,7 @@ impl<'a> Body<'a> {
                 _,
             ) if op == "=" => match target.as_ref() {
                 Expr::Name(name, _) if self.entry(value, header) => {
-                    self.aliases.push(name.clone());
+                    self.aliases.push(name.to_string());
                     Ok(())
                 }
                 _ => Err(MORE),
@@ -312,7 +312,7 @@ impl<'a> Body<'a> {
     /// Whether `expr` is the entry of the array that this turn of the loop is about.
     fn entry(&mut self, expr: &Expr, header: &Header<'_>) -> bool {
         match plain(expr) {
-            Expr::Name(name, _) => self.aliases.contains(name),
+            Expr::Name(name, _) => self.aliases.iter().any(|alias| name == alias),
             Expr::Index { base, index, .. } if is_name(plain(index), header.index) => {
                 self.first(base, false, header)
             }

@@ -59,7 +59,7 @@ impl Source {
     /// The name that `function` has in the end.
     pub fn shown<'a>(&'a self, function: &'a Function) -> &'a str {
         let name = &function.name;
-        self.renamed.get(name).unwrap_or(name)
+        self.renamed.get(name.as_str()).map_or(name, String::as_str)
     }
 
     /// Source text.

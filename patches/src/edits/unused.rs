@@ -24,7 +24,9 @@ pub fn remove(
         statements(stmt, &mut |stmt| {
             if let Stmt::Decl(list, span) = stmt
                 && !gone.iter().any(|&gone| holds(gone, *span))
-                && list.iter().any(|decl| unused.contains(&&decl.name))
+                && list
+                    .iter()
+                    .any(|decl| unused.iter().any(|name| decl.name == **name))
             {
                 edits.extend(shrink(source, function, list, *span, &unused));
             }
@@ -57,7 +59,7 @@ fn shrink(
     };
     let kept: Vec<String> = list
         .iter()
-        .filter(|decl| !unused.contains(&&decl.name))
+        .filter(|decl| !unused.iter().any(|name| decl.name == **name))
         .map(|decl| {
             source.text(Span {
                 start: decl.span.start,

@@ -93,9 +93,9 @@ fn rename(
     let facts = index::parse(&path, &bytes, &Wanted::Named(&set));
     let mut new_names = BTreeMap::new();
     for name in names {
-        let own = facts.functions.iter().find(|f| &f.name == name);
+        let own = facts.functions.iter().find(|f| f.name == *name);
         let declared = facts.outline.iter().any(|item| {
-            &item.name == name
+            item.name == *name
                 && matches!(
                     item.kind,
                     OutlineKind::Prototype | OutlineKind::Macro | OutlineKind::Variable
@@ -104,7 +104,7 @@ fn rename(
         match own.map(|function| function.linkage) {
             Some(Linkage::Static) if path.extension() == Some("c") => {
                 let field = facts.records.iter().flat_map(|record| &record.fields);
-                if field.clone().any(|field| &field.name == name) {
+                if field.clone().any(|field| field.name == *name) {
                     return Err(format!("{path} has a function and a field named {name}"));
                 }
                 new_names.insert(name.clone(), format!("__{name}"));

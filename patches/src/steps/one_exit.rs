@@ -120,7 +120,7 @@ fn exit<'a>(
 /// The variable in which most exits have their error.
 fn variable(exits: &[Exit<'_>]) -> String {
     let named = exits.iter().find_map(|exit| match exit.error {
-        Some(Expr::Name(name, _)) => Some(name.clone()),
+        Some(Expr::Name(name, _)) => Some(name.to_string()),
         _ => None,
     });
     named.unwrap_or_else(|| "ret".into())

@@ -153,7 +153,7 @@ impl Machine<'_, '_> {
         );
         state.acquisitions.push(Acquisition {
             call: span,
-            callee: name.to_owned(),
+            callee: name.into(),
             pin: function.count == Count::Pin,
             got,
             wanted,

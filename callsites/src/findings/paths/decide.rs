@@ -3,12 +3,13 @@
 
 use super::machine::Machine;
 use super::state::{State, Value};
+use smol_str::SmolStr;
 
 /// A condition after its operands were evaluated once.
 #[derive(Debug)]
 pub(super) enum Test {
     Known(bool),
-    Compare(String, Value, Value),
+    Compare(SmolStr, Value, Value),
     Truth(Value),
 }
 

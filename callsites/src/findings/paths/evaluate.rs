@@ -263,15 +263,14 @@ impl Machine<'_, '_> {
 
     /// The same question gets the same symbol.
     pub(super) fn intern_values(&mut self, op: &str, values: Vec<Value>) -> Value {
-        if values.len() == 2 && !self.interned.contains_key(&(op.to_owned(), values.clone())) {
+        if values.len() == 2 && !self.interned.contains_key(&(op.into(), values.clone())) {
             let sym = self.fresh();
-            self.meaning
-                .insert(sym, (op.to_owned(), values[0], values[1]));
-            self.interned.insert((op.to_owned(), values), sym);
+            self.meaning.insert(sym, (op.into(), values[0], values[1]));
+            self.interned.insert((op.into(), values), sym);
             return Value::Sym(sym, 0);
         }
         let next = self.next + 1;
-        let sym = *self.interned.entry((op.to_owned(), values)).or_insert(next);
+        let sym = *self.interned.entry((op.into(), values)).or_insert(next);
         self.next = self.next.max(sym);
         Value::Sym(sym, 0)
     }

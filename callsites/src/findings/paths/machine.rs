@@ -6,6 +6,7 @@ use super::steps::{Step, Steps, steps};
 use super::types::Locals;
 use crate::index::ir::{Expr, Function, Span};
 use refimpl::api::{Catalogue, Role, catalogue};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// Ways through one function after which it is given up.
@@ -59,7 +60,7 @@ pub struct Fact {
     /// [`What::UnmappedAfterRelease`] the release.
     pub cause: Option<Span>,
     /// Name of the acquiring call, or of the call that sleeps.
-    pub name: String,
+    pub name: SmolStr,
     /// How many pages the call got, and how many it was asked for; a stand-in for numbers that are not constant.
     pub got: Option<(i64, i64)>,
     /// The decisions on the way, in order.
@@ -75,8 +76,8 @@ pub(super) struct Machine<'a, 'f> {
     pub unlocks: &'a dyn Fn(&str) -> bool,
     /// Whether the file has a function of its own under this name.
     pub shadowed: &'a dyn Fn(&str) -> bool,
-    pub interned: BTreeMap<(String, Vec<Value>), Sym>,
-    pub meaning: BTreeMap<Sym, (String, Value, Value)>,
+    pub interned: BTreeMap<(SmolStr, Vec<Value>), Sym>,
+    pub meaning: BTreeMap<Sym, (SmolStr, Value, Value)>,
     pub next: Sym,
     pub outcome: u8,
     pub facts: BTreeMap<(What, u32, u32), Fact>,
@@ -373,7 +374,7 @@ impl<'f> Machine<'_, 'f> {
             what,
             at,
             cause,
-            name: name.to_owned(),
+            name: name.into(),
             got,
             way: state.way(),
         };

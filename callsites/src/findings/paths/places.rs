@@ -17,7 +17,7 @@ impl Machine<'_, '_> {
                 state.forget_through(name);
             }
         } else if let Expr::Field { .. } = visit::bare(expr) {
-            state.values.remove(&visit::text(visit::bare(expr)));
+            state.values.remove(visit::text(visit::bare(expr)).as_str());
         }
     }
 
@@ -30,7 +30,7 @@ impl Machine<'_, '_> {
                 if !matches!(visit::bare(base), Expr::Name(..) | Expr::Field { .. }) {
                     self.eval(state, base);
                 }
-                Place::Elsewhere(visit::text(expr))
+                Place::Elsewhere(visit::text(expr).into())
             }
             Expr::Index { base, index, .. } => {
                 let base = self.eval(state, base);

@@ -2,6 +2,7 @@
 //! What the walk knows at one point of one way.
 
 use crate::index::ir::Span;
+use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -27,9 +28,9 @@ pub(super) enum Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A local variable or parameter.
-    Local(String),
+    Local(SmolStr),
     /// A field or global, by its text.
-    Elsewhere(String),
+    Elsewhere(SmolStr),
     /// An entry of the memory of a symbol; None when the index is unknown.
     Memory(Sym, Option<i64>),
     /// Something else.
@@ -40,7 +41,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone)]
 pub(super) struct Acquisition {
     pub call: Span,
-    pub callee: String,
+    pub callee: SmolStr,
     pub pin: bool,
     pub got: i64,
     pub wanted: i64,
@@ -78,7 +79,7 @@ pub(super) struct Trail {
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub at: usize,
-    pub values: BTreeMap<String, Value>,
+    pub values: BTreeMap<SmolStr, Value>,
     pub memory: BTreeMap<(Sym, i64), Value>,
     pub bound: BTreeMap<Sym, Value>,
     pub ranges: BTreeMap<Sym, (i64, i64)>,
@@ -123,7 +124,7 @@ impl State {
 
     /// Forgets what was known through variable `name`, for it has a new value.
     pub fn forget_through(&mut self, name: &str) {
-        let stale: Vec<String> = self
+        let stale: Vec<SmolStr> = self
             .values
             .keys()
             .filter(|key| mentions(key, name))

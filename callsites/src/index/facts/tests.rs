@@ -260,7 +260,7 @@ fn what_was_parsed_before_is_left_out_of_a_second_reading() {
     let held = Wanted::Holding(&put);
     let more = parse_more(path, text, &held, &first.outline, &first.parsed());
     let names = |facts: &FileFacts| -> Vec<String> {
-        facts.functions.iter().map(|f| f.name.clone()).collect()
+        facts.functions.iter().map(|f| f.name.to_string()).collect()
     };
     assert_eq!(names(&first), ["f"]);
     assert_eq!(names(&more), ["g"]);
