@@ -46,10 +46,18 @@ pub fn add_dummy(name: &str) -> io::Result<()> {
     )
 }
 
+/// `ip link set NAME up`.
+pub fn set_up(name: &str) -> io::Result<()> {
+    let mut payload = vec![0u8; 16];
+    payload[4..8].copy_from_slice(&index_of(name)?.to_ne_bytes());
+    payload[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
+    payload[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
+    send(NETLINK_ROUTE, RTM_NEWLINK, REQUEST_AND_ACK, &payload)
+}
+
 /// `ip address add ADDRESS/24 dev NAME`.
 pub fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
-    let index = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex"))?;
-    let index: u32 = index.trim().parse().map_err(io::Error::other)?;
+    let index = index_of(name)?;
     let mut payload = vec![libc::AF_INET as u8, 24, 0, 0];
     payload.extend_from_slice(&index.to_ne_bytes());
     attribute(&mut payload, IFA_LOCAL, &address);
@@ -75,6 +83,11 @@ pub fn add_rdma_link(name: &str, kind: &str, device: &str) -> io::Result<()> {
 /// drivers/infiniband/sw/rxe/rxe_sysfs.c: rxe_param_set_add() (4.19).
 pub fn add_rxe_by_parameter(device: &str) -> io::Result<()> {
     std::fs::write("/sys/module/rdma_rxe/parameters/add", device)
+}
+
+fn index_of(name: &str) -> io::Result<u32> {
+    let index = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex"))?;
+    index.trim().parse().map_err(io::Error::other)
 }
 
 fn terminated(text: &str) -> Vec<u8> {

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! RDMA WRITE from one registered region into another: what is written, what is refused, and whose pages are pinned and
+//! marked dirty meanwhile.
+
+use super::ring::RdmaWrite;
+use super::rxe::{Connection, connect};
+use super::verbs::{LOCAL_WRITE, REMOTE_WRITE, Region};
+use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::memory::Pages;
+use crate::pins;
+use crate::sys::killed_while_holding;
+
+/// Pages of the source, and as many of the target: more than one packet and more than one page table entry.
+const COUNT: usize = 64;
+/// What both regions pin.
+const BOTH: u64 = 2 * COUNT as u64;
+/// IB_WC_REM_ACCESS_ERR: the other end has no such memory for us.
+const REMOTE_ACCESS_ERROR: u32 = 10;
+
+/// A connection, a source that nobody may write to, and a target that the other end may write to.
+struct Ends {
+    connection: Connection,
+    source: Pages,
+    target: Pages,
+    from: Region,
+    to: Region,
+}
+
+/// Runs every subtest on device `name`, which they call `title`.
+pub fn run(check: &mut Check, title: &str, name: &str) {
+    check.run_pinning(&format!("{title}, RDMA write"), BOTH, || {
+        let before = pins::read();
+        let mut ends = ends(name, LOCAL_WRITE | REMOTE_WRITE)?;
+        ends.written(1)?;
+        held_since(before, BOTH)?;
+        ends.deregister(ends.from)?;
+        held_since(before, BOTH / 2)?;
+        ends.deregister(ends.to)
+    });
+    check.run(
+        &format!("{title}, RDMA write marks its target dirty"),
+        || {
+            let mut ends = ends(name, LOCAL_WRITE | REMOTE_WRITE)?;
+            let dirty = |pages: &Pages| attempt("read page flags", pages.marked_dirty());
+            let before = dirty(&ends.source)? + dirty(&ends.target)?;
+            if before > 0 {
+                return Err(Stop::Skip(format!("{before} pages are dirty already")));
+            }
+            ends.written(1)?;
+            ends.deregister(ends.from)?;
+            ends.deregister(ends.to)?;
+            let (source, target) = (dirty(&ends.source)?, dirty(&ends.target)?);
+            let why = format!("{target} of {COUNT} pages that were written to were marked dirty");
+            ensure(target == COUNT, why)?;
+            let why = format!("{source} of {COUNT} pages that were only read were marked dirty");
+            ensure(source == 0, why)
+        },
+    );
+    check.run_pinning(
+        &format!("{title}, RDMA write with a wrong key"),
+        BOTH,
+        || {
+            let mut ends = ends(name, LOCAL_WRITE | REMOTE_WRITE)?;
+            let wrong = ends.to.rkey ^ 1;
+            ends.refused(wrong)
+        },
+    );
+    check.run_pinning(
+        &format!("{title}, RDMA write without the right"),
+        BOTH,
+        || {
+            let mut ends = ends(name, LOCAL_WRITE)?;
+            // A region without remote rights may have no such key at all; the local one names the same region.
+            let key = ends.to.lkey;
+            ends.refused(key)
+        },
+    );
+    check.run_pinning(
+        &format!("{title}, RDMA write after deregistration"),
+        BOTH,
+        || {
+            let mut ends = ends(name, LOCAL_WRITE | REMOTE_WRITE)?;
+            ends.written(1)?;
+            ends.deregister(ends.to)?;
+            let key = ends.to.rkey;
+            ends.refused(key)
+        },
+    );
+    check.run(&format!("{title}, killed after an RDMA write"), || {
+        let taken = killed_while_holding(|| {
+            let mut ends = ends(name, LOCAL_WRITE | REMOTE_WRITE).map_err(failed)?;
+            ends.written(1).map_err(failed)?;
+            Ok(ends)
+        });
+        attempt("in the child", taken)
+    });
+    check.repeat(&format!("{title}, RDMA write many times"), 16, BOTH, || {
+        let mut ends = ends(name, LOCAL_WRITE | REMOTE_WRITE)?;
+        ends.written(1)?;
+        ends.deregister(ends.to)?;
+        ends.deregister(ends.from)
+    });
+}
+
+fn ends(name: &str, rights: u32) -> Test<Ends> {
+    let connection = connect(name)?;
+    let source = attempt("map", Pages::small(COUNT))?;
+    let target = attempt("map", Pages::small(COUNT))?;
+    let verbs = connection.verbs();
+    let bytes = source.len() as u64;
+    let from = attempt("register the source", verbs.register(&source, bytes, 0))?;
+    let to = attempt(
+        "register the target",
+        verbs.register(&target, bytes, rights),
+    )?;
+    Ok(Ends {
+        connection,
+        source,
+        target,
+        from,
+        to,
+    })
+}
+
+impl Ends {
+    /// Writes `seed`'s bytes from the source to the target and compares every one.
+    fn written(&mut self, seed: u8) -> Test {
+        pattern(self.source.bytes(), seed);
+        self.target.bytes().fill(0);
+        let done = self.connection.write(&self.request(self.to.rkey, seed))?;
+        let why = format!("completion {} with status {}", done.id, done.status);
+        ensure(done.id == u64::from(seed) && done.status == 0, why)?;
+        let differ = differing(self.source.bytes(), self.target.bytes());
+        ensure(
+            differ == 0,
+            format!("{differ} bytes of the target are not those written"),
+        )
+    }
+
+    /// The same with a key that gives no right: the completion is an error and the target as it was.
+    fn refused(&mut self, rkey: u32) -> Test {
+        let before = self.target.bytes().to_vec();
+        pattern(self.source.bytes(), 77);
+        let done = self.connection.write(&self.request(rkey, 77))?;
+        let why = format!("status {}, not {REMOTE_ACCESS_ERROR}", done.status);
+        ensure(done.status == REMOTE_ACCESS_ERROR, why)?;
+        let differ = differing(&before, self.target.bytes());
+        ensure(
+            differ == 0,
+            format!("{differ} bytes were written all the same"),
+        )
+    }
+
+    fn request(&self, rkey: u32, seed: u8) -> RdmaWrite {
+        RdmaWrite {
+            id: u64::from(seed),
+            local: self.source.address(),
+            lkey: self.from.lkey,
+            bytes: self.source.len() as u32,
+            remote: self.target.address(),
+            rkey,
+        }
+    }
+
+    fn deregister(&self, region: Region) -> Test {
+        self.connection.verbs().deregister(region)
+    }
+}
+
+/// Fails unless `pages` pins are held that were not when `before` was read, where the kernel counts them.
+fn held_since(before: Option<pins::Counters>, pages: u64) -> Test {
+    let (Some(before), Some(now)) = (before, pins::read()) else {
+        return Ok(());
+    };
+    let moved = now.since(before);
+    let held = moved.acquired.wrapping_sub(moved.released);
+    ensure(held == pages, format!("{held} pins held, not {pages}"))
+}
+
+/// Bytes of which no two pages are alike.
+fn pattern(bytes: &mut [u8], seed: u8) {
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = (index ^ (index >> 8)) as u8 ^ (index >> 12) as u8 ^ seed;
+    }
+}
+
+fn differing(left: &[u8], right: &[u8]) -> usize {
+    left.iter().zip(right).filter(|(a, b)| a != b).count()
+}
+
+fn failed(stop: Stop) -> std::io::Error {
+    let (Stop::Fail(why) | Stop::Skip(why)) = stop;
+    std::io::Error::other(why)
+}
