@@ -46,12 +46,13 @@ pub fn add_dummy(name: &str) -> io::Result<()> {
     )
 }
 
-/// `ip link set NAME up`.
-pub fn set_up(name: &str) -> io::Result<()> {
+/// `ip link set NAME address HARDWARE up`.
+pub fn set_up(name: &str, hardware: [u8; 6]) -> io::Result<()> {
     let mut payload = vec![0u8; 16];
     payload[4..8].copy_from_slice(&index_of(name)?.to_ne_bytes());
     payload[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
     payload[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
+    attribute(&mut payload, IFLA_ADDRESS, &hardware);
     send(NETLINK_ROUTE, RTM_NEWLINK, REQUEST_AND_ACK, &payload)
 }
 

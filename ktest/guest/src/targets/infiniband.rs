@@ -5,8 +5,10 @@
 //! Interface: include/uapi/rdma/rdma_netlink.h (a device is one netlink message), include/uapi/rdma/ib_user_verbs.h
 //! (commands are written to /dev/infiniband/uverbsN); drivers/infiniband/core/umem.c: ib_umem_get() (6.12).
 
+mod connection;
 mod ring;
 mod rxe;
+mod siw;
 mod verbs;
 mod write;
 
@@ -18,15 +20,19 @@ use std::collections::BTreeSet;
 use verbs::{LOCAL_WRITE, ON_DEMAND, Region, Verbs, open_device};
 
 const COUNT: usize = 512;
-/// Of a block that is set aside for documentation (RFC 5737).
+/// Of blocks that are set aside for documentation (RFC 5737). The loopback device gets one of them because the connection
+/// manager takes 127.0.0.1 for any address: drivers/infiniband/core/cma.c: cma_any_addr() (6.12).
 const ADDRESS: [u8; 4] = [198, 51, 100, 1];
 
-/// Kind, network device, name of the soft RDMA device, what the subtests call it.
-const DEVICES: &[(&str, &str, &str, &str)] = &[
-    ("rxe", "dummy0", "rxe0", "rxe"),
-    ("siw", "dummy0", "siw0", "siw"),
-    ("rxe", "lo", "rxe_lo", "rxe over lo"),
-    ("siw", "lo", "siw_lo", "siw over lo"),
+const LOOPBACK: [u8; 4] = [203, 0, 113, 1];
+
+/// Kind, network device, its address, name of the soft RDMA device, what the subtests call it. The connection manager
+/// takes the first device that an address leads to; as only siw asks it, siw comes first.
+const DEVICES: &[(&str, &str, [u8; 4], &str, &str)] = &[
+    ("siw", "dummy0", ADDRESS, "siw0", "siw"),
+    ("rxe", "dummy0", ADDRESS, "rxe0", "rxe"),
+    ("siw", "lo", LOOPBACK, "siw_lo", "siw over lo"),
+    ("rxe", "lo", LOOPBACK, "rxe_lo", "rxe over lo"),
 ];
 
 /// Runs every subtest.
@@ -39,16 +45,13 @@ pub fn run(check: &mut Check) {
         check.skip("device", &format!("no network device: {error}"));
         return;
     }
-    for (kind, network, name, title) in DEVICES {
+    for (kind, network, address, name, title) in DEVICES {
         match add(kind, network, name) {
             Ok(name) => {
                 device(check, title, &name);
                 match *kind {
-                    "rxe" => write::run(check, title, &name),
-                    _ => check.skip(
-                        &format!("{title}, RDMA write"),
-                        "an iWARP connection needs the connection manager, which is not spoken to here",
-                    ),
+                    "rxe" => write::run(check, title, || rxe::connect(&name)),
+                    _ => write::run(check, title, || siw::connect(&name, *address)),
                 }
             }
             Err(error) => check.skip(title, &format!("no such device: {error}")),
@@ -56,11 +59,13 @@ pub fn run(check: &mut Check) {
     }
 }
 
-/// A dummy device with an address, and the loopback device, which gets its own when it is brought up.
+/// A dummy device and the loopback device, both with an address. siw makes its GID of the hardware address, and one of
+/// zeroes is none to the connection manager: drivers/infiniband/core/cache.c: add_modify_gid() (6.12).
 fn networks() -> std::io::Result<()> {
-    netlink::set_up("lo")?;
+    netlink::set_up("lo", [2, 0, 0, 0, 1, 0])?;
     netlink::add_dummy("dummy0")?;
-    netlink::add_address("dummy0", ADDRESS)
+    netlink::add_address("dummy0", ADDRESS)?;
+    netlink::add_address("lo", LOOPBACK)
 }
 
 /// Makes a soft RDMA device and says what it is called.

@@ -8,6 +8,7 @@
 use super::ring::{Completion, RdmaWrite, Shared, wait};
 use super::verbs::{CompletionQueue, ModifyQp, Plain, QpDest, QueuePair, Verbs, open_device};
 use super::verbs::{LOCAL_WRITE, REMOTE_WRITE};
+use super::write::Connection;
 use crate::check::{Test, attempt, ensure};
 use std::mem::offset_of;
 
@@ -18,6 +19,8 @@ const PORT: u8 = 1;
 const MTU_1024: u8 = 3;
 /// IB_SEND_SIGNALED
 const SIGNALED: u32 = 2;
+/// IB_WC_REM_ACCESS_ERR: the other end has no such memory for us.
+const REMOTE_ACCESS_ERROR: u32 = 10;
 /// IB_WR_RDMA_WRITE
 const RDMA_WRITE: u32 = 0;
 
@@ -163,7 +166,7 @@ impl Ring {
 }
 
 /// Two connected queue pairs; we write from the first.
-pub struct Connection {
+pub struct Connected {
     verbs: Verbs,
     sender: u32,
     sends: Ring,
@@ -172,7 +175,7 @@ pub struct Connection {
 }
 
 /// Connects two queue pairs of device `name` with each other.
-pub fn connect(name: &str) -> Test<Connection> {
+pub fn connect(name: &str) -> Test<Connected> {
     let (gid_index, gid) = gid_of(name)?;
     let verbs = open_device(name)?;
     let queue: CompletionQueue<MmapInfo> = attempt(
@@ -199,7 +202,7 @@ pub fn connect(name: &str) -> Test<Connection> {
             attempt(what, verbs.modify_qp(&request))?;
         }
     }
-    Ok(Connection {
+    Ok(Connected {
         verbs,
         sender: ours.handle,
         sends,
@@ -259,26 +262,34 @@ fn transitions(
     ]
 }
 
-impl Connection {
-    /// The device, to register memory with.
-    pub fn verbs(&self) -> &Verbs {
+impl Connection for Connected {
+    /// A write is complete when the other end has answered for its last packet.
+    const ACKNOWLEDGED: bool = true;
+
+    fn verbs(&self) -> &Verbs {
         &self.verbs
     }
 
-    /// Posts `write` and waits for its completion.
-    pub fn write(&mut self, write: &RdmaWrite) -> Test<Completion> {
+    fn write(&mut self, write: &RdmaWrite) -> Test<Completion> {
         let producer = offset_of!(QueueHead, producer_index);
         let index = self.sends.memory.load(producer);
         let element = element(write, self.sent);
         self.sends.memory.write(self.sends.element(index), element);
-        self.sends
-            .memory
-            .store(producer, (index + 1) & self.sends.mask);
+        let next = (index + 1) & self.sends.mask;
+        self.sends.memory.store(producer, next);
         self.sent += 1;
         attempt("ring the doorbell", self.verbs.ring_doorbell(self.sender))?;
         wait("completion", || self.poll())
     }
 
+    fn refused(&mut self, completion: Completion) -> Test {
+        let status = completion.status;
+        let why = format!("status {status}, not {REMOTE_ACCESS_ERROR}");
+        ensure(status == REMOTE_ACCESS_ERROR, why)
+    }
+}
+
+impl Connected {
     fn poll(&mut self) -> Option<Completion> {
         let memory = &self.completions.memory;
         let consumer = offset_of!(QueueHead, consumer_index);
