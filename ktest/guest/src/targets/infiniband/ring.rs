@@ -9,9 +9,9 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a completion may take: a packet that is not acknowledged is sent again for a second or two before its work
+/// How long a completion may take: a packet that is not acknowledged is sent again for about a second before its work
 /// request fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One RDMA WRITE: from where to where.
 #[derive(Debug, Clone, Copy)]

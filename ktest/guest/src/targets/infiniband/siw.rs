@@ -176,8 +176,10 @@ impl Connection for Connected {
     }
 
     /// Whether the other end took the bytes is not in the completion: a peer that refuses them ends the connection
-    /// (RFC 5040, 7.2).
-    fn refused(&mut self, _completion: Completion) -> Test {
+    /// (RFC 5040, 7.2). What could not even be sent was not refused.
+    fn refused(&mut self, completion: Completion) -> Test {
+        let status = completion.status;
+        ensure(status == 0, format!("not sent: status {status}"))?;
         self.ends.disconnected()
     }
 }

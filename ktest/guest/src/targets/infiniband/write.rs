@@ -5,7 +5,7 @@
 use super::ring::{Completion, RdmaWrite, wait};
 use super::verbs::{LOCAL_WRITE, REMOTE_WRITE, Region, Verbs};
 use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::pins;
 use crate::sys::killed_while_holding;
 
@@ -139,7 +139,9 @@ impl<C: Connection> Ends<C> {
     fn written(&mut self, seed: u8) -> Test {
         pattern(self.source.bytes(), seed);
         self.target.bytes().fill(0);
-        let done = self.connection.write(&self.request(self.to.rkey, seed))?;
+        let done = self
+            .connection
+            .write(&self.request(self.to.rkey, seed, self.source.len()))?;
         let why = format!("completion {} with status {}", done.id, done.status);
         ensure(done.id == u64::from(seed) && done.status == 0, why)?;
         let mut differ = || differing(self.source.bytes(), self.target.bytes());
@@ -151,11 +153,12 @@ impl<C: Connection> Ends<C> {
         ensure(differ == 0, why)
     }
 
-    /// The same with a key that gives no right: it is refused and the target as it was.
+    /// Writes a page with a key that gives no right: it is refused and the target as it was. No more than a page, so that
+    /// all of it is sent before an answer can come.
     fn refused(&mut self, rkey: u32) -> Test {
         let before = self.target.bytes().to_vec();
         pattern(self.source.bytes(), 77);
-        let done = self.connection.write(&self.request(rkey, 77))?;
+        let done = self.connection.write(&self.request(rkey, 77, PAGE))?;
         self.connection.refused(done)?;
         let differ = differing(&before, self.target.bytes());
         ensure(
@@ -164,12 +167,12 @@ impl<C: Connection> Ends<C> {
         )
     }
 
-    fn request(&self, rkey: u32, seed: u8) -> RdmaWrite {
+    fn request(&self, rkey: u32, seed: u8, bytes: usize) -> RdmaWrite {
         RdmaWrite {
             id: u64::from(seed),
             local: self.source.address(),
             lkey: self.from.lkey,
-            bytes: self.source.len() as u32,
+            bytes: bytes as u32,
             remote: self.target.address(),
             rkey,
         }
