@@ -7,7 +7,7 @@
 
 use super::ring::{Completion, RdmaWrite, Shared, wait};
 use super::verbs::{CompletionQueue, ModifyQp, Plain, QpDest, QueuePair, Verbs, open_device};
-use super::verbs::{LOCAL_WRITE, REMOTE_WRITE};
+use super::verbs::{LOCAL_WRITE, REMOTE_WRITE, attribute, state};
 use super::write::Connection;
 use crate::check::{Test, attempt, ensure};
 use std::mem::offset_of;
@@ -23,28 +23,6 @@ const SIGNALED: u32 = 2;
 const REMOTE_ACCESS_ERROR: u32 = 10;
 /// IB_WR_RDMA_WRITE
 const RDMA_WRITE: u32 = 0;
-
-/// enum ib_qp_state
-const INIT: u8 = 1;
-const READY_TO_RECEIVE: u8 = 2;
-const READY_TO_SEND: u8 = 3;
-
-/// enum ib_qp_attr_mask
-const STATE: u32 = 1;
-const ACCESS_FLAGS: u32 = 1 << 3;
-const PKEY_INDEX: u32 = 1 << 4;
-const PORT_NUMBER: u32 = 1 << 5;
-const ADDRESS_VECTOR: u32 = 1 << 7;
-const PATH_MTU: u32 = 1 << 8;
-const TIMEOUT: u32 = 1 << 9;
-const RETRY_COUNT: u32 = 1 << 10;
-const RNR_RETRY: u32 = 1 << 11;
-const RQ_PSN: u32 = 1 << 12;
-const MAX_RD_ATOMIC: u32 = 1 << 13;
-const MIN_RNR_TIMER: u32 = 1 << 15;
-const SQ_PSN: u32 = 1 << 16;
-const MAX_DEST_RD_ATOMIC: u32 = 1 << 17;
-const DEST_QPN: u32 = 1 << 20;
 
 /// struct mminfo: where a ring can be mapped.
 #[repr(C)]
@@ -223,21 +201,24 @@ fn transitions(
         ..ModifyQp::default()
     };
     let init = ModifyQp {
-        attr_mask: STATE | PKEY_INDEX | PORT_NUMBER | ACCESS_FLAGS,
-        qp_state: INIT,
+        attr_mask: attribute::STATE
+            | attribute::PKEY_INDEX
+            | attribute::PORT
+            | attribute::ACCESS_FLAGS,
+        qp_state: state::INIT,
         port_num: PORT,
         qp_access_flags: LOCAL_WRITE | REMOTE_WRITE,
         ..step
     };
     let receive = ModifyQp {
-        attr_mask: STATE
-            | ADDRESS_VECTOR
-            | PATH_MTU
-            | DEST_QPN
-            | RQ_PSN
-            | MAX_DEST_RD_ATOMIC
-            | MIN_RNR_TIMER,
-        qp_state: READY_TO_RECEIVE,
+        attr_mask: attribute::STATE
+            | attribute::ADDRESS_VECTOR
+            | attribute::PATH_MTU
+            | attribute::DEST_QPN
+            | attribute::RQ_PSN
+            | attribute::MAX_DEST_RD_ATOMIC
+            | attribute::MIN_RNR_TIMER,
+        qp_state: state::READY_TO_RECEIVE,
         dest: to,
         path_mtu: MTU_1024,
         dest_qp_num: other.number,
@@ -246,8 +227,13 @@ fn transitions(
         ..step
     };
     let send = ModifyQp {
-        attr_mask: STATE | TIMEOUT | RETRY_COUNT | RNR_RETRY | SQ_PSN | MAX_RD_ATOMIC,
-        qp_state: READY_TO_SEND,
+        attr_mask: attribute::STATE
+            | attribute::TIMEOUT
+            | attribute::RETRY_COUNT
+            | attribute::RNR_RETRY
+            | attribute::SQ_PSN
+            | attribute::MAX_RD_ATOMIC,
+        qp_state: state::READY_TO_SEND,
         // 4.096 us << 14 is 67 ms, seven times.
         timeout: 14,
         retry_cnt: 7,

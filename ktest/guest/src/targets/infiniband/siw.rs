@@ -8,7 +8,7 @@
 use super::connection::{Ends, Place, connect as connect_ends};
 use super::ring::{Completion, RdmaWrite, Shared, wait};
 use super::verbs::{CompletionQueue, ModifyQp, Plain, Verbs, open_device};
-use super::verbs::{LOCAL_WRITE, REMOTE_WRITE};
+use super::verbs::{LOCAL_WRITE, REMOTE_WRITE, attribute, state};
 use super::write::Connection;
 use crate::check::{Test, attempt, ensure};
 use crate::memory::PAGE;
@@ -25,12 +25,6 @@ const VALID: u16 = 1;
 const SIGNALLED: u16 = 1 << 2;
 /// SIW_OP_WRITE
 const RDMA_WRITE: u8 = 0;
-
-/// enum ib_qp_state and enum ib_qp_attr_mask of include/rdma/ib_verbs.h.
-const INIT: u8 = 1;
-const STATE: u32 = 1;
-const ACCESS_FLAGS: u32 = 1 << 3;
-const PORT_NUMBER: u32 = 1 << 5;
 
 /// struct siw_uresp_create_cq.
 #[repr(C)]
@@ -120,8 +114,8 @@ pub fn connect(name: &str, address: [u8; 4]) -> Test<Connected> {
         let pair = attempt("create a queue pair", created)?;
         let init = ModifyQp {
             qp_handle: pair.handle,
-            attr_mask: STATE | ACCESS_FLAGS | PORT_NUMBER,
-            qp_state: INIT,
+            attr_mask: attribute::STATE | attribute::ACCESS_FLAGS | attribute::PORT,
+            qp_state: state::INIT,
             port_num: 1,
             qp_access_flags: LOCAL_WRITE | REMOTE_WRITE,
             ..ModifyQp::default()

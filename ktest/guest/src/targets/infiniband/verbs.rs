@@ -34,6 +34,32 @@ pub const REMOTE_WRITE: u32 = 1 << 1;
 /// IB_UVERBS_ACCESS_ON_DEMAND of include/uapi/rdma/ib_user_ioctl_verbs.h.
 pub const ON_DEMAND: u32 = 1 << 6;
 
+/// enum ib_qp_state.
+pub mod state {
+    pub const INIT: u8 = 1;
+    pub const READY_TO_RECEIVE: u8 = 2;
+    pub const READY_TO_SEND: u8 = 3;
+}
+
+/// enum ib_qp_attr_mask: which attributes of a queue pair a change sets.
+pub mod attribute {
+    pub const STATE: u32 = 1;
+    pub const ACCESS_FLAGS: u32 = 1 << 3;
+    pub const PKEY_INDEX: u32 = 1 << 4;
+    pub const PORT: u32 = 1 << 5;
+    pub const ADDRESS_VECTOR: u32 = 1 << 7;
+    pub const PATH_MTU: u32 = 1 << 8;
+    pub const TIMEOUT: u32 = 1 << 9;
+    pub const RETRY_COUNT: u32 = 1 << 10;
+    pub const RNR_RETRY: u32 = 1 << 11;
+    pub const RQ_PSN: u32 = 1 << 12;
+    pub const MAX_RD_ATOMIC: u32 = 1 << 13;
+    pub const MIN_RNR_TIMER: u32 = 1 << 15;
+    pub const SQ_PSN: u32 = 1 << 16;
+    pub const MAX_DEST_RD_ATOMIC: u32 = 1 << 17;
+    pub const DEST_QPN: u32 = 1 << 20;
+}
+
 /// A structure of the kernel's interface.
 ///
 /// # Safety
@@ -350,4 +376,15 @@ fn header(number: u32, input: usize, output: usize) -> Vec<u8> {
     let mut bytes = number.to_ne_bytes().to_vec();
     bytes.extend_from_slice(&words.to_ne_bytes());
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_counts_words_of_both_directions() {
+        let expected = [REG_MR, (16 << 16) | 14].map(u32::to_ne_bytes).concat();
+        assert_eq!(header(REG_MR, 16 + size_of::<RegMr>(), 64), expected);
+    }
 }

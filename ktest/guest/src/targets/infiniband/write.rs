@@ -30,7 +30,7 @@ pub trait Connection {
 }
 
 /// A connection, a source that nobody may write to, and a target that the other end may write to.
-struct Ends<C> {
+struct Transfer<C> {
     connection: C,
     source: Pages,
     target: Pages,
@@ -42,26 +42,26 @@ struct Ends<C> {
 pub fn run<C: Connection>(check: &mut Check, title: &str, connect: impl Fn() -> Test<C>) {
     check.run_pinning(&format!("{title}, RDMA write"), BOTH, || {
         let before = pins::read();
-        let mut ends = ends(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
-        ends.written(1)?;
+        let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
+        transfer.written(1)?;
         held_since(before, BOTH)?;
-        ends.deregister(ends.from)?;
+        transfer.deregister(transfer.from)?;
         held_since(before, BOTH / 2)?;
-        ends.deregister(ends.to)
+        transfer.deregister(transfer.to)
     });
     check.run(
         &format!("{title}, RDMA write marks its target dirty"),
         || {
-            let mut ends = ends(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
+            let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
             let dirty = |pages: &Pages| attempt("read page flags", pages.marked_dirty());
-            let before = dirty(&ends.source)? + dirty(&ends.target)?;
+            let before = dirty(&transfer.source)? + dirty(&transfer.target)?;
             if before > 0 {
                 return Err(Stop::Skip(format!("{before} pages are dirty already")));
             }
-            ends.written(1)?;
-            ends.deregister(ends.from)?;
-            ends.deregister(ends.to)?;
-            let (source, target) = (dirty(&ends.source)?, dirty(&ends.target)?);
+            transfer.written(1)?;
+            transfer.deregister(transfer.from)?;
+            transfer.deregister(transfer.to)?;
+            let (source, target) = (dirty(&transfer.source)?, dirty(&transfer.target)?);
             let why = format!("{target} of {COUNT} pages that were written to were marked dirty");
             ensure(target == COUNT, why)?;
             let why = format!("{source} of {COUNT} pages that were only read were marked dirty");
@@ -72,49 +72,49 @@ pub fn run<C: Connection>(check: &mut Check, title: &str, connect: impl Fn() -> 
         &format!("{title}, RDMA write with a wrong key"),
         BOTH,
         || {
-            let mut ends = ends(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
-            let wrong = ends.to.rkey ^ 1;
-            ends.refused(wrong)
+            let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
+            let wrong = transfer.to.rkey ^ 1;
+            transfer.refused(wrong)
         },
     );
     check.run_pinning(
         &format!("{title}, RDMA write without the right"),
         BOTH,
         || {
-            let mut ends = ends(&connect, LOCAL_WRITE)?;
+            let mut transfer = prepare(&connect, LOCAL_WRITE)?;
             // A region without remote rights may have no such key at all; the local one names the same region.
-            let key = ends.to.lkey;
-            ends.refused(key)
+            let key = transfer.to.lkey;
+            transfer.refused(key)
         },
     );
     check.run_pinning(
         &format!("{title}, RDMA write after deregistration"),
         BOTH,
         || {
-            let mut ends = ends(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
-            ends.written(1)?;
-            ends.deregister(ends.to)?;
-            let key = ends.to.rkey;
-            ends.refused(key)
+            let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
+            transfer.written(1)?;
+            transfer.deregister(transfer.to)?;
+            let key = transfer.to.rkey;
+            transfer.refused(key)
         },
     );
     check.run(&format!("{title}, killed after an RDMA write"), || {
         let taken = killed_while_holding(|| {
-            let mut ends = ends(&connect, LOCAL_WRITE | REMOTE_WRITE).map_err(failed)?;
-            ends.written(1).map_err(failed)?;
-            Ok(ends)
+            let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE).map_err(failed)?;
+            transfer.written(1).map_err(failed)?;
+            Ok(transfer)
         });
         attempt("in the child", taken)
     });
-    check.repeat(&format!("{title}, RDMA write many times"), 16, BOTH, || {
-        let mut ends = ends(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
-        ends.written(1)?;
-        ends.deregister(ends.to)?;
-        ends.deregister(ends.from)
+    check.repeat(&format!("{title}, RDMA write many times"), 32, BOTH, || {
+        let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
+        transfer.written(1)?;
+        transfer.deregister(transfer.to)?;
+        transfer.deregister(transfer.from)
     });
 }
 
-fn ends<C: Connection>(connect: impl Fn() -> Test<C>, rights: u32) -> Test<Ends<C>> {
+fn prepare<C: Connection>(connect: impl Fn() -> Test<C>, rights: u32) -> Test<Transfer<C>> {
     let connection = connect()?;
     let source = attempt("map", Pages::small(COUNT))?;
     let target = attempt("map", Pages::small(COUNT))?;
@@ -125,7 +125,7 @@ fn ends<C: Connection>(connect: impl Fn() -> Test<C>, rights: u32) -> Test<Ends<
         "register the target",
         verbs.register(&target, bytes, rights),
     )?;
-    Ok(Ends {
+    Ok(Transfer {
         connection,
         source,
         target,
@@ -134,7 +134,7 @@ fn ends<C: Connection>(connect: impl Fn() -> Test<C>, rights: u32) -> Test<Ends<
     })
 }
 
-impl<C: Connection> Ends<C> {
+impl<C: Connection> Transfer<C> {
     /// Writes `seed`'s bytes from the source to the target and compares every one.
     fn written(&mut self, seed: u8) -> Test {
         pattern(self.source.bytes(), seed);
