@@ -101,7 +101,7 @@ struct Parameters {
 }
 const _: () = assert!(size_of::<Parameters>() == 272);
 
-/// struct rdma_ucm_connect, without what 5.8 has put behind it.
+/// struct rdma_ucm_connect as 5.4 has it; 6.1 has put something behind it that may be left out.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Connect {
