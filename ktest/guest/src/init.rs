@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Process 1: from the first mount to power-off. Whatever goes wrong, it reaches the end.
 
+use crate::plan::Job;
 use crate::port::Port;
 use crate::probes::Probes;
 use crate::{mounts, plan, supervise};
@@ -11,7 +12,11 @@ pub fn run() -> ! {
     let mounted = mounts::mount_all();
     let mut port = Port::open();
     port.line("KTAP version 1");
-    let passed = match mounted.and_then(|()| everything(&mut port)) {
+    let planned = mounted.and_then(|()| {
+        let cmdline = std::fs::read_to_string("/proc/cmdline");
+        plan::jobs(&cmdline.map_err(|e| format!("read /proc/cmdline: {e}"))?)
+    });
+    let passed = match planned.map(|jobs| everything(&mut port, &jobs)) {
         Ok(passed) => passed,
         Err(why) => {
             port.line(&format!("# init {why}"));
@@ -19,10 +24,7 @@ pub fn run() -> ! {
             false
         }
     };
-    port.line(&format!(
-        "ktest verdict: {}",
-        if passed { "pass" } else { "fail" }
-    ));
+    verdict(&mut port, passed);
     port.drain();
     rustix::fs::sync();
     let _never_returns = reboot(RebootCommand::PowerOff);
@@ -31,10 +33,14 @@ pub fn run() -> ! {
     }
 }
 
-fn everything(port: &mut Port) -> Result<bool, String> {
-    let cmdline =
-        std::fs::read_to_string("/proc/cmdline").map_err(|e| format!("read /proc/cmdline: {e}"))?;
-    let jobs = plan::jobs(&cmdline)?;
+/// The last line of every results file.
+pub fn verdict(port: &mut Port, passed: bool) {
+    let word = if passed { "pass" } else { "fail" };
+    port.line(&format!("ktest verdict: {word}"));
+}
+
+/// Runs every job; whether all of them passed or had a reason to be skipped.
+pub fn everything(port: &mut Port, jobs: &[Job]) -> bool {
     let probes = Probes::place(&plan::probes());
     port.line(&format!("1..{}", jobs.len()));
     let mut passed = true;
@@ -53,6 +59,7 @@ fn everything(port: &mut Port) -> Result<bool, String> {
             ));
         }
         port.mark(&format!("end {}", job.name));
+        port.kernel_messages();
         port.line(&format!("# end {} {} {}", job.name, end.word, end.reason));
         let (ok, note) = match end.word {
             "pass" => ("ok", String::new()),
@@ -62,5 +69,5 @@ fn everything(port: &mut Port) -> Result<bool, String> {
         passed &= ok == "ok";
         port.line(&format!("{ok} {} {}{note}", index + 1, job.name));
     }
-    Ok(passed)
+    passed
 }

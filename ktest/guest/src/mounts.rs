@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is mounted where, as a table.
 
-use rustix::mount::{MountFlags, mount};
+use crate::plan;
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use std::os::unix::fs::PermissionsExt;
 
 /// A mount: file system, place, and whether a kernel without it can still be tested.
 pub struct Mount {
@@ -35,6 +37,54 @@ pub const MOUNTS: &[Mount] = &[
     may("debugfs", "/sys/kernel/debug"),
     may("tracefs", "/sys/kernel/tracing"),
 ];
+
+/// On a machine that is up already: a name space of our own in which nothing is mounted over what the machine has, but a
+/// memory file system on /tmp, where targets make files and mounts. The files that came with us lie below /tmp, and are
+/// put there again.
+///
+/// # Errors
+/// What the kernel refused, in a sentence.
+pub fn apart() -> Result<(), String> {
+    let files = plan::files();
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(&files).into_iter().flatten().flatten() {
+        let bytes = std::fs::read(entry.path());
+        kept.push((
+            entry.file_name(),
+            bytes.map_err(|e| format!("read a file of {files}: {e}"))?,
+        ));
+    }
+    // SAFETY: a number; this process has one thread.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(format!("leave the machine's mount name space: {error}"));
+    }
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(|e| format!("make mounts private: {e}"))?;
+    for entry in MOUNTS.iter().filter(|e| !e.must || e.place == "/tmp") {
+        let done = mount(
+            entry.kind,
+            entry.place,
+            entry.kind,
+            MountFlags::empty(),
+            None,
+        );
+        // It may be mounted there already.
+        if let (Err(error), true) = (done, entry.must) {
+            return Err(format!("mount {} on {}: {error}", entry.kind, entry.place));
+        }
+    }
+    let put = |name: &std::ffi::OsStr, bytes: &[u8]| {
+        let file = std::path::Path::new(&files).join(name);
+        std::fs::write(&file, bytes)?;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+    };
+    std::fs::create_dir_all(&files).map_err(|e| format!("make {files}: {e}"))?;
+    for (name, bytes) in &kept {
+        put(name, bytes).map_err(|e| format!("write a file of {files}: {e}"))?;
+    }
+    Ok(())
+}
 
 /// Mounts all of them.
 ///

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What to do, from the kernel command line and from `/ktest/probes` in the image.
+//! What to do, from the kernel command line and from the list `probes` among the files that came with us.
 //!
 //! `ktest.targets=vmci:60,gup-test:120`: names and deadlines in seconds. A probe is a function's name, one a line.
 
 use std::time::Duration;
+
+/// Where the files lie that came with this program: in the image, or where `KTEST_FILES` says they were copied to.
+pub fn files() -> String {
+    std::env::var("KTEST_FILES").unwrap_or_else(|_| "/ktest".into())
+}
 
 /// One program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +43,9 @@ pub fn jobs(cmdline: &str) -> Result<Vec<Job>, String> {
         .collect()
 }
 
-/// Functions to probe; empty where the image has no list.
+/// Functions to probe; empty where there is no list.
 pub fn probes() -> Vec<String> {
-    let text = std::fs::read_to_string("/ktest/probes").unwrap_or_default();
+    let text = std::fs::read_to_string(format!("{}/probes", files())).unwrap_or_default();
     text.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())

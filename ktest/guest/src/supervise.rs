@@ -32,7 +32,7 @@ pub fn run(job: &Job, port: &mut Port) -> End {
         clippy::disallowed_methods,
         reason = "in the guest there is no `proc`: this is process 1"
     )]
-    let child = std::process::Command::new("/init")
+    let child = std::process::Command::new("/proc/self/exe")
         .args(["target", &job.name])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -12,7 +12,6 @@ use std::fs::File;
 
 const FILE: &str = "/sys/kernel/debug/gup_test";
 const OLD_FILE: &str = "/sys/kernel/debug/gup_benchmark";
-const SELFTESTS: &str = "/ktest";
 const COUNT: usize = 1024;
 
 #[repr(C)]
@@ -212,7 +211,7 @@ fn selftest(check: &mut Check, program: &str, arguments: &[&str]) {
         .chain(arguments.iter().copied())
         .collect();
     let name = format!("selftest {}", words.join(" "));
-    let path = format!("{SELFTESTS}/{program}");
+    let path = format!("{}/{program}", crate::plan::files());
     if !std::path::Path::new(&path).exists() {
         check.skip(
             &name,
