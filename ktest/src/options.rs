@@ -115,6 +115,8 @@ pub struct KtestOptions {
     pub jobs: usize,
     /// Who builds and boots.
     pub way: Driver,
+    /// With [`Driver::KtestPl`], a configuration of ktest.pl that says which machine is booted and how, instead of a guest of ours.
+    pub ktest_conf: Option<Utf8PathBuf>,
     /// Which kernels are booted.
     pub stages: Stages,
     /// Only this part of the jobs; all of them when `None`.
@@ -149,6 +151,7 @@ impl KtestOptions {
             kbuild: Vec::new(),
             jobs: processors(),
             way: Driver::Ourselves,
+            ktest_conf: None,
             stages: Stages::EachPatch,
             shard: None,
             callsites: Vec::new(),

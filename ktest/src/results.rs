@@ -33,6 +33,12 @@ pub struct Results {
     pub verdicts: Vec<String>,
     /// What was not understood.
     pub problems: Vec<String>,
+    /// Release and version of the kernel that ran, where the host did not start it.
+    pub kernel: Option<String>,
+    /// Why the init could do nothing at all.
+    pub refused: Option<String>,
+    /// Pins that others took while nothing of ours ran.
+    pub noise: Option<Pins>,
 }
 
 impl Results {
@@ -94,6 +100,9 @@ impl Results {
             Some(pins)
         };
         match kind {
+            "kernel" => self.kernel = text.split_once(' ').map(|(_, said)| said.to_owned()),
+            "init" => self.refused = text.split_once(' ').map(|(_, said)| said.to_owned()),
+            "noise" => self.noise = pins(),
             "begin" => {
                 details.clear();
                 self.targets.push((name.to_owned(), Report::default()));
@@ -218,6 +227,16 @@ mod tests {
         assert_eq!(report.drift_pages, Some(-3));
         assert_eq!(report.hits["f"], 3);
         assert_eq!(report.end, Some(("fail".into(), "notify".into())));
+    }
+
+    #[test]
+    fn what_a_machine_that_others_started_says_of_itself_is_read() {
+        let results = Results::parse(
+            "# kernel 6.12.1-test #0001-abc SMP\n# noise machine acquired=3 released=1\n# init not root\n",
+        );
+        assert_eq!(results.kernel.as_deref(), Some("6.12.1-test #0001-abc SMP"));
+        assert_eq!(results.noise, Some(Pins::new(3, 1)));
+        assert_eq!(results.refused.as_deref(), Some("not root"));
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct TargetSpec {
     pub moved_since: Option<KernelVersion>,
     /// Files (or directories, with a slash at their end) of the kernel that it reaches.
     pub exercises: Vec<String>,
+    /// Why it runs in a guest of our own only, never on a machine that others use too; `None` where it may.
+    pub alone: Option<String>,
     /// Files of the kernel whose warnings it provokes, each with the reason.
     pub warnings: BTreeMap<String, String>,
     /// The options it needs.
@@ -142,6 +144,8 @@ struct Data {
     #[serde(default)]
     probe: bool,
     exercises: Vec<String>,
+    #[serde(default)]
+    alone: Option<String>,
     #[serde(default)]
     warnings: BTreeMap<String, String>,
     /// Options that exist since a release.
@@ -286,6 +290,7 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
         pins,
         moved_since: data.moved_since,
         exercises: data.exercises,
+        alone: data.alone,
         warnings: data.warnings,
     })
 }

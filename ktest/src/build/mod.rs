@@ -28,6 +28,6 @@ pub use objects::{ObjectBuild, compile_objects};
 pub use reach::{Alternatives, options_of};
 pub use report::{BuildReport, BuildStage, SCHEMA};
 pub use run::{Prepared, run};
-pub(crate) use run::{home, output_key, prepare};
+pub(crate) use run::{home, output_key, prepare, prepare_above};
 pub use shadow::{Overlay, Shadow};
 pub use warnings::{Warning, new_warnings, parse as parse_warnings};

@@ -41,6 +41,26 @@ pub(crate) fn prepare(
     jobs: usize,
     progress: &Progress,
 ) -> Result<Prepared, Error> {
+    let below = Fragment::default();
+    prepare_above(source, cache, &below, fragment, user, jobs, progress)
+}
+
+/// The same with options of a machine's own below `fragment`: what of them does not take is left out, and said. What `fragment`
+/// only keeps off (it would cost build time) gives way to them.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn prepare_above(
+    source: &Source,
+    cache: &Utf8Path,
+    below: &Fragment,
+    fragment: &Fragment,
+    user: &[(String, String)],
+    jobs: usize,
+    progress: &Progress,
+) -> Result<Prepared, Error> {
+    let (kept, more) = one_above_the_other(below, fragment);
+    let fragment = &kept;
     if !source.root.join("scripts/Kbuild.include").is_file() {
         return Err(Error::NotKbuild(source.version.clone()));
     }
@@ -55,16 +75,45 @@ pub(crate) fn prepare(
         Some((_, dir)) => {
             camino::absolute_utf8(dir).map_err(Error::io("find", dir.as_str().into()))?
         }
-        None => home.join(format!("out-{}", output_key(fragment, user))),
+        None => {
+            let both = crate::config::merge([fragment, &more]);
+            home.join(format!("out-{}", output_key(&both, user)))
+        }
     };
     let kbuild = Kbuild::new(shadow.source(), &output, user, jobs);
     progress.say("configuring the kernel");
-    let config = kbuild.configure(fragment, &home.join("configure.log"))?;
+    let log = home.join("configure.log");
+    let config = match more.settings.is_empty() {
+        true => kbuild.configure(fragment, &log)?,
+        false => kbuild.configure_more(fragment, &more, &log)?,
+    };
+    let taken = |name: &str| config.0.get(name).map_or("n", String::as_str);
+    let lost = more.settings.iter().filter(|(n, s)| taken(n) != s.value);
+    let lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
+    if !lost.is_empty() {
+        progress.say(&format!(
+            "of the machine's own configuration {} option(s) did not take: {}",
+            lost.len(),
+            lost.join(", ")
+        ));
+    }
     Ok(Prepared {
         shadow,
         kbuild,
         config,
     })
+}
+
+/// What must take, and what is good to have.
+fn one_above_the_other(below: &Fragment, fragment: &Fragment) -> (Fragment, Fragment) {
+    let mut kept = fragment.clone();
+    let on = |name: &str| below.settings.get(name).is_some_and(|s| s.value != "n");
+    kept.settings
+        .retain(|name, setting| setting.value != "n" || !on(name));
+    let mut more = below.clone();
+    more.settings
+        .retain(|name, _| !kept.settings.contains_key(name));
+    (kept, more)
 }
 
 /// Where the shadow of a tree and its output directories lie.
@@ -229,6 +278,22 @@ fn finished(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_has_its_drivers_and_the_targets_their_options() {
+        let fragment = |options: &[(&str, &str)]| {
+            let mut fragment = Fragment::default();
+            for (name, value) in options {
+                fragment.set(name, value, "a reason", "a file");
+            }
+            fragment
+        };
+        let ours = fragment(&[("ETHERNET", "n"), ("USB", "n"), ("GUP_TEST", "y")]);
+        let machine = fragment(&[("ETHERNET", "y"), ("GUP_TEST", "n"), ("E1000", "m")]);
+        let (kept, more) = one_above_the_other(&machine, &ours);
+        assert_eq!(kept.text(), "CONFIG_GUP_TEST=y\n# CONFIG_USB is not set\n");
+        assert_eq!(more.text(), "CONFIG_E1000=m\nCONFIG_ETHERNET=y\n");
+    }
 
     #[test]
     fn only_another_architecture_than_the_guests_is_elsewhere() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The configuration file, option by option (tools/testing/ktest/sample.conf, 6.12, says what each means).
 
+use super::user::User;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt::Write as _;
 
@@ -26,6 +27,12 @@ pub struct Conf<'a> {
     pub output: &'a Utf8Path,
     /// Variables of make.
     pub variables: &'a [(String, String)],
+    /// The make that is called.
+    pub make: &'a str,
+    /// What is asked of it; everything when empty, which a machine that modules are installed on needs.
+    pub goals: &'a str,
+    /// What the kernels call themselves between `#` and the date, as the shell takes it.
+    pub version: &'a str,
     /// Parallel jobs.
     pub jobs: usize,
     /// The image, relative to the output directory.
@@ -51,10 +58,49 @@ impl Conf<'_> {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
+        let machine = self.dir.join("machine");
+        writeln!(
+            out,
+            "# Written by ktest; {machine} is the guest's power switch."
+        )?;
+        for (name, value) in self.building().into_iter().chain(self.guest(&machine)) {
+            writeln!(out, "{name} = {value}")?;
+        }
+        self.tests(out)
+    }
+
+    /// The file for a machine of the user's: their options, then ours, each once.
+    pub fn text_for(&self, user: &User) -> String {
+        let mut out = String::new();
+        let _infallible = self.write_for(user, &mut out);
+        out
+    }
+
+    fn write_for(&self, user: &User, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "# Written by ktest. The machine, from {}:", user.path)?;
+        for (name, sign, value) in user.kept() {
+            writeln!(out, "{name} {sign} {value}")?;
+        }
+        writeln!(out, "\n# What is built and tested.")?;
+        let test = ("TEST", format!("{}/machine", self.dir));
+        // Its boot path may know the version by its ending.
+        let version = ("LOCALVERSION", "-ktest".to_owned());
+        let version = Some(version).filter(|(name, _)| user.option(name).is_none());
+        let unused = ("IGNORE_UNUSED", "1".to_owned());
+        let ours = self.building().into_iter().chain([test, unused]);
+        for (name, value) in ours.chain(version) {
+            writeln!(out, "{name} = {value}")?;
+        }
+        self.tests(out)
+    }
+
+    /// What is built, from what, and where it is said.
+    fn building(&self) -> Vec<(&'static str, String)> {
         let Conf {
             dir,
             source,
             output,
+            version,
             ..
         } = self;
         let variables: String = self
@@ -62,30 +108,46 @@ impl Conf<'_> {
             .iter()
             .map(|(name, value)| format!(" {name}=\"{value}\""))
             .collect();
-        let machine = dir.join("machine");
-        let options = [
-            ("MACHINE", "guest".to_owned()),
+        let config = dir.join("config");
+        vec![
             ("BUILD_DIR", source.to_string()),
             ("OUTPUT_DIR", output.to_string()),
             ("BUILD_TARGET", self.image.to_owned()),
-            // Nothing is installed, but the option is demanded.
-            ("TARGET_IMAGE", dir.join("image").to_string()),
-            ("NO_INSTALL", "1".into()),
-            ("LOCALVERSION", "-ktest".into()),
             (
                 "MAKE_CMD",
                 format!(
-                    "env LC_ALL=C CCACHE_DEPEND=1 KBUILD_BUILD_TIMESTAMP=\"Thu Jan  1 00:00:00 UTC 1970\" KBUILD_BUILD_USER=ktest KBUILD_BUILD_HOST=ktest KBUILD_BUILD_VERSION=1 make{variables}"
+                    "env LC_ALL=C CCACHE_DEPEND=1 KBUILD_BUILD_TIMESTAMP=\"Thu Jan  1 00:00:00 UTC 1970\" KBUILD_BUILD_USER=ktest KBUILD_BUILD_HOST=ktest KBUILD_BUILD_VERSION={version} {}{variables}",
+                    self.make
                 ),
             ),
-            ("BUILD_OPTIONS", format!("-j{} bzImage", self.jobs)),
-            ("BUILD_TYPE", format!("useconfig:{}", dir.join("config"))),
-            ("MIN_CONFIG", dir.join("config").to_string()),
+            (
+                "BUILD_OPTIONS",
+                format!("-j{} {}", self.jobs, self.goals)
+                    .trim_end()
+                    .to_owned(),
+            ),
+            ("BUILD_TYPE", format!("useconfig:{config}")),
+            ("MIN_CONFIG", config.to_string()),
             // It would clean the output directory for the first and the last commit.
             ("BUILD_NOCLEAN", "1".into()),
             ("TMP_DIR", dir.join("tmp").to_string()),
             ("LOG_FILE", dir.join("ktest.log").to_string()),
             ("CLEAR_LOG", "1".into()),
+            ("DIE_ON_FAILURE", "0".into()),
+        ]
+    }
+
+    /// A guest of our own as the machine.
+    fn guest(&self, machine: &Utf8Path) -> Vec<(&'static str, String)> {
+        let dir = self.dir;
+        vec![
+            ("MACHINE", "guest".to_owned()),
+            // Nobody is, but the option is demanded.
+            ("SSH_USER", "root".into()),
+            // Nothing is installed, but the option is demanded.
+            ("TARGET_IMAGE", dir.join("image").to_string()),
+            ("NO_INSTALL", "1".into()),
+            ("LOCALVERSION", "-ktest".into()),
             // Nobody logs in to the guest: it runs its targets by itself.
             ("SSH_EXEC", "true".into()),
             ("CONNECT_TIMEOUT", "5".into()),
@@ -107,20 +169,15 @@ impl Conf<'_> {
             ("TIMEOUT", self.timeout.to_string()),
             ("SLEEP_TIME", "2".into()),
             ("PATCHCHECK_SLEEP_TIME", "2".into()),
-            ("DIE_ON_FAILURE", "0".into()),
             ("REBOOT_ON_ERROR", "0".into()),
             ("REBOOT_ON_SUCCESS", "0".into()),
             ("POWEROFF_ON_ERROR", "0".into()),
             ("POWEROFF_ON_SUCCESS", "0".into()),
             ("TEST", format!("{machine} wait")),
-        ];
-        writeln!(
-            out,
-            "# Written by ktest; {machine} is the guest's power switch."
-        )?;
-        for (name, value) in options {
-            writeln!(out, "{name} = {value}")?;
-        }
+        ]
+    }
+
+    fn tests(&self, out: &mut String) -> std::fmt::Result {
         for wanted in self.wanted() {
             writeln!(out, "\nTEST_START")?;
             match wanted {
@@ -169,6 +226,9 @@ mod tests {
             source: Utf8Path::new("/source"),
             output: Utf8Path::new("/out"),
             variables: &[("CC".into(), "ccache gcc".into())],
+            make: "make",
+            goals: "bzImage",
+            version: "1",
             jobs: 2,
             image: "arch/x86/boot/bzImage",
             commits: &commits,
@@ -185,6 +245,21 @@ mod tests {
             ]
         );
         assert!(text.contains(" make CC=\"ccache gcc\"\n"), "{text}");
+        // ktest.pl asks a person for what it demands and does not find (get_mandatory_configs()), and waits for an answer.
+        for name in [
+            "MACHINE",
+            "BUILD_DIR",
+            "OUTPUT_DIR",
+            "POWER_CYCLE",
+            "CONSOLE",
+            "SSH_USER",
+            "BUILD_TARGET",
+            "TARGET_IMAGE",
+            "LOCALVERSION",
+            "REBOOT_TYPE",
+        ] {
+            assert!(text.contains(&format!("\n{name} = ")), "{name}");
+        }
         // Every option is given once: ktest.pl refuses a second value.
         let mut names: Vec<&str> = text
             .split("\nTEST_START")
@@ -196,6 +271,48 @@ mod tests {
         let all = names.len();
         names.sort_unstable();
         names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn with_a_machine_of_the_users_every_option_is_there_once_too() {
+        let theirs = ["MACHINE", "SSH_EXEC", "OUTPUT_DIR", "LOCALVERSION", "TEST"];
+        let records: String = theirs
+            .iter()
+            .map(|name| format!("option\0{name}\0theirs\0my.conf\01\0"))
+            .collect();
+        let user = User::parse("my.conf".into(), &records);
+        let conf = Conf {
+            dir: Utf8Path::new("/run"),
+            source: Utf8Path::new("/source"),
+            output: Utf8Path::new("/out"),
+            variables: &[],
+            make: "make",
+            goals: "",
+            version: "0001-x-$(git -C /source rev-parse --short=12 HEAD)",
+            jobs: 2,
+            image: "arch/x86/boot/bzImage",
+            commits: &["b0".to_owned()],
+            timeout: 60,
+        };
+        let text = conf.text_for(&user);
+        let defaults = text.split("\nTEST_START").next().unwrap();
+        let mut names: Vec<(&str, &str)> = defaults
+            .lines()
+            .filter_map(|line| line.split_once(" = "))
+            .collect();
+        assert!(names.contains(&("MACHINE", "theirs")));
+        assert!(names.contains(&("LOCALVERSION", "theirs")));
+        assert!(names.contains(&("OUTPUT_DIR", "/out")));
+        assert!(names.contains(&("TEST", "/run/machine")));
+        assert!(names.contains(&("BUILD_OPTIONS", "-j2")));
+        assert!(defaults.contains("KBUILD_BUILD_VERSION=0001-x-$(git "));
+        for name in ["BUILD_DIR", "BUILD_TARGET"] {
+            assert!(names.iter().any(|(n, _)| *n == name), "{name}");
+        }
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup_by_key(|(name, _)| *name);
         assert_eq!(names.len(), all);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's power switch: a script that ktest.pl calls, and the boots that it leaves.
+//! The guest's power switch: a script that ktest.pl calls.
 
 use crate::boot::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,27 +66,4 @@ wait)
 esac
 "#
     )
-}
-
-/// A boot that was waited for: its directory and the commit that was checked out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Boot {
-    pub(crate) dir: Utf8PathBuf,
-    pub(crate) commit: String,
-}
-
-/// In order.
-pub(crate) fn boots(dir: &Utf8Path) -> Vec<Boot> {
-    (1..)
-        .map(|number| dir.join(format!("boots/{number}")))
-        .take_while(|boot| boot.is_dir())
-        .filter(|boot| boot.join("waited").is_file())
-        .map(|dir| {
-            let commit = std::fs::read_to_string(dir.join("commit")).unwrap_or_default();
-            Boot {
-                commit: commit.trim().to_owned(),
-                dir,
-            }
-        })
-        .collect()
 }

@@ -40,6 +40,9 @@ pub struct Inputs {
     pub image: Option<String>,
     /// Memory in MiB and processors of the guest.
     pub machine: (u32, u32),
+    /// blake3 of what a user's configuration of ktest.pl says of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conf: Option<String>,
     /// Programs that took part.
     pub tools: Vec<ToolVersion>,
     /// The part of the run, where it is not all of it.
@@ -167,7 +170,11 @@ impl Inputs {
             &self.config,
             &self.kbuild,
         );
-        format!("{inputs:?} {:?} {:?}", self.image, self.machine)
+        let conf = self
+            .conf
+            .as_ref()
+            .map_or(String::new(), |c| format!(" {c}"));
+        format!("{inputs:?} {:?} {:?}{conf}", self.image, self.machine)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::build::stage::{fragment, hash};
 use crate::error::Error;
 use crate::host;
 use crate::options::KtestOptions;
+use crate::perl::User;
 use crate::series::Staged;
 use crate::source::Source;
 use crate::target::TargetSpec;
@@ -16,6 +17,7 @@ pub(super) fn inputs(
     source: &Source,
     staged: &[Staged],
     targets: &[TargetSpec],
+    user: Option<&User>,
     options: &KtestOptions,
 ) -> Result<Inputs, Error> {
     let digest = |overlay: &Overlay| {
@@ -42,8 +44,9 @@ pub(super) fn inputs(
             .map(|s| (s.subject.clone(), digest(&s.overlay)))
             .collect(),
         reproduce: format!(
-            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}{}",
+            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}{}{}",
             names.join(","),
+            user.map_or(String::new(), |user| format!(" --ktest-conf {}", user.path)),
             options
                 .shard
                 .map_or(String::new(), |shard| format!(" --shard {shard}"))
@@ -54,6 +57,7 @@ pub(super) fn inputs(
         kbuild: options.kbuild.clone(),
         image: options.image.as_deref().map(hash).transpose()?,
         machine: (options.memory_mib, options.cpus),
+        conf: user.map(User::digest).transpose()?,
         tools: tools.to_vec(),
     })
 }

@@ -7,6 +7,7 @@ mod directory;
 mod evidence;
 mod flags;
 mod inputs;
+mod machine;
 mod perl;
 mod plan;
 mod shorten;

@@ -9,10 +9,12 @@ use super::inputs::inputs;
 use super::plan::plan;
 use crate::boot::QEMU;
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
-use crate::build::{Changes, Kbuild, Ledger, Overlay, Plan, Prepared, new_warnings, prepare};
+use crate::build::{Changes, Kbuild, Ledger, Overlay, Plan, Prepared, new_warnings, prepare_above};
+use crate::config::Fragment;
 use crate::error::Error;
 use crate::image::{Programs, build_guest, build_selftests, write};
 use crate::options::{Driver, KtestOptions, Stages, What};
+use crate::perl::{SCRIPT, User};
 use crate::series::Staged;
 use crate::source::Source;
 use crate::target::{TargetSpec, select};
@@ -30,7 +32,9 @@ pub(super) struct Session<'a> {
     plan: Vec<Vec<usize>>,
     pub(super) directory: RunDirectory,
     pub(super) guest: Programs,
-    functions: Vec<String>,
+    pub(super) functions: Vec<String>,
+    /// The user's machine, where ktest.pl is to drive that.
+    pub(super) user: Option<User>,
     pub(super) watched: Vec<Watched>,
 }
 
@@ -45,7 +49,7 @@ pub fn run(
 ) -> Result<Verdict, Error> {
     let mut targets = select(&options.targets)?;
     let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
-    if targets.iter().any(|target| target.guest().is_some()) {
+    if options.ktest_conf.is_none() && targets.iter().any(|target| target.guest().is_some()) {
         host::require(qemu.as_str(), "booting kernels")?;
     }
     let source = &match (tree.root(), tree.repository(), &options.image) {
@@ -61,7 +65,8 @@ pub fn run(
         None => Vec::new(),
     };
     let watched = watched(source, &staged, &options.callsites);
-    let inputs = inputs(source, &staged, &targets, options)?;
+    let user = user(source, options)?;
+    let inputs = inputs(source, &staged, &targets, user.as_ref(), options)?;
     let directory = match &options.resume {
         Some(id) => RunDirectory::resume(&options.runs, id, &inputs)?,
         None => RunDirectory::create(&options.runs, &inputs)?,
@@ -81,6 +86,7 @@ pub fn run(
         directory,
         guest,
         functions,
+        user,
         watched,
     };
     let (base, patches) = match &options.image {
@@ -95,6 +101,18 @@ pub fn run(
     }
     session.directory.conclude(&verdict)?;
     Ok(verdict)
+}
+
+/// The user's configuration of ktest.pl, read; what of it is not taken is said.
+fn user(source: &Source, options: &KtestOptions) -> Result<Option<User>, Error> {
+    let Some(conf) = &options.ktest_conf else {
+        return Ok(None);
+    };
+    let user = User::read(&source.root.join(SCRIPT), conf)?;
+    for sentence in user.said() {
+        options.progress.say(&sentence);
+    }
+    Ok(Some(user))
 }
 
 fn guest(
@@ -166,9 +184,14 @@ impl Session<'_> {
         let options = self.options;
         let all_touched = touched(staged);
         let fragment = fragment(self.source, &options.fragments)?;
-        let mut prepared = prepare(
+        let below = match &self.user {
+            Some(user) => user.fragment()?,
+            None => Fragment::default(),
+        };
+        let mut prepared = prepare_above(
             self.source,
             &options.cache,
+            &below,
             &fragment,
             &options.kbuild,
             options.jobs,

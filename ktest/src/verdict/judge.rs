@@ -184,6 +184,15 @@ fn died(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> Option<Judge
 
 /// Why nothing that the guest says counts.
 fn untrustworthy(seen: &Seen) -> Option<String> {
+    if let Some(why) = &seen.results.refused {
+        return Some(format!("the guest could do nothing: {why}"));
+    }
+    if let Some(noise) = &seen.results.noise {
+        return Some(format!(
+            "other programs of the machine take pins ({} acquired, {} released while nothing of ours ran)",
+            noise.acquired, noise.released
+        ));
+    }
     let verdicts = &seen.results.verdicts;
     match verdicts.as_slice() {
         [] => return Some("the guest ended without a verdict".into()),
@@ -349,6 +358,30 @@ pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_others_take_pins_or_nothing_was_done_nothing_counts() {
+        let text = "# begin process-vm FAILED\n    # pins a acquired=5 released=5\n    ok 1 a\n\
+            # pins process-vm acquired=5 released=5\n# end process-vm pass\nktest verdict: pass\n";
+        let spec = &crate::target::select(&["process-vm".into()]).unwrap()[0];
+        let judged = |before: &str| {
+            let seen = Seen {
+                ended: Ended::Exited,
+                scan: Scan::default(),
+                results: Results::parse(&format!("{before}{text}")),
+            };
+            judge(spec, Converted::No, &seen)
+        };
+        assert_eq!(judged("").result, Outcome::Pass);
+        let noisy = judged("# noise machine acquired=1 released=1\n");
+        assert_eq!(noisy.result, Outcome::Inconclusive);
+        assert!(noisy.reason.unwrap().contains("1 acquired, 1 released"));
+        let refused = judged("# init not root\n");
+        assert_eq!(
+            refused.reason.as_deref(),
+            Some("the guest could do nothing: not root")
+        );
+    }
 
     #[test]
     fn without_counters_free_memory_must_have_been_measured() {
