@@ -272,6 +272,10 @@ pub struct Ktest {
     /// (the default for that tree).
     #[arg(long, value_name = "WAY")]
     pub via: Option<Via>,
+    /// A configuration of ktest.pl of your own: it says which machine is booted, and how (power, console, installing, login); what is built and tested stays
+    /// ours. Means --via ktest.pl.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub ktest_conf: Option<Utf8PathBuf>,
     /// Finish this run.
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,

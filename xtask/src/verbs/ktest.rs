@@ -30,11 +30,13 @@ pub fn run(
     }
     let tree = tree::choose(common)?;
     let built = build::options(common, kbuild, console)?;
-    let via = args.via.unwrap_or(if tree::is_embedded(&tree) {
-        Via::Refimpl
-    } else {
-        Via::Qemu
-    });
+    let via = match (args.via, &args.ktest_conf) {
+        (None | Some(Via::KtestPl), Some(_)) => Via::KtestPl,
+        (Some(_), Some(conf)) => return Err(not_by_ktest_pl(conf)),
+        (Some(via), None) => via,
+        (None, None) if tree::is_embedded(&tree) => Via::Refimpl,
+        (None, None) => Via::Qemu,
+    };
     if via == Via::Refimpl {
         return in_user_space(common, args, &tree, &built.kbuild, console);
     }
@@ -45,6 +47,7 @@ pub fn run(
     options.shard = args.shard;
     if via == Via::KtestPl {
         options.way = Driver::KtestPl;
+        options.ktest_conf = args.ktest_conf.clone();
     }
     options.fragments = args.config.clone();
     options.kbuild = built.kbuild;
@@ -74,6 +77,14 @@ pub fn run(
     show(common, args, &verdict)
 }
 
+fn not_by_ktest_pl(conf: &Utf8Path) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("{conf} is read by ktest.pl, and --via says that something else runs the targets"),
+    )
+    .hint("leave --via out: --ktest-conf means --via ktest.pl")
+}
+
 /// Writes into the mails of a series how far its calls got in targets that passed.
 pub fn recorded(
     dir: &Utf8Path,
@@ -81,6 +92,12 @@ pub fn recorded(
     verdict: &Verdict,
     console: &Console,
 ) -> Result<(), Failure> {
+    if !dir.join("series.toml").is_file() {
+        console.say(format!(
+            "{dir} has no series.toml, as one that convert writes has: nothing is recorded in its mails"
+        ));
+        return Ok(());
+    }
     let news: Vec<News> = verdict.patches.iter().map(news).collect();
     for sentence in record(dir, version, &news)? {
         console.say(sentence);
