@@ -122,16 +122,55 @@ fn merged(log: Scan, console: Scan) -> Scan {
     }
 }
 
-/// What ktest.pl says against a kernel keeps a target from passing, and says why nothing came back where nothing did.
-pub(crate) fn not_better(target: &mut Target, seen: &Seen, why: Option<&str>) {
+/// What ktest.pl says against a kernel keeps its targets from passing where none of them shows why, and says why nothing came
+/// back where nothing did.
+pub(crate) fn not_better(targets: &mut [Target], seen: &Seen, why: Option<&str>) {
+    let Some(why) = why else { return };
+    let bad = |t: &Target| matches!(t.result, Outcome::Fail | Outcome::Crash | Outcome::Timeout);
+    let shown = targets.iter().any(bad);
     let nothing = seen.results.verdicts.is_empty();
-    let open = match target.result {
-        Outcome::Pass => true,
-        Outcome::Inconclusive => nothing,
-        _ => false,
-    };
-    if let (Some(why), true) = (why, open) {
-        target.result = Outcome::Inconclusive;
-        target.reason = Some(why.to_owned());
+    for target in targets {
+        let open = match target.result {
+            Outcome::Pass => true,
+            Outcome::Inconclusive => nothing,
+            _ => false,
+        };
+        if open && !shown {
+            target.result = Outcome::Inconclusive;
+            target.reason = Some(why.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Results;
+    use crate::verdict::{Converted, Ended, judge};
+
+    #[test]
+    fn what_ktest_pl_says_is_held_against_all_where_nothing_shows_why() {
+        let text = |given: u32| {
+            format!(
+                "# begin process-vm FAILED\n    ok 1 a\n# pins process-vm acquired=5 released={given}\n# end process-vm pass\n\
+                # begin vmci FAILED\n    ok 1 a\n# pins vmci acquired=5 released=5\n# end vmci pass\nktest verdict: pass\n"
+            )
+        };
+        let outcomes = |given: u32| {
+            let seen = Seen {
+                ended: Ended::Exited,
+                scan: Scan::default(),
+                results: Results::parse(&text(given)),
+            };
+            let specs = crate::target::select(&["process-vm,vmci".into()]).unwrap();
+            let mut targets: Vec<Target> = specs
+                .iter()
+                .map(|spec| judge(spec, Converted::No, &seen))
+                .collect();
+            not_better(&mut targets, &seen, Some("ktest.pl says: test failed"));
+            targets.iter().map(|t| t.result).collect::<Vec<_>>()
+        };
+        assert_eq!(outcomes(4), [Outcome::Fail, Outcome::Pass]);
+        assert_eq!(outcomes(5), [Outcome::Inconclusive, Outcome::Inconclusive]);
     }
 }

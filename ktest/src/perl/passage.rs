@@ -95,7 +95,7 @@ pub(crate) fn passages(printed: &str) -> Vec<Passage> {
             last.over = true;
         } else if let Some((_, rest)) = line.split_once("CRITICAL FAILURE... ") {
             last.died = Some(rest.trim().to_owned());
-        } else if line.starts_with("run test ") {
+        } else if line.contains("run test /") {
             last.tested = true;
         }
         let good = ["REBOOTING", "Reboot and wait ", "Reboot and sleep "];

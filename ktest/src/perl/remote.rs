@@ -114,8 +114,11 @@ pub(crate) fn end_logins(boots: &[Boot]) {
     for boot in boots.iter().filter(|b| !b.dir.join("ended").is_file()) {
         let text = std::fs::read_to_string(boot.dir.join("pid")).unwrap_or_default();
         let id = text.trim().parse().ok().and_then(Pid::from_raw);
-        // timeout(1) leads a group of its own.
-        if let Some(id) = id {
+        let program = std::fs::read_to_string(format!("/proc/{}/comm", text.trim()));
+        // timeout(1) leads a group of its own; what has the number now may be another program.
+        if let Some(id) = id
+            && program.is_ok_and(|name| name.trim() == "timeout")
+        {
             let _gone = kill_process_group(id, Signal::KILL);
         }
     }

@@ -263,8 +263,9 @@ fn outcome(came: &Came) -> (Outcome, String) {
         Came::Started(outcome, why, _) => (*outcome, why.clone()),
         Came::Tested(seen, why) => {
             let spec = &crate::target::select(&["process-vm".into()]).unwrap()[0];
-            let mut target = judge(spec, Converted::No, seen);
-            not_better(&mut target, seen, why.as_deref());
+            let mut targets = [judge(spec, Converted::No, seen)];
+            not_better(&mut targets, seen, why.as_deref());
+            let [target] = targets;
             (target.result, target.reason.unwrap_or_default())
         }
     }

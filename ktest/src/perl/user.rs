@@ -8,6 +8,7 @@
 //! The machine is the user's: power, console, installing, rebooting, logging in. What decides the verdict is ours: what is
 //! built, from which sources, where, with which tests. Each option of the user's that is not taken is said.
 
+use super::SCRIPT;
 use crate::config::{Fragment, merge};
 use crate::error::Error;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -122,9 +123,12 @@ impl User {
     pub fn read(script: &Utf8Path, conf: &Utf8Path) -> Result<User, Error> {
         crate::host::require("perl", "the tree's ktest.pl")?;
         let conf = camino::absolute_utf8(conf).map_err(Error::io("find", conf))?;
-        for file in [script, &conf] {
-            std::fs::metadata(file).map_err(Error::io("read", file))?;
+        if !script.is_file() {
+            return Err(Error::Usage(format!(
+                "read {conf}: the tree has no {SCRIPT}; name one that has: --kernel TREE"
+            )));
         }
+        std::fs::metadata(&conf).map_err(Error::io("read", &conf))?;
         let scratch = tempfile::tempdir().map_err(Error::io("make directory", "scratch".into()))?;
         let scratch = Utf8Path::from_path(scratch.path())
             .ok_or_else(|| Error::Internal("the temporary directory is not UTF-8".into()))?

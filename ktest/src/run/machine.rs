@@ -125,16 +125,18 @@ impl Session<'_> {
     }
 
     fn tested(&self, kernel: &Kernel<'_>, seen: &Seen, why: Option<&str>) -> Vec<Target> {
-        self.booted()
+        let mut targets: Vec<Target> = self
+            .booted()
             .map(|spec| {
                 let converted = converted(&self.source.root, &kernel.overlay, spec);
                 let mut target = judge(spec, converted, seen);
-                not_better(&mut target, seen, why);
                 let kbuild = Some(&kernel.prepared.kbuild);
                 target.callsites = self.evidence(spec, Some(seen), kbuild);
                 target
             })
-            .collect()
+            .collect();
+        not_better(&mut targets, seen, why);
+        targets
     }
 }
 

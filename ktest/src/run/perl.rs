@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::host;
 use crate::perl::{
     Conf, Remote, Repository, SCRIPT, Said, User, WAITS, boots, by_lines, end_logins, forget,
-    names, passages, power_switch, read,
+    names, not_better, passages, power_switch, read,
 };
 use crate::series::Staged;
 use crate::target::{Guest, TargetSpec};
@@ -283,13 +283,10 @@ impl Session<'_> {
                 for spec in self.booted() {
                     let converted = converted(&self.source.root, &overlay, spec);
                     let mut target = judge(spec, converted, &seen);
-                    if let (Some(why), Outcome::Pass) = (&why, target.result) {
-                        target.result = Outcome::Inconclusive;
-                        target.reason = Some(why.clone());
-                    }
                     target.callsites = self.evidence(spec, Some(&seen), Some(&prepared.kbuild));
                     targets.push(target);
                 }
+                not_better(&mut targets, &seen, why.as_deref());
                 let others = self.targets(0).into_iter();
                 targets.extend(others.filter_map(|t| Some(not_done(t, self.lacking(t)?))));
             }

@@ -55,6 +55,34 @@ fn no_qemu_is_the_machines_fault_and_names_the_command_that_mends_it() {
 }
 
 #[test]
+fn a_configuration_of_ktest_pl_is_for_ktest_pl_alone() {
+    let sandbox = Sandbox::new();
+    let conf = sandbox.write("box.conf", b"MACHINE = box\n");
+    let with = |more: &[&str]| {
+        let arguments = [&["ktest", "--ktest-conf", conf.as_str()], more].concat();
+        sandbox.run(&arguments)
+    };
+    let outcome = with(&["--via", "qemu"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .ends_with("hint: leave --via out: --ktest-conf means --via ktest.pl"),
+        "{}",
+        outcome.stderr
+    );
+    let embedded = with(&[]);
+    assert_eq!(embedded.code, Some(2), "{}", embedded.stderr);
+    assert!(
+        embedded
+            .stderr
+            .contains("the tree has no tools/testing/ktest/ktest.pl"),
+        "{}",
+        embedded.stderr
+    );
+}
+
+#[test]
 fn kbuild_variables_where_no_make_runs_are_usage() {
     let outcome = Sandbox::new().run(&["model", "S1", "ARCH=arm64"]);
     assert_eq!(outcome.code, Some(2));
