@@ -12,6 +12,17 @@ pub struct Mount {
     must: bool,
 }
 
+impl Mount {
+    /// Mounts it; one that may be lacking may also be mounted there already.
+    fn mount(&self) -> Result<(), String> {
+        let (kind, place) = (self.kind, self.place);
+        match mount(kind, place, kind, MountFlags::empty(), None) {
+            Err(error) if self.must => Err(format!("mount {kind} on {place}: {error}")),
+            _ => Ok(()),
+        }
+    }
+}
+
 const fn must(kind: &'static str, place: &'static str) -> Mount {
     Mount {
         kind,
@@ -62,24 +73,16 @@ pub fn apart() -> Result<(), String> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|e| format!("make mounts private: {e}"))?;
     for entry in MOUNTS.iter().filter(|e| !e.must || e.place == "/tmp") {
-        let done = mount(
-            entry.kind,
-            entry.place,
-            entry.kind,
-            MountFlags::empty(),
-            None,
-        );
-        // It may be mounted there already.
-        if let (Err(error), true) = (done, entry.must) {
-            return Err(format!("mount {} on {}: {error}", entry.kind, entry.place));
-        }
+        entry.mount()?;
     }
     let put = |name: &std::ffi::OsStr, bytes: &[u8]| {
         let file = std::path::Path::new(&files).join(name);
         std::fs::write(&file, bytes)?;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
     };
-    std::fs::create_dir_all(&files).map_err(|e| format!("make {files}: {e}"))?;
+    if !kept.is_empty() {
+        std::fs::create_dir_all(&files).map_err(|e| format!("make {files}: {e}"))?;
+    }
     for (name, bytes) in &kept {
         put(name, bytes).map_err(|e| format!("write a file of {files}: {e}"))?;
     }
@@ -94,16 +97,7 @@ pub fn mount_all() -> Result<(), String> {
     for entry in MOUNTS {
         // The directory may be there already, in the image or made by the kernel.
         let _exists = std::fs::create_dir_all(entry.place);
-        let done = mount(
-            entry.kind,
-            entry.place,
-            entry.kind,
-            MountFlags::empty(),
-            None,
-        );
-        if let (Err(error), true) = (done, entry.must) {
-            return Err(format!("mount {} on {}: {error}", entry.kind, entry.place));
-        }
+        entry.mount()?;
     }
     Ok(())
 }
