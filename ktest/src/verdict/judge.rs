@@ -150,6 +150,17 @@ fn died(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> Option<Judge
             "not reached: the kernel crashed during {during}"
         )));
     }
+    // In a guest of ours an oops ends the kernel; a machine of the user's may go on.
+    let began = |name: &str| seen.results.targets.iter().position(|(n, _)| n == name);
+    let earlier = seen.scan.found.iter().filter(|f| f.fatal).find_map(|f| {
+        let during = f.target.as_deref()?;
+        (began(during)? < began(&spec.name)?).then_some(during)
+    });
+    if let Some(during) = earlier {
+        return Some(inconclusive(&format!(
+            "it ran on a kernel that had crashed during {during}"
+        )));
+    }
     if seen.ended == Ended::Flooded && !ended {
         return Some(inconclusive(
             "the guest wrote more than its logs may hold, and was stopped",
@@ -358,6 +369,36 @@ pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_on_a_kernel_that_has_crashed_proves_nothing() {
+        let of = |name: &str| {
+            format!(
+                "# begin {name} FAILED\n    ok 1 a\n# pins {name} acquired=5 released=5\n# end {name} pass\n"
+            )
+        };
+        let text = [&of("io-uring"), &of("vmci"), &of("process-vm")]
+            .map(String::as_str)
+            .concat();
+        let console = "ktest: begin vmci\nkernel BUG at mm/gup.c:1!\nktest: end vmci\n";
+        let seen = Seen {
+            ended: Ended::Exited,
+            scan: crate::console::Patterns::built_in().unwrap().scan(console),
+            results: Results::parse(&format!("{text}ktest verdict: pass\n")),
+        };
+        let specs = crate::target::select(&["io-uring,vmci,process-vm".into()]).unwrap();
+        let judged: Vec<Target> = specs
+            .iter()
+            .map(|spec| judge(spec, Converted::No, &seen))
+            .collect();
+        let results: Vec<Outcome> = judged.iter().map(|t| t.result).collect();
+        use Outcome::{Crash, Inconclusive, Pass};
+        assert_eq!(results, [Pass, Crash, Inconclusive]);
+        assert_eq!(
+            judged[2].reason.as_deref(),
+            Some("it ran on a kernel that had crashed during vmci")
+        );
+    }
 
     #[test]
     fn where_others_take_pins_or_nothing_was_done_nothing_counts() {
