@@ -18,12 +18,13 @@ const MACROS: u32 = 1 << 24;
 const SELF: u32 = 0;
 
 /// How a value comes to be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Made {
     Temp(u32, u32, u32, u8),
     Param(FnId, u32),
     Returned(FnId),
-    Global(SmolStr),
+    /// By its place in the list of globals.
+    Global(u32),
     Field(FieldId),
 }
 
@@ -46,6 +47,7 @@ pub struct Script {
     pub functions: Vec<(u64, u32)>,
     contexts: Vec<(u32, u32)>,
     nodes: Vec<Made>,
+    globals: Vec<SmolStr>,
     objects: Vec<Object>,
     fields: Vec<(Owner, SmolStr)>,
     /// Constraints.
@@ -74,6 +76,7 @@ pub struct Script {
 #[derive(Debug, Default)]
 struct Known {
     nodes: FastMap<Made, Node>,
+    globals: FastMap<SmolStr, u32>,
     objects: FastMap<Object, Obj>,
     fields: FastMap<(Owner, SmolStr), FieldId>,
     field_nodes: Vec<Node>,
@@ -131,7 +134,7 @@ impl Script {
             return *node;
         }
         let node = Node(self.nodes.len() as u32);
-        self.nodes.push(made.clone());
+        self.nodes.push(made);
         self.known.nodes.insert(made, node);
         self.graph.ops.push(Op::Make(node));
         node
@@ -171,7 +174,12 @@ impl Script {
 
     /// The value of a global; `key` is its name, with the file before it when it is static.
     pub fn global(&mut self, key: SmolStr) -> Node {
-        self.node(Made::Global(key))
+        let next = self.globals.len() as u32;
+        let at = *self.known.globals.entry(key.clone()).or_insert(next);
+        if at == next {
+            self.globals.push(key);
+        }
+        self.node(Made::Global(at))
     }
 
     /// The value of a parameter.
@@ -465,7 +473,7 @@ impl Script {
                     }
                     Made::Param(function, at) => state.param(said.function(*function), *at),
                     Made::Returned(function) => state.returned(said.function(*function)),
-                    Made::Global(key) => state.global(key.clone()),
+                    Made::Global(at) => state.global(self.globals[*at as usize].clone()),
                     Made::Field(field) => state.field_node(said.fields[field.0 as usize]),
                 };
                 said.nodes.push(node);

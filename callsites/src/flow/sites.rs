@@ -8,10 +8,8 @@ use super::state::SiteKey;
 use crate::index::ir::{Expr, Function, LoopKind, Span, Stmt};
 use crate::index::walk;
 use crate::report::{EditSite, Shape};
-use aho_corasick::AhoCorasick;
 use refimpl::api::{Role, catalogue};
 use smol_str::SmolStr;
-use std::sync::OnceLock;
 
 /// A condition a call stands under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,24 +57,10 @@ struct Visitor<'p, 'b, 'c> {
     out: Vec<Site>,
 }
 
-/// The names of which one stands in every function that has a site; None when they cannot be searched for together.
-fn names() -> Option<&'static AhoCorasick> {
-    static NAMES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let names = NAMES.get_or_init(|| {
-        let roles = [Role::Acquire, Role::Release, Role::Dirty];
-        let names = roles
-            .into_iter()
-            .flat_map(|role| catalogue().with_role(role));
-        AhoCorasick::new(names.map(|function| &function.name)).ok()
-    });
-    names.as_ref()
-}
-
 /// The sites of one function or macro.
 pub fn of_function<'c>(program: &Program, id: FnId, bytes: &dyn Fn() -> &'c [u8]) -> Vec<Site> {
     let function = program.function(id);
-    let may = |written: &[u8]| names().is_none_or(|names| names.is_match(written));
-    if !function.body.may(may) {
+    if !function.body.may_hold_site() {
         return Vec::new();
     }
     let file = program.file_of(id);

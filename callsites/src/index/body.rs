@@ -2,8 +2,11 @@
 //! The statements of a function, which a kept function has in writing until somebody looks at them.
 
 use super::ir::Stmt;
+use aho_corasick::AhoCorasick;
+use refimpl::api::{Role, catalogue};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -12,20 +15,37 @@ use std::sync::OnceLock;
 #[derive(Clone, Default)]
 pub struct Body {
     written: Box<[u8]>,
+    /// Whether what is written may hold a callsite.
+    site: bool,
     read: OnceLock<Vec<Stmt>>,
 }
 
 impl Body {
-    /// Whether `test` holds of the statements as they are written, names among them; true when they are not written.
-    pub fn may(&self, test: impl FnOnce(&[u8]) -> bool) -> bool {
-        self.read.get().is_some() || test(&self.written)
+    /// Whether a callsite may stand in it; of statements that somebody has looked at it is not known any more.
+    pub fn may_hold_site(&self) -> bool {
+        self.site || self.read.get().is_some()
     }
+}
+
+/// Whether a name of the catalogue that makes a callsite stands in statements as they are written.
+fn names_site(written: &[u8]) -> bool {
+    static NAMES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let roles = [Role::Acquire, Role::Release, Role::Dirty];
+        let names = roles
+            .into_iter()
+            .flat_map(|role| catalogue().with_role(role));
+        AhoCorasick::new(names.map(|function| &function.name)).ok()
+    });
+    // When they cannot be searched for together, each may stand there.
+    names.as_ref().is_none_or(|names| names.is_match(written))
 }
 
 impl From<Vec<Stmt>> for Body {
     fn from(statements: Vec<Stmt>) -> Self {
         Body {
             written: Box::default(),
+            site: false,
             read: OnceLock::from(statements),
         }
     }
@@ -64,13 +84,17 @@ impl fmt::Debug for Body {
 
 impl Serialize for Body {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.read.get() {
+        // Whether it may hold a callsite, then the statements.
+        let (site, written) = match self.read.get() {
             Some(statements) => {
                 let written = postcard::to_stdvec(statements);
-                serializer.serialize_bytes(&written.map_err(serde::ser::Error::custom)?)
+                let written = written.map_err(serde::ser::Error::custom)?;
+                (names_site(&written), Cow::from(written))
             }
-            None => serializer.serialize_bytes(&self.written),
-        }
+            None => (self.site, Cow::from(&*self.written)),
+        };
+        let bytes: Vec<u8> = [&[u8::from(site)], &*written].concat();
+        serializer.serialize_bytes(&bytes)
     }
 }
 
@@ -85,9 +109,12 @@ impl<'de> Deserialize<'de> for Body {
                 f.write_str("statements in writing")
             }
 
-            fn visit_bytes<E: Error>(self, written: &[u8]) -> Result<Body, E> {
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Body, E> {
+                let nothing = || E::invalid_length(0, &self);
+                let (site, written) = bytes.split_first().ok_or_else(nothing)?;
                 Ok(Body {
                     written: written.into(),
+                    site: *site != 0,
                     read: OnceLock::new(),
                 })
             }
