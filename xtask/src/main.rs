@@ -8,6 +8,7 @@ mod codegen;
 mod console;
 mod exit;
 mod flags;
+mod heap;
 mod kbuild;
 mod kernels;
 mod pipeline;

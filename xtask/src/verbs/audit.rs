@@ -15,6 +15,7 @@ use serde_json::json;
 
 /// Runs `audit`.
 pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
+    crate::heap::grow_in_large_steps();
     let cache = match args.no_cache {
         true => None,
         false => Some(parsed()?),
