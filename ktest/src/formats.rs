@@ -290,6 +290,7 @@ mod tests {
             ],
             pins: Some(pins),
             drift_pages: Some(0),
+            accelerator: None,
             splats: Vec::new(),
             callsites: Vec::new(),
         }

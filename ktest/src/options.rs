@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a caller chooses.
 
+use crate::boot::Accelerator;
 use crate::run::Shard;
 use callsites::report::Callsite;
 use camino::Utf8PathBuf;
@@ -126,6 +127,10 @@ pub struct KtestOptions {
     pub callsites: Vec<Callsite>,
     /// The emulator; `qemu-system-x86_64` when `None`.
     pub qemu: Option<Utf8PathBuf>,
+    /// What executes the guests' instructions; found out when `None`.
+    pub accelerator: Option<Accelerator>,
+    /// Boot a kernel although its image is that of an earlier one of the run.
+    pub boot_all: bool,
     /// A guest init that is built already; ours is compiled when `None`.
     pub guest: Option<Utf8PathBuf>,
     /// Memory of the guest in MiB.
@@ -156,6 +161,8 @@ impl KtestOptions {
             shard: None,
             callsites: Vec::new(),
             qemu: None,
+            accelerator: None,
+            boot_all: false,
             guest: None,
             memory_mib: 512,
             cpus: 2,

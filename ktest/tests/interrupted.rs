@@ -6,6 +6,7 @@
 use callsites::report::Era;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use ktest::boot::Accelerator;
 use ktest::verdict::Outcome;
 use ktest::{Error, Exit, KtestOptions, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,6 +19,9 @@ const LATE: Duration = Duration::from_secs(60);
 /// Says its process id, then never ends, whatever it is asked.
 const HANGS: &str =
     "trap '' TERM INT; echo $$ > \"$0.new\"; mv \"$0.new\" \"$0.pid\"; exec sleep 600";
+/// Falls silent under KVM, and says what it is when it is asked.
+const SILENT_UNDER_KVM: &str =
+    "case \"$*\" in --version) echo emulator; exit ;; *'-accel kvm'*) exit ;; esac\n";
 /// Dies of a signal the first time, and passes from then on.
 const DIES_ONCE: &str = "[ -e \"$0.once\" ] || { : > \"$0.once\"; kill -9 $$; }\n";
 const PASSES: &str = r#"
@@ -107,11 +111,20 @@ impl Place {
 }
 
 fn run(root: &Utf8Path, resume: Option<String>) -> Result<Verdict, Error> {
+    run_with(Some(Accelerator::Tcg), root, resume)
+}
+
+fn run_with(
+    accelerator: Option<Accelerator>,
+    root: &Utf8Path,
+    resume: Option<String>,
+) -> Result<Verdict, Error> {
     let mut options = KtestOptions::new(root.join("cache"), root.join("runs"));
     options.targets = vec!["process-vm".into()];
     options.image = Some(root.join("image"));
     options.guest = Some(root.join("guest"));
     options.qemu = Some(root.join("emulator"));
+    options.accelerator = accelerator;
     options.resume = resume;
     ktest::run(&Tree::embedded(Era::Pin), None, &options)
 }
@@ -220,4 +233,33 @@ fn a_disk_that_fills_up_during_a_boot_is_no_verdict() {
     assert_eq!(error.exit(), Exit::Infrastructure, "{error}");
     std::fs::remove_file(place.root.join("emulator.fill")).unwrap();
     assert_eq!(place.resumed().exit(), Exit::Clean);
+}
+
+#[test]
+fn a_guest_that_falls_silent_under_kvm_is_booted_once_more_without() {
+    let place = Place::new(&format!("{SILENT_UNDER_KVM}{PASSES}"));
+    let verdict = run_with(Some(Accelerator::Kvm), &place.root, None).unwrap();
+    assert_eq!(verdict.result, Outcome::Pass, "{}", verdict.reason);
+    let target = &verdict.base.targets[0];
+    assert_eq!(target.accelerator, Some(Accelerator::Tcg));
+    let kept = std::fs::read_to_string(place.root.join("cache/accelerator.json")).unwrap();
+    assert!(
+        kept.contains("under KVM the guest ended without a verdict"),
+        "{kept}"
+    );
+
+    let place = Place::new(PASSES);
+    let verdict = run_with(Some(Accelerator::Kvm), &place.root, None).unwrap();
+    let target = &verdict.base.targets[0];
+    assert_eq!(target.accelerator, Some(Accelerator::Kvm));
+    assert!(!place.root.join("cache/accelerator.json").exists());
+}
+
+#[test]
+fn where_nobody_says_what_executes_a_guest_it_is_found_out() {
+    let place = Place::new(&format!("{SILENT_UNDER_KVM}{PASSES}"));
+    let verdict = run_with(None, &place.root, None).unwrap();
+    assert_eq!(verdict.result, Outcome::Pass, "{}", verdict.reason);
+    let target = &verdict.base.targets[0];
+    assert_eq!(target.accelerator, Some(Accelerator::Tcg));
 }

@@ -3,7 +3,7 @@
 //! verdict. No kernel is needed, and none of them may ever be taken for a pass.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ktest::boot::{Machine, boot};
+use ktest::boot::{Accelerator, Machine, boot};
 use ktest::target::{TargetSpec, select};
 use ktest::verdict::{Converted, Ended, Outcome, Seen, Target, judge};
 use std::os::unix::fs::PermissionsExt;
@@ -41,6 +41,7 @@ impl Guest {
     fn machine(&self) -> Machine {
         Machine {
             qemu: self.path.join("emulator"),
+            accelerator: Accelerator::Tcg,
             kernel: "bzImage".into(),
             initrd: "initrd".into(),
             guests: ["vmci", "gup-test"].map(quick).to_vec(),
@@ -268,6 +269,7 @@ fn an_emulator_that_is_killed_is_infrastructure_however_far_the_guest_was() {
 fn an_emulator_that_refuses_is_infrastructure_not_a_verdict() {
     let guest = Guest::new("echo 'no such machine' >&2; exit 1");
     let machine = Machine {
+        accelerator: Accelerator::Tcg,
         qemu: guest.path.join("emulator"),
         kernel: "k".into(),
         initrd: "i".into(),

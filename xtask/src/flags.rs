@@ -276,6 +276,13 @@ pub struct Ktest {
     /// ours. Means --via ktest.pl.
     #[arg(long, value_name = "FILE", conflicts_with = "image")]
     pub ktest_conf: Option<Utf8PathBuf>,
+    /// What executes the guests' instructions: tcg (software emulation) or kvm. Without it KVM is tried once after every boot of the host, and used
+    /// where a kernel comes up with it.
+    #[arg(long, value_name = "NAME")]
+    pub accel: Option<ktest::boot::Accelerator>,
+    /// Boot a kernel although its image is byte for byte that of an earlier one of the series.
+    #[arg(long)]
+    pub boot_all: bool,
     /// Finish this run.
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boots an image in QEMU and waits for its end: power-off, deadline, or a log that grows beyond its limit.
 //!
-//! The first serial line is the console, the second the results port; each goes to a file of the run. Software
-//! emulation on q35 is what works everywhere; nothing here asks whether hardware acceleration would.
+//! The first serial line is the console, the second the results port; each goes to a file of the run. The machine is
+//! q35, by software emulation unless KVM was seen to work ([`Accelerator`]).
+
+mod accelerator;
+
+pub use accelerator::Accelerator;
+pub(crate) use accelerator::{Choice, choose, forget};
 
 use crate::console::Patterns;
 use crate::error::Error;
@@ -27,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Machine {
     /// The emulator.
     pub qemu: Utf8PathBuf,
+    /// What executes the guest's instructions.
+    pub accelerator: Accelerator,
     /// A bzImage.
     pub kernel: Utf8PathBuf,
     /// The initramfs.
@@ -78,7 +85,7 @@ impl Machine {
             "-machine".into(),
             "q35".into(),
             "-accel".into(),
-            "tcg".into(),
+            self.accelerator.name().into(),
             "-cpu".into(),
             "max".into(),
             "-smp".into(),

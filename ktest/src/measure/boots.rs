@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boots of one kernel with nothing to do: how long until the init speaks, and until the power is off.
 
-use crate::boot::{Machine, QEMU};
+use crate::boot::{Accelerator, Machine, QEMU};
 use crate::error::Error;
 use crate::image::Archive;
 use crate::options::KtestOptions;
@@ -73,6 +73,7 @@ pub(super) fn boot(
 ) -> Result<Boot, Error> {
     let machine = Machine {
         qemu: options.qemu.clone().unwrap_or_else(|| QEMU.into()),
+        accelerator: options.accelerator.unwrap_or(Accelerator::Tcg),
         kernel: image.to_owned(),
         initrd: initrd.to_owned(),
         guests: Vec::new(),

@@ -3,13 +3,14 @@
 
 use super::evidence::converted;
 use super::stages::Session;
-use crate::boot::{Machine, QEMU, boot};
+use crate::boot::{Accelerator, Choice, Machine, QEMU, boot, choose, forget};
 use crate::build::{Kbuild, Overlay, machine_failed};
 use crate::error::Error;
 use crate::target::{Guest, TargetSpec};
 use crate::verdict::{CallsiteEvidence, Evidence, Seen, Target, judge};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 impl Session<'_> {
     /// Boots `kernel` (image and initramfs) with those of `specs` that are booted, once for all that ask for the same devices: a device of one
@@ -45,11 +46,16 @@ impl Session<'_> {
             self.options.memory_mib,
         );
         let mut targets = Vec::new();
+        if !groups.is_empty() {
+            self.choose(kernel, dir)?;
+        }
         for wave in groups.chunks(at_once) {
-            for (group, seen) in self.boot_wave(wave, kernel)? {
+            for ((group, _), ended) in wave.iter().zip(self.boot_wave(wave, kernel)) {
+                let (seen, accelerator) = ended?;
                 targets.extend(group.iter().map(|spec| {
                     let converted = converted(&self.source.root, overlay, spec);
                     let mut target = judge(spec, converted, &seen);
+                    target.accelerator = Some(accelerator);
                     target.callsites = self.evidence(spec, Some(&seen), kbuild);
                     target
                 }));
@@ -59,12 +65,12 @@ impl Session<'_> {
     }
 
     /// Several guests side by side, each in a directory of its own.
-    fn boot_wave<'g>(
+    fn boot_wave(
         &self,
-        wave: &'g [(Vec<&'g TargetSpec>, Utf8PathBuf)],
+        wave: &[(Vec<&TargetSpec>, Utf8PathBuf)],
         kernel: (&Utf8Path, &Utf8Path),
-    ) -> Result<Vec<(&'g [&'g TargetSpec], Seen)>, Error> {
-        let ended: Vec<Result<Seen, Error>> = std::thread::scope(|scope| {
+    ) -> Vec<Result<(Seen, Accelerator), Error>> {
+        std::thread::scope(|scope| {
             let boots: Vec<_> = wave
                 .iter()
                 .map(|(group, dir)| scope.spawn(move || self.boot_again(group, kernel, dir)))
@@ -74,49 +80,81 @@ impl Session<'_> {
                 .into_iter()
                 .map(|boot| boot.join().unwrap_or_else(|_| Err(lost())))
                 .collect()
-        });
-        wave.iter()
-            .zip(ended)
-            .map(|((group, _), seen)| Ok((group.as_slice(), seen?)))
-            .collect()
+        })
     }
 
-    /// Once more where the machine was at fault: an emulator that somebody killed says nothing of the kernel. What a kernel
-    /// does is never tried again.
+    /// Once more where the machine was at fault: an emulator that somebody killed says nothing of the kernel, and a guest that
+    /// fell silent under KVM says little. What a kernel does is never tried again.
     fn boot_again(
         &self,
         specs: &[&TargetSpec],
         kernel: (&Utf8Path, &Utf8Path),
         dir: &Utf8Path,
-    ) -> Result<Seen, Error> {
-        match self.boot_once(specs, kernel, dir) {
-            Err(error) if error.may_pass() => {
-                let again = format!("booting once more: {error}");
-                self.options.progress.say(&again);
-                self.boot_once(specs, kernel, dir)
+    ) -> Result<(Seen, Accelerator), Error> {
+        let with = self.accelerator();
+        let why = match self.boot_once(specs, kernel, dir) {
+            Ok(seen) if with == Accelerator::Kvm && seen.is_silent() => {
+                "under KVM the guest ended without a verdict".to_owned()
             }
-            done => done,
+            Err(error) if error.may_pass() => error.to_string(),
+            done => return Ok((done?, with)),
+        };
+        self.options
+            .progress
+            .say(&format!("booting once more: {why}"));
+        if with == Accelerator::Kvm {
+            forget(&self.machine_of(&[], kernel), &self.options.cache, &why)?;
+            self.set_accelerator(Accelerator::Tcg);
         }
+        let seen = self.boot_once(specs, kernel, dir)?;
+        Ok((seen, Accelerator::Tcg))
+    }
+
+    /// Finds out before the first boot what executes the guests' instructions.
+    fn choose(&self, kernel: (&Utf8Path, &Utf8Path), dir: &Utf8Path) -> Result<(), Error> {
+        if self.chosen().is_some() {
+            return Ok(());
+        }
+        let progress = &self.options.progress;
+        let machine = self.machine_of(&[], kernel);
+        let say = |sentence: &str| progress.say(sentence);
+        let Choice { accelerator, why } = choose(&machine, &self.options.cache, dir, &say)?;
+        progress.say(&format!("booting with {accelerator}: {why}"));
+        self.set_accelerator(accelerator);
+        Ok(())
+    }
+
+    fn chosen(&self) -> Option<Accelerator> {
+        *self
+            .accelerator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Software emulation until something else was chosen.
+    fn accelerator(&self) -> Accelerator {
+        self.chosen().unwrap_or(Accelerator::Tcg)
+    }
+
+    fn set_accelerator(&self, accelerator: Accelerator) {
+        *self
+            .accelerator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(accelerator);
     }
 
     pub(super) fn boot_once(
         &self,
         specs: &[&TargetSpec],
-        (image, initrd): (&Utf8Path, &Utf8Path),
+        kernel: (&Utf8Path, &Utf8Path),
         dir: &Utf8Path,
     ) -> Result<Seen, Error> {
         std::fs::create_dir_all(dir).map_err(Error::io("make directory", dir))?;
         let guests: Vec<Guest> = specs.iter().filter_map(|t| t.guest()).cloned().collect();
         let disk = disk(&guests, dir)?;
         let machine = Machine {
-            qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
-            kernel: image.to_owned(),
-            initrd: initrd.to_owned(),
-            guests,
-            memory_mib: self.options.memory_mib,
-            cpus: self.options.cpus,
-            boot_seconds: self.options.boot_seconds,
             disk: disk.clone(),
+            ..self.machine_of(&guests, kernel)
         };
         let seen = boot(&machine, dir)?;
         // What the guest said may have had no place to go: that is no verdict.
@@ -128,6 +166,20 @@ impl Session<'_> {
             std::fs::remove_file(&disk).map_err(Error::io("remove", &disk))?;
         }
         Ok(seen)
+    }
+
+    fn machine_of(&self, guests: &[Guest], (image, initrd): (&Utf8Path, &Utf8Path)) -> Machine {
+        Machine {
+            qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
+            accelerator: self.accelerator(),
+            kernel: image.to_owned(),
+            initrd: initrd.to_owned(),
+            guests: guests.to_vec(),
+            memory_mib: self.options.memory_mib,
+            cpus: self.options.cpus,
+            boot_seconds: self.options.boot_seconds,
+            disk: None,
+        }
     }
 
     /// Only of the callsites in files that the target exercises.

@@ -138,6 +138,7 @@ fn target_of(spec: &TargetSpec, result: Outcome, reason: String, subtests: Vec<S
         subtests,
         pins: None,
         drift_pages: None,
+        accelerator: None,
         splats: Vec::new(),
         callsites: Vec::<CallsiteEvidence>::new(),
     }

@@ -5,6 +5,7 @@
 //! result is written beside and renamed, so that what is there is whole, and a resumed run does not do it again.
 
 use super::plan::Shard;
+use crate::boot::Accelerator;
 use crate::build::Shadow;
 use crate::error::Error;
 use crate::verdict::{Stage, Verdict};
@@ -43,6 +44,12 @@ pub struct Inputs {
     /// blake3 of what a user's configuration of ktest.pl says of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conf: Option<String>,
+    /// What the user asked the guests to be executed by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<Accelerator>,
+    /// Kernels whose images are equal are booted all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub boot_all: bool,
     /// Programs that took part.
     pub tools: Vec<ToolVersion>,
     /// The part of the run, where it is not all of it.
@@ -174,7 +181,14 @@ impl Inputs {
             .conf
             .as_ref()
             .map_or(String::new(), |c| format!(" {c}"));
-        format!("{inputs:?} {:?} {:?}{conf}", self.image, self.machine)
+        let with = self
+            .accelerator
+            .map_or(String::new(), |with| format!(" {with}"));
+        let all = if self.boot_all { " all" } else { "" };
+        format!(
+            "{inputs:?} {:?} {:?}{conf}{with}{all}",
+            self.image, self.machine
+        )
     }
 }
 

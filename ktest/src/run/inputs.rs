@@ -44,12 +44,16 @@ pub(super) fn inputs(
             .map(|s| (s.subject.clone(), digest(&s.overlay)))
             .collect(),
         reproduce: format!(
-            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}{}{}",
+            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}{}{}{}{}",
             names.join(","),
             user.map_or(String::new(), |user| format!(" --ktest-conf {}", user.path)),
             options
                 .shard
-                .map_or(String::new(), |shard| format!(" --shard {shard}"))
+                .map_or(String::new(), |shard| format!(" --shard {shard}")),
+            options
+                .accelerator
+                .map_or(String::new(), |with| format!(" --accel {with}")),
+            if options.boot_all { " --boot-all" } else { "" }
         ),
         shard: options.shard,
         targets: names,
@@ -57,6 +61,8 @@ pub(super) fn inputs(
         kbuild: options.kbuild.clone(),
         image: options.image.as_deref().map(hash).transpose()?,
         machine: (options.memory_mib, options.cpus),
+        accelerator: options.accelerator,
+        boot_all: options.boot_all,
         conf: user.map(User::digest).transpose()?,
         tools: tools.to_vec(),
     })

@@ -4,7 +4,7 @@
 use super::compiled::not_done;
 use super::evidence::converted;
 use super::stages::Session;
-use crate::boot::{Machine, QEMU, seen};
+use crate::boot::{Accelerator, Machine, QEMU, seen};
 use crate::build::stage::hash;
 use crate::build::{Overlay, Prepared};
 use crate::error::Error;
@@ -175,6 +175,8 @@ impl Session<'_> {
         let disk = disk.map(|disk| camino::absolute_utf8(&disk).unwrap_or(disk));
         Ok(Machine {
             qemu: self.options.qemu.clone().unwrap_or_else(|| QEMU.into()),
+            // ktest.pl has one power switch for all kernels: nothing could be done once more another way.
+            accelerator: self.options.accelerator.unwrap_or(Accelerator::Tcg),
             kernel: "$b/bzImage".into(),
             initrd,
             guests,

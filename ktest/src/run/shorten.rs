@@ -127,6 +127,7 @@ mod tests {
             subtests,
             pins: None,
             drift_pages: None,
+            accelerator: None,
             splats: Vec::new(),
             callsites: Vec::new(),
         };

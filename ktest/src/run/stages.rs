@@ -7,7 +7,7 @@ use super::evidence::{Watched, watched};
 use super::flags::keep_functions;
 use super::inputs::inputs;
 use super::plan::plan;
-use crate::boot::QEMU;
+use crate::boot::{Accelerator, QEMU};
 use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
 use crate::build::{Changes, Kbuild, Ledger, Overlay, Plan, Prepared, new_warnings, prepare_above};
 use crate::config::Fragment;
@@ -22,6 +22,7 @@ use crate::verdict::{Build, Outcome, Stage, Target, Verdict, summarise};
 use crate::{conformance, host, series};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use std::sync::Mutex;
 
 /// Everything that stays the same from kernel to kernel.
 pub(super) struct Session<'a> {
@@ -36,6 +37,8 @@ pub(super) struct Session<'a> {
     /// The user's machine, where ktest.pl is to drive that.
     pub(super) user: Option<User>,
     pub(super) watched: Vec<Watched>,
+    /// What executes the guests' instructions, once it is known.
+    pub(super) accelerator: Mutex<Option<Accelerator>>,
 }
 
 /// Tests the base, then every patch of the series in `series`.
@@ -88,6 +91,7 @@ pub fn run(
         functions,
         user,
         watched,
+        accelerator: Mutex::new(options.accelerator),
     };
     let (base, patches) = match &options.image {
         Some(image) => (session.given(image)?, Vec::new()),
@@ -296,7 +300,8 @@ impl Session<'_> {
         let specs = self.targets(number);
         let digest = hash(&built)?;
         build.image_hash = Some(digest.clone());
-        let mut targets = match self.same_image(number, &digest) {
+        let same = self.same_image(number, &digest);
+        let mut targets = match same.filter(|_| !self.options.boot_all) {
             Some(same) => {
                 let why = format!("not booted: its image is byte for byte that of \"{same}\"");
                 self.options.progress.say(&why);

@@ -184,6 +184,7 @@ fn target(
         subtests: Vec::new(),
         pins,
         drift_pages: None,
+        accelerator: None,
         splats: Vec::new(),
         callsites: evidence(driver, callsites),
     }

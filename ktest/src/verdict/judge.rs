@@ -28,6 +28,13 @@ pub struct Seen {
     pub results: Results,
 }
 
+impl Seen {
+    /// The guest gave no verdict, and its kernel did not complain.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.results.verdicts.is_empty() && self.scan.found.is_empty()
+    }
+}
+
 /// What a series has changed about a target: whether what it exercises now asks for pins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Converted {
@@ -57,6 +64,7 @@ pub fn judge(spec: &TargetSpec, converted: Converted, seen: &Seen) -> Target {
         subtests: report.subtests,
         pins: report.pins,
         drift_pages: report.drift_pages,
+        accelerator: None,
         splats,
         callsites: Vec::<CallsiteEvidence>::new(),
     }

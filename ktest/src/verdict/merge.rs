@@ -97,6 +97,7 @@ mod tests {
             subtests: Vec::new(),
             pins: None,
             drift_pages: None,
+            accelerator: None,
             splats: Vec::new(),
             callsites: Vec::new(),
         };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! verdict.json. The field names are a contract: scripts read them. Add to them freely, never change them.
 
+use crate::boot::Accelerator;
 use crate::build::Changes;
 use crate::exit::Exit;
 use crate::run::Shard;
@@ -99,6 +100,9 @@ pub struct Target {
     pub pins: Option<Pins>,
     /// Pages that went missing over all repetitions, where that was measured.
     pub drift_pages: Option<i64>,
+    /// What executed the kernel's instructions, where a guest of ours was booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<Accelerator>,
     /// What the kernel complained about while it ran.
     pub splats: Vec<Splat>,
     /// Whether the callsites ran.

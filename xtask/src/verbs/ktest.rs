@@ -45,6 +45,8 @@ pub fn run(
     options.image = args.image.clone();
     options.resume = args.resume.clone();
     options.shard = args.shard;
+    options.accelerator = args.accel;
+    options.boot_all = args.boot_all;
     if via == Via::KtestPl {
         options.way = Driver::KtestPl;
         options.ktest_conf = args.ktest_conf.clone();
