@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A running child: its output is read by two threads, its end is waited for with a deadline.
 
-use crate::command::{Command, Output, Stdio};
+use crate::command::{Command, Listener, Output, Stdio};
 use crate::error::Error;
 use crate::interrupt::interrupted;
 use crate::usage::{Ended, reap};
@@ -85,10 +85,15 @@ impl Child {
         let (stdout, stderr) = (Buffer::default(), Buffer::default());
         let mut readers = Vec::new();
         if let Some(pipe) = child.stdout.take() {
-            readers.push(read_into(pipe, Arc::clone(&stdout), log.clone()));
+            readers.push(read_into(
+                pipe,
+                Arc::clone(&stdout),
+                log.clone(),
+                command.listener.clone(),
+            ));
         }
         if let Some(pipe) = child.stderr.take() {
-            readers.push(read_into(pipe, Arc::clone(&stderr), log));
+            readers.push(read_into(pipe, Arc::clone(&stderr), log, None));
         }
         let pid = Pid::from_child(&child);
         Ok(Child {
@@ -238,14 +243,23 @@ fn read_into(
     mut pipe: impl Read + Send + 'static,
     buffer: Buffer,
     log: Option<Arc<Mutex<std::fs::File>>>,
+    listener: Option<Listener>,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut chunk = [0u8; 1 << 14];
+        let mut begun = Vec::new();
         while let Ok(n @ 1..) = pipe.read(&mut chunk) {
             lock(&buffer).extend_from_slice(&chunk[..n]);
             if let Some(log) = &log {
                 // A log that cannot be written must not stop the child; the disk is reported where results are written.
                 drop(lock(log).write_all(&chunk[..n]));
+            }
+            if let Some(Listener(tell)) = &listener {
+                begun.extend_from_slice(&chunk[..n]);
+                while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = begun.drain(..=end).collect();
+                    tell(&String::from_utf8_lossy(&line[..end]));
+                }
             }
         }
     })

@@ -5,8 +5,10 @@ use crate::child::Child;
 use crate::error::Error;
 use crate::usage::Usage;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a command may take when nothing else is said.
@@ -25,6 +27,17 @@ pub struct Command {
     pub(crate) deadline: Duration,
     pub(crate) log: Option<PathBuf>,
     pub(crate) stdout: Stdio,
+    pub(crate) listener: Option<Listener>,
+}
+
+/// Told every line of standard output.
+#[derive(Clone)]
+pub(crate) struct Listener(pub(crate) Arc<dyn Fn(&str) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// Where a child's standard output and error go.
@@ -82,6 +95,7 @@ impl Command {
             deadline: DEADLINE,
             log: None,
             stdout: Stdio::Capture,
+            listener: None,
         }
     }
 
@@ -132,6 +146,12 @@ impl Command {
     /// Writes the quoted command line, then all it says, to `file`.
     pub fn log(mut self, file: impl AsRef<Path>) -> Command {
         self.log = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// Calls `f` with every line of standard output as it comes; a last line without an end is left out.
+    pub fn each_line(mut self, f: impl Fn(&str) + Send + Sync + 'static) -> Command {
+        self.listener = Some(Listener(Arc::new(f)));
         self
     }
 

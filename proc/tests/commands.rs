@@ -126,3 +126,19 @@ fn is_running(pid: &str) -> bool {
             .is_some_and(|rest| !rest.trim_start().starts_with('Z'))
     })
 }
+
+#[test]
+fn whole_lines_are_told_as_they_come() {
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let to = std::sync::Arc::clone(&told);
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            "printf 'one\ntw'; sleep 0.1; printf 'o\n\nrest'; echo no >&2",
+        ])
+        .each_line(move |line| to.lock().unwrap().push(line.to_owned()))
+        .run()
+        .unwrap();
+    assert_eq!(*told.lock().unwrap(), ["one", "two", ""]);
+    assert_eq!(output.stdout_text(), "one\ntwo\n\nrest");
+}
