@@ -9,7 +9,7 @@
 use crate::build::Kbuild;
 use crate::error::Error;
 use crate::image::Extra;
-use crate::options::Progress;
+use crate::progress::Progress;
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::{Strategy, any};
 use proptest::strategy::ValueTree;

@@ -2,37 +2,10 @@
 //! What a caller chooses.
 
 use crate::boot::Accelerator;
+use crate::progress::Progress;
 use crate::run::Shard;
 use callsites::report::Callsite;
 use camino::Utf8PathBuf;
-use std::fmt;
-use std::sync::Arc;
-
-/// Told what is going on, one short sentence at a time; for a terminal.
-#[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(&str) + Send + Sync>);
-
-impl Progress {
-    /// Calls `f` with every sentence.
-    pub fn new(f: impl Fn(&str) + Send + Sync + 'static) -> Progress {
-        Progress(Arc::new(f))
-    }
-
-    /// Says nothing.
-    pub fn silent() -> Progress {
-        Progress::new(|_| {})
-    }
-
-    pub(crate) fn say(&self, sentence: &str) {
-        (self.0)(sentence);
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
-    }
-}
 
 /// What `build` makes of every patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

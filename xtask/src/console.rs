@@ -4,7 +4,7 @@
 use crate::exit::{Exit, Failure};
 use crate::flags::{Color, Common};
 use camino::Utf8Path;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -56,13 +56,30 @@ impl Console {
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
+    /// Steps of make: a bar where it is known about how many there are, else a count. It is gone when it is dropped; invisible
+    /// without a terminal or under `-q`.
+    pub fn steps(&self, about: Option<usize>) -> ProgressBar {
+        let template = match about {
+            Some(_) => "[{bar:40}] {pos} of about {len}  {msg}",
+            None => "{pos}  {msg}",
+        };
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let about = about.map(|about| u64::try_from(about).unwrap_or(u64::MAX));
+        ProgressBar::with_draw_target(about, self.target())
+            .with_style(style.progress_chars("=> "))
+            .with_finish(ProgressFinish::AndClear)
+    }
+
+    fn target(&self) -> ProgressDrawTarget {
+        match self.quiet {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr(),
+        }
+    }
+
     /// A bar for `total` steps or bytes; invisible without a terminal or under `-q`.
     pub fn bar(&self, what: &str, total: u64, bytes: bool) -> ProgressBar {
-        let target = if self.quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        };
         let counts = if bytes {
             "{bytes}/{total_bytes}"
         } else {
@@ -71,7 +88,7 @@ impl Console {
         let template = format!("{{msg}} [{{bar:40}}] {counts}");
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(total), target)
+        ProgressBar::with_draw_target(Some(total), self.target())
             .with_style(style.progress_chars("=> "))
             .with_message(what.to_owned())
     }

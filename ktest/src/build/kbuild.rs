@@ -3,6 +3,7 @@
 
 use crate::config::{DotConfig, Fragment, merge, prove};
 use crate::error::Error;
+use crate::progress::{Progress, count};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Kbuild {
     pub variables: Vec<(String, String)>,
     /// Parallel jobs.
     pub jobs: usize,
+    /// Told what make does.
+    pub progress: Progress,
 }
 
 impl Kbuild {
@@ -55,6 +58,7 @@ impl Kbuild {
             output: output.to_owned(),
             variables,
             jobs: jobs.max(1),
+            progress: Progress::silent(),
         }
     }
 
@@ -67,6 +71,42 @@ impl Kbuild {
 
     /// `make TARGETS`, with everything pinned that would make two builds differ.
     pub fn make(&self, targets: &[&str]) -> proc::Command {
+        let steps = self.progress.steps(None);
+        self.command(targets)
+            .each_line(move |line| steps.line(line))
+    }
+
+    /// Makes the image, whatever comes of it.
+    ///
+    /// # Errors
+    /// [`proc::Error`] when make cannot be run or is interrupted.
+    pub fn make_image(&self, log: &Utf8Path) -> Result<proc::Output, proc::Error> {
+        let (target, image) = self.image();
+        let whole = !image.is_file();
+        let file = self.steps_file();
+        let before = std::fs::read_to_string(&file).ok();
+        let about = before.and_then(|text| text.trim().parse().ok());
+        let steps = self.progress.steps(about.filter(|_| whole));
+        let made = self
+            .command(&[target])
+            .each_line(move |line| steps.line(line))
+            .log(log)
+            .run_unchecked()?;
+        if whole && made.success() {
+            let count = count(&made.stdout_text());
+            // It serves the eye alone: what cannot be kept is not missed.
+            let _kept = super::shadow::write_file(&file, format!("{count}\n").as_bytes());
+        }
+        Ok(made)
+    }
+
+    /// How many steps the last whole image took, beside the output directories of all trees.
+    fn steps_file(&self) -> Utf8PathBuf {
+        let home = self.source.parent().unwrap_or(&self.source);
+        home.with_file_name("steps")
+    }
+
+    fn command(&self, targets: &[&str]) -> proc::Command {
         let variables = self
             .variables
             .iter()

@@ -11,6 +11,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Objects, and how often each warning was given.
+pub(crate) type Objects = (Vec<ObjectBuild>, BTreeMap<Warning, usize>);
+
 /// One object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObjectBuild {
@@ -52,8 +55,8 @@ impl ObjectBuild {
     }
 }
 
-/// Compiles the object of every C file of `files`, each with a make of its own so that one failure hides no other.
-/// `again` compiles what is up to date too: only what is compiled can warn.
+/// Compiles the object of every C file of `files`: all with one make, and where that fails each with a make of its own, so that
+/// one failure hides no other. `again` compiles what is up to date too: only what is compiled can warn.
 ///
 /// # Errors
 /// [`Error::Child`] when make cannot be run or is interrupted; what does not compile is in the result.
@@ -62,18 +65,24 @@ pub fn compile_objects(
     files: &[Utf8PathBuf],
     again: bool,
     logs: &Utf8Path,
-) -> Result<(Vec<ObjectBuild>, BTreeMap<Warning, usize>), Error> {
+) -> Result<Objects, Error> {
     let mut objects = Vec::new();
     let mut warnings = BTreeMap::new();
-    for file in files {
-        if file.extension() != Some("c") || !kbuild.source.join(file).is_file() {
-            objects.push(skipped(file, "nothing is compiled from it by itself"));
-            continue;
-        }
+    let is_unit = |f: &&Utf8PathBuf| f.extension() == Some("c") && kbuild.source.join(f).is_file();
+    let (units, others): (Vec<_>, Vec<_>) = files.iter().partition(is_unit);
+    let nothing = "nothing is compiled from it by itself";
+    objects.extend(others.into_iter().map(|file| skipped(file, nothing)));
+    if let Some((made, said)) = compile_together(kbuild, &units, again, logs)? {
+        objects.extend(made);
+        return Ok((objects, said));
+    }
+    // What was compiled together is compiled again: it would not warn a second time.
+    let again = again || units.len() > 1;
+    for file in units {
         let object = file.with_extension("o");
         let output = kbuild.output.join(&object);
-        if again && output.is_file() {
-            std::fs::remove_file(&output).map_err(Error::io("remove", &output))?;
+        if again {
+            remove(&output)?;
         }
         let log = logs.join(format!("{}.log", object.as_str().replace('/', "-")));
         let made = kbuild
@@ -93,6 +102,47 @@ pub fn compile_objects(
     Ok((objects, warnings))
 }
 
+/// All with one make, which walks the Makefiles once. None where it fails or leaves one out, and for fewer than two.
+fn compile_together(
+    kbuild: &Kbuild,
+    units: &[&Utf8PathBuf],
+    again: bool,
+    logs: &Utf8Path,
+) -> Result<Option<Objects>, Error> {
+    if units.len() < 2 {
+        return Ok(None);
+    }
+    let goals: Vec<Utf8PathBuf> = units.iter().map(|file| file.with_extension("o")).collect();
+    if again {
+        for goal in &goals {
+            remove(&kbuild.output.join(goal))?;
+        }
+    }
+    let names: Vec<&str> = goals.iter().map(|goal| goal.as_str()).collect();
+    let made = kbuild
+        .make(&names)
+        .log(logs.join("objects.log"))
+        .run_unchecked()
+        .map_err(Error::child("compile the touched files"))?;
+    let there = |goal: &Utf8PathBuf| kbuild.output.join(goal).is_file();
+    if !made.success() || !goals.iter().all(there) {
+        return Ok(None);
+    }
+    let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
+    let warnings = parse(&said, kbuild.source.as_str());
+    let objects = units.iter().map(|file| judge(file, true, true, &said));
+    Ok(Some((objects.collect(), warnings)))
+}
+
+fn remove(output: &Utf8Path) -> Result<(), Error> {
+    match std::fs::remove_file(output) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", output)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The same for files that several configurations share between them. Files that `plan` does not know are those from
 /// which nothing is compiled by itself.
 ///
@@ -103,7 +153,7 @@ pub(crate) fn compile_everywhere(
     files: &[Utf8PathBuf],
     again: bool,
     logs: &Utf8Path,
-) -> Result<(Vec<ObjectBuild>, BTreeMap<Warning, usize>), Error> {
+) -> Result<Objects, Error> {
     let (mut objects, mut warnings) = (Vec::new(), BTreeMap::new());
     let mut rest: BTreeSet<&Utf8PathBuf> = files.iter().collect();
     for group in &plan.groups {

@@ -12,7 +12,8 @@ use super::warnings::new_warnings;
 use crate::config::{DotConfig, Fragment};
 use crate::error::Error;
 use crate::host;
-use crate::options::{BuildOptions, Progress, What};
+use crate::options::{BuildOptions, What};
+use crate::progress::Progress;
 use crate::source::Source;
 use crate::verdict::Outcome;
 use callsites::tree::Tree;
@@ -80,7 +81,8 @@ pub(crate) fn prepare_above(
             home.join(format!("out-{}", output_key(&both, user)))
         }
     };
-    let kbuild = Kbuild::new(shadow.source(), &output, user, jobs);
+    let mut kbuild = Kbuild::new(shadow.source(), &output, user, jobs);
+    kbuild.progress = progress.clone();
     progress.say("configuring the kernel");
     let log = home.join("configure.log");
     let config = match more.settings.is_empty() {

@@ -60,12 +60,10 @@ pub(crate) fn make_stage(
         reason = Some("no object of what it touches is compiled here".into());
     }
     if what == What::Image && result == Outcome::Pass {
-        let (target, image) = prepared.kbuild.image();
+        let image = prepared.kbuild.image().1;
         let made = prepared
             .kbuild
-            .make(&[target])
-            .log(logs.join("make.log"))
-            .run_unchecked()
+            .make_image(&logs.join("make.log"))
             .map_err(Error::child("build the image"))?;
         let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
         for (warning, count) in parse(&said, prepared.kbuild.source.as_str()) {

@@ -2,7 +2,7 @@
 //! Compiles what goes into the image: our init with cargo, the tree's selftest with cc.
 
 use crate::error::Error;
-use crate::options::Progress;
+use crate::progress::Progress;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::time::Duration;
 

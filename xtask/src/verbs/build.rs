@@ -8,10 +8,11 @@ use crate::kbuild::Variables;
 use crate::{places, tree};
 use camino::Utf8Path;
 use ktest::build::BuildStage;
-use ktest::{BuildOptions, BuildReport, Progress, What};
+use ktest::{BuildOptions, BuildReport, Event, Progress, What};
 use patches::Series;
 use patches::series::tested::{News, record};
 use patches::series::{Check, Outcome};
+use std::sync::{Mutex, PoisonError};
 
 /// Runs `build`.
 pub fn run(
@@ -61,6 +62,9 @@ pub fn recorded(
     report: &BuildReport,
     console: &Console,
 ) -> Result<(), Failure> {
+    if !has_record(dir, console) {
+        return Ok(());
+    }
     let mut series = Series::read(dir)?;
     for (at, stage) in report.patches.iter().enumerate() {
         let outcome = match stage.result {
@@ -91,6 +95,17 @@ pub fn recorded(
         console.say(sentence);
     }
     Ok(())
+}
+
+/// Whether `dir` holds the record that a series of convert's has beside its mails; says so where it does not.
+pub fn has_record(dir: &Utf8Path, console: &Console) -> bool {
+    let there = dir.join("series.toml").is_file();
+    if !there {
+        console.say(format!(
+            "{dir} has no series.toml, as one that convert writes has: nothing is recorded in its mails"
+        ));
+    }
+    there
 }
 
 /// What was compiled, and for which architecture.
@@ -124,8 +139,23 @@ pub fn options(
     Ok(options)
 }
 
-/// What goes on, as talk.
+/// What goes on, as talk; make's steps as a bar below it.
 pub fn progress(console: &Console) -> Progress {
     let console = console.clone();
-    Progress::new(move |sentence| console.say(sentence))
+    let bar = Mutex::new(None);
+    Progress::with_steps(move |event| {
+        let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Said(sentence) => {
+                *bar = None;
+                console.say(sentence);
+            }
+            Event::Step { done, about, what } => {
+                let bar = bar.get_or_insert_with(|| console.steps(about));
+                bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+                bar.set_message(what.to_owned());
+            }
+            Event::Ended => *bar = None,
+        }
+    })
 }

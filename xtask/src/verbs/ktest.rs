@@ -94,10 +94,7 @@ pub fn recorded(
     verdict: &Verdict,
     console: &Console,
 ) -> Result<(), Failure> {
-    if !dir.join("series.toml").is_file() {
-        console.say(format!(
-            "{dir} has no series.toml, as one that convert writes has: nothing is recorded in its mails"
-        ));
+    if !build::has_record(dir, console) {
         return Ok(());
     }
     let news: Vec<News> = verdict.patches.iter().map(news).collect();
