@@ -19,7 +19,7 @@ use std::str::FromStr;
 const DEVICE: &str = "/dev/kvm";
 /// Another one after every boot of the host: random(4).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// How long the trial may take. Software emulation needs two to six seconds for the same.
+/// How long the trial may take.
 const TRIAL_SECONDS: u64 = 20;
 /// Where the outcome is kept in the cache.
 const FILE: &str = "accelerator.json";
@@ -122,7 +122,7 @@ fn choose_with(
 ///
 /// # Errors
 /// [`Error::Io`].
-pub(crate) fn forget(machine: &Machine, cache: &Utf8Path, why: &str) -> Result<(), Error> {
+pub(crate) fn distrust(machine: &Machine, cache: &Utf8Path, why: &str) -> Result<(), Error> {
     let boot_id = std::fs::read_to_string(BOOT_ID).map_err(Error::io("read", BOOT_ID.into()))?;
     let emulator = host::version(machine.qemu.as_str());
     let choice = emulated(why.to_owned());
@@ -327,7 +327,7 @@ done
     fn what_failed_later_is_not_tried_again() {
         let host = Host::new(GOOD);
         let cache = host.path.join("cache");
-        forget(&host.machine(), &cache, "the guest fell silent").unwrap();
+        distrust(&host.machine(), &cache, "the guest fell silent").unwrap();
         let (accelerator, why) = host.choose("kvm");
         assert_eq!(accelerator, Accelerator::Tcg);
         assert_eq!(why, "the guest fell silent");

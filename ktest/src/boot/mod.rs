@@ -7,7 +7,7 @@
 mod accelerator;
 
 pub use accelerator::Accelerator;
-pub(crate) use accelerator::{Choice, choose, forget};
+pub(crate) use accelerator::{Choice, choose, distrust};
 
 use crate::console::Patterns;
 use crate::error::Error;

@@ -3,6 +3,7 @@
 
 use super::boots::{Boot, boot, busybox};
 use super::{ROWS, Row, least};
+use crate::boot::Accelerator;
 use crate::build::stage::fragment;
 use crate::build::{Overlay, Prepared, output_key, prepare};
 use crate::error::Error;
@@ -207,6 +208,8 @@ fn timed(
     let mut options = options.clone();
     options.targets = vec![spec.name.clone()];
     options.runs = scratch.join("runs");
+    // As the bare boots that it is compared with.
+    options.accelerator = options.accelerator.or(Some(Accelerator::Tcg));
     let progress = options.progress.clone();
     options.progress = Progress::new(move |sentence| {
         if sentence.starts_with("building ") {

@@ -3,7 +3,7 @@
 
 use super::evidence::converted;
 use super::stages::Session;
-use crate::boot::{Accelerator, Choice, Machine, QEMU, boot, choose, forget};
+use crate::boot::{Accelerator, Choice, Machine, QEMU, boot, choose, distrust};
 use crate::build::{Kbuild, Overlay, machine_failed};
 use crate::error::Error;
 use crate::target::{Guest, TargetSpec};
@@ -103,7 +103,7 @@ impl Session<'_> {
             .progress
             .say(&format!("booting once more: {why}"));
         if with == Accelerator::Kvm {
-            forget(&self.machine_of(&[], kernel), &self.options.cache, &why)?;
+            distrust(&self.machine_of(&[], kernel), &self.options.cache, &why)?;
             self.set_accelerator(Accelerator::Tcg);
         }
         let seen = self.boot_once(specs, kernel, dir)?;
