@@ -106,6 +106,9 @@ fn write_text(verdict: &Verdict, out: &mut String) -> std::fmt::Result {
         for warning in &build.new_warnings {
             writeln!(out, "               new warning: {warning}")?;
         }
+        for warning in &build.uncompared_warnings {
+            writeln!(out, "               warning, not compared: {warning}")?;
+        }
         for target in &stage.targets {
             write_target(target, out)?;
         }
@@ -263,6 +266,7 @@ mod tests {
                 result: Outcome::Pass,
                 reason: None,
                 new_warnings: vec!["d/a.c: unused variable [-Wunused-variable]".into()],
+                uncompared_warnings: Vec::new(),
                 changes: Default::default(),
                 image_hash: None,
                 seconds: 2.5,

@@ -97,7 +97,7 @@ pub(crate) fn count(said: &str) -> usize {
 }
 
 /// The file of a line like `  CC [M]  drivers/a.o`: scripts/Kbuild.include, cmd and quiet_cmd_*, version 6.12.
-fn made(line: &str) -> Option<&str> {
+pub(crate) fn made(line: &str) -> Option<&str> {
     let (word, rest) = line.strip_prefix("  ")?.split_once(' ')?;
     let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-+".contains(c);
     let file = rest.trim().trim_start_matches("[M]").trim_start();

@@ -56,8 +56,18 @@ impl Child {
         } else {
             Std::piped()
         });
-        if command.stdout == Stdio::Capture {
-            std.stdout(Std::piped()).stderr(Std::piped());
+        let mut both = None;
+        match command.stdout {
+            Stdio::Inherit => {}
+            Stdio::Capture => {
+                std.stdout(Std::piped()).stderr(Std::piped());
+            }
+            Stdio::Together => {
+                let (from, to) = std::io::pipe().map_err(command.io("open a pipe"))?;
+                std.stdout(to.try_clone().map_err(command.io("open a pipe"))?);
+                std.stderr(to);
+                both = Some(from);
+            }
         }
         // SAFETY: between fork and exec only one async-signal-safe system call is made, and nothing is allocated.
         unsafe {
@@ -82,8 +92,14 @@ impl Child {
             // A child that does not read all of its input is not in error for that.
             std::thread::spawn(move || drop(stdin.write_all(&bytes)));
         }
+        // It holds its ends of the pipes: what is read would not end.
+        drop(std);
         let (stdout, stderr) = (Buffer::default(), Buffer::default());
         let mut readers = Vec::new();
+        if let Some(pipe) = both {
+            let (log, listener) = (log.clone(), command.listener.clone());
+            readers.push(read_into(pipe, Arc::clone(&stdout), log, listener));
+        }
         if let Some(pipe) = child.stdout.take() {
             readers.push(read_into(
                 pipe,

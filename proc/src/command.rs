@@ -45,6 +45,8 @@ impl fmt::Debug for Listener {
 pub enum Stdio {
     /// Into [`Output`], and into the log where there is one.
     Capture,
+    /// The same, with standard error written to standard output.
+    Together,
     /// To this process's own, untouched.
     Inherit,
 }
@@ -152,6 +154,12 @@ impl Command {
     /// Calls `f` with every line of standard output as it comes; a last line without an end is left out.
     pub fn each_line(mut self, f: impl Fn(&str) + Send + Sync + 'static) -> Command {
         self.listener = Some(Listener(Arc::new(f)));
+        self
+    }
+
+    /// Lets it write both to one pipe, in its own order: [`Output::stderr`] stays empty.
+    pub fn together(mut self) -> Command {
+        self.stdout = Stdio::Together;
         self
     }
 

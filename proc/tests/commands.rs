@@ -142,3 +142,14 @@ fn whole_lines_are_told_as_they_come() {
     assert_eq!(*told.lock().unwrap(), ["one", "two", ""]);
     assert_eq!(output.stdout_text(), "one\ntwo\n\nrest");
 }
+
+#[test]
+fn both_outputs_come_in_the_order_of_writing() {
+    let output = Command::new("sh")
+        .args(["-c", "echo one; echo two >&2; echo three"])
+        .together()
+        .run()
+        .unwrap();
+    assert_eq!(output.stdout_text(), "one\ntwo\nthree");
+    assert_eq!(output.stderr_text(), "");
+}

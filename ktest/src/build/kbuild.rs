@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One typed function for each thing that kbuild is asked for.
 
+use super::warnings::{Hearing, Warnings};
 use crate::config::{DotConfig, Fragment, merge, prove};
 use crate::error::Error;
-use crate::progress::{Progress, count};
+use crate::progress::{Progress, Steps, count};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const CONFIGURE: Duration = Duration::from_secs(600);
@@ -13,6 +15,8 @@ const COMPILE: Duration = Duration::from_secs(4 * 3600);
 /// A source tree, an output directory, and the variables of make.
 #[derive(Debug, Clone)]
 pub struct Kbuild {
+    /// `make`, or what stands in for it.
+    pub(crate) program: Utf8PathBuf,
     /// The shadow.
     pub source: Utf8PathBuf,
     /// The output directory.
@@ -54,6 +58,7 @@ impl Kbuild {
             }
         }
         Kbuild {
+            program: "make".into(),
             source: source.to_owned(),
             output: output.to_owned(),
             variables,
@@ -76,28 +81,60 @@ impl Kbuild {
             .each_line(move |line| steps.line(line))
     }
 
-    /// Makes the image, whatever comes of it.
-    ///
-    /// # Errors
-    /// [`proc::Error`] when make cannot be run or is interrupted.
-    pub fn make_image(&self, log: &Utf8Path) -> Result<proc::Output, proc::Error> {
+    /// Makes `goals`, whatever comes of it, and hears what is warned of, which is told of a make that was interrupted too.
+    pub(crate) fn compile(
+        &self,
+        goals: &[&str],
+        log: &Utf8Path,
+    ) -> (Result<proc::Output, proc::Error>, Warnings) {
+        self.hear(goals, self.progress.steps(None), log)
+    }
+
+    fn hear(
+        &self,
+        goals: &[&str],
+        steps: Steps,
+        log: &Utf8Path,
+    ) -> (Result<proc::Output, proc::Error>, Warnings) {
+        let hearing = Hearing::new(&self.source, &self.output);
+        let hearing = Arc::new(Mutex::new(hearing));
+        let ear = Arc::clone(&hearing);
+        let command = self.command(goals).arg("-Otarget").together();
+        let made = command
+            .each_line(move |line| {
+                steps.line(line);
+                ear.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .line(line);
+            })
+            .log(log)
+            .run_unchecked();
+        let hearing = hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = hearing.heard(made.is_err());
+        (made, heard)
+    }
+
+    /// The same for the image.
+    pub(crate) fn make_image(
+        &self,
+        log: &Utf8Path,
+    ) -> (Result<proc::Output, proc::Error>, Warnings) {
         let (target, image) = self.image();
         let whole = !image.is_file();
         let file = self.steps_file();
         let before = std::fs::read_to_string(&file).ok();
         let about = before.and_then(|text| text.trim().parse().ok());
         let steps = self.progress.steps(about.filter(|_| whole));
-        let made = self
-            .command(&[target])
-            .each_line(move |line| steps.line(line))
-            .log(log)
-            .run_unchecked()?;
-        if whole && made.success() {
+        let (made, heard) = self.hear(&[target], steps, log);
+        if let Ok(made) = &made
+            && whole
+            && made.success()
+        {
             let count = count(&made.stdout_text());
             // It serves the eye alone: what cannot be kept is not missed.
             let _kept = super::shadow::write_file(&file, format!("{count}\n").as_bytes());
         }
-        Ok(made)
+        (made, heard)
     }
 
     /// How many steps the last whole image took, beside the output directories of all trees.
@@ -111,7 +148,7 @@ impl Kbuild {
             .variables
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
-        proc::Command::new("make")
+        proc::Command::new(&self.program)
             .arg("-C")
             .arg(&self.source)
             .arg(format!("O={}", self.output))

@@ -4,15 +4,12 @@
 use super::everything::Plan;
 use super::fault::machine;
 use super::kbuild::Kbuild;
-use super::warnings::{Warning, parse};
+use super::warnings::{Warnings, add};
 use crate::error::Error;
 use crate::verdict::Outcome;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Objects, and how often each warning was given.
-pub(crate) type Objects = (Vec<ObjectBuild>, BTreeMap<Warning, usize>);
+use std::collections::BTreeSet;
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,82 +53,70 @@ impl ObjectBuild {
 }
 
 /// Compiles the object of every C file of `files`: all with one make, and where that fails each with a make of its own, so that
-/// one failure hides no other. `again` compiles what is up to date too: only what is compiled can warn.
+/// one failure hides no other. `again` compiles what is up to date too: only what is compiled can warn. What is warned of is
+/// added to `heard`, of what was compiled before an error too.
 ///
 /// # Errors
 /// [`Error::Child`] when make cannot be run or is interrupted; what does not compile is in the result.
-pub fn compile_objects(
+pub(crate) fn compile_objects(
     kbuild: &Kbuild,
     files: &[Utf8PathBuf],
     again: bool,
     logs: &Utf8Path,
-) -> Result<Objects, Error> {
+    heard: &mut Warnings,
+) -> Result<Vec<ObjectBuild>, Error> {
     let mut objects = Vec::new();
-    let mut warnings = BTreeMap::new();
     let is_unit = |f: &&Utf8PathBuf| f.extension() == Some("c") && kbuild.source.join(f).is_file();
     let (units, others): (Vec<_>, Vec<_>) = files.iter().partition(is_unit);
     let nothing = "nothing is compiled from it by itself";
     objects.extend(others.into_iter().map(|file| skipped(file, nothing)));
-    if let Some((made, said)) = compile_together(kbuild, &units, again, logs)? {
-        objects.extend(made);
-        return Ok((objects, said));
+    if again {
+        for file in &units {
+            remove(&kbuild.output.join(file.with_extension("o")))?;
+        }
     }
-    // What was compiled together is compiled again: it would not warn a second time.
-    let again = again || units.len() > 1;
+    if let Some(made) = compile_together(kbuild, &units, logs, heard)? {
+        objects.extend(made);
+        return Ok(objects);
+    }
     for file in units {
         let object = file.with_extension("o");
         let output = kbuild.output.join(&object);
-        if again {
-            remove(&output)?;
-        }
         let log = logs.join(format!("{}.log", object.as_str().replace('/', "-")));
-        let made = kbuild
-            .make(&[object.as_str()])
-            .log(&log)
-            .run_unchecked()
-            .map_err(Error::child(format!("compile {file}")))?;
-        let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
-        for (warning, count) in parse(&said, kbuild.source.as_str()) {
-            *warnings.entry(warning).or_default() += count;
-        }
+        let (made, warnings) = kbuild.compile(&[object.as_str()], &log);
+        add(heard, warnings);
+        let made = made.map_err(Error::child(format!("compile {file}")))?;
+        let said = made.stdout_text();
         if !made.success() {
             machine(&format!("compile {file}"), &said, &kbuild.output)?;
         }
         objects.push(judge(file, made.success(), output.is_file(), &said));
     }
-    Ok((objects, warnings))
+    Ok(objects)
 }
 
 /// All with one make, which walks the Makefiles once. None where it fails or leaves one out, and for fewer than two.
 fn compile_together(
     kbuild: &Kbuild,
     units: &[&Utf8PathBuf],
-    again: bool,
     logs: &Utf8Path,
-) -> Result<Option<Objects>, Error> {
+    heard: &mut Warnings,
+) -> Result<Option<Vec<ObjectBuild>>, Error> {
     if units.len() < 2 {
         return Ok(None);
     }
     let goals: Vec<Utf8PathBuf> = units.iter().map(|file| file.with_extension("o")).collect();
-    if again {
-        for goal in &goals {
-            remove(&kbuild.output.join(goal))?;
-        }
-    }
     let names: Vec<&str> = goals.iter().map(|goal| goal.as_str()).collect();
-    let made = kbuild
-        .make(&names)
-        .log(logs.join("objects.log"))
-        .run_unchecked()
-        .map_err(Error::child("compile the touched files"))?;
+    let (made, warnings) = kbuild.compile(&names, &logs.join("objects.log"));
+    add(heard, warnings);
+    let made = made.map_err(Error::child("compile the touched files"))?;
     let there = |goal: &Utf8PathBuf| kbuild.output.join(goal).is_file();
     if !made.success() || !goals.iter().all(there) {
         return Ok(None);
     }
-    let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
-    let warnings = parse(&said, kbuild.source.as_str());
+    let said = made.stdout_text();
     let objects = units.iter().map(|file| judge(file, true, true, &said));
-    Ok(Some((objects.collect(), warnings)))
+    Ok(Some(objects.collect()))
 }
 
 fn remove(output: &Utf8Path) -> Result<(), Error> {
@@ -153,8 +138,9 @@ pub(crate) fn compile_everywhere(
     files: &[Utf8PathBuf],
     again: bool,
     logs: &Utf8Path,
-) -> Result<Objects, Error> {
-    let (mut objects, mut warnings) = (Vec::new(), BTreeMap::new());
+    heard: &mut Warnings,
+) -> Result<Vec<ObjectBuild>, Error> {
+    let mut objects = Vec::new();
     let mut rest: BTreeSet<&Utf8PathBuf> = files.iter().collect();
     for group in &plan.groups {
         let own: Vec<Utf8PathBuf> = files
@@ -163,7 +149,7 @@ pub(crate) fn compile_everywhere(
             .cloned()
             .collect();
         rest.retain(|file| !own.contains(file));
-        let (mut made, said) = compile_objects(&group.kbuild, &own, again, logs)?;
+        let mut made = compile_objects(&group.kbuild, &own, again, logs, heard)?;
         for object in &mut made {
             object.configuration.clone_from(&group.name);
             object.architecture = group.kbuild.architecture().map(str::to_owned);
@@ -171,16 +157,13 @@ pub(crate) fn compile_everywhere(
             object.options = options.cloned().unwrap_or_default();
         }
         objects.extend(made);
-        for (warning, count) in said {
-            *warnings.entry(warning).or_default() += count;
-        }
     }
     objects.extend(rest.into_iter().map(|file| match plan.unreached.get(file) {
         Some(why) => skipped(file, why),
         None => skipped(file, "nothing is compiled from it by itself"),
     }));
     objects.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok((objects, warnings))
+    Ok(objects)
 }
 
 fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBuild {

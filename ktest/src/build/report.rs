@@ -35,6 +35,9 @@ pub struct BuildStage {
     pub objects: Vec<ObjectBuild>,
     /// Warnings that the base does not have.
     pub new_warnings: Vec<String>,
+    /// Warnings of objects that an earlier run compiled for the base, and of which it left no record: they may be old or new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared_warnings: Vec<String>,
     /// Which functions' code it changed.
     #[serde(default, skip_serializing_if = "Changes::is_empty")]
     pub changes: Changes,
@@ -92,6 +95,9 @@ impl BuildReport {
             }
             for warning in &stage.new_warnings {
                 let _infallible = writeln!(text, "       new warning: {warning}");
+            }
+            for warning in &stage.uncompared_warnings {
+                let _infallible = writeln!(text, "       warning, not compared: {warning}");
             }
         }
         text

@@ -7,8 +7,8 @@ use super::kbuild::Kbuild;
 use super::reach::extend;
 use super::report::{BuildReport, BuildStage, SCHEMA};
 use super::shadow::{Overlay, Shadow};
-use super::stage::{Made, fragment, fragment_of_user, hash, make_stage, strings, touched};
-use super::warnings::new_warnings;
+use super::stage::{Made, fragment, fragment_of_user, hash, make_base, make_stage, touched};
+use super::warnings::{Known, strings};
 use crate::config::{DotConfig, Fragment};
 use crate::error::Error;
 use crate::host;
@@ -186,15 +186,7 @@ pub fn run(
         .unwrap_or_else(|| options.cache.join("builds/logs"));
     let say = |subject: &str| options.progress.say(&format!("building {subject}"));
     say(&format!("Linux {}", source.version));
-    let base = make_stage(
-        &prepared,
-        &plan,
-        &Overlay::new(),
-        &touched,
-        options.what,
-        true,
-        &logs.join("00"),
-    )?;
+    let (base, known) = make_base(&prepared, &plan, &touched, options.what, &logs.join("00"))?;
     let mut ledger = Ledger::new(&base);
     let mut patches = Vec::new();
     for (index, stage) in staged.iter().enumerate() {
@@ -206,17 +198,16 @@ pub fn run(
             &stage.overlay,
             &stage.touched,
             options.what,
-            false,
             &dir,
         )?;
         let changes = ledger.step(&source.root, &stage.overlay, &made);
-        let mut built = finished(&stage.subject, &base, made, &prepared, options.what)?;
+        let mut built = finished(&stage.subject, &known, made, &prepared, options.what)?;
         built.changes = changes;
         patches.push(built);
     }
     prepared.shadow.set(&Overlay::new())?;
     let subject = format!("Linux {}", source.version);
-    let base = finished(&subject, &base.clone(), base, &prepared, options.what)?;
+    let base = finished(&subject, &known, base, &prepared, options.what)?;
     Ok(BuildReport {
         schema: SCHEMA.into(),
         base,
@@ -256,7 +247,7 @@ fn reach(
 
 fn finished(
     subject: &str,
-    base: &Made,
+    base: &Known,
     made: Made,
     prepared: &Prepared,
     what: What,
@@ -265,12 +256,14 @@ fn finished(
         (What::Image, Outcome::Pass) => Some(hash(&prepared.kbuild.image().1)?),
         _ => None,
     };
+    let compared = base.compare(&made.warnings);
     Ok(BuildStage {
         subject: subject.to_owned(),
         result: made.result,
         reason: made.reason,
         objects: made.objects,
-        new_warnings: strings(&new_warnings(&base.warnings, &made.warnings)),
+        new_warnings: strings(&compared.new),
+        uncompared_warnings: strings(&compared.uncompared),
         changes: Changes::default(),
         image_hash,
         seconds: made.seconds,

@@ -5,9 +5,10 @@ use super::changes::{Compiled, functions_of};
 use super::everything::Plan;
 use super::fault::machine;
 use super::objects::{ObjectBuild, compile_everywhere};
+use super::record::learn;
 use super::run::Prepared;
 use super::shadow::Overlay;
-use super::warnings::{Warning, parse};
+use super::warnings::{Known, Warnings, add};
 use crate::config::{self, Fragment};
 use crate::error::Error;
 use crate::options::What;
@@ -24,10 +25,36 @@ pub(crate) struct Made {
     pub result: Outcome,
     pub reason: Option<String>,
     pub objects: Vec<ObjectBuild>,
-    pub warnings: BTreeMap<Warning, usize>,
+    /// What was compiled in this stage.
+    pub warnings: Warnings,
     /// Of the touched files that were compiled.
     pub functions: BTreeMap<Utf8PathBuf, Compiled>,
     pub seconds: f64,
+}
+
+/// Makes the base: compiles the objects of `files`, up to date or not, and with [`What::Image`] the image. Returns with it
+/// what is known of the base's warnings, which is kept for later runs.
+pub(crate) fn make_base(
+    prepared: &Prepared,
+    plan: &Plan,
+    files: &[Utf8PathBuf],
+    what: What,
+    logs: &Utf8Path,
+) -> Result<(Made, Known), Error> {
+    let mut heard = Warnings::new();
+    let stage = (plan, &Overlay::new(), files);
+    let made = make(prepared, stage, what, true, logs, &mut heard);
+    // What an interrupted make has compiled stays compiled.
+    let known = plan.groups.iter().map(|group| learn(&group.kbuild, &heard));
+    let known = known.collect::<Result<Vec<Known>, Error>>();
+    // What befell make says more than what befell the record.
+    let made = made?;
+    let mut all = Known::default();
+    for of_group in known? {
+        all.warnings.extend(of_group.warnings);
+        all.unknown.extend(of_group.unknown);
+    }
+    Ok((made, all))
 }
 
 /// Lays `overlay` over, compiles the objects of `files`, and with [`What::Image`] the image.
@@ -37,13 +64,24 @@ pub(crate) fn make_stage(
     overlay: &Overlay,
     files: &[Utf8PathBuf],
     what: What,
+    logs: &Utf8Path,
+) -> Result<Made, Error> {
+    let stage = (plan, overlay, files);
+    make(prepared, stage, what, false, logs, &mut Warnings::new())
+}
+
+fn make(
+    prepared: &Prepared,
+    (plan, overlay, files): (&Plan, &Overlay, &[Utf8PathBuf]),
+    what: What,
     again: bool,
     logs: &Utf8Path,
+    heard: &mut Warnings,
 ) -> Result<Made, Error> {
     let started = std::time::Instant::now();
     prepared.shadow.set(overlay)?;
     std::fs::create_dir_all(logs).map_err(Error::io("make directory", logs))?;
-    let (objects, mut warnings) = compile_everywhere(plan, files, again, logs)?;
+    let objects = compile_everywhere(plan, files, again, logs, heard)?;
     let failed = objects.iter().find(|o| o.result == Outcome::Fail);
     let mut result = if failed.is_some() {
         Outcome::Fail
@@ -61,14 +99,10 @@ pub(crate) fn make_stage(
     }
     if what == What::Image && result == Outcome::Pass {
         let image = prepared.kbuild.image().1;
-        let made = prepared
-            .kbuild
-            .make_image(&logs.join("make.log"))
-            .map_err(Error::child("build the image"))?;
-        let said = format!("{}\n{}", made.stdout_text(), made.stderr_text());
-        for (warning, count) in parse(&said, prepared.kbuild.source.as_str()) {
-            *warnings.entry(warning).or_default() += count;
-        }
+        let (made, warnings) = prepared.kbuild.make_image(&logs.join("make.log"));
+        add(heard, warnings);
+        let made = made.map_err(Error::child("build the image"))?;
+        let said = made.stdout_text();
         if !made.success() || !image.is_file() {
             machine("build the image", &said, &prepared.kbuild.output)?;
             let line = said
@@ -92,14 +126,10 @@ pub(crate) fn make_stage(
         result,
         reason,
         objects,
-        warnings,
+        warnings: heard.clone(),
         functions,
         seconds: started.elapsed().as_secs_f64(),
     })
-}
-
-pub(crate) fn strings(warnings: &[Warning]) -> Vec<String> {
-    warnings.iter().map(Warning::to_string).collect()
 }
 
 pub(crate) fn hash(file: &Utf8Path) -> Result<String, Error> {
@@ -135,4 +165,118 @@ pub(crate) fn fragment(source: &Source, user: &[Utf8PathBuf]) -> Result<Fragment
 pub(crate) fn touched(staged: &[Staged]) -> Vec<Utf8PathBuf> {
     let all: BTreeSet<&Utf8PathBuf> = staged.iter().flat_map(|s| &s.touched).collect();
     all.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kbuild, Shadow};
+    use super::*;
+    use crate::progress::{Event, Progress};
+    use std::sync::{Arc, Mutex};
+
+    /// Compiles what is older than its source or than the header, which warn of what stands behind `//`.
+    const MAKE: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in -C) source=$2; shift ;; O=*) output=${1#O=} ;; esac
+    shift
+done
+cd "$source" || exit 2
+mkdir -p "$output/d" "$output/arch/x86/boot"
+for file in d/*.c; do
+    object=${file%.c}.o
+    [ "$output/$object" -nt "$file" ] && [ "$output/$object" -nt d/a.h ] && continue
+    echo "  CC      $object"
+    for from in "$file" d/a.h; do
+        sed -n "s,^// ,$source/$from:1:1: warning: ,p" "$from" >&2
+    done
+    cp "$file" "$output/$object"
+done
+echo image > "$output/arch/x86/boot/bzImage"
+"#;
+
+    struct Desk {
+        _dir: tempfile::TempDir,
+        root: Utf8PathBuf,
+        /// How many steps each make was expected to take, where that was known.
+        about: Arc<Mutex<Vec<Option<usize>>>>,
+    }
+
+    impl Desk {
+        fn new() -> Desk {
+            use std::os::unix::fs::PermissionsExt;
+            let dir = tempfile::tempdir().unwrap();
+            let root = Utf8Path::from_path(dir.path()).unwrap().to_owned();
+            std::fs::create_dir_all(root.join("tree/d")).unwrap();
+            let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(9);
+            for (name, text) in [
+                ("a.c", "// odd\n"),
+                ("b.c", "int b;\n"),
+                ("a.h", "// old\n"),
+            ] {
+                let path = root.join("tree/d").join(name);
+                std::fs::write(&path, text).unwrap();
+                let file = std::fs::File::options().append(true).open(&path);
+                file.unwrap().set_modified(long_ago).unwrap();
+            }
+            let make = root.join("make");
+            std::fs::write(&make, MAKE).unwrap();
+            std::fs::set_permissions(&make, std::fs::Permissions::from_mode(0o755)).unwrap();
+            Desk {
+                _dir: dir,
+                root,
+                about: Arc::default(),
+            }
+        }
+
+        /// As a run of its own has it: nothing is carried over but files.
+        fn prepared(&self) -> Prepared {
+            let shadow = Shadow::open(&self.root.join("tree"), &self.root.join("home")).unwrap();
+            let mut kbuild = Kbuild::new(shadow.source(), &self.root.join("home/out"), &[], 1);
+            kbuild.program = self.root.join("make");
+            let told = Arc::clone(&self.about);
+            kbuild.progress = Progress::with_steps(move |event| {
+                if let Event::Step { about, .. } = event {
+                    told.lock().unwrap().push(about);
+                }
+            });
+            Prepared {
+                shadow,
+                kbuild,
+                config: config::DotConfig::parse(""),
+            }
+        }
+
+        fn base(&self, prepared: &Prepared) -> (Made, Known) {
+            let plan = Plan::one(&prepared.kbuild, &[]);
+            make_base(prepared, &plan, &[], What::Image, &self.root.join("00")).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_patch_to_a_header_has_no_old_warnings_where_an_earlier_run_made_the_base() {
+        let desk = Desk::new();
+        assert_eq!(desk.base(&desk.prepared()).0.warnings.len(), 2);
+        let prepared = desk.prepared();
+        let (base, known) = desk.base(&prepared);
+        assert!(base.warnings.is_empty(), "it was made already");
+        let patched = "// old\n// fresh\n".as_bytes().to_vec();
+        let overlay = Overlay::from([("d/a.h".into(), Some(patched))]);
+        let plan = Plan::one(&prepared.kbuild, &[]);
+        let logs = desk.root.join("01");
+        let made = make_stage(&prepared, &plan, &overlay, &[], What::Image, &logs).unwrap();
+        assert_eq!(made.warnings.len(), 2);
+        let compared = known.compare(&made.warnings);
+        let new: Vec<String> = compared.new.iter().map(ToString::to_string).collect();
+        assert_eq!(new, ["d/a.h: fresh"]);
+        assert!(compared.uncompared.is_empty());
+    }
+
+    #[test]
+    fn the_steps_of_a_whole_image_are_known_to_the_next() {
+        let desk = Desk::new();
+        desk.base(&desk.prepared());
+        std::fs::remove_dir_all(desk.root.join("home/out")).unwrap();
+        desk.base(&desk.prepared());
+        assert_eq!(*desk.about.lock().unwrap(), [None, None, Some(2), Some(2)]);
+    }
 }

@@ -4,7 +4,7 @@
 //! Their options go into an output directory of its own: the kernel that is booted does not carry them.
 
 use crate::build::stage::fragment;
-use crate::build::{Kbuild, Prepared, Warning, compile_objects, new_warnings, output_key};
+use crate::build::{Kbuild, Known, Prepared, Warnings, compile_objects, learn, output_key};
 use crate::config::{Fragment, merge};
 use crate::error::Error;
 use crate::options::KtestOptions;
@@ -15,13 +15,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-type Warnings = BTreeMap<Warning, usize>;
-
 /// Where the targets that are compiled only are compiled.
 pub(super) struct Compiler {
     pub(super) kbuild: Kbuild,
     /// The base's warnings, by target.
-    base: BTreeMap<String, Warnings>,
+    base: BTreeMap<String, Known>,
 }
 
 impl Compiler {
@@ -64,13 +62,15 @@ impl Compiler {
         }))
     }
 
-    /// Compiles the objects of `target`, of which the shadow holds the present stage. The first stage is the base.
+    /// Compiles the objects of `target`, of which the shadow holds the present stage; of the base it is done again, and kept
+    /// to compare with.
     ///
     /// # Errors
     /// [`Error::Child`] when make cannot be run or is interrupted.
     pub(super) fn compile(
         &mut self,
         target: &TargetSpec,
+        is_base: bool,
         logs: &Utf8Path,
     ) -> Result<Target, Error> {
         let Way::Compiled { why, objects } = &target.way else {
@@ -80,15 +80,22 @@ impl Compiler {
             )));
         };
         let files: Vec<Utf8PathBuf> = objects.iter().map(|o| o.with_extension("c")).collect();
-        let is_base = !self.base.contains_key(&target.name);
         let started = Instant::now();
-        let (made, warnings) = compile_objects(&self.kbuild, &files, is_base, logs)?;
+        let mut heard = Warnings::new();
+        let made = compile_objects(&self.kbuild, &files, is_base, logs, &mut heard);
+        if is_base {
+            let known = learn(&self.kbuild, &heard)?;
+            self.base.insert(target.name.clone(), known);
+        }
+        let made = made?;
         let seconds = started.elapsed().as_secs_f64();
-        let before = self
-            .base
-            .entry(target.name.clone())
-            .or_insert_with(|| warnings.clone());
-        let news = new_warnings(before, &warnings);
+        let Some(before) = self.base.get(&target.name) else {
+            return Err(Error::Internal(format!(
+                "{} was not compiled for the base",
+                target.name
+            )));
+        };
+        let compared = before.compare(&heard);
         let compiled = made.iter().filter(|o| o.result == Outcome::Pass).count();
         let (result, reason) = if let Some(bad) = made.iter().find(|o| o.result == Outcome::Fail) {
             let reason = bad.reason.as_deref().unwrap_or("failed");
@@ -96,7 +103,7 @@ impl Compiler {
                 Outcome::Fail,
                 format!("{} does not compile: {reason}", bad.path),
             )
-        } else if let Some(warning) = news.first() {
+        } else if let Some(warning) = compared.new.first() {
             (Outcome::Fail, format!("new warning: {warning}"))
         } else if compiled == 0 {
             (
@@ -105,9 +112,13 @@ impl Compiler {
             )
         } else {
             let of = objects.len();
+            let and = match compared.uncompared.len() {
+                0 => String::new(),
+                some => format!("; {some} warnings were not compared"),
+            };
             (
                 Outcome::Skip,
-                format!("compiled only, {compiled} of {of} objects: {why}"),
+                format!("compiled only, {compiled} of {of} objects: {why}{and}"),
             )
         };
         let subtests = made

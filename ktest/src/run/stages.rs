@@ -8,8 +8,10 @@ use super::flags::keep_functions;
 use super::inputs::inputs;
 use super::plan::plan;
 use crate::boot::{Accelerator, QEMU};
-use crate::build::stage::{Made, fragment, hash, make_stage, strings, touched};
-use crate::build::{Changes, Kbuild, Ledger, Overlay, Plan, Prepared, new_warnings, prepare_above};
+use crate::build::stage::{Made, fragment, hash, make_base, make_stage, touched};
+use crate::build::{
+    Changes, Kbuild, Known, Ledger, Overlay, Plan, Prepared, prepare_above, strings,
+};
 use crate::config::Fragment;
 use crate::error::Error;
 use crate::image::{Programs, build_guest, build_selftests, write};
@@ -164,6 +166,7 @@ impl Session<'_> {
             result: Outcome::Skip,
             reason: Some("the image was given".into()),
             new_warnings: Vec::new(),
+            uncompared_warnings: Vec::new(),
             changes: Changes::default(),
             image_hash: Some(hash(image)?),
             seconds: 0.0,
@@ -211,7 +214,10 @@ impl Session<'_> {
         }
         let mut compiler = Compiler::prepare(self.source, &prepared, &self.targets(0), options)?;
         let name = format!("Linux {}", self.source.version);
-        let base_made = self.make(&prepared, &Overlay::new(), &all_touched, true, 0, &name)?;
+        options.progress.say(&format!("building {name}"));
+        let plan = Plan::one(&prepared.kbuild, &all_touched);
+        let dir = self.directory.stage(0)?;
+        let (base_made, known) = make_base(&prepared, &plan, &all_touched, What::Image, &dir)?;
         let log = self.directory.path.join("00/make.log");
         if base_made.result != Outcome::Pass {
             return Err(Error::BaseBuild {
@@ -220,7 +226,12 @@ impl Session<'_> {
                 tail: String::new(),
             });
         }
-        let made = (&base_made, &base_made, Changes::default());
+        if let (Some(compiler), Some(_)) = (&mut compiler, self.directory.finished(0)) {
+            for spec in self.targets(0).iter().filter(|t| t.guest().is_none()) {
+                compiler.compile(spec, true, &self.directory.stage(0)?)?;
+            }
+        }
+        let made = (&known, &base_made, Changes::default());
         let mut ledger = Ledger::new(&base_made);
         let base = self.stage(&prepared, &mut compiler, &Overlay::new(), 0, &name, made)?;
         let mut patches = Vec::new();
@@ -242,10 +253,13 @@ impl Session<'_> {
                     patches.push(stage);
                     continue;
                 }
-                let made = self.make(&prepared, overlay, files, false, number, &patch.subject)?;
-                let changes = ledger.step(&self.source.root, overlay, &made);
-                let made = (&base_made, &made, changes);
                 let subject = &patch.subject;
+                options.progress.say(&format!("building {subject}"));
+                let plan = Plan::one(&prepared.kbuild, files);
+                let dir = self.directory.stage(number)?;
+                let made = make_stage(&prepared, &plan, overlay, files, What::Image, &dir)?;
+                let changes = ledger.step(&self.source.root, overlay, &made);
+                let made = (&known, &made, changes);
                 let stage = self.stage(&prepared, &mut compiler, overlay, number, subject, made)?;
                 patches.push(stage);
             }
@@ -253,21 +267,6 @@ impl Session<'_> {
         // The next run finds the base, and make has nothing to do for it.
         prepared.shadow.set(&Overlay::new())?;
         Ok((base, patches))
-    }
-
-    fn make(
-        &self,
-        prepared: &Prepared,
-        overlay: &Overlay,
-        files: &[Utf8PathBuf],
-        again: bool,
-        number: usize,
-        subject: &str,
-    ) -> Result<Made, Error> {
-        self.options.progress.say(&format!("building {subject}"));
-        let dir = self.directory.stage(number)?;
-        let plan = Plan::one(&prepared.kbuild, files);
-        make_stage(prepared, &plan, overlay, files, What::Image, again, &dir)
     }
 
     /// Boots what was made, unless that was done in an earlier run of the same directory.
@@ -278,16 +277,18 @@ impl Session<'_> {
         overlay: &Overlay,
         number: usize,
         subject: &str,
-        (base, made, changes): (&Made, &Made, Changes),
+        (known, made, changes): (&Known, &Made, Changes),
     ) -> Result<Stage, Error> {
         if let Some(stage) = self.directory.finished(number) {
             return Ok(stage);
         }
         let dir = self.directory.stage(number)?;
+        let compared = known.compare(&made.warnings);
         let mut build = Build {
             result: made.result,
             reason: made.reason.clone(),
-            new_warnings: strings(&new_warnings(&base.warnings, &made.warnings)),
+            new_warnings: strings(&compared.new),
+            uncompared_warnings: strings(&compared.uncompared),
             changes,
             image_hash: None,
             seconds: made.seconds,
@@ -321,7 +322,7 @@ impl Session<'_> {
         };
         if let Some(compiler) = compiler {
             for spec in specs.into_iter().filter(|t| t.guest().is_none()) {
-                let mut target = compiler.compile(spec, &dir)?;
+                let mut target = compiler.compile(spec, number == 0, &dir)?;
                 target.callsites = self.evidence(spec, None, Some(&compiler.kbuild));
                 targets.push(target);
             }

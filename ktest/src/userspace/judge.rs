@@ -90,6 +90,7 @@ fn build(result: Outcome, reason: Option<String>, new_warnings: Vec<String>) -> 
         result,
         reason,
         new_warnings,
+        uncompared_warnings: Vec::new(),
         changes: Default::default(),
         image_hash: None,
         seconds: 0.0,

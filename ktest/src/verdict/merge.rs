@@ -108,6 +108,7 @@ mod tests {
                 result: Outcome::Pass,
                 reason: None,
                 new_warnings: Vec::new(),
+                uncompared_warnings: Vec::new(),
                 changes: Default::default(),
                 image_hash: None,
                 seconds: 1.0,

@@ -76,6 +76,9 @@ pub struct Build {
     pub reason: Option<String>,
     /// Warnings that the base does not have, normalised.
     pub new_warnings: Vec<String>,
+    /// Warnings of objects that an earlier run compiled for the base, and of which it left no record: they may be old or new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared_warnings: Vec<String>,
     /// Which functions' code it changed since the kernel before it.
     #[serde(default, skip_serializing_if = "Changes::is_empty")]
     pub changes: Changes,

@@ -84,6 +84,12 @@ pub fn recorded(
                     .iter()
                     .map(|w| format!("new warning: {w}")),
             )
+            .chain(
+                stage
+                    .uncompared_warnings
+                    .iter()
+                    .map(|w| format!("warning, not compared: {w}")),
+            )
             .collect();
         series
             .checks

@@ -210,6 +210,13 @@ pub fn lines(stage: &Stage) -> Vec<String> {
             .iter()
             .map(|warning| format!("new warning: {warning}")),
     );
+    lines.extend(
+        stage
+            .build
+            .uncompared_warnings
+            .iter()
+            .map(|warning| format!("warning, not compared: {warning}")),
+    );
     for target in &stage.targets {
         let pins = target.pins.as_ref().map_or(String::new(), |pins| {
             format!(
