@@ -24,13 +24,9 @@ const SILENT_UNDER_KVM: &str =
     "case \"$*\" in --version) echo emulator; exit ;; *'-accel kvm'*) exit ;; esac\n";
 /// Dies of a signal the first time, and passes from then on.
 const DIES_ONCE: &str = "[ -e \"$0.once\" ] || { : > \"$0.once\"; kill -9 $$; }\n";
-const PASSES: &str = r#"
-for word in "$@"; do
-    case $word in
-        file,id=console,path=*) console=${word#file,id=console,path=} ;;
-        file,id=results,path=*) results=${word#file,id=results,path=} ;;
-    esac
-done
+const PASSES: &str = concat!(
+    include_str!("serial_lines.sh"),
+    r#"
 echo 'ktest: begin process-vm' >> "$console"
 echo 'ktest: end process-vm' >> "$console"
 {
@@ -41,7 +37,8 @@ echo 'ktest: end process-vm' >> "$console"
     echo '# end process-vm pass'
     echo 'ktest verdict: pass'
 } >> "$results"
-"#;
+"#
+);
 
 struct Place {
     _dir: tempfile::TempDir,

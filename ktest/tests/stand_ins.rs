@@ -8,14 +8,9 @@ use ktest::target::{TargetSpec, select};
 use ktest::verdict::{Converted, Ended, Outcome, Seen, Target, judge};
 use std::os::unix::fs::PermissionsExt;
 
-/// What a stand-in's script finds: the files of both serial lines.
-const HEAD: &str = r##"#!/bin/sh
-for word in "$@"; do
-    case $word in
-        file,id=console,path=*) console=${word#file,id=console,path=} ;;
-        file,id=results,path=*) results=${word#file,id=results,path=} ;;
-    esac
-done
+/// What a stand-in's script finds.
+const HEAD: &str = include_str!("serial_lines.sh");
+const WORDS: &str = r##"
 say() { printf '[    1.000000] %s\n' "$1" >> "$console"; }
 put() { printf '%s\n' "$1" >> "$results"; }
 begin() { put "# begin $1 FAILED"; say "ktest: begin $1"; }
@@ -33,7 +28,7 @@ impl Guest {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().to_owned();
         let program = path.join("emulator");
-        std::fs::write(&program, format!("{HEAD}{script}")).unwrap();
+        std::fs::write(&program, format!("#!/bin/sh\n{HEAD}{WORDS}{script}")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         Guest { _dir: dir, path }
     }

@@ -215,16 +215,9 @@ mod tests {
             let path = Utf8Path::from_path(dir.path()).unwrap().to_owned();
             std::fs::write(path.join("kvm"), "").unwrap();
             let head = format!(
-                r#"#!/bin/sh
-[ "$1" = --version ] && echo "emulator 1" && exit
-echo "$@" >> {path}/started
-for word in "$@"; do
-    case $word in
-        file,id=console,path=*) console=${{word#file,id=console,path=}} ;;
-        file,id=results,path=*) results=${{word#file,id=results,path=}} ;;
-    esac
-done
-"#
+                "#!/bin/sh\n[ \"$1\" = --version ] && echo \"emulator 1\" && exit\n\
+                 echo \"$@\" >> {path}/started\n{}",
+                include_str!("../../tests/serial_lines.sh"),
             );
             let emulator = path.join("emulator");
             std::fs::write(&emulator, head + script).unwrap();
