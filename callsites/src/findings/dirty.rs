@@ -71,10 +71,7 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     let places: Option<Vec<(usize, &Callsite)>> = acquires
         .iter()
         .map(|site| {
-            let file = view
-                .files
-                .iter()
-                .position(|f| f.path.as_str() == site.path)?;
+            let file = view.file(&site.path)?;
             writes(view, file, site.span).then_some((file, *site))
         })
         .collect();
@@ -95,10 +92,7 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     );
     let mut evidence = vec![view.evidence(file, writes.span, "for writing")];
     for site in &releases {
-        let file = view
-            .files
-            .iter()
-            .position(|f| f.path.as_str() == site.path)?;
+        let file = view.file(&site.path)?;
         evidence.push(view.evidence(file, site.span, "not dirtied"));
     }
     evidence.truncate(6);
@@ -114,12 +108,8 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
 /// Whether the function maps for a device that only reads.
 fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
     let (mut to, mut from) = (false, false);
-    for file in view
-        .files
-        .iter()
-        .filter(|file| file.path.as_str() == site.path)
-    {
-        for function in file
+    if let Some(file) = view.file(&site.path) {
+        for function in view.files[file]
             .functions
             .iter()
             .filter(|function| function.name == site.function)
@@ -160,7 +150,7 @@ fn dirties(view: &View<'_>, site: &Callsite) -> bool {
         Dirties::No => false,
         Dirties::Yes => true,
         Dirties::Argument => {
-            let Some(file) = view.files.iter().position(|f| f.path.as_str() == site.path) else {
+            let Some(file) = view.file(&site.path) else {
                 return true;
             };
             let mut never = false;
@@ -204,10 +194,7 @@ fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         .map(|text| Origin::parse(text))
         .collect();
     origins?;
-    let file = view
-        .files
-        .iter()
-        .position(|f| f.path.as_str() == site.path)?;
+    let file = view.file(&site.path)?;
     let function = view.files[file]
         .functions
         .iter()

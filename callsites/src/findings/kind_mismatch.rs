@@ -112,15 +112,12 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
             .callsites
             .iter()
             .find(|s| s.path == origin.path && s.line == origin.line)?;
-        let file = view
-            .files
-            .iter()
-            .position(|f| f.path.as_str() == origin.path)?;
+        let file = view.file(origin.path)?;
         Some(view.evidence(file, taken.span, "taken here"))
     };
     let mut evidence: Vec<Evidence> = origins.iter().filter_map(line_of).collect();
     evidence.extend(site.evidence.iter().cloned());
-    if let Some(file) = view.files.iter().position(|f| f.path.as_str() == site.path) {
+    if let Some(file) = view.file(&site.path) {
         evidence.push(view.evidence(file, site.span, "released here"));
     }
     evidence.dedup();
@@ -160,12 +157,11 @@ fn other_kind(site: &Callsite) -> Option<Fix> {
 
 fn takes_references(view: &View<'_>, path: &str) -> bool {
     let mut takes = false;
-    for file in view.files.iter().filter(|file| file.path.as_str() == path) {
-        for function in &file.functions {
-            visit::all_calls(&function.body, &mut |name, _, _| {
-                takes |= catalogue().is(name, api::Role::Reference)
-            });
-        }
+    let file = view.file(path).map(|file| &view.files[file]);
+    for function in file.iter().flat_map(|file| &file.functions) {
+        visit::all_calls(&function.body, &mut |name, _, _| {
+            takes |= catalogue().is(name, api::Role::Reference)
+        });
     }
     takes
 }

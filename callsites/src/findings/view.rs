@@ -129,6 +129,13 @@ impl<'a> View<'a> {
             .flat_map(|(at, file)| file.functions.iter().map(move |f| (at, f)))
     }
 
+    /// Position of a file, if it was read.
+    pub fn file(&self, path: &str) -> Option<usize> {
+        self.files
+            .iter()
+            .position(|file| file.path.as_str() == path)
+    }
+
     /// 1-based line of a byte.
     pub fn line(&self, file: usize, byte: u32) -> u32 {
         self.files[file]
