@@ -126,10 +126,9 @@ impl Check {
             for _ in 0..times {
                 body()?;
             }
-            let gone =
-                i64::try_from(before).unwrap_or(0) - i64::try_from(pins::free_pages()).unwrap_or(0);
-            println!("# drift {program} pages={gone} repetitions={times}");
             let leak = i64::try_from(times * pages_each).unwrap_or(i64::MAX);
+            let gone = pins::gone_pages(before, leak / 8);
+            println!("# drift {program} pages={gone} repetitions={times}");
             ensure(
                 gone < leak / 2,
                 format!("{gone} free pages gone after {times} repetitions"),

@@ -59,6 +59,20 @@ pub fn free_pages() -> u64 {
     field(&vmstat(), "nr_free_pages").unwrap_or(0)
 }
 
+/// How many free pages are gone since there were `before`. While more than `few` are, what the kernel gives back late (after a
+/// grace period of RCU, from a work queue) is waited for, as long as for pins.
+pub fn gone_pages(before: u64, few: i64) -> i64 {
+    let before = i64::try_from(before).unwrap_or(0);
+    let until = Instant::now() + SETTLE;
+    loop {
+        let gone = before - i64::try_from(free_pages()).unwrap_or(0);
+        if gone <= few || Instant::now() > until {
+            return gone;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 fn vmstat() -> String {
     let _old_kernel = std::fs::write("/proc/sys/vm/stat_refresh", "1");
     std::fs::read_to_string("/proc/vmstat").unwrap_or_default()
