@@ -101,7 +101,9 @@ pub(crate) fn made(line: &str) -> Option<&str> {
     let (word, rest) = line.strip_prefix("  ")?.split_once(' ')?;
     let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-+".contains(c);
     let file = rest.trim().trim_start_matches("[M]").trim_start();
-    (!word.is_empty() && word.chars().all(name) && !file.is_empty()).then_some(file)
+    // A compiler shows a line of source as `  169 |  …`.
+    let begins = word.starts_with(|c: char| c.is_ascii_uppercase());
+    (begins && word.chars().all(name) && !file.is_empty()).then_some(file)
 }
 
 #[cfg(test)]
@@ -123,6 +125,7 @@ mod tests {
             "  GEN     Makefile",
             "mm/gup.c:3:1: warning: here",
             "  LD [M]  drivers/a.ko",
+            "  169 |         if (odd)",
             "      | ^~~~",
         ] {
             steps.line(line);
