@@ -75,7 +75,8 @@ fn why(name: &str, symbols: Option<&Vec<Symbol>>, got: &DotConfig, wanted_off: b
     format!("not met: depends on {}", lacking.join("; "))
 }
 
-/// Whether a Kconfig expression holds; comparisons and macros are taken to hold, so that only plain lacks are named.
+/// Whether a Kconfig expression holds. What compares more than states (`y`, `m`, `n`) and macros are taken to hold, so that only
+/// plain lacks are named.
 fn holds(expression: &str, got: &DotConfig) -> bool {
     let tokens = tokens(expression);
     let mut at = 0;
@@ -150,16 +151,35 @@ fn not(tokens: &[String], at: &mut usize, got: &DotConfig) -> bool {
                 .get(*at)
                 .is_some_and(|t| matches!(t.as_str(), "=" | "!=" | "<" | ">"))
             {
+                let sign = tokens[*at].as_str();
                 *at += 1;
+                let mut ordered = matches!(sign, "<" | ">");
                 while tokens.get(*at).is_some_and(|t| t == "=") {
+                    ordered = true;
                     *at += 1;
                 }
+                let other = tokens.get(*at).and_then(|token| state(token, got));
                 *at += 1;
-                return true;
+                return match (state(name, got), other) {
+                    (Some(one), Some(other)) if !ordered => (one == other) == (sign == "="),
+                    _ => true,
+                };
             }
             name == "y" || name.starts_with(['$', '"']) || got.is_on(name)
         }
     }
+}
+
+/// The state of an option, or the one that is written; `None` of text, numbers and macros.
+fn state<'t>(token: &'t str, got: &'t DotConfig) -> Option<&'t str> {
+    let is_state = |word: &&str| matches!(*word, "y" | "m" | "n");
+    if is_state(&token) {
+        return Some(token);
+    }
+    if token.starts_with(|c: char| !c.is_alphabetic()) {
+        return None;
+    }
+    Some(got.0.get(token).map_or("n", String::as_str)).filter(is_state)
 }
 
 #[cfg(test)]
@@ -199,6 +219,22 @@ mod tests {
         let got = DotConfig::parse("CONFIG_PCI=y\nCONFIG_MMU=y\n");
         insta::assert_snapshot!(prove(&wanted("RDMA", "y"), &got, &root).join("\n"),
             @"CONFIG_RDMA: wanted y (a.toml: a reason), found off; not met: depends on NET; PCI && (INET || !MMU)");
+    }
+
+    #[test]
+    fn states_are_compared_and_nothing_else_is() {
+        let got = DotConfig::parse("CONFIG_A=y\nCONFIG_B=m\nCONFIG_TEXT=\"t\"\n");
+        for (expression, expected) in [
+            ("A=y", true),
+            ("A=B", false),
+            ("NOWHERE=y || A=NOWHERE", false),
+            ("A!=B && NOWHERE!=m", true),
+            ("B!=m", false),
+            ("TEXT=\"other\"", true),
+            ("GCC_VERSION >= 100 && A", true),
+        ] {
+            assert_eq!(holds(expression, &got), expected, "{expression}");
+        }
     }
 
     #[test]
