@@ -271,10 +271,11 @@ impl Connection for Connected {
         wait("completion", || self.poll())
     }
 
-    fn refused(&mut self, completion: Completion) -> Test {
+    fn refused(&mut self, completion: Completion) -> Test<bool> {
         let status = completion.status;
         let why = format!("status {status}, not {REMOTE_ACCESS_ERROR} or {RETRY_EXCEEDED}");
-        ensure(matches!(status, REMOTE_ACCESS_ERROR | RETRY_EXCEEDED), why)
+        ensure(matches!(status, REMOTE_ACCESS_ERROR | RETRY_EXCEEDED), why)?;
+        Ok(true)
     }
 }
 

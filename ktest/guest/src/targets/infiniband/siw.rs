@@ -25,6 +25,8 @@ const VALID: u16 = 1;
 const SIGNALLED: u16 = 1 << 2;
 /// SIW_OP_WRITE
 const RDMA_WRITE: u8 = 0;
+/// SIW_WC_LOC_QP_OP_ERR
+const LOCAL_OPERATION_ERROR: u32 = 3;
 
 /// struct siw_uresp_create_cq.
 #[repr(C)]
@@ -170,11 +172,14 @@ impl Connection for Connected {
     }
 
     /// Whether the other end took the bytes is not in the completion: a peer that refuses them ends the connection
-    /// (RFC 5040, 7.2). What could not even be sent was not refused.
-    fn refused(&mut self, completion: Completion) -> Test {
+    /// (RFC 5040, 7.2). If that comes while the sender still looks at what it has sent, its write ends with an error
+    /// (siw_qp_sq_proc_tx() of 6.12: tx_suspend), as does one that could not be sent at all.
+    fn refused(&mut self, completion: Completion) -> Test<bool> {
         let status = completion.status;
-        ensure(status == 0, format!("not sent: status {status}"))?;
-        self.ends.disconnected()
+        let why = format!("not sent: status {status}");
+        ensure(matches!(status, 0 | LOCAL_OPERATION_ERROR), why)?;
+        self.ends.disconnected()?;
+        Ok(status == 0)
     }
 }
 
