@@ -47,6 +47,9 @@ pub enum Error {
     /// The machine failed while something was compiled; says nothing about what was compiled.
     #[error("{what}: the machine failed: {line}")]
     Machine { what: String, line: String },
+    /// The tree does not let the source be checked, with its own words.
+    #[error("check the source with C=: {0}")]
+    Unchecked(String),
     /// The base kernel does not compile.
     #[error("build the base: make ended with {status}; the log is `{log}`{tail}")]
     BaseBuild {
@@ -101,6 +104,7 @@ impl Error {
             | Error::Child { .. }
             | Error::Io { .. }
             | Error::Machine { .. }
+            | Error::Unchecked(_)
             | Error::BaseBuild { .. }
             | Error::Tree(_)
             | Error::Locked(_) => Exit::Infrastructure,
@@ -137,6 +141,9 @@ impl Error {
             Error::Machine { line, .. } if line.contains("No space left") => Some(
                 "make room where the cache and target/ are, then do the same again: df -h".into(),
             ),
+            Error::Unchecked(_) => {
+                Some("name another checker (CHECK=PROGRAM), or leave C= out".into())
+            }
             Error::Machine { .. } => Some("use fewer jobs at a time: -j1".into()),
             Error::Conflict { .. } => {
                 Some("the series belongs to another base: series.toml names it".into())

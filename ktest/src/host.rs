@@ -229,6 +229,20 @@ pub(crate) fn require_build() -> Result<(), Error> {
     require("cc", "compiling kernels")
 }
 
+/// The error that names the checker which the user's variables of make ask for, where it is not installed.
+pub(crate) fn require_checker(user: &[(String, String)]) -> Result<(), Error> {
+    let chosen = |wanted: &str| {
+        let mut named = user.iter().filter(|(name, _)| name == wanted);
+        named.next_back().map(|(_, value)| value.as_str())
+    };
+    if !matches!(chosen("C"), Some("1" | "2")) {
+        return Ok(());
+    }
+    let command = chosen("CHECK").unwrap_or("sparse");
+    let program = command.split_whitespace().next().unwrap_or("sparse");
+    require(program, "checking the source (C=1)")
+}
+
 /// The first line of `program --version`; `None` when it does not say.
 pub(crate) fn version(program: &str) -> Option<String> {
     let output = proc::Command::new(program)

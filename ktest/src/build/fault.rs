@@ -40,9 +40,35 @@ pub(crate) fn machine(what: &str, said: &str, output: &Utf8Path) -> Result<(), E
     }
 }
 
+/// An error where kbuild has left out the checker that was asked for: it says so in one line and goes on (Makefile,
+/// scripts/checker-valid.sh, version 7.3).
+///
+/// # Errors
+/// [`Error::Unchecked`].
+pub(crate) fn checker(said: &str) -> Result<(), Error> {
+    let mut words = said.lines().filter_map(|line| line.split_once(": C="));
+    let refused = words.find(|(_, rest)| rest.contains(" specified, but "));
+    match refused {
+        None => Ok(()),
+        Some((_, rest)) => Err(Error::Unchecked(format!("C={rest}"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checker_that_was_left_out_is_no_check() {
+        let said = "/c/source/Makefile:1311: C=1 specified, but sparse is not available or not up to date\n  CC      a.o\n";
+        let error = checker(said).unwrap_err();
+        assert_eq!(error.exit(), crate::Exit::Infrastructure);
+        assert_eq!(
+            error.to_string(),
+            "check the source with C=: C=1 specified, but sparse is not available or not up to date"
+        );
+        assert!(checker("  CC      a.o\n  CHECK   /c/source/a.c\n").is_ok());
+    }
 
     #[test]
     fn a_full_disk_is_no_fault_of_the_code() {

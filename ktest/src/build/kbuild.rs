@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One typed function for each thing that kbuild is asked for.
 
+use super::fault::checker;
 use super::warnings::{Hearing, Warnings};
 use crate::config::{DotConfig, Fragment, merge, prove};
 use crate::error::Error;
@@ -82,20 +83,23 @@ impl Kbuild {
     }
 
     /// Makes `goals`, whatever comes of it, and hears what is warned of, which is told of a make that was interrupted too.
+    /// `what` is done, as an error says it.
     pub(crate) fn compile(
         &self,
+        what: &str,
         goals: &[&str],
         log: &Utf8Path,
-    ) -> (Result<proc::Output, proc::Error>, Warnings) {
-        self.hear(goals, self.progress.steps(None), log)
+    ) -> (Result<proc::Output, Error>, Warnings) {
+        self.hear(what, goals, self.progress.steps(None), log)
     }
 
     fn hear(
         &self,
+        what: &str,
         goals: &[&str],
         steps: Steps,
         log: &Utf8Path,
-    ) -> (Result<proc::Output, proc::Error>, Warnings) {
+    ) -> (Result<proc::Output, Error>, Warnings) {
         let hearing = Hearing::new(&self.source, &self.output);
         let hearing = Arc::new(Mutex::new(hearing));
         let ear = Arc::clone(&hearing);
@@ -111,21 +115,22 @@ impl Kbuild {
             .run_unchecked();
         let hearing = hearing.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = hearing.heard(made.is_err());
+        let made = made.map_err(Error::child(what)).and_then(|made| {
+            checker(&made.stdout_text())?;
+            Ok(made)
+        });
         (made, heard)
     }
 
     /// The same for the image.
-    pub(crate) fn make_image(
-        &self,
-        log: &Utf8Path,
-    ) -> (Result<proc::Output, proc::Error>, Warnings) {
+    pub(crate) fn make_image(&self, log: &Utf8Path) -> (Result<proc::Output, Error>, Warnings) {
         let (target, image) = self.image();
         let whole = !image.is_file();
         let file = self.steps_file();
         let before = std::fs::read_to_string(&file).ok();
         let about = before.and_then(|text| text.trim().parse().ok());
         let steps = self.progress.steps(about.filter(|_| whole));
-        let (made, heard) = self.hear(&[target], steps, log);
+        let (made, heard) = self.hear("build the image", &[target], steps, log);
         if let Ok(made) = &made
             && whole
             && made.success()

@@ -83,12 +83,13 @@ pub(crate) fn compile_objects(
         let object = file.with_extension("o");
         let output = kbuild.output.join(&object);
         let log = logs.join(format!("{}.log", object.as_str().replace('/', "-")));
-        let (made, warnings) = kbuild.compile(&[object.as_str()], &log);
+        let what = format!("compile {file}");
+        let (made, warnings) = kbuild.compile(&what, &[object.as_str()], &log);
         add(heard, warnings);
-        let made = made.map_err(Error::child(format!("compile {file}")))?;
+        let made = made?;
         let said = made.stdout_text();
         if !made.success() {
-            machine(&format!("compile {file}"), &said, &kbuild.output)?;
+            machine(&what, &said, &kbuild.output)?;
         }
         objects.push(judge(file, made.success(), output.is_file(), &said));
     }
@@ -107,9 +108,10 @@ fn compile_together(
     }
     let goals: Vec<Utf8PathBuf> = units.iter().map(|file| file.with_extension("o")).collect();
     let names: Vec<&str> = goals.iter().map(|goal| goal.as_str()).collect();
-    let (made, warnings) = kbuild.compile(&names, &logs.join("objects.log"));
+    let what = "compile the touched files";
+    let (made, warnings) = kbuild.compile(what, &names, &logs.join("objects.log"));
     add(heard, warnings);
-    let made = made.map_err(Error::child("compile the touched files"))?;
+    let made = made?;
     let there = |goal: &Utf8PathBuf| kbuild.output.join(goal).is_file();
     if !made.success() || !goals.iter().all(there) {
         return Ok(None);

@@ -66,6 +66,7 @@ pub(crate) fn prepare_above(
         return Err(Error::NotKbuild(source.version.clone()));
     }
     host::require_build()?;
+    host::require_checker(user)?;
     progress.say("linking the tree");
     let home = home(cache, source);
     std::fs::create_dir_all(&home).map_err(Error::io("make directory", &home))?;

@@ -101,7 +101,7 @@ fn make(
         let image = prepared.kbuild.image().1;
         let (made, warnings) = prepared.kbuild.make_image(&logs.join("make.log"));
         add(heard, warnings);
-        let made = made.map_err(Error::child("build the image"))?;
+        let made = made?;
         let said = made.stdout_text();
         if !made.success() || !image.is_file() {
             machine("build the image", &said, &prepared.kbuild.output)?;
