@@ -27,9 +27,23 @@ struct GupTest {
     which_pages: [u32; 8],
 }
 
+/// mm/gup_benchmark.c from 5.4 to 5.10.
 #[repr(C)]
 #[derive(Default)]
 struct GupBenchmark {
+    get_usec: u64,
+    put_usec: u64,
+    address: u64,
+    size: u64,
+    pages_per_call: u32,
+    flags: u32,
+    expansion: [u64; 10],
+}
+
+/// The same of 4.19, which knows get_user_pages_fast() alone.
+#[repr(C)]
+#[derive(Default)]
+struct OldestBenchmark {
     usec: u64,
     address: u64,
     size: u64,
@@ -48,7 +62,7 @@ const fn command(number: u8) -> u64 {
     iorw(3, b'g', number, size_of::<GupTest>())
 }
 
-const BENCHMARK: u64 = iorw(3, b'g', 1, size_of::<GupBenchmark>());
+const OLDEST: u64 = iorw(3, b'g', 1, size_of::<OldestBenchmark>());
 const LONGTERM_START: u64 = iorw(1, b'g', 7, size_of::<LongtermTest>());
 const LONGTERM_STOP: u64 = io(b'g', 8);
 const FOLL_WRITE: u32 = 1;
@@ -127,31 +141,63 @@ pub fn run(check: &mut Check) {
     selftests(check);
 }
 
-/// What there was before 5.11, which knows one call: mm/gup_benchmark.c (4.19).
+/// What there was before 5.11: mm/gup_benchmark.c. Which call a number stands for changed with 5.10; of 5.9 and 5.10 the last
+/// two pin, and the first two take plain references.
 fn benchmark(check: &mut Check) {
     check.repeat("get_user_pages_fast many times", 64, 64, || {
         let pages = attempt("map pages", Pages::new(64))?;
-        let file = attempt("open gup_benchmark", open(OLD_FILE))?;
-        let mut test = GupBenchmark {
-            address: pages.address(),
-            size: pages.len() as u64,
-            pages_per_call: 64,
-            flags: FOLL_WRITE,
-            ..GupBenchmark::default()
-        };
-        match ioctl(&file, BENCHMARK, &mut test) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
-                let why = "gup_benchmark of this release has another structure";
-                return Err(Stop::Skip(why.into()));
-            }
-            done => attempt("get pages", done)?,
-        };
-        let bytes = pages.len() as u64;
-        ensure(
-            test.size == bytes,
-            format!("{} of {bytes} bytes were reached", test.size),
-        )
+        old_once(1, &pages)
     });
+    for number in 1..=5 {
+        let name = format!("gup_benchmark command {number}");
+        let body = || {
+            let pages = attempt("map pages", Pages::new(COUNT))?;
+            old_once(number, &pages)
+        };
+        match number {
+            1 | 2 => check.run_pinning(&name, 0, body),
+            3 => check.run(&name, body),
+            _ => check.run_pinning(&name, COUNT as u64, body),
+        }
+    }
+}
+
+fn old_once(number: u8, pages: &Pages) -> Test {
+    let file = attempt("open gup_benchmark", open(OLD_FILE))?;
+    let (address, bytes) = (pages.address(), pages.len() as u64);
+    let mut test = GupBenchmark {
+        address,
+        size: bytes,
+        pages_per_call: 64,
+        flags: FOLL_WRITE,
+        ..GupBenchmark::default()
+    };
+    let command = iorw(3, b'g', number, size_of::<GupBenchmark>());
+    let reached = match ioctl(&file, command, &mut test) {
+        Ok(_) => test.size,
+        Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
+            return Err(Stop::Fail(format!("get pages: {error}")));
+        }
+        Err(_) if number == 1 => {
+            let mut test = OldestBenchmark {
+                address,
+                size: bytes,
+                pages_per_call: 64,
+                flags: FOLL_WRITE,
+                ..OldestBenchmark::default()
+            };
+            attempt("get pages", ioctl(&file, OLDEST, &mut test))?;
+            test.size
+        }
+        Err(_) => {
+            let why = format!("gup_benchmark of this release has no command {number}");
+            return Err(Stop::Skip(why));
+        }
+    };
+    ensure(
+        reached == bytes,
+        format!("{reached} of {bytes} bytes were reached"),
+    )
 }
 
 fn once(number: u8, flags: u32, pages: &Pages, per_call: u32) -> Test {
