@@ -165,10 +165,14 @@ fn trial(machine: &Machine, dir: &Utf8Path) -> Result<Choice, Error> {
             },
             Some(why) => emulated(format!("with KVM {why}")),
         }),
-        Err(Error::Child { source, .. }) if matches!(*source, proc::Error::Failed { .. }) => {
-            let said = source.to_string().replace('\n', "; ");
-            Ok(emulated(format!("with KVM: {said}")))
-        }
+        Err(Error::Child { source, what }) => match *source {
+            // Its first line says what it could not do; what follows is how it ended for that.
+            proc::Error::Failed { status, stderr, .. } => {
+                let said = stderr.lines().next().unwrap_or(&status);
+                Ok(emulated(format!("with KVM the emulator failed: {said}")))
+            }
+            other => Err(Error::child(what)(other)),
+        },
         Err(error) => Err(error),
     }
 }
