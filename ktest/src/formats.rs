@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A verdict as text for people, as JSON, as JUnit, and as KTAP.
 
+use crate::build::not_compared;
 use crate::error::Error;
 use crate::verdict::{Outcome, Pins, Stage, Target, Verdict};
 use camino::Utf8PathBuf;
@@ -106,8 +107,8 @@ fn write_text(verdict: &Verdict, out: &mut String) -> std::fmt::Result {
         for warning in &build.new_warnings {
             writeln!(out, "               new warning: {warning}")?;
         }
-        for warning in &build.uncompared_warnings {
-            writeln!(out, "               warning, not compared: {warning}")?;
+        if let Some(line) = not_compared(&build.uncompared_warnings) {
+            writeln!(out, "               {line}")?;
         }
         for target in &stage.targets {
             write_target(target, out)?;
@@ -266,7 +267,7 @@ mod tests {
                 result: Outcome::Pass,
                 reason: None,
                 new_warnings: vec!["d/a.c: unused variable [-Wunused-variable]".into()],
-                uncompared_warnings: Vec::new(),
+                uncompared_warnings: vec!["i/a.h: odd [-Wodd]".into()],
                 changes: Default::default(),
                 image_hash: None,
                 seconds: 2.5,

@@ -29,7 +29,7 @@ pub use objects::ObjectBuild;
 pub(crate) use objects::compile_objects;
 pub use reach::{Alternatives, options_of};
 pub(crate) use record::learn;
-pub use report::{BuildReport, BuildStage, SCHEMA};
+pub use report::{BuildReport, BuildStage, SCHEMA, not_compared};
 pub use run::{Prepared, run};
 pub(crate) use run::{home, output_key, prepare, prepare_above};
 pub use shadow::{Overlay, Shadow};

@@ -84,12 +84,7 @@ pub fn recorded(
                     .iter()
                     .map(|w| format!("new warning: {w}")),
             )
-            .chain(
-                stage
-                    .uncompared_warnings
-                    .iter()
-                    .map(|w| format!("warning, not compared: {w}")),
-            )
+            .chain(ktest::build::not_compared(&stage.uncompared_warnings))
             .collect();
         series
             .checks

@@ -210,13 +210,7 @@ pub fn lines(stage: &Stage) -> Vec<String> {
             .iter()
             .map(|warning| format!("new warning: {warning}")),
     );
-    lines.extend(
-        stage
-            .build
-            .uncompared_warnings
-            .iter()
-            .map(|warning| format!("warning, not compared: {warning}")),
-    );
+    lines.extend(ktest::build::not_compared(&stage.build.uncompared_warnings));
     for target in &stage.targets {
         let pins = target.pins.as_ref().map_or(String::new(), |pins| {
             format!(
