@@ -11,6 +11,7 @@ mod flags;
 mod heap;
 mod kbuild;
 mod kernels;
+mod outcome;
 mod pipeline;
 mod places;
 mod runs;

@@ -3,6 +3,7 @@
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
+use crate::outcome;
 use crate::pipeline::progress::Came;
 use crate::places;
 use callsites::report::{Report, Verdict as Judged};
@@ -168,7 +169,7 @@ pub fn build(
         return Ok(skipped);
     }
     let built = ktest::build::run(tree, Some(series), options)?;
-    crate::verbs::build::recorded(series, tree.version(), &built, console)?;
+    outcome::record_build(series, tree.version(), &built, console)?;
     crate::console::deliver_json(Some(report), &built)?;
     let details: Vec<String> = built.text().lines().map(str::to_owned).collect();
     let objects: usize = built.patches.iter().map(|stage| stage.objects.len()).sum();
@@ -200,7 +201,7 @@ pub fn ktest(
         return Ok((skipped, None));
     }
     let verdict = ktest::run(tree, Some(series), options)?;
-    crate::verbs::ktest::recorded(series, tree.version(), &verdict, console)?;
+    outcome::record_run(series, tree.version(), &verdict, console)?;
     let summary = format!(
         "{} kernels booted: {}",
         verdict.patches.len() + 1,
@@ -209,7 +210,7 @@ pub fn ktest(
     let details = std::iter::once(&verdict.base)
         .chain(&verdict.patches)
         .flat_map(|stage| {
-            let lines = crate::verbs::ktest::lines(stage).into_iter();
+            let lines = outcome::lines(stage).into_iter();
             std::iter::once(stage.subject.clone()).chain(lines.map(|line| format!("    {line}")))
         })
         .collect();

@@ -4,6 +4,7 @@
 use crate::exit::{Exit, Failure};
 use crate::flags::Common;
 use crate::kbuild::Variables;
+use crate::outcome;
 use crate::pipeline::progress::Came;
 use callsites::embedded;
 use callsites::report::Era;
@@ -92,7 +93,7 @@ fn told(verdict: &Verdict) -> (String, Vec<String>) {
     );
     let stages = std::iter::once(&verdict.base).chain(&verdict.patches);
     let details = stages.flat_map(|stage| {
-        let lines = crate::verbs::ktest::lines(stage)
+        let lines = outcome::lines(stage)
             .into_iter()
             .map(|line| format!("    {line}"));
         std::iter::once(stage.subject.clone())

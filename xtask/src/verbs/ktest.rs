@@ -8,14 +8,11 @@ use crate::kbuild::Variables;
 use crate::pipeline::userspace;
 use crate::runs::directory::Run;
 use crate::verbs::{audit, build};
-use crate::{places, tree};
+use crate::{outcome, places, tree};
 use callsites::tree::Tree;
 use camino::Utf8Path;
 use ktest::formats::{self, Format};
-use ktest::verdict::{Evidence as Reached, Outcome, Stage};
 use ktest::{Driver, KtestOptions, Verdict};
-use patches::Evidence;
-use patches::series::tested::{News, record};
 use serde_json::json;
 
 /// Runs `ktest`.
@@ -74,7 +71,7 @@ pub fn run(
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
     if let Some(dir) = &args.series {
-        recorded(dir, tree.version(), &verdict, console)?;
+        outcome::record_run(dir, tree.version(), &verdict, console)?;
     }
     show(common, args, &verdict)
 }
@@ -85,38 +82,6 @@ fn not_by_ktest_pl(conf: &Utf8Path) -> Failure {
         format!("{conf} is read by ktest.pl, and --via says that something else runs the targets"),
     )
     .hint("leave --via out: --ktest-conf means --via ktest.pl")
-}
-
-/// Writes into the mails of a series how far its calls got in targets that passed.
-pub fn recorded(
-    dir: &Utf8Path,
-    version: &str,
-    verdict: &Verdict,
-    console: &Console,
-) -> Result<(), Failure> {
-    if !build::has_record(dir, console) {
-        return Ok(());
-    }
-    let news: Vec<News> = verdict.patches.iter().map(news).collect();
-    for sentence in record(dir, version, &news)? {
-        console.say(sentence);
-    }
-    Ok(())
-}
-
-fn news(stage: &Stage) -> News {
-    let passed = stage.targets.iter().filter(|t| t.result == Outcome::Pass);
-    let mut news = News::default();
-    for site in passed.flat_map(|target| &target.callsites) {
-        let evidence = match site.evidence {
-            Reached::Executed => Evidence::Executed,
-            Reached::Booted => Evidence::Booted,
-            Reached::Built | Reached::None => continue,
-        };
-        let known = news.calls.entry(site.id.clone()).or_insert(evidence);
-        *known = evidence.max(*known);
-    }
-    news
 }
 
 /// The drivers of an embedded tree against the reference implementation, in a run of their own.
@@ -186,80 +151,4 @@ fn list(common: &Common) -> Result<Exit, Failure> {
         })?;
     }
     Ok(Exit::Clean)
-}
-
-/// What happened to one kernel, a line each.
-pub fn lines(stage: &Stage) -> Vec<String> {
-    let mut lines = Vec::new();
-    let because = |reason: &Option<String>| {
-        reason
-            .as_ref()
-            .map_or(String::new(), |reason| format!(": {reason}"))
-    };
-    if stage.build.result != Outcome::Pass {
-        lines.push(format!(
-            "{:<13} build{}",
-            word(stage.build.result),
-            because(&stage.build.reason)
-        ));
-    }
-    lines.extend(
-        stage
-            .build
-            .new_warnings
-            .iter()
-            .map(|warning| format!("new warning: {warning}")),
-    );
-    lines.extend(ktest::build::not_compared(&stage.build.uncompared_warnings));
-    for target in &stage.targets {
-        let pins = target.pins.as_ref().map_or(String::new(), |pins| {
-            format!(
-                ", {} pins taken, {} given back",
-                pins.acquired, pins.released
-            )
-        });
-        lines.push(format!(
-            "{:<13} {}{pins}{}",
-            word(target.result),
-            target.name,
-            because(&target.reason)
-        ));
-        lines.extend(
-            target
-                .splats
-                .iter()
-                .map(|splat| format!("    {}", splat.first_line)),
-        );
-    }
-    lines
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Skip => "skip",
-        Outcome::Fail => "fail",
-        Outcome::Inconclusive => "inconclusive",
-        Outcome::Crash => "crash",
-        Outcome::Timeout => "timeout",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_ran_in_a_target_that_passed_is_news() {
-        let target = |result: &str, evidence: &str| {
-            json!({ "name": "t", "result": result, "reason": null, "subtests": [], "pins": null, "drift_pages": null,
-                "splats": [], "callsites": [{ "id": evidence, "evidence": evidence }] })
-        };
-        let stage = json!({ "subject": "toy", "build": { "result": "pass", "reason": null, "new_warnings": [],
-            "seconds": 0.0, "image_hash": null }, "targets": [target("pass", "booted"), target("pass", "built"),
-            target("fail", "executed")] });
-        let stage: Stage = serde_json::from_value(stage).unwrap();
-        let expected = [("booted".to_owned(), Evidence::Booted)];
-        assert_eq!(news(&stage).calls, expected.into());
-    }
 }
