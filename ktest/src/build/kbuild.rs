@@ -126,9 +126,9 @@ impl Kbuild {
     pub(crate) fn make_image(&self, log: &Utf8Path) -> (Result<proc::Output, Error>, Warnings) {
         let (target, image) = self.image();
         let whole = !image.is_file();
-        let file = self.steps_file();
-        let before = std::fs::read_to_string(&file).ok();
-        let about = before.and_then(|text| text.trim().parse().ok());
+        let files = self.steps_files();
+        let known = |file: &Utf8PathBuf| std::fs::read_to_string(file).ok()?.trim().parse().ok();
+        let about = files.iter().find_map(known);
         let steps = self.progress.steps(about.filter(|_| whole));
         let (made, heard) = self.hear("build the image", &[target], steps, log);
         if let Ok(made) = &made
@@ -136,16 +136,18 @@ impl Kbuild {
             && made.success()
         {
             let count = count(&made.stdout_text());
-            // It serves the eye alone: what cannot be kept is not missed.
-            let _kept = super::shadow::write_file(&file, format!("{count}\n").as_bytes());
+            for file in &files {
+                // It serves the eye alone: what cannot be kept is not missed.
+                let _kept = super::shadow::write_file(file, format!("{count}\n").as_bytes());
+            }
         }
         (made, heard)
     }
 
-    /// How many steps the last whole image took, beside the output directories of all trees.
-    fn steps_file(&self) -> Utf8PathBuf {
+    /// Where it stands how many steps the last whole image took, of this tree and of any.
+    fn steps_files(&self) -> [Utf8PathBuf; 2] {
         let home = self.source.parent().unwrap_or(&self.source);
-        home.with_file_name("steps")
+        [home.join("steps"), home.with_file_name("steps")]
     }
 
     fn command(&self, targets: &[&str]) -> proc::Command {
