@@ -174,26 +174,6 @@ mod tests {
     use crate::progress::{Event, Progress};
     use std::sync::{Arc, Mutex};
 
-    /// Compiles what is older than its source or than the header, which warn of what stands behind `//`.
-    const MAKE: &str = r#"#!/bin/sh
-while [ $# -gt 0 ]; do
-    case $1 in -C) source=$2; shift ;; O=*) output=${1#O=} ;; esac
-    shift
-done
-cd "$source" || exit 2
-mkdir -p "$output/d" "$output/arch/x86/boot"
-for file in d/*.c; do
-    object=${file%.c}.o
-    [ "$output/$object" -nt "$file" ] && [ "$output/$object" -nt d/a.h ] && continue
-    echo "  CC      $object"
-    for from in "$file" d/a.h; do
-        sed -n "s,^// ,$source/$from:1:1: warning: ,p" "$from" >&2
-    done
-    cp "$file" "$output/$object"
-done
-echo image > "$output/arch/x86/boot/bzImage"
-"#;
-
     struct Desk {
         _dir: tempfile::TempDir,
         root: Utf8PathBuf,
@@ -219,7 +199,7 @@ echo image > "$output/arch/x86/boot/bzImage"
                 file.unwrap().set_modified(long_ago).unwrap();
             }
             let make = root.join("make");
-            std::fs::write(&make, MAKE).unwrap();
+            std::fs::write(&make, include_str!("../../tests/make.sh")).unwrap();
             std::fs::set_permissions(&make, std::fs::Permissions::from_mode(0o755)).unwrap();
             Desk {
                 _dir: dir,

@@ -154,3 +154,86 @@ fn target_of(spec: &TargetSpec, result: Outcome, reason: String, subtests: Vec<S
         callsites: Vec::<CallsiteEvidence>::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::select;
+    use std::os::unix::fs::PermissionsExt;
+
+    const FILE: &str = "drivers/platform/goldfish/goldfish_pipe.c";
+
+    struct Desk {
+        _dir: tempfile::TempDir,
+        root: Utf8PathBuf,
+        target: TargetSpec,
+    }
+
+    impl Desk {
+        /// A tree that warns of one thing.
+        fn new() -> Desk {
+            let dir = tempfile::tempdir().unwrap();
+            let root = Utf8Path::from_path(dir.path()).unwrap().to_owned();
+            let make = root.join("make");
+            std::fs::write(&make, include_str!("../../tests/make.sh")).unwrap();
+            std::fs::set_permissions(&make, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let target = select(&["goldfish-pipe".into()]).unwrap().remove(0);
+            let desk = Desk {
+                _dir: dir,
+                root,
+                target,
+            };
+            desk.write("// odd\n");
+            std::fs::write(desk.file().with_file_name("a.h"), "").unwrap();
+            desk
+        }
+
+        fn file(&self) -> Utf8PathBuf {
+            self.root.join("source").join(FILE)
+        }
+
+        fn write(&self, text: &str) {
+            std::fs::create_dir_all(self.file().parent().unwrap()).unwrap();
+            std::fs::write(self.file(), text).unwrap();
+            // What is compiled at the same instant is not newer.
+            let object = self.root.join("out").join(FILE).with_extension("o");
+            let _none = std::fs::remove_file(object);
+        }
+
+        /// As a run of its own has it.
+        fn compiler(&self) -> Compiler {
+            let (source, output) = (self.root.join("source"), self.root.join("out"));
+            std::fs::create_dir_all(&output).unwrap();
+            let mut kbuild = Kbuild::new(&source, &output, &[], 1);
+            kbuild.program = self.root.join("make");
+            Compiler {
+                kbuild,
+                base: BTreeMap::new(),
+            }
+        }
+
+        fn reason(&self, compiler: &mut Compiler, is_base: bool) -> (Outcome, String) {
+            let made = compiler.compile(&self.target, is_base, &self.root).unwrap();
+            (made.result, made.reason.unwrap())
+        }
+    }
+
+    #[test]
+    fn a_warning_that_the_base_has_is_no_failure_and_a_new_one_is() {
+        let desk = Desk::new();
+        let mut compiler = desk.compiler();
+        let (result, reason) = desk.reason(&mut compiler, true);
+        assert_eq!(result, Outcome::Skip, "{reason}");
+        desk.write("// odd\n// fresh\n");
+        let (result, reason) = desk.reason(&mut compiler, false);
+        assert_eq!(result, Outcome::Fail);
+        assert_eq!(reason, format!("new warning: {FILE}: fresh"));
+    }
+
+    #[test]
+    fn without_the_base_no_patch_is_judged() {
+        let desk = Desk::new();
+        let error = desk.compiler().compile(&desk.target, false, &desk.root);
+        assert!(error.is_err());
+    }
+}
