@@ -329,10 +329,9 @@ impl Session<'_> {
         staged: &[Staged],
         why: Option<&str>,
     ) -> Result<(), Error> {
-        let good = |t: &Target| matches!(t.result, Outcome::Pass | Outcome::Skip);
         let all_good = stages
             .iter()
-            .all(|s| s.build.result == Outcome::Pass && s.targets.iter().all(good));
+            .all(|s| s.build.result == Outcome::Pass && s.is_good());
         let number = stages.len();
         let Some(patch) = number.checked_sub(1).and_then(|index| staged.get(index)) else {
             return Ok(());

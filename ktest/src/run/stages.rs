@@ -95,10 +95,16 @@ pub fn run(
         watched,
         accelerator: Mutex::new(options.accelerator),
     };
-    let (base, patches) = match &options.image {
+    let (base, mut patches) = match &options.image {
         Some(image) => (session.given(image)?, Vec::new()),
         None => session.built(&staged)?,
     };
+    if !base.is_good() && patches.is_empty() {
+        let numbered = (1..).zip(&staged);
+        let left_out =
+            numbered.map(|(at, patch)| left_out(at, &patch.subject, &session.targets(at)));
+        patches = left_out.filter(|stage| !stage.targets.is_empty()).collect();
+    }
     let mut verdict = summarise(&session.directory.id, base, patches);
     verdict.shard = options.shard;
     verdict.inputs = Some(blake3::hash(inputs.of_the_run().as_bytes()).to_hex()[..16].to_owned());
@@ -107,6 +113,25 @@ pub fn run(
     }
     session.directory.conclude(&verdict)?;
     Ok(verdict)
+}
+
+/// A kernel of a series whose base is not good: it was not looked at, and is not to vanish.
+fn left_out(number: usize, subject: &str, targets: &[&TargetSpec]) -> Stage {
+    let why = "not built, as the base itself is not good";
+    Stage {
+        number,
+        subject: subject.to_owned(),
+        build: Build {
+            result: Outcome::Skip,
+            reason: Some(why.into()),
+            new_warnings: Vec::new(),
+            uncompared_warnings: Vec::new(),
+            changes: Changes::default(),
+            image_hash: None,
+            seconds: 0.0,
+        },
+        targets: targets.iter().map(|spec| not_done(spec, why)).collect(),
+    }
 }
 
 /// The user's configuration of ktest.pl, read; what of it is not taken is said.
@@ -235,11 +260,7 @@ impl Session<'_> {
         let mut ledger = Ledger::new(&base_made);
         let base = self.stage(&prepared, &mut compiler, &Overlay::new(), 0, &name, made)?;
         let mut patches = Vec::new();
-        let bad = base
-            .targets
-            .iter()
-            .any(|t| !matches!(t.result, Outcome::Pass | Outcome::Skip));
-        if !bad {
+        if base.is_good() {
             for (index, patch) in staged.iter().enumerate() {
                 let number = index + 1;
                 if self.targets(number).is_empty() {
@@ -357,5 +378,28 @@ impl Session<'_> {
         };
         self.directory.record(number, &stage)?;
         Ok(stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn a_base_that_is_not_good_is_infrastructure_and_no_verdict_on_the_series() {
+        let targets = select(&["process-vm".into()]).unwrap();
+        let specs: Vec<&TargetSpec> = targets.iter().collect();
+        let patch = left_out(1, "a patch", &specs);
+        assert!(patch.is_good(), "it is not the first bad one");
+        let mut base = left_out(0, "the base", &specs);
+        base.build.result = Outcome::Pass;
+        base.targets[0].result = Outcome::Fail;
+        let verdict = summarise("run", base, vec![patch]);
+        assert_eq!(verdict.result, Outcome::Inconclusive);
+        assert_eq!(
+            (verdict.exit(), verdict.first_bad),
+            (Exit::Infrastructure, None)
+        );
     }
 }

@@ -198,6 +198,14 @@ pub struct CallsiteEvidence {
     pub evidence: Evidence,
 }
 
+impl Stage {
+    /// Whether it was built, and nothing in it did worse than being skipped.
+    pub fn is_good(&self) -> bool {
+        let good = |t: &Target| matches!(t.result, Outcome::Pass | Outcome::Skip);
+        self.build.result != Outcome::Fail && self.targets.iter().all(good)
+    }
+}
+
 impl Verdict {
     /// Which exit code it means.
     ///
@@ -218,14 +226,7 @@ impl Verdict {
         if self.result == Outcome::Pass {
             return Exit::Clean;
         }
-        let base_is_bad = self.base.build.result == Outcome::Fail
-            || self.base.targets.iter().any(|t| {
-                matches!(
-                    t.result,
-                    Outcome::Fail | Outcome::Inconclusive | Outcome::Crash | Outcome::Timeout
-                )
-            });
-        if base_is_bad && !self.patches.is_empty() {
+        if !self.base.is_good() && !self.patches.is_empty() {
             return Exit::Infrastructure;
         }
         if self.patches.is_empty() {
