@@ -29,6 +29,12 @@ pub enum Error {
         path: Utf8PathBuf,
         source: std::io::Error,
     },
+    /// Something that the user named is not there.
+    #[error("find {what} `{path}`: there is no such file or directory")]
+    NotThere {
+        what: &'static str,
+        path: Utf8PathBuf,
+    },
     /// A data file (target, fragment, pattern) does not parse.
     #[error("read `{path}`: {why}")]
     Data { path: String, why: String },
@@ -77,6 +83,9 @@ pub enum Error {
     Internal(String),
 }
 
+/// What an error calls a series.
+pub(crate) const SERIES: &str = "the series";
+
 fn lines(items: &[String]) -> String {
     items.iter().map(|item| format!("\n  {item}")).collect()
 }
@@ -108,7 +117,8 @@ impl Error {
             | Error::BaseBuild { .. }
             | Error::Tree(_)
             | Error::Locked(_) => Exit::Infrastructure,
-            Error::NoSuchTarget(_)
+            Error::NotThere { .. }
+            | Error::NoSuchTarget(_)
             | Error::NotKbuild(_)
             | Error::Config(_)
             | Error::Usage(_)
@@ -137,6 +147,9 @@ impl Error {
                 other => other.hint(),
             },
             Error::NoSuchTarget(_) => Some("cargo xtask ktest --list-targets".into()),
+            Error::NotThere { what, .. } if *what == SERIES => {
+                Some("cargo xtask convert -o SERIES_DIR writes a series".into())
+            }
             Error::NotKbuild(_) => Some("cargo xtask ktest --via refimpl".into()),
             Error::Machine { line, .. } if line.contains("No space left") => Some(
                 "make room where the cache and target/ are, then do the same again: df -h".into(),
@@ -163,6 +176,20 @@ impl Error {
             what,
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// For `map_err` on reading what the user named.
+    pub(crate) fn named<'a>(
+        what: &'static str,
+        path: &'a Utf8Path,
+    ) -> impl FnOnce(std::io::Error) -> Error + 'a {
+        move |source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::NotThere {
+                what,
+                path: path.to_owned(),
+            },
+            _ => Error::io("read", path)(source),
         }
     }
 

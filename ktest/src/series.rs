@@ -2,7 +2,7 @@
 //! A series as what the tree looks like after each of its patches.
 
 use crate::build::Overlay;
-use crate::error::Error;
+use crate::error::{Error, SERIES};
 use crate::exit::Exit;
 use crate::source::Source;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -72,9 +72,8 @@ fn refused(subject: &str, mail: &str, root: &Utf8Path, error: proc::Error) -> Er
 }
 
 fn mails(dir: &Utf8Path) -> Result<Vec<(Utf8PathBuf, String)>, Error> {
-    let bad = |error: std::io::Error| Error::io("read series", dir)(error);
     let mut files: Vec<Utf8PathBuf> = Vec::new();
-    for entry in dir.read_dir_utf8().map_err(bad)? {
+    for entry in dir.read_dir_utf8().map_err(Error::named(SERIES, dir))? {
         let path = entry
             .map_err(|e| Error::io("read series", dir)(e))?
             .into_path();
@@ -167,5 +166,12 @@ mod tests {
         assert!(said.contains("-two") && said.contains("2 zwei"), "{said}");
         std::fs::write(root.join("a.c"), "one\ntwo\nthree\n").unwrap();
         assert_eq!(stage(&source, &series).unwrap()[0].subject, "a: count");
+    }
+
+    #[test]
+    fn a_series_that_is_not_there_is_a_mistake_of_the_user() {
+        let error = mails("/nowhere/at/all".into()).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        assert!(error.hint().is_some_and(|hint| hint.contains("convert")));
     }
 }

@@ -144,6 +144,11 @@ impl Kbuild {
         (made, heard)
     }
 
+    /// What make said, with paths relative to the tree.
+    pub(crate) fn relative(&self, said: &str) -> String {
+        said.replace(&format!("{}/", self.source), "")
+    }
+
     /// Where it stands how many steps the last whole image took, of this tree and of any.
     fn steps_files(&self) -> [Utf8PathBuf; 2] {
         let home = self.source.parent().unwrap_or(&self.source);

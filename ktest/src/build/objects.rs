@@ -91,6 +91,7 @@ pub(crate) fn compile_objects(
         if !made.success() {
             machine(&what, &said, &kbuild.output)?;
         }
+        let said = kbuild.relative(&said);
         objects.push(judge(file, made.success(), output.is_file(), &said));
     }
     Ok(objects)

@@ -105,6 +105,7 @@ fn make(
         let said = made.stdout_text();
         if !made.success() || !image.is_file() {
             machine("build the image", &said, &prepared.kbuild.output)?;
+            let said = prepared.kbuild.relative(&said);
             let line = said
                 .lines()
                 .find(|l| l.contains("error:") || l.contains("undefined reference"));

@@ -160,9 +160,9 @@ impl Fragment {
     /// A fragment of the user's, in kbuild's own format.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Config`] for a line that is neither an option nor a comment.
+    /// [`Error::NotThere`], [`Error::Io`], or [`Error::Config`] for a line that is neither an option nor a comment.
     pub fn read(path: &Utf8Path) -> Result<Fragment, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read fragment", path))?;
+        let text = std::fs::read_to_string(path).map_err(Error::named("the fragment", path))?;
         let mut settings = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
             let Some((name, value)) = option_line(line) else {

@@ -128,7 +128,7 @@ impl User {
                 "read {conf}: the tree has no {SCRIPT}; name one that has: --kernel TREE"
             )));
         }
-        std::fs::metadata(&conf).map_err(Error::io("read", &conf))?;
+        std::fs::metadata(&conf).map_err(Error::named("the configuration", &conf))?;
         let scratch = tempfile::tempdir().map_err(Error::io("make directory", "scratch".into()))?;
         let scratch = Utf8Path::from_path(scratch.path())
             .ok_or_else(|| Error::Internal("the temporary directory is not UTF-8".into()))?

@@ -61,6 +61,9 @@ pub fn run(
         (None, None, Some(_)) => Source::nowhere(tree),
         _ => Source::of(tree, &options.cache)?,
     };
+    if let Some(image) = &options.image {
+        std::fs::metadata(image).map_err(Error::named("the image", image))?;
+    }
     let version = source.kernel_version()?;
     for target in &mut targets {
         target.at(version);
