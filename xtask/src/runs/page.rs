@@ -62,14 +62,15 @@ fn overview(runs: &[Shown]) -> Markup {
 
 fn section(run: &Shown) -> Markup {
     let record = &run.record;
-    let paths = if record.inputs.paths.is_empty() {
-        "the whole tree".to_owned()
-    } else {
-        record.inputs.paths.join(" ")
+    let asked = &record.inputs;
+    let about = match (asked.paths.is_empty(), &run.audit) {
+        (false, _) => asked.paths.join(" "),
+        (true, Some(_)) => "the whole tree".to_owned(),
+        (true, None) => format!("targets: {}", asked.targets.join(", ")),
     };
     html! {
         h2 id=(run.id) { "Linux " (record.inputs.tree) ": " span class=(record.verdict()) { (record.verdict()) } }
-        p { (paths) @if let Some(revision) = &record.inputs.revision { ", revision " code { (revision) } } }
+        p { (about) @if let Some(revision) = &record.inputs.revision { ", revision " code { (revision) } } }
         table {
             tr { th { "stage" } th { "result" } th { "what came of it" } th class="n" { "seconds" } }
             @for stage in &record.stages { (stage_row(stage)) }
@@ -80,9 +81,11 @@ fn section(run: &Shown) -> Markup {
             h2 { "The series" }
             @for (name, text) in &run.mails { details { summary { code { (name) } } (diff(text)) } }
         }
-        details {
-            summary { "Tools" }
-            table { @for (name, version) in &record.tools { tr { td { (name) } td { (version) } } } }
+        @if !record.tools.is_empty() {
+            details {
+                summary { "Tools" }
+                table { @for (name, version) in &record.tools { tr { td { (name) } td { (version) } } } }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use callsites::report::Report;
 use camino::Utf8Path;
 use ktest::Verdict;
 use ktest::verdict::Outcome;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -32,7 +33,15 @@ pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
     let verdict: Option<Verdict> = json(&dir.join("verdict.json"))?;
     let record = match (directory::read(dir), &verdict) {
         (Ok(record), _) => record,
-        (Err(_), Some(verdict)) => of_verdict(verdict),
+        (Err(_), Some(verdict)) => {
+            let mut record = of_verdict(verdict);
+            if let Some(asked) = json::<Asked>(&dir.join("run.json"))? {
+                let tools = asked.tools.into_iter();
+                record.tools = tools.map(|tool| (tool.name, tool.version)).collect();
+                record.inputs.targets = asked.targets;
+            }
+            record
+        }
         (Err(failure), None) => return Err(failure),
     };
     Ok(Shown {
@@ -44,11 +53,28 @@ pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
     })
 }
 
-/// A run of which only its verdict is there: shards put together.
-pub fn of(verdict: Verdict) -> Shown {
+/// What is shown of the run.json of a run of `ktest`.
+#[derive(Deserialize)]
+struct Asked {
+    targets: Vec<String>,
+    tools: Vec<Tool>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    name: String,
+    version: String,
+}
+
+/// Shards put together, of which `part` is one.
+pub fn together(verdict: Verdict, part: &Shown) -> Shown {
+    let mut record = of_verdict(&verdict);
+    record.tools.clone_from(&part.record.tools);
+    let targets = &mut record.inputs.targets;
+    targets.clone_from(&part.record.inputs.targets);
     Shown {
         id: verdict.run.clone(),
-        record: of_verdict(&verdict),
+        record,
         audit: None,
         mails: Vec::new(),
         verdict: Some(verdict),
@@ -77,8 +103,9 @@ fn of_verdict(verdict: &Verdict) -> Record {
         hint: None,
         seconds,
     };
+    let tree = &verdict.base.subject;
     let inputs = Inputs {
-        tree: verdict.base.subject.clone(),
+        tree: tree.strip_prefix("Linux ").unwrap_or(tree).to_owned(),
         revision: None,
         paths: vec![],
         targets: vec![],
@@ -120,4 +147,32 @@ fn mails(dir: &Utf8Path) -> Vec<(String, String)> {
         .collect();
     mails.sort();
     mails
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::page::page;
+    use serde_json::json;
+
+    #[test]
+    fn a_run_of_ktest_says_what_was_asked_for_and_with_which_tools() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let base = json!({ "subject": "Linux 6.12", "targets": [], "build": { "result": "pass", "reason": null,
+            "new_warnings": [], "image_hash": null, "seconds": 0.0 } });
+        let verdict = json!({ "schema": "verdict/1", "result": "pass", "reason": "", "run": "1", "first_bad": null,
+            "base": base, "patches": [] });
+        let asked = json!({ "targets": ["vmci"], "tools": [{ "name": "cc", "version": "cc 12" }] });
+        std::fs::write(dir.join("verdict.json"), verdict.to_string()).unwrap();
+        std::fs::write(dir.join("run.json"), asked.to_string()).unwrap();
+        let part = read(dir).unwrap();
+        let whole = together(part.verdict.clone().unwrap(), &part);
+        for shown in [part, whole] {
+            let html = page(&[shown]);
+            for text in [">Linux 6.12: ", "targets: vmci", "cc 12"] {
+                assert!(html.contains(text), "{text} is not in {html}");
+            }
+        }
+    }
 }

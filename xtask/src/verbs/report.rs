@@ -8,7 +8,6 @@ use crate::places;
 use crate::runs::directory::find;
 use crate::runs::page::page;
 use crate::runs::shown::{self, Shown};
-use ktest::Verdict;
 use ktest::verdict::merge;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -42,18 +41,20 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
 fn put_together(runs: Vec<Shown>) -> Result<(Vec<Shown>, Exit), Failure> {
     let is_shard = |run: &Shown| run.verdict.as_ref().is_some_and(|v| v.shard.is_some());
     let (shards, mut others): (Vec<Shown>, Vec<Shown>) = runs.into_iter().partition(is_shard);
-    let mut of_a_run: BTreeMap<Option<String>, Vec<Verdict>> = BTreeMap::new();
-    for verdict in shards.into_iter().filter_map(|shard| shard.verdict) {
-        let inputs = verdict.inputs.clone();
-        of_a_run.entry(inputs).or_default().push(verdict);
+    let mut of_a_run: BTreeMap<Option<String>, Vec<Shown>> = BTreeMap::new();
+    for shard in shards {
+        let inputs = shard.verdict.as_ref().and_then(|v| v.inputs.clone());
+        of_a_run.entry(inputs).or_default().push(shard);
     }
     let mut exit = Exit::Clean;
     for parts in of_a_run.into_values() {
-        let merged = merge(&parts).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        let verdicts: Vec<_> = parts.iter().filter_map(|p| p.verdict.clone()).collect();
+        let merged =
+            merge(&verdicts).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         if exit == Exit::Clean {
             exit = merged.exit().into();
         }
-        others.push(shown::of(merged));
+        others.extend(parts.first().map(|part| shown::together(merged, part)));
     }
     Ok((others, exit))
 }
