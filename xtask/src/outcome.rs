@@ -91,11 +91,22 @@ pub fn record_run(
     if !has_record(dir, console) {
         return Ok(());
     }
-    let news: Vec<News> = verdict.patches.iter().map(reached).collect();
-    for sentence in record(dir, version, &news)? {
+    for sentence in record(dir, version, &by_patch(&verdict.patches))? {
         console.say(sentence);
     }
     Ok(())
+}
+
+/// A shard does not have every patch; what it has goes to its place in the series.
+fn by_patch(stages: &[Stage]) -> Vec<News> {
+    let mut news = Vec::new();
+    for stage in stages {
+        if let Some(at) = stage.number.checked_sub(1) {
+            news.resize_with(news.len().max(at + 1), News::default);
+            news[at] = reached(stage);
+        }
+    }
+    news
 }
 
 /// How far the calls got in targets that passed.
@@ -182,11 +193,14 @@ mod tests {
             json!({ "name": "t", "result": result, "reason": null, "subtests": [], "pins": null, "drift_pages": null,
                 "splats": [], "callsites": [{ "id": evidence, "evidence": evidence }] })
         };
-        let stage = json!({ "subject": "toy", "build": { "result": "pass", "reason": null, "new_warnings": [],
+        let stage = json!({ "number": 2, "subject": "toy", "build": { "result": "pass", "reason": null, "new_warnings": [],
             "seconds": 0.0, "image_hash": null }, "targets": [target("pass", "booted"), target("pass", "built"),
             target("fail", "executed")] });
         let stage: Stage = serde_json::from_value(stage).unwrap();
         let expected = [("booted".to_owned(), Evidence::Booted)];
         assert_eq!(reached(&stage).calls, expected.into());
+        // The second of two patches in a shard that does not have the first.
+        let calls: Vec<usize> = by_patch(&[stage]).iter().map(|n| n.calls.len()).collect();
+        assert_eq!(calls, [0, 1]);
     }
 }
