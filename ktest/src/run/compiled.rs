@@ -4,7 +4,9 @@
 //! Their options go into an output directory of its own: the kernel that is booted does not carry them.
 
 use crate::build::stage::fragment;
-use crate::build::{Kbuild, Known, Prepared, Warnings, compile_objects, learn, output_key};
+use crate::build::{
+    Kbuild, Known, Prepared, Warnings, compile_objects, learn, not_compared, output_key, strings,
+};
 use crate::config::{Fragment, merge};
 use crate::error::Error;
 use crate::options::KtestOptions;
@@ -112,10 +114,8 @@ impl Compiler {
             )
         } else {
             let of = objects.len();
-            let and = match compared.uncompared.len() {
-                0 => String::new(),
-                some => format!("; {some} warnings were not compared"),
-            };
+            let and = not_compared(&strings(&compared.uncompared));
+            let and = and.map_or(String::new(), |line| format!("; {line}"));
             (
                 Outcome::Skip,
                 format!("compiled only, {compiled} of {of} objects: {why}{and}"),

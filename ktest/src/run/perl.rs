@@ -292,18 +292,13 @@ impl Session<'_> {
                 let others = self.targets(0).into_iter();
                 targets.extend(others.filter_map(|t| Some(not_done(t, self.lacking(t)?))));
             }
+            let result = match boot {
+                Some(_) => Outcome::Pass,
+                None => Outcome::Fail,
+            };
             let build = Build {
-                result: if boot.is_some() {
-                    Outcome::Pass
-                } else {
-                    Outcome::Fail
-                },
-                reason: why.filter(|_| boot.is_none()),
-                new_warnings: Vec::new(),
-                uncompared_warnings: Vec::new(),
-                changes: Default::default(),
                 image_hash,
-                seconds: 0.0,
+                ..Build::of(result, why.filter(|_| boot.is_none()))
             };
             let stage = Stage {
                 number,
@@ -358,15 +353,7 @@ impl Session<'_> {
         Stage {
             number,
             subject,
-            build: Build {
-                result: Outcome::Inconclusive,
-                reason: Some(why.to_owned()),
-                new_warnings: Vec::new(),
-                uncompared_warnings: Vec::new(),
-                changes: Default::default(),
-                image_hash: None,
-                seconds: 0.0,
-            },
+            build: Build::of(Outcome::Inconclusive, Some(why.to_owned())),
             targets: targets.collect(),
         }
     }

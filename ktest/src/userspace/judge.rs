@@ -87,13 +87,8 @@ fn changed(
 
 fn build(result: Outcome, reason: Option<String>, new_warnings: Vec<String>) -> Build {
     Build {
-        result,
-        reason,
         new_warnings,
-        uncompared_warnings: Vec::new(),
-        changes: Default::default(),
-        image_hash: None,
-        seconds: 0.0,
+        ..Build::of(result, reason)
     }
 }
 

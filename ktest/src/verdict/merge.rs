@@ -105,13 +105,8 @@ mod tests {
             number,
             subject: format!("kernel {number}"),
             build: Build {
-                result: Outcome::Pass,
-                reason: None,
-                new_warnings: Vec::new(),
-                uncompared_warnings: Vec::new(),
-                changes: Default::default(),
-                image_hash: None,
                 seconds: 1.0,
+                ..Build::of(Outcome::Pass, None)
             },
             targets: targets.iter().map(target).collect(),
         }

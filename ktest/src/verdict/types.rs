@@ -198,11 +198,26 @@ pub struct CallsiteEvidence {
     pub evidence: Evidence,
 }
 
+impl Build {
+    /// One that came to `result`, of which nothing else is known.
+    pub fn of(result: Outcome, reason: Option<String>) -> Build {
+        Build {
+            result,
+            reason,
+            new_warnings: Vec::new(),
+            uncompared_warnings: Vec::new(),
+            changes: Changes::default(),
+            image_hash: None,
+            seconds: 0.0,
+        }
+    }
+}
+
 impl Stage {
     /// Whether it was built, and nothing in it did worse than being skipped.
     pub fn is_good(&self) -> bool {
-        let good = |t: &Target| matches!(t.result, Outcome::Pass | Outcome::Skip);
-        self.build.result != Outcome::Fail && self.targets.iter().all(good)
+        let good = |result| matches!(result, Outcome::Pass | Outcome::Skip);
+        good(self.build.result) && self.targets.iter().all(|t| good(t.result))
     }
 }
 
