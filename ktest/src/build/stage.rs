@@ -93,9 +93,13 @@ fn make(
         format!("{} does not compile: {why}", o.path)
     });
     let compiled = objects.iter().any(|o| o.result == Outcome::Pass);
-    if what == What::Objects && result == Outcome::Pass && !files.is_empty() && !compiled {
+    if what == What::Objects && result == Outcome::Pass && !compiled {
         result = Outcome::Skip;
-        reason = Some("no object of what it touches is compiled here".into());
+        let why = match files.is_empty() {
+            true => "configured only: without a series nothing is touched; --image builds all",
+            false => "no object of what it touches is compiled here",
+        };
+        reason = Some(why.into());
     }
     if what == What::Image && result == Outcome::Pass {
         let image = prepared.kbuild.image().1;
