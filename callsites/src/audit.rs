@@ -15,6 +15,7 @@ use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
 use crate::report::{Coverage, Report, SCHEMA, UnreadItem};
 use crate::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::{Act, Exit, Failure, Hint};
 use refimpl::api::catalogue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -54,14 +55,15 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The next command.
-    pub fn hint(&self) -> Option<String> {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hint(&self) -> Option<Hint> {
         match self {
-            Error::NoSuchPath { .. } => {
-                Some("paths are relative to the tree that --kernel names, as in `cargo xtask audit drivers/infiniband`".to_owned())
-            }
-            Error::Threads { .. } => Some("try a smaller -j".to_owned()),
+            Error::NoSuchPath { .. } => Some(Act::GivePathsOfTree.into()),
+            Error::Threads { .. } => Some(Act::UseFewerJobs.into()),
         }
     }
 }

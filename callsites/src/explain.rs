@@ -5,6 +5,7 @@ use crate::formats::{role, severity, verdict};
 use crate::report::{Callsite, Evidence, Report};
 use crate::tree::Tree;
 use camino::Utf8Path;
+use failure::{Act, Exit, Failure, Hint};
 use std::fmt::Write as _;
 
 /// No callsite has that id.
@@ -19,12 +20,15 @@ pub struct UnknownId {
     pub nearest: Vec<String>,
 }
 
-impl UnknownId {
-    /// What to ask for instead.
-    pub fn hint(&self) -> Option<String> {
+impl Failure for UnknownId {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hint(&self) -> Option<Hint> {
         match self.nearest.as_slice() {
-            [] => Some("`audit` lists the callsites; with --json each has its id".to_owned()),
-            nearest => Some(format!("the nearest are {}", nearest.join(", "))),
+            [] => Some(Act::ListCallsites.into()),
+            nearest => Some(format!("the nearest are {}", nearest.join(", ")).into()),
         }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why no verdict could be reached, and the command that mends it.
 
-use crate::exit::Exit;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::{Act, Exit, Failure, Hint};
 use patches::error::Hunk;
 
 /// A build or a run that could not be brought to a verdict.
@@ -102,9 +102,8 @@ fn show(hunks: &[Hunk]) -> String {
         .collect()
 }
 
-impl Error {
-    /// Which exit code it means.
-    pub fn exit(&self) -> Exit {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::Child { source, .. } if matches!(**source, proc::Error::Interrupted { .. }) => {
                 Exit::Interrupted
@@ -129,6 +128,31 @@ impl Error {
         }
     }
 
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Error::Missing { .. } => Some(Act::InstallWhatIsMissing.into()),
+            Error::Child { source, .. } => source.hint(),
+            Error::NoSuchTarget(_) => Some(Act::ListTargets.into()),
+            Error::NotThere { what, .. } if *what == SERIES => Some(Act::MakeSeries.into()),
+            Error::NotKbuild(_) => Some(Act::RunInUserSpace.into()),
+            Error::Machine { line, .. } if line.contains("No space left") => Some(
+                "make room where the cache and target/ are, then do the same again: df -h".into(),
+            ),
+            Error::Unchecked(_) => {
+                Some("name another checker (CHECK=PROGRAM), or leave C= out".into())
+            }
+            Error::Machine { .. } => Some(Act::UseFewerJobs.into()),
+            Error::Conflict { .. } => {
+                Some("the series belongs to another base: series.toml names it".into())
+            }
+            Error::BaseBuild { log, .. } => Some(format!("less {log}").into()),
+            Error::Resume { .. } => Some(Act::StartNewRun.into()),
+            _ => None,
+        }
+    }
+}
+
+impl Error {
     /// Whether the same may well succeed when it is done again: a child that a signal ended. A program that is missing or refuses, a
     /// full disk and ctrl-C are not of that kind.
     pub(crate) fn may_pass(&self) -> bool {
@@ -136,35 +160,6 @@ impl Error {
             return false;
         };
         matches!(&**source, proc::Error::Failed { code: None, .. })
-    }
-
-    /// The next command to type, where there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::Missing { .. } => Some("cargo xtask doctor --install".into()),
-            Error::Child { source, .. } => match &**source {
-                proc::Error::NotFound { .. } => Some("cargo xtask doctor --install".into()),
-                other => other.hint(),
-            },
-            Error::NoSuchTarget(_) => Some("cargo xtask ktest --list-targets".into()),
-            Error::NotThere { what, .. } if *what == SERIES => {
-                Some("cargo xtask convert -o SERIES_DIR writes a series".into())
-            }
-            Error::NotKbuild(_) => Some("cargo xtask ktest --via refimpl".into()),
-            Error::Machine { line, .. } if line.contains("No space left") => Some(
-                "make room where the cache and target/ are, then do the same again: df -h".into(),
-            ),
-            Error::Unchecked(_) => {
-                Some("name another checker (CHECK=PROGRAM), or leave C= out".into())
-            }
-            Error::Machine { .. } => Some("use fewer jobs at a time: -j1".into()),
-            Error::Conflict { .. } => {
-                Some("the series belongs to another base: series.toml names it".into())
-            }
-            Error::BaseBuild { log, .. } => Some(format!("less {log}")),
-            Error::Resume { .. } => Some("leave --resume out to start a new run".into()),
-            _ => None,
-        }
     }
 
     /// For `map_err` on file operations.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A verdict as text for people, as JSON, as JUnit, and as KTAP.
 
+mod junit;
+
 use crate::build::not_compared;
 use crate::error::Error;
 use crate::verdict::{Outcome, Pins, Stage, Target, Verdict};
 use camino::Utf8PathBuf;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::fmt::Write as _;
 use std::io::Write;
-use std::time::Duration;
 
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,12 +51,8 @@ pub fn write(verdict: &Verdict, format: Format, to: &mut dyn Write) -> Result<()
                 .map_err(|error| Error::Internal(format!("write a verdict as JSON: {error}")))?;
             format!("{json}\n")
         }
-        Format::Junit => {
-            let report = junit(verdict);
-            report
-                .to_string()
-                .map_err(|error| Error::Internal(format!("write a verdict as JUnit: {error}")))?
-        }
+        Format::Junit => junit::junit(verdict, stages(verdict))
+            .map_err(|error| Error::Internal(format!("write a verdict as JUnit: {error}")))?,
     };
     to.write_all(text.as_bytes()).map_err(|source| Error::Io {
         what: "write",
@@ -211,47 +207,6 @@ fn ktap_line(outcome: Outcome, index: usize, name: &str, reason: Option<&str>) -
     format!("{ok} {} {name} # {note} {reason}", index + 1)
         .trim_end()
         .to_owned()
-}
-
-fn junit(verdict: &Verdict) -> Report {
-    let mut report = Report::new("ktest");
-    for stage in stages(verdict) {
-        let mut suite = TestSuite::new(&stage.subject);
-        let build = case("build", stage.build.result, stage.build.reason.as_deref());
-        suite.add_test_case(build);
-        for target in &stage.targets {
-            let mut whole = case(&target.name, target.result, target.reason.as_deref());
-            if let Some(pins) = target.pins {
-                whole.add_property(("pins_acquired", pins.acquired.to_string().as_str()));
-                whole.add_property(("pins_released", pins.released.to_string().as_str()));
-            }
-            suite.add_test_case(whole);
-            for subtest in &target.subtests {
-                let name = format!("{}/{}", target.name, subtest.name);
-                let mut case = case(&name, subtest.result, subtest.reason.as_deref());
-                case.set_time(Duration::from_secs_f64(subtest.seconds.max(0.0)));
-                suite.add_test_case(case);
-            }
-        }
-        report.add_test_suite(suite);
-    }
-    report
-}
-
-fn case(name: &str, outcome: Outcome, reason: Option<&str>) -> TestCase {
-    let mut status = match outcome {
-        Outcome::Pass => TestCaseStatus::success(),
-        Outcome::Skip => TestCaseStatus::skipped(),
-        Outcome::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Outcome::Inconclusive | Outcome::Crash | Outcome::Timeout => {
-            TestCaseStatus::non_success(NonSuccessKind::Error)
-        }
-    };
-    if outcome != Outcome::Pass {
-        status.set_type(word(outcome).to_lowercase());
-        status.set_message(reason.unwrap_or("no reason given"));
-    }
-    TestCase::new(name, status)
 }
 
 #[cfg(test)]

@@ -278,6 +278,7 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failure::Failure as _;
 
     #[test]
     fn every_tool_says_what_it_is_for_and_where_it_comes_from() {
@@ -295,8 +296,8 @@ mod tests {
         let error = require("no-such-program-anywhere", "this test").unwrap_err();
         assert_eq!(error.exit().code(), 69);
         assert_eq!(
-            error.hint().as_deref(),
-            Some("cargo xtask doctor --install")
+            error.hint(),
+            Some(failure::Act::InstallWhatIsMissing.into())
         );
     }
 }

@@ -21,7 +21,7 @@
 //!
 //! # Errors and exit codes
 //!
-//! An [`Error`] means that no verdict could be reached: its [`Error::exit`] is 2 (a request that cannot be met), 3 (the
+//! An [`Error`] means that no verdict could be reached: its [`exit`](failure::Failure::exit) is 2 (a request that cannot be met), 3 (the
 //! series does not apply), 69 (the machine or the base is at fault), 70 or 130. Everything the patched kernel does,
 //! panics and hangs included, is a [`Verdict`]: [`Verdict::exit`] is 0 only when every chosen target of every patch
 //! passed; 1 failed, inconclusive or all skipped; 4 a patch did not compile; 5 crashed; 6 hung; 69 the base failed.
@@ -37,7 +37,6 @@ pub mod config;
 pub mod conformance;
 pub mod console;
 mod error;
-mod exit;
 pub mod formats;
 pub mod host;
 pub mod image;
@@ -55,7 +54,6 @@ pub mod verdict;
 
 pub use build::BuildReport;
 pub use error::Error;
-pub use exit::Exit;
 pub use options::{BuildOptions, Driver, KtestOptions, Stages, What};
 pub use progress::{Event, Progress};
 pub use run::{Shard, run};

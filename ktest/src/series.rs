@@ -3,9 +3,9 @@
 
 use crate::build::Overlay;
 use crate::error::{Error, SERIES};
-use crate::exit::Exit;
 use crate::source::Source;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::Exit;
 use patches::conflict::conflicts;
 use std::collections::BTreeSet;
 
@@ -143,6 +143,7 @@ fn subject(mail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failure::Failure as _;
 
     #[test]
     fn a_hunk_that_the_tree_does_not_have_is_shown_beside_the_trees_lines() {
@@ -172,6 +173,6 @@ mod tests {
     fn a_series_that_is_not_there_is_a_mistake_of_the_user() {
         let error = mails("/nowhere/at/all".into()).unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
-        assert!(error.hint().is_some_and(|hint| hint.contains("convert")));
+        assert_eq!(error.hint(), Some(failure::Act::MakeSeries.into()));
     }
 }

@@ -6,9 +6,11 @@
 use callsites::report::Era;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::Exit;
+use failure::Failure as _;
 use ktest::boot::Accelerator;
 use ktest::verdict::Outcome;
-use ktest::{Error, Exit, KtestOptions, Verdict};
+use ktest::{Error, KtestOptions, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};

@@ -5,8 +5,9 @@
 use callsites::report::Era;
 use callsites::tree::Tree;
 use camino::Utf8Path;
+use failure::Exit;
+use ktest::KtestOptions;
 use ktest::verdict::Outcome;
-use ktest::{Exit, KtestOptions};
 
 #[test]
 #[ignore = "needs an emulator and KTEST_IMAGE, a bzImage of our configuration"]

@@ -3,6 +3,7 @@
 //! verdict. No kernel is needed, and none of them may ever be taken for a pass.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::Failure as _;
 use ktest::boot::{Accelerator, Machine, boot};
 use ktest::target::{TargetSpec, select};
 use ktest::verdict::{Converted, Ended, Outcome, Seen, Target, judge};
@@ -285,7 +286,7 @@ fn an_emulator_that_refuses_is_infrastructure_not_a_verdict() {
     };
     let error = boot(&missing, &guest.path).unwrap_err();
     assert_eq!(
-        error.hint().as_deref(),
-        Some("cargo xtask doctor --install")
+        error.hint(),
+        Some(failure::Act::InstallWhatIsMissing.into())
     );
 }

@@ -2,23 +2,7 @@
 //! What can go wrong, which exit code it means, and the command that mends it.
 
 use camino::{Utf8Path, Utf8PathBuf};
-
-/// Which kind of failure an [`Error`] is; the roof maps it to an exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Exit 1: nothing could be converted.
-    Nothing,
-    /// Exit 2: the request cannot be met as it was made.
-    Usage,
-    /// Exit 3: a patch does not apply.
-    Conflict,
-    /// Exit 69: a program or the file system failed.
-    Infrastructure,
-    /// Exit 70: a bug of ours, caught by a check.
-    Internal,
-    /// Exit 130: ctrl-C.
-    Interrupted,
-}
+use failure::{Act, Exit, Failure, Hint};
 
 /// A hunk that did not apply, beside what the tree has there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +33,11 @@ pub enum Error {
     #[error("find group `{0}` in the audit")]
     NoSuchGroup(String),
     /// There is no series of that name.
-    #[error("find a series called `{0}`")]
-    NoSuchSeries(String),
+    #[error("find a series called `{name}`")]
+    NoSuchSeries {
+        name: String,
+        known: Vec<&'static str>,
+    },
     /// A step of a series does not fit the tree.
     #[error("make the step `{step}`: {why}")]
     StepRefused { step: String, why: String },
@@ -135,13 +122,12 @@ fn show_hunks(hunks: &[Hunk]) -> String {
         .collect()
 }
 
-impl Error {
-    /// Which exit code the failure means.
-    pub fn class(&self) -> Class {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::Nothing { .. } => Class::Nothing,
+            Error::Nothing { .. } => Exit::Findings,
             Error::NoSuchGroup(_)
-            | Error::NoSuchSeries(_)
+            | Error::NoSuchSeries { .. }
             | Error::StepRefused { .. }
             | Error::ApiMissing { .. }
             | Error::NoIdentity(_)
@@ -150,62 +136,52 @@ impl Error {
             | Error::NotARepository(_)
             | Error::BranchExists { .. }
             | Error::Truth(_)
-            | Error::BadSeries { .. } => Class::Usage,
-            Error::Conflict { .. } | Error::HandEdit(_) => Class::Conflict,
-            Error::Io { .. } | Error::Tree(_) | Error::Store { .. } => Class::Infrastructure,
-            Error::Proc(proc::Error::Interrupted { .. }) => Class::Interrupted,
-            Error::Proc(_) => Class::Infrastructure,
-            Error::Unproven(_) => Class::Internal,
+            | Error::BadSeries { .. } => Exit::Usage,
+            Error::Conflict { .. } | Error::HandEdit(_) => Exit::Conflict,
+            Error::Tree(error) => error.exit(),
+            Error::Io { .. } | Error::Store { .. } => Exit::Infrastructure,
+            Error::Proc(proc::Error::Interrupted { .. }) => Exit::Interrupted,
+            Error::Proc(_) => Exit::Infrastructure,
+            Error::Unproven(_) => Exit::Internal,
         }
     }
 
-    /// The next command to type, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
-            Error::Nothing { .. } => {
-                Some("cargo xtask audit --explain ID tells what stops a callsite".into())
+            Error::Nothing { .. } => Some(Act::ExplainCallsite.into()),
+            Error::NoSuchGroup(_) => Some(Act::ListCallsites.into()),
+            Error::ApiMissing { .. } => Some(Act::ConvertToWhatTheTreeHas.into()),
+            Error::NoSuchSeries { known, .. } => {
+                Some(format!("the names are {}", known.join(", ")).into())
             }
-            Error::NoSuchGroup(_) => Some("cargo xtask audit lists the groups of the tree".into()),
-            Error::ApiMissing { .. } => {
-                Some("leave --api out to convert to what the tree has".into())
-            }
-            Error::NoSuchSeries(_) => Some(format!(
-                "the names are {}",
-                crate::steps::names().join(", ")
-            )),
-            Error::StepRefused { .. } => {
-                Some("cargo xtask convert without --series converts to what the tree has".into())
-            }
+            Error::StepRefused { .. } => Some(Act::ConvertWithoutSteps.into()),
             Error::NoIdentity("user.email") => {
                 Some("git config --global user.email YOU@EXAMPLE.ORG".into())
             }
             Error::NoIdentity(_) => Some("git config --global user.name 'YOUR NAME'".into()),
-            Error::Dirty { tree, .. } => Some(format!(
-                "commit them, or read the commit alone: --kernel {tree}@HEAD"
-            )),
+            Error::Dirty { tree, .. } => {
+                let repository = tree.to_string();
+                Some(Act::ReadCommit { repository }.into())
+            }
             Error::Tree(error) => error.hint(),
             Error::Truth(error) => error.hint(),
-            Error::HandEdit(mail) => Some(format!(
-                "make its change in a copy of {mail} that applies, or take the mail out of the old series"
-            )),
+            Error::HandEdit(mail) => Some(
+                format!("make its change in a copy of {mail} that applies, or take the mail out of the old series")
+                    .into(),
+            ),
             Error::TargetInUse(_) => Some("name a directory that does not exist yet".into()),
-            Error::NotARepository(_) => {
-                Some("leave --worktree out: the series is then applied to a copy".into())
-            }
+            Error::NotARepository(_) => Some(Act::ApplyToCopy.into()),
             Error::BranchExists { branch, into } => {
-                Some(format!("git -C {into} branch -m {branch} {branch}-old"))
+                Some(format!("git -C {into} branch -m {branch} {branch}-old").into())
             }
-            Error::BadSeries { .. } => {
-                Some("cargo xtask convert -o SERIES_DIR writes a series".into())
-            }
-            Error::Conflict { .. } => {
-                Some("cargo xtask convert on this tree makes a series for it".into())
-            }
+            Error::BadSeries { .. } | Error::Conflict { .. } => Some(Act::MakeSeries.into()),
             Error::Proc(error) => error.hint(),
             _ => None,
         }
     }
+}
 
+impl Error {
     /// A path that is not UTF-8.
     pub(crate) fn bad_path(path: &std::path::Path) -> Error {
         let path = Utf8PathBuf::from(path.to_string_lossy().into_owned());

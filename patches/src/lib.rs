@@ -63,7 +63,7 @@ mod version;
 
 pub use apply::{Applied, AppliedPatch, apply};
 pub use convert::convert;
-pub use error::{Class, Error, Hunk};
+pub use error::{Error, Hunk};
 pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
 pub use series::tested::Evidence;
 pub use series::{Checks, Info, Series};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can go wrong with a program, each with its command line.
 
+use failure::{Act, Exit, Failure, Hint};
 use std::time::Duration;
 
 /// Why a command did not do what it was started for. Messages fit after "failed to …".
@@ -53,20 +54,29 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The next thing to try, where there is one.
-    pub fn hint(&self) -> Option<String> {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
         match self {
-            Error::NotFound { .. } => {
-                Some("`cargo xtask doctor --install` installs what is missing".into())
+            Error::Interrupted { .. } => Exit::Interrupted,
+            Error::Timeout { .. } => Exit::Timeout,
+            Error::NotFound { .. } | Error::Failed { .. } | Error::Io { .. } => {
+                Exit::Infrastructure
             }
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(
-                "the disk is full: free some room, or point O=DIR or -o at another disk".into(),
-            ),
-            _ => None,
         }
     }
 
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Error::NotFound { .. } => Some(Act::InstallWhatIsMissing.into()),
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some("the disk is full: free some room, or write to another disk".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Error {
     /// True when the machine, not the input, is at fault: a missing program, a full disk.
     pub fn is_infrastructure(&self) -> bool {
         matches!(self, Error::NotFound { .. } | Error::Io { .. })

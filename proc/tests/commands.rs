@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Children that end well, badly, late, or not at all.
 
+use failure::Failure;
 use proc::{Command, Error};
 use std::time::{Duration, Instant};
 

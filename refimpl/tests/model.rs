@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The protocol model: every answer and every state count, exactly.
 
+use failure::Failure as _;
 use refimpl::model::{
     Callsites, Config, Driver, Error, GrowthOptions, Mutation, Outcome, Policy, Property,
     Selection, Sizes, TableOptions, explore, explore_within, growth, mutants, render, run,

@@ -1,40 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exit codes, and which failure ends with which.
 
+use crate::hints;
 use std::error::Error;
 use std::fmt;
 
-/// What the exit code of a verb says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// The verb did its work and found nothing wrong.
-    Clean = 0,
-    /// Findings of severity error under `--check`, failed tests, nothing convertible, or an inconclusive verdict.
-    Findings = 1,
-    /// The command line, or what it points at, makes no sense: a directory that is no kernel tree, an unknown target.
-    Usage = 2,
-    /// A series does not apply, or a file changed under it.
-    Conflict = 3,
-    /// The compiler or make failed.
-    Build = 4,
-    /// The patched kernel panicked.
-    Crash = 5,
-    /// The patched kernel hung, or a deadline passed.
-    Timeout = 6,
-    /// The machine is at fault: no qemu, no compiler, disk full, the base kernel fails.
-    Infrastructure = 69,
-    /// A bug of this toolkit.
-    Internal = 70,
-    /// ctrl-C.
-    Interrupted = 130,
-}
-
-impl From<Exit> for std::process::ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
+pub use failure::Exit;
 
 /// What the system says of ENOSPC, in its own words and in those of every program that we start.
 const NO_SPACE: &str = "No space left on device";
@@ -146,131 +117,22 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Failed writes: a closed pipe ends quietly, a full disk is the machine's fault, the rest too.
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::BrokenPipe => Self::new(Exit::Clean, "the reader closed the pipe").because(error),
-            Kind::StorageFull | Kind::QuotaExceeded => {
-                Self::new(Exit::Infrastructure, "the disk is full")
-                    .because(error)
-                    .hint(FREE_SPACE)
-            }
-            _ => Self::new(Exit::Infrastructure, "failed to read or write").because(error),
+/// What a library says of itself, with its hint in words.
+impl<E: failure::Failure + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let whole: &dyn std::any::Any = &error;
+        if let Some(io) = whole.downcast_ref::<std::io::Error>() {
+            let (exit, what) = match io.kind() {
+                // A reader that has read enough is no failure.
+                std::io::ErrorKind::BrokenPipe => (Exit::Clean, "the reader closed the pipe"),
+                _ => (Exit::Infrastructure, "failed to read or write"),
+            };
+            return Self::new(exit, what).because(error);
         }
-    }
-}
-
-impl From<proc::Error> for Failure {
-    fn from(error: proc::Error) -> Self {
-        let exit = match &error {
-            proc::Error::Interrupted { .. } => Exit::Interrupted,
-            proc::Error::Timeout { .. } => Exit::Timeout,
-            _ => Exit::Infrastructure,
-        };
-        let hint = error.hint();
-        Self::new(exit, format!("failed to {error}"))
+        let hint = error.hint().map(hints::words);
+        Self::new(error.exit(), format!("failed to {error}"))
             .because(error)
             .or_hint(hint)
-    }
-}
-
-impl From<ktest::Exit> for Exit {
-    fn from(exit: ktest::Exit) -> Self {
-        match exit {
-            ktest::Exit::Clean => Exit::Clean,
-            ktest::Exit::Failed => Exit::Findings,
-            ktest::Exit::Usage => Exit::Usage,
-            ktest::Exit::Conflict => Exit::Conflict,
-            ktest::Exit::Build => Exit::Build,
-            ktest::Exit::Crash => Exit::Crash,
-            ktest::Exit::Timeout => Exit::Timeout,
-            ktest::Exit::Infrastructure => Exit::Infrastructure,
-            ktest::Exit::Internal => Exit::Internal,
-            ktest::Exit::Interrupted => Exit::Interrupted,
-        }
-    }
-}
-
-impl From<ktest::Error> for Failure {
-    fn from(error: ktest::Error) -> Self {
-        let (exit, hint) = (error.exit().into(), error.hint());
-        Self::new(exit, format!("failed to {error}"))
-            .because(error)
-            .or_hint(hint)
-    }
-}
-
-impl From<ktest::userspace::Error> for Failure {
-    fn from(error: ktest::userspace::Error) -> Self {
-        let (exit, hint) = (error.exit().into(), error.hint());
-        Self::new(exit, format!("failed to {error}"))
-            .because(error)
-            .or_hint(hint)
-    }
-}
-
-impl From<callsites::Error> for Failure {
-    fn from(error: callsites::Error) -> Self {
-        let hint = error.hint();
-        Self::new(Exit::Usage, format!("failed to {error}"))
-            .because(error)
-            .or_hint(hint)
-    }
-}
-
-impl From<callsites::explain::UnknownId> for Failure {
-    fn from(error: callsites::explain::UnknownId) -> Self {
-        let hint = error.hint();
-        Self::new(Exit::Usage, format!("failed to {error}")).or_hint(hint)
-    }
-}
-
-impl From<callsites::truth::Error> for Failure {
-    fn from(error: callsites::truth::Error) -> Self {
-        let hint = error.hint();
-        Self::new(Exit::Usage, format!("failed to {error}"))
-            .because(error)
-            .or_hint(hint)
-    }
-}
-
-impl From<callsites::tree::Error> for Failure {
-    fn from(error: callsites::tree::Error) -> Self {
-        use callsites::tree::Error as Tree;
-        let exit = match &error {
-            Tree::Read { .. } | Tree::Blob { .. } => Exit::Infrastructure,
-            _ => Exit::Usage,
-        };
-        let hint = error.hint();
-        Self::new(exit, format!("failed to {error}"))
-            .because(error)
-            .or_hint(hint)
-    }
-}
-
-impl From<patches::Error> for Failure {
-    fn from(error: patches::Error) -> Self {
-        let exit = match error.class() {
-            patches::Class::Nothing => Exit::Findings,
-            patches::Class::Usage => Exit::Usage,
-            patches::Class::Conflict => Exit::Conflict,
-            patches::Class::Infrastructure => Exit::Infrastructure,
-            patches::Class::Internal => Exit::Internal,
-            patches::Class::Interrupted => Exit::Interrupted,
-        };
-        let hint = error.hint();
-        Self::new(exit, format!("failed to {error}"))
-            .because(error)
-            .or_hint(hint)
-    }
-}
-
-impl From<refimpl::model::Error> for Failure {
-    fn from(error: refimpl::model::Error) -> Self {
-        let hint = error.hint();
-        Self::new(Exit::Usage, format!("failed to {error}")).or_hint(hint)
     }
 }
 

@@ -9,6 +9,7 @@ mod console;
 mod exit;
 mod flags;
 mod heap;
+mod hints;
 mod kbuild;
 mod kernels;
 mod outcome;

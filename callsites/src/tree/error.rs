@@ -2,6 +2,7 @@
 //! Why a tree could not be opened or read.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::{Act, Exit, Failure, Hint};
 
 /// Why a tree could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -61,21 +62,27 @@ impl Error {
             source: std::io::ErrorKind::NotFound.into(),
         }
     }
+}
 
-    /// The next command, where there is one.
-    pub fn hint(&self) -> Option<String> {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Read { .. } | Error::Blob { .. } => Exit::Infrastructure,
+            _ => Exit::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
         match self {
             Error::Missing { spec } if spec.contains('@') => {
                 Some("write REPO@REV with the path of a git repository before the @".into())
             }
-            Error::Missing { .. } => Some("cargo xtask kernel list".into()),
-            Error::NotKernel { .. } => Some(
-                "cargo xtask kernel get 6.12, then --kernel with the directory it prints".into(),
-            ),
-            Error::Repository { path, .. } => Some(format!("git -C {path} status")),
+            Error::Missing { .. } => Some(Act::ListTrees.into()),
+            Error::NotKernel { .. } => Some(Act::GetTree.into()),
+            Error::Repository { path, .. } => Some(format!("git -C {path} status").into()),
             Error::Revision { path, revision, .. } => Some(format!(
                 "git -C {path} fetch origin {revision}, or git -C {path} log --oneline for what is there"
-            )),
+            ).into()),
             Error::Read { .. } | Error::Blob { .. } => None,
         }
     }

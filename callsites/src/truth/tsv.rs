@@ -2,6 +2,7 @@
 //! Tab-separated tables with a heading and no quoting.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::{Act, Exit, Failure, Hint};
 use std::{collections::BTreeMap, fs, io};
 
 /// Why a truth set could not be read.
@@ -36,15 +37,18 @@ pub enum Error {
     Pair(String),
 }
 
-impl Error {
-    /// What to do next.
-    pub fn hint(&self) -> Option<String> {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hint(&self) -> Option<Hint> {
         match self {
-            Error::Read { path, .. } => Some(format!(
-                "--set takes the directory that holds {}",
-                path.file_name().unwrap_or("the tables")
-            )),
-            Error::Pair(_) => Some("--pair takes two versions, as in 5.4-5.9".to_owned()),
+            Error::Read { path, .. } => {
+                let file = path.file_name().unwrap_or("the tables").to_owned();
+                Some(Act::NameSet { file }.into())
+            }
+            Error::Pair(_) => Some(Act::NamePair.into()),
             Error::Column { .. } | Error::Line { .. } => None,
         }
     }

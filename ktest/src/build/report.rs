@@ -3,8 +3,8 @@
 
 use super::changes::Changes;
 use super::objects::ObjectBuild;
-use crate::exit::Exit;
 use crate::verdict::Outcome;
+use failure::Exit;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -77,7 +77,7 @@ impl BuildReport {
         } else if self.is_clean() {
             Exit::Clean
         } else if !self.patches.is_empty() && self.patches.iter().all(skipped) {
-            Exit::Failed
+            Exit::Findings
         } else {
             Exit::Build
         }

@@ -96,7 +96,9 @@ fn make(
     if what == What::Objects && result == Outcome::Pass && !compiled {
         result = Outcome::Skip;
         let why = match files.is_empty() {
-            true => "configured only: without a series nothing is touched; --image builds all",
+            true => {
+                "configured only: without a series nothing is touched, and no image was asked for"
+            }
             false => "no object of what it touches is compiled here",
         };
         reason = Some(why.into());

@@ -55,7 +55,7 @@ pub(super) fn rows(
     let key = output_key(&fragment, &options.kbuild);
     if !warm(&options.cache, &source, &key) {
         return skip(format!(
-            "no warm build of {}: cargo xtask build --image --kernel TREE first",
+            "no image of {} was built yet, and a cold build is not measured",
             source.version
         ));
     }

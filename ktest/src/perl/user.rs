@@ -125,7 +125,7 @@ impl User {
         let conf = camino::absolute_utf8(conf).map_err(Error::io("find", conf))?;
         if !script.is_file() {
             return Err(Error::Usage(format!(
-                "read {conf}: the tree has no {SCRIPT}; name one that has: --kernel TREE"
+                "read {conf}: the tree has no {SCRIPT}; name a tree that has one"
             )));
         }
         std::fs::metadata(&conf).map_err(Error::named("the configuration", &conf))?;

@@ -375,7 +375,7 @@ impl Session<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::Exit;
+    use failure::Exit;
 
     #[test]
     fn a_base_that_is_not_good_is_infrastructure_and_no_verdict_on_the_series() {

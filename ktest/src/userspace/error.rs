@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why no driver could be run.
 
-use crate::exit::Exit;
 use camino::Utf8PathBuf;
+use failure::{Act, Exit, Failure, Hint};
 
 /// Drivers could not be compiled or started. Messages fit after "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +62,10 @@ impl Error {
     pub(super) fn io(what: &'static str, path: Utf8PathBuf, source: std::io::Error) -> Self {
         Error::Io { what, path, source }
     }
+}
 
-    /// Which exit code it means.
-    pub fn exit(&self) -> Exit {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::NotEmbedded { .. } => Exit::Usage,
             Error::Prepare(error) => error.exit(),
@@ -74,17 +75,14 @@ impl Error {
         }
     }
 
-    /// The next thing to try, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
-            Error::NotEmbedded { .. } => {
-                Some("leave out --kernel to use the tree that comes with the program".to_owned())
-            }
+            Error::NotEmbedded { .. } => Some(Act::UseEmbeddedTree.into()),
             Error::Proc(error) => error.hint(),
             Error::Prepare(error) => error.hint(),
-            Error::Library(_) => Some(
-                "see what `cargo rustc -p refimpl --lib --crate-type staticlib` says".to_owned(),
-            ),
+            Error::Library(_) => {
+                Some("see what `cargo rustc -p refimpl --lib --crate-type staticlib` says".into())
+            }
             _ => None,
         }
     }

@@ -3,8 +3,8 @@
 
 use crate::boot::Accelerator;
 use crate::build::Changes;
-use crate::exit::Exit;
 use crate::run::Shard;
+use failure::Exit;
 use serde::{Deserialize, Serialize};
 
 /// The schema this crate writes.
@@ -245,11 +245,11 @@ impl Verdict {
             return Exit::Infrastructure;
         }
         if self.patches.is_empty() {
-            return stage_exit(&self.base).unwrap_or(Exit::Failed);
+            return stage_exit(&self.base).unwrap_or(Exit::Findings);
         }
         self.patches
             .iter()
             .find_map(stage_exit)
-            .unwrap_or(Exit::Failed)
+            .unwrap_or(Exit::Findings)
     }
 }

@@ -5,12 +5,13 @@ use crate::fixture::{self, header};
 use crate::series::tested::{News, record};
 use crate::series::{Outcome, Replaced};
 use crate::{
-    ApplyOptions, Class, ConvertOptions, Error, Evidence, Export, Form, Select, Series, Signer,
-    apply, convert,
+    ApplyOptions, ConvertOptions, Error, Evidence, Export, Form, Select, Series, Signer, apply,
+    convert,
 };
 use callsites::report::{Era, Report};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::{Exit, Failure};
 use proc::git::mail::Committer;
 use proc::git::store;
 use std::fs;
@@ -234,7 +235,7 @@ fn a_changed_file_in_the_checkout_is_refused() {
     }
     let error = convert(&fixture.tree(), &moved, &fixture.options()).expect_err("dirty");
     assert!(matches!(error, Error::Dirty { .. }), "{error}");
-    assert_eq!(error.class(), Class::Usage);
+    assert_eq!(error.exit(), Exit::Usage);
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn a_group_with_an_unknown_member_is_left_alone_with_its_reason() {
     fixture.report.groups[0].convertible = false;
     fixture.report.groups[0].blocked_by = vec!["toy_detach() may release other pages".into()];
     let error = fixture.convert(&fixture.rehearsal()).expect_err("blocked");
-    assert_eq!(error.class(), Class::Nothing);
+    assert_eq!(error.exit(), Exit::Findings);
     assert!(
         error
             .to_string()
@@ -316,7 +317,7 @@ fn a_series_that_does_not_apply_shows_hunk_and_tree_and_leaves_nothing_behind() 
     let target = fixture.path("patched");
     let error =
         apply(&fixture.tree(), &series, &ApplyOptions::touched(&target)).expect_err("a conflict");
-    assert_eq!(error.class(), Class::Conflict);
+    assert_eq!(error.exit(), Exit::Conflict);
     insta::assert_snapshot!("conflict", error.to_string().replace('\t', "→"));
     let left: Vec<_> = fixture
         .dir
@@ -345,7 +346,7 @@ fn a_conflict_in_a_worktree_takes_the_worktree_away_again() {
         ..ApplyOptions::touched(&target)
     };
     let error = apply(&fixture.tree(), &series, &options).expect_err("a conflict");
-    assert_eq!(error.class(), Class::Conflict);
+    assert_eq!(error.exit(), Exit::Conflict);
     assert!(!target.exists());
     let list = proc::git::git(tree.as_std_path())
         .args(["worktree", "list"])

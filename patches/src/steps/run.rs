@@ -33,7 +33,10 @@ pub fn convert(
     name: &str,
     options: &ConvertOptions,
 ) -> Result<Series, Error> {
-    let (definition, variant) = find(name).ok_or_else(|| Error::NoSuchSeries(name.to_owned()))?;
+    let (definition, variant) = find(name).ok_or_else(|| Error::NoSuchSeries {
+        name: name.to_owned(),
+        known: super::names(),
+    })?;
     if report.tree.era != Era::PutPage {
         return Err(Error::StepRefused {
             step: "introduce".into(),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can go wrong when a model is asked for: a name nobody knows, a size that does not fit, too many states.
 
+use failure::{Act, Exit, Failure, Hint};
+
 /// Why a model could not be explored.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -36,18 +38,19 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The next thing to type, where there is one.
-    pub fn hint(&self) -> Option<String> {
+impl Failure for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hint(&self) -> Option<Hint> {
         match self {
-            Self::Unknown { kind: "scenario", .. } => {
-                Some("`cargo xtask model list` tells what each scenario is about".to_owned())
-            }
+            Self::Unknown {
+                kind: "scenario", ..
+            } => Some(Act::ListScenarios.into()),
             Self::Unknown { .. } => None,
             Self::Size { .. } => None,
-            Self::TooManyStates { .. } => {
-                Some("take fewer pages, devices or CPUs; `cargo xtask model table --growth` shows what each costs".to_owned())
-            }
+            Self::TooManyStates { .. } => Some(Act::ShowGrowth.into()),
         }
     }
 }

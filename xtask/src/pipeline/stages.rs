@@ -185,7 +185,7 @@ pub fn build(
     Ok(if built.is_clean() {
         Came::Well(summary, details)
     } else {
-        Came::Ill(Exit::from(built.exit()), summary, details)
+        Came::Ill(built.exit(), summary, details)
     })
 }
 
@@ -217,7 +217,7 @@ pub fn ktest(
     let came = if verdict.result == Outcome::Pass {
         Came::Well(summary, details)
     } else {
-        Came::Ill(verdict.exit().into(), summary, details)
+        Came::Ill(verdict.exit(), summary, details)
     };
     Ok((came, Some(verdict)))
 }

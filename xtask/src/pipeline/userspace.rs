@@ -73,7 +73,7 @@ pub fn after(verdict: &Verdict) -> Came {
     if verdict.result == Outcome::Pass {
         Came::Well(summary, details)
     } else {
-        Came::Ill(Exit::from(verdict.exit()), summary, details)
+        Came::Ill(verdict.exit(), summary, details)
     }
 }
 

@@ -47,7 +47,7 @@ pub fn run(
     } else {
         deliver(output, |to| Ok(to.write_all(report.text().as_bytes())?))?;
     }
-    Ok(report.exit().into())
+    Ok(report.exit())
 }
 
 /// What the flags say of building.

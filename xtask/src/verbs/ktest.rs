@@ -127,7 +127,7 @@ fn show(common: &Common, args: &Ktest, verdict: &Verdict) -> Result<Exit, Failur
     deliver(common.output.as_deref(), |to| {
         Ok(formats::write(verdict, format, to)?)
     })?;
-    Ok(verdict.exit().into())
+    Ok(verdict.exit())
 }
 
 fn list(common: &Common) -> Result<Exit, Failure> {

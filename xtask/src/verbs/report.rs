@@ -52,7 +52,7 @@ fn put_together(runs: Vec<Shown>) -> Result<(Vec<Shown>, Exit), Failure> {
         let merged =
             merge(&verdicts).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         if exit == Exit::Clean {
-            exit = merged.exit().into();
+            exit = merged.exit();
         }
         others.extend(parts.first().map(|part| shown::together(merged, part)));
     }

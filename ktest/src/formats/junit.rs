@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A verdict as JUnit: a suite per kernel, a case for its build, for every target and for every subtest.
+//!
+//! The form is that of the schema which Jenkins, GitLab and GitHub's reporters share: counts on every suite and on the
+//! whole, seconds as decimals, a non-empty `message` on whatever did not pass.
+
+use super::word;
+use crate::verdict::{Outcome, Stage, Target, Verdict};
+use quick_xml::Writer;
+use quick_xml::events::BytesDecl;
+use quick_xml::events::Event;
+use std::io;
+
+/// A test case: its name, what came of it, why, how long it took, and the numbers that go with it.
+struct Case {
+    class: String,
+    name: String,
+    outcome: Outcome,
+    reason: Option<String>,
+    seconds: Option<f64>,
+    properties: Vec<(&'static str, u64)>,
+}
+
+/// How many cases there are of each kind.
+#[derive(Default)]
+struct Counts {
+    tests: usize,
+    skipped: usize,
+    failures: usize,
+    errors: usize,
+}
+
+/// Renders `verdict`, which covers the kernels `stages`.
+///
+/// # Errors
+/// None in practice: memory is written to.
+pub(super) fn junit<'a>(
+    verdict: &Verdict,
+    stages: impl Iterator<Item = &'a Stage>,
+) -> io::Result<String> {
+    let suites: Vec<(&str, Vec<Case>)> = stages
+        .map(|stage| (&*stage.subject, cases(stage)))
+        .collect();
+    let all = Counts::of(suites.iter().flat_map(|(_, cases)| cases));
+    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 4);
+    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    writer
+        .create_element("testsuites")
+        .with_attribute(("name", &*text(&format!("ktest {}", verdict.run))))
+        .with_attributes(all.attributes().iter().map(|(key, n)| (*key, n.as_str())))
+        .write_inner_content(|writer| {
+            for (subject, cases) in &suites {
+                suite(writer, subject, cases)?;
+            }
+            Ok(())
+        })?;
+    let mut bytes = writer.into_inner();
+    bytes.push(b'\n');
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+fn suite(writer: &mut Writer<Vec<u8>>, subject: &str, cases: &[Case]) -> io::Result<()> {
+    let counts = Counts::of(cases.iter()).attributes();
+    let seconds: f64 = cases.iter().filter_map(|case| case.seconds).sum();
+    writer
+        .create_element("testsuite")
+        .with_attribute(("name", &*text(subject)))
+        .with_attributes(counts.iter().map(|(key, n)| (*key, n.as_str())))
+        .with_attribute(("time", &*format!("{seconds:.3}")))
+        .write_inner_content(|writer| cases.iter().try_for_each(|case| case.write(writer)))?;
+    Ok(())
+}
+
+/// The cases of one kernel.
+fn cases(stage: &Stage) -> Vec<Case> {
+    let mut cases = vec![Case {
+        class: stage.subject.clone(),
+        name: "build".into(),
+        outcome: stage.build.result,
+        reason: stage.build.reason.clone(),
+        seconds: Some(stage.build.seconds),
+        properties: Vec::new(),
+    }];
+    cases.extend(
+        stage
+            .targets
+            .iter()
+            .flat_map(|target| of_target(stage, target)),
+    );
+    cases
+}
+
+fn of_target<'a>(stage: &'a Stage, target: &'a Target) -> impl Iterator<Item = Case> + 'a {
+    let pins = target.pins.map(|pins| {
+        vec![
+            ("pins_acquired", pins.acquired),
+            ("pins_released", pins.released),
+        ]
+    });
+    let whole = Case {
+        class: stage.subject.clone(),
+        name: target.name.clone(),
+        outcome: target.result,
+        reason: target.reason.clone(),
+        seconds: None,
+        properties: pins.unwrap_or_default(),
+    };
+    let subtests = target.subtests.iter().map(|subtest| Case {
+        class: format!("{}.{}", stage.subject, target.name),
+        name: format!("{}/{}", target.name, subtest.name),
+        outcome: subtest.result,
+        reason: subtest.reason.clone(),
+        seconds: Some(subtest.seconds.max(0.0)),
+        properties: Vec::new(),
+    });
+    std::iter::once(whole).chain(subtests)
+}
+
+impl Case {
+    fn write(&self, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
+        let mut element = writer
+            .create_element("testcase")
+            .with_attribute(("classname", &*text(&self.class)))
+            .with_attribute(("name", &*text(&self.name)));
+        if let Some(seconds) = self.seconds {
+            element = element.with_attribute(("time", &*format!("{seconds:.3}")));
+        }
+        let kind = match self.outcome {
+            Outcome::Pass => None,
+            Outcome::Skip => Some("skipped"),
+            Outcome::Fail => Some("failure"),
+            Outcome::Inconclusive | Outcome::Crash | Outcome::Timeout => Some("error"),
+        };
+        if kind.is_none() && self.properties.is_empty() {
+            element.write_empty()?;
+            return Ok(());
+        }
+        element.write_inner_content(|writer| {
+            if !self.properties.is_empty() {
+                writer
+                    .create_element("properties")
+                    .write_inner_content(|writer| {
+                        for (name, value) in &self.properties {
+                            writer
+                                .create_element("property")
+                                .with_attribute(("name", *name))
+                                .with_attribute(("value", &*value.to_string()))
+                                .write_empty()?;
+                        }
+                        Ok(())
+                    })?;
+            }
+            if let Some(kind) = kind {
+                let reason = self.reason.as_deref().unwrap_or("no reason given");
+                writer
+                    .create_element(kind)
+                    .with_attribute(("message", &*text(reason)))
+                    .with_attribute(("type", &*word(self.outcome).to_lowercase()))
+                    .write_empty()?;
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn of<'a>(cases: impl Iterator<Item = &'a Case>) -> Counts {
+        let mut counts = Counts::default();
+        for case in cases {
+            counts.tests += 1;
+            match case.outcome {
+                Outcome::Pass => {}
+                Outcome::Skip => counts.skipped += 1,
+                Outcome::Fail => counts.failures += 1,
+                Outcome::Inconclusive | Outcome::Crash | Outcome::Timeout => counts.errors += 1,
+            }
+        }
+        counts
+    }
+
+    fn attributes(&self) -> [(&'static str, String); 4] {
+        [
+            ("tests", self.tests.to_string()),
+            ("skipped", self.skipped.to_string()),
+            ("failures", self.failures.to_string()),
+            ("errors", self.errors.to_string()),
+        ]
+    }
+}
+
+/// What XML 1.0 can hold: a console may print any byte, and a control character makes a file that no parser reads.
+fn text(raw: &str) -> String {
+    raw.chars()
+        .map(|c| match c {
+            '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => c,
+            _ => '\u{fffd}',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_cannot_hold_is_replaced_and_what_it_reserves_is_escaped() {
+        assert_eq!(
+            text("a\u{1b}[31m\u{0}b\u{ffff}\t"),
+            "a\u{fffd}[31m\u{fffd}b\u{fffd}\t"
+        );
+        let case = Case {
+            class: "c".into(),
+            name: "<a href=\"x\">&\u{1b}".into(),
+            outcome: Outcome::Fail,
+            reason: Some("]]> </testcase>\nsecond".into()),
+            seconds: None,
+            properties: Vec::new(),
+        };
+        let mut writer = Writer::new(Vec::new());
+        case.write(&mut writer).unwrap();
+        let xml = String::from_utf8(writer.into_inner()).unwrap();
+        assert_eq!(xml.matches("</testcase>").count(), 1, "{xml}");
+        let mut reader = quick_xml::Reader::from_str(&xml);
+        let mut names = Vec::new();
+        loop {
+            match reader.read_event().unwrap() {
+                Event::Eof => break,
+                Event::Start(tag) | Event::Empty(tag) => {
+                    names.extend(tag.attributes().map(|a| {
+                        a.unwrap()
+                            .normalized_value(quick_xml::XmlVersion::Implicit1_0)
+                            .unwrap()
+                            .into_owned()
+                    }));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(
+            names,
+            [
+                "c",
+                "<a href=\"x\">&\u{fffd}",
+                "]]> </testcase>\nsecond",
+                "fail"
+            ]
+        );
+    }
+}
