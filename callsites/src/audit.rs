@@ -12,7 +12,7 @@ use crate::index::cache::{Last, Session};
 use crate::index::prefilter::Prefilter;
 use crate::index::shelf::Changes;
 use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
-use crate::report::{Coverage, Report, SCHEMA, UnreadItem};
+use crate::report::{Asked, Coverage, Report, SCHEMA, UnreadItem};
 use crate::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Act, Exit, Failure, Hint};
@@ -106,7 +106,7 @@ fn run(tree: &Tree, options: &AuditOptions) -> Report {
             compute(tree, index, options.all, &Shelf::none(), Known::default()).0
         }
     };
-    within(report, &options.paths)
+    within(report, &options.paths, tree.files())
 }
 
 /// Audits with what an earlier run left, and leaves what this one learnt.
@@ -359,19 +359,28 @@ fn coverage(mut unread: Vec<UnreadItem>, analysis: &Analysis, judged: &Judged) -
         functions: analysis.program.functions().count(),
         releases_of_other_pages: judged.releases_of_other_pages,
         unread,
+        asked: None,
     }
 }
 
 /// Keeps the callsites under `paths` and, whole, the groups they belong to.
-fn within(mut report: Report, paths: &[Utf8PathBuf]) -> Report {
+fn within(mut report: Report, paths: &[Utf8PathBuf], files: &[Utf8PathBuf]) -> Report {
     if paths.is_empty() {
         return report;
     }
-    let inside = |path: &str| {
-        paths
-            .iter()
-            .any(|wanted| Utf8Path::new(path).starts_with(wanted))
+    let mut asked = Asked {
+        paths: paths.iter().map(ToString::to_string).collect(),
+        files: 0,
+        files_with_callsites: 0,
     };
+    asked.files = files
+        .iter()
+        .filter(|file| asked.holds(file.as_str()))
+        .count();
+    let named = report.callsites.iter().map(|site| site.path.as_str());
+    let named: BTreeSet<&str> = named.filter(|path| asked.holds(path)).collect();
+    asked.files_with_callsites = named.len();
+    let inside = |path: &str| asked.holds(path);
     let groups: BTreeSet<String> = report
         .callsites
         .iter()
@@ -387,6 +396,7 @@ fn within(mut report: Report, paths: &[Utf8PathBuf]) -> Report {
     });
     report.groups.retain(|group| groups.contains(&group.id));
     report.findings.retain(|finding| inside(&finding.path));
+    report.coverage.asked = Some(asked);
     report
 }
 

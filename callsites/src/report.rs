@@ -65,6 +65,28 @@ pub struct Coverage {
     pub releases_of_other_pages: usize,
     /// Every function or file that could not be read, with its reason.
     pub unread: Vec<UnreadItem>,
+    /// What the audit was asked for, where that is less than the tree; everything above is of the whole tree.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+}
+
+/// The part of a tree that an audit was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Files and directories, relative to the tree.
+    pub paths: Vec<String>,
+    /// `.c` and `.h` files in them.
+    pub files: usize,
+    /// Those of them with a callsite.
+    pub files_with_callsites: usize,
+}
+
+impl Asked {
+    /// Whether a file belongs to what was asked for.
+    pub fn holds(&self, path: &str) -> bool {
+        let path = camino::Utf8Path::new(path);
+        self.paths.iter().any(|wanted| path.starts_with(wanted))
+    }
 }
 
 /// A function or file that could not be read.

@@ -107,6 +107,7 @@ fn report() -> Report {
             files_parsed: 3,
             functions: 9,
             releases_of_other_pages: 7,
+            asked: None,
             unread: vec![unread],
         },
         callsites: vec![acquire, release, keep, unknown],

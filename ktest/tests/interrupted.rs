@@ -153,7 +153,7 @@ fn gone(pid: i32) -> bool {
 #[test]
 #[ignore = "started by the other tests"]
 fn runs_until_it_is_stopped() {
-    proc::interrupt::install();
+    proc::interrupt::install(|| {});
     let root = Utf8PathBuf::from(std::env::var(PLACE).unwrap());
     let code = match run(&root, None) {
         Ok(verdict) => verdict.exit().code(),

@@ -3,7 +3,7 @@
 
 use crate::command::{Command, Listener, Output, Stdio};
 use crate::error::Error;
-use crate::interrupt::interrupted;
+use crate::interrupt::{self, interrupted};
 use crate::usage::{Ended, reap};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{Read, Write};
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a stopped group may take to end before it is killed.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long a stopped group may take to end before it is killed: less than the watchdog gives a run with children.
+const GRACE: Duration = Duration::from_millis(1200);
 /// How long output may still come after the child has ended (a daemon that kept the pipe is not waited for).
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -63,7 +63,7 @@ impl Child {
                 std.stdout(Std::piped()).stderr(Std::piped());
             }
             Stdio::Together => {
-                let (from, to) = std::io::pipe().map_err(command.io("open a pipe"))?;
+                let (from, to) = pipe().map_err(command.io("open a pipe"))?;
                 std.stdout(to.try_clone().map_err(command.io("open a pipe"))?);
                 std.stderr(to);
                 both = Some(from);
@@ -112,6 +112,7 @@ impl Child {
             readers.push(read_into(pipe, Arc::clone(&stderr), log, None));
         }
         let pid = Pid::from_child(&child);
+        interrupt::began(pid.as_raw_nonzero().get());
         Ok(Child {
             pid,
             line: command.line(),
@@ -179,7 +180,7 @@ impl Child {
         }
     }
 
-    /// Stops the whole group: SIGTERM, three seconds, SIGKILL. Returns when the child has been reaped.
+    /// Stops the whole group: SIGTERM, 1.2 s, SIGKILL. Returns when the child has been reaped.
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         let killed_at = Instant::now() + GRACE;
@@ -214,6 +215,7 @@ impl Child {
             let Some((how, mut usage)) = reaped else {
                 return Ok(None);
             };
+            interrupt::ended(self.id());
             usage.wall = self.started.elapsed();
             self.drain();
             let code = match how {
@@ -249,6 +251,12 @@ impl Drop for Child {
             self.stop();
         }
     }
+}
+
+/// Both ends, closed when a program is executed.
+fn pipe() -> std::io::Result<(std::fs::File, std::fs::File)> {
+    let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok((from.into(), to.into()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -125,6 +125,9 @@ impl<E: failure::Failure + Send + Sync + 'static> From<E> for Failure {
             let (exit, what) = match io.kind() {
                 // A reader that has read enough is no failure.
                 std::io::ErrorKind::BrokenPipe => (Exit::Clean, "the reader closed the pipe"),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    (Exit::Infrastructure, "the disk is full")
+                }
                 _ => (Exit::Infrastructure, "failed to read or write"),
             };
             return Self::new(exit, what).because(error);

@@ -38,8 +38,8 @@ Exit codes: 0 clean, 1 findings or failed tests, 2 usage, 3 conflict, 4 build fa
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Kernel tree: a directory, REPO@REVISION, or a version that `kernel get` has fetched. Without it: the working
-    /// directory where that is a kernel tree, else the small embedded tree.
+    /// Kernel tree: a directory, REPO@REVISION, or a version that `kernel get` has fetched. Without it: the kernel tree
+    /// that the working directory lies in; inside this repository the small embedded tree.
     #[arg(
         long,
         global = true,
@@ -160,6 +160,10 @@ pub struct Audit {
     /// List releases of pages that are not user pages too.
     #[arg(long)]
     pub all: bool,
+    /// List every group of a whole tree on a terminal, where a summary by subsystem is shown otherwise; what is piped or
+    /// written to a file is always complete.
+    #[arg(long)]
+    pub all_groups: bool,
     /// Tell the whole story of one callsite.
     #[arg(long, value_name = "ID")]
     pub explain: Option<String>,

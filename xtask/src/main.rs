@@ -16,6 +16,8 @@ mod outcome;
 mod pipeline;
 mod places;
 mod runs;
+mod stopping;
+mod swallowed;
 mod tidy;
 mod tree;
 mod verbs;
@@ -45,11 +47,12 @@ fn main() -> ExitCode {
             .into();
         }
     };
-    proc::interrupt::install();
+    proc::interrupt::install(stopping::last_words);
     let console = Console::new(&cli.common);
     let result = verbs::run(cli, variables, &console);
-    if proc::interrupted() {
-        return exit::Exit::Interrupted.into();
+    if let Some(code) = proc::interrupt::code() {
+        stopping::last_words();
+        return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
     }
     match result {
         Ok(exit) => exit.into(),

@@ -1,33 +1,68 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which kernel tree a verb works on.
+//! Which kernel tree a verb works on, and which of its files.
+//!
+//! A tree that was not named is the one that the working directory lies in, as git does it. Inside this repository,
+//! where no kernel tree is in sight, it is the small tree that comes with the program, and that is said first. Anywhere
+//! else nothing is assumed: an answer about another tree than the one that was meant is worse than none.
 
+use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::flags::Common;
 use crate::kernels::store::Store;
 use crate::kernels::version::Version;
+use crate::workspace;
 use callsites::report::Era;
 use callsites::tree::Tree;
-use camino::Utf8Path;
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-/// `--kernel` (or KERNEL_TREE), else the working directory where that is a kernel tree, else the embedded one.
-pub fn choose(common: &Common) -> Result<Tree, Failure> {
-    choose_with(common, None)
+/// `--kernel` (or KERNEL_TREE), else the kernel tree that the working directory lies in, else, inside this repository,
+/// the embedded one.
+pub fn choose(common: &Common, console: &Console) -> Result<Tree, Failure> {
+    choose_with(common, console, None)
 }
 
 /// The same, with the list of files from an audit's cache.
-pub fn choose_with(common: &Common, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
-    match common.kernel.as_deref() {
-        Some(spec) => open(spec, cache),
-        None if Version::of_tree(Utf8Path::new(".")).is_some() => open(".", cache),
-        None => Ok(Tree::embedded(Era::Pin)),
+pub fn choose_with(
+    common: &Common,
+    console: &Console,
+    cache: Option<&Utf8Path>,
+) -> Result<Tree, Failure> {
+    let tree = again(common, cache)?;
+    if is_embedded(&tree) {
+        console.say(format!(
+            "no --kernel: the small tree that comes with the program, Linux {}",
+            tree.version()
+        ));
     }
+    Ok(tree)
+}
+
+/// The same, by a verb that has said which tree it is.
+pub fn again(common: &Common, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
+    if let Some(spec) = common.kernel.as_deref() {
+        return open(spec, cache);
+    }
+    let here = working_directory()?;
+    if let Some(root) = enclosing(&here) {
+        return open(root.as_str(), cache);
+    }
+    if !within(&here, &workspace::root()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("`{here}` lies in no kernel tree, and none was named"),
+        )
+        .hint("--kernel TREE names one: a directory, REPO@REVISION, or a version that cargo xtask kernel list shows"));
+    }
+    Ok(Tree::embedded(Era::Pin))
 }
 
 /// A directory, REPO@REVISION, or a version of the cache.
 pub fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
-    if !Utf8Path::new(spec).exists()
-        && let Ok(version) = spec.parse::<Version>()
-    {
+    let version = match Utf8Path::new(spec).exists() {
+        true => None,
+        false => spec.parse::<Version>().ok(),
+    };
+    if let Some(version) = version {
         let tree = Store::of_user()?.find(version).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
@@ -43,4 +78,145 @@ pub fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
 /// Whether it is the tree that comes with the program.
 pub fn is_embedded(tree: &Tree) -> bool {
     tree.root().is_none() && tree.repository().is_none()
+}
+
+/// How a sentence names the tree.
+pub fn named(tree: &Tree) -> String {
+    let version = tree.version();
+    match (tree.root(), tree.repository()) {
+        (Some(root), _) => format!("Linux {version} in `{root}`"),
+        (None, Some((repository, revision))) => {
+            format!("Linux {version} in `{repository}` at {revision}")
+        }
+        (None, None) => format!("Linux {version}, the tree that comes with the program"),
+    }
+}
+
+/// What a user names, as paths of the tree: an absolute path inside it, a path relative to the working directory where
+/// that lies in the tree, or one relative to the tree. A link is followed, and that is said.
+///
+/// Exit 2 where nothing of the tree lies in one of them, with the name of the tree that was looked in.
+pub fn paths(
+    tree: &Tree,
+    asked: &[Utf8PathBuf],
+    console: &Console,
+) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let root = tree.root().and_then(|root| root.canonicalize_utf8().ok());
+    let here = match &root {
+        Some(root) => working_directory()?
+            .strip_prefix(root)
+            .ok()
+            .map(Utf8Path::to_owned),
+        None => None,
+    };
+    let mut found = Vec::new();
+    for path in asked {
+        let candidates = candidates(path, root.as_deref(), here.as_deref());
+        let Some(hit) = candidates.iter().find(|path| holds(tree, path)) else {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("no .c or .h file of {} lies in `{path}`", named(tree)),
+            )
+            .hint(crate::hints::words(failure::Act::GivePathsOfTree.into())));
+        };
+        if Some(hit) == candidates.last() && candidates.len() > 1 && is_link(path) {
+            console.say(format!("`{path}` is a link to `{hit}`"));
+        }
+        found.push(hit.clone());
+    }
+    Ok(found)
+}
+
+/// What a path may mean in the tree, the likeliest first and what a link leads to last.
+fn candidates(
+    path: &Utf8Path,
+    root: Option<&Utf8Path>,
+    here: Option<&Utf8Path>,
+) -> Vec<Utf8PathBuf> {
+    let mut candidates = Vec::new();
+    if path.is_absolute() {
+        candidates.extend(root.and_then(|root| normal(path.strip_prefix(root).ok()?)));
+    } else {
+        candidates.extend(here.and_then(|here| normal(&here.join(path))));
+        candidates.extend(normal(path));
+    }
+    if let Some(root) = root {
+        for place in [path.to_owned(), root.join(path)] {
+            let real = place.canonicalize_utf8().ok();
+            candidates.extend(real.and_then(|real| normal(real.strip_prefix(root).ok()?)));
+        }
+    }
+    candidates
+}
+
+/// The same path without "." and ".."; `None` where it leaves the tree.
+fn normal(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut out = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::Normal(name) => out.push(name),
+            Utf8Component::CurDir => {}
+            Utf8Component::ParentDir => {
+                if !out.pop() {
+                    return None;
+                }
+            }
+            Utf8Component::RootDir | Utf8Component::Prefix(_) => return None,
+        }
+    }
+    Some(out)
+}
+
+fn holds(tree: &Tree, path: &Utf8Path) -> bool {
+    tree.files().iter().any(|file| file.starts_with(path))
+}
+
+fn is_link(path: &Utf8Path) -> bool {
+    let absolute = camino::absolute_utf8(path).ok();
+    absolute.is_some_and(|absolute| {
+        absolute
+            .canonicalize_utf8()
+            .is_ok_and(|real| real != absolute)
+    })
+}
+
+/// The kernel tree that a directory lies in, itself included.
+fn enclosing(directory: &Utf8Path) -> Option<&Utf8Path> {
+    directory
+        .ancestors()
+        .find(|above| Version::of_tree(above).is_some())
+}
+
+fn within(directory: &Utf8Path, above: &Utf8Path) -> bool {
+    let real = above.canonicalize_utf8();
+    real.is_ok_and(|above| directory.starts_with(above))
+}
+
+/// Without links in it, so that it can be compared.
+fn working_directory() -> Result<Utf8PathBuf, Failure> {
+    Utf8Path::new(".").canonicalize_utf8().map_err(|error| {
+        Failure::new(Exit::Usage, "failed to find the working directory").because(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_leaves_the_tree_is_none_of_it() {
+        assert_eq!(normal("a/./b/../c".into()).unwrap(), "a/c");
+        assert_eq!(normal("a/../../c".into()), None);
+        assert_eq!(normal("/a".into()), None);
+    }
+
+    #[test]
+    fn a_relative_path_means_the_working_directory_before_the_tree() {
+        let found = candidates("misc".into(), None, Some("drivers".into()));
+        assert_eq!(found, ["drivers/misc", "misc"]);
+        assert_eq!(
+            candidates("/t/drivers/misc".into(), Some("/t".into()), None),
+            ["drivers/misc"]
+        );
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of formats, their names, and the one function that writes them.
 
-use super::{csv, html, quickfix, sarif, text};
+use super::{csv, html, quickfix, sarif, summary, text};
 use crate::report::Report;
 use std::{fmt, io, str::FromStr};
 
@@ -19,6 +19,10 @@ pub enum Format {
     ColouredFindings,
     /// The schema `audit/1`.
     Json,
+    /// For a person at a terminal who asked for the whole tree: by subsystem, on a screen or two.
+    Summary,
+    /// The same with ANSI colours.
+    ColouredSummary,
     /// `path:line:column: severity: text`
     Quickfix,
     /// RFC 4180, one record a callsite or finding.
@@ -53,9 +57,12 @@ impl FromStr for Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Format::Text | Format::ColouredText | Format::Findings | Format::ColouredFindings => {
-                "text"
-            }
+            Format::Text
+            | Format::ColouredText
+            | Format::Findings
+            | Format::ColouredFindings
+            | Format::Summary
+            | Format::ColouredSummary => "text",
             Format::Json => "json",
             Format::Quickfix => "quickfix",
             Format::Csv => "csv",
@@ -75,6 +82,8 @@ pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Re
         Format::ColouredText => text::write(report, text::Style::ansi(), out),
         Format::Findings => text::write_findings(report, &text::Style::plain(), out),
         Format::ColouredFindings => text::write_findings(report, &text::Style::ansi(), out),
+        Format::Summary => summary::write(report, text::Style::plain(), out),
+        Format::ColouredSummary => summary::write(report, text::Style::ansi(), out),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, report)?;
             out.write_all(b"\n")

@@ -20,6 +20,7 @@ mod format;
 mod html;
 mod quickfix;
 mod sarif;
+mod summary;
 mod text;
 mod words;
 

@@ -2,17 +2,19 @@
 //! The report for a person: what changes together, what is wrong, what was counted, and what was not read.
 
 use super::words;
-use crate::report::{Callsite, Evidence, Finding, Group, Report, Severity, Verdict};
+use crate::report::{
+    Callsite, Coverage, Evidence, Finding, Group, Report, Severity, UnreadItem, Verdict,
+};
 use std::io;
 
 /// Escape sequences, all empty when the text is plain.
 pub(super) struct Style {
-    bold: &'static str,
+    pub(super) bold: &'static str,
     dim: &'static str,
-    red: &'static str,
+    pub(super) red: &'static str,
     green: &'static str,
-    yellow: &'static str,
-    end: &'static str,
+    pub(super) yellow: &'static str,
+    pub(super) end: &'static str,
 }
 
 impl Style {
@@ -191,7 +193,11 @@ fn write_count_of_findings(report: &Report, out: &mut dyn io::Write) -> io::Resu
     )
 }
 
-fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write_summary(
+    report: &Report,
+    style: &Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let coverage = &report.coverage;
     write_tree(report, style, out)?;
     let counts: Vec<_> = words::counts(report)
@@ -216,23 +222,46 @@ fn write_summary(report: &Report, style: &Style, out: &mut dyn io::Write) -> io:
         words::number(report.groups.len(), "group")
     )?;
     write_count_of_findings(report, out)?;
-    writeln!(
-        out,
-        "  {} walked, {} with hits, {} parsed, {}",
-        words::number(coverage.files_walked, "file"),
-        coverage.files_with_hits,
-        coverage.files_parsed,
-        words::number(coverage.functions, "function")
-    )?;
-    if coverage.releases_of_other_pages > 0 {
-        let releases = words::number(coverage.releases_of_other_pages, "release");
+    write_coverage(coverage, out)
+}
+
+/// What was read and what was not: of the tree, or of that part of it which was asked for.
+fn write_coverage(coverage: &Coverage, out: &mut dyn io::Write) -> io::Result<()> {
+    if let Some(asked) = &coverage.asked {
         writeln!(
             out,
-            "  {releases} of other pages not listed (--all lists them)"
+            "  {} asked for, {} with callsites; pages were followed through all {} of the tree",
+            words::number(asked.files, "file"),
+            asked.files_with_callsites,
+            words::number(coverage.files_walked, "file"),
         )?;
+    } else {
+        writeln!(
+            out,
+            "  {} walked, {} with hits, {} parsed, {}",
+            words::number(coverage.files_walked, "file"),
+            coverage.files_with_hits,
+            coverage.files_parsed,
+            words::number(coverage.functions, "function")
+        )?;
+        if coverage.releases_of_other_pages > 0 {
+            let releases = words::number(coverage.releases_of_other_pages, "release");
+            writeln!(out, "  {releases} of other pages not listed")?;
+        }
     }
-    writeln!(out, "  {} unread", coverage.unread.len())?;
-    for item in &coverage.unread {
+    let asked = |path: &str| {
+        coverage
+            .asked
+            .as_ref()
+            .is_none_or(|asked| asked.holds(path))
+    };
+    let unread: Vec<&UnreadItem> = coverage
+        .unread
+        .iter()
+        .filter(|item| asked(&item.path))
+        .collect();
+    writeln!(out, "  {} unread", unread.len())?;
+    for item in unread {
         let function = item
             .function
             .as_ref()

@@ -16,6 +16,9 @@ pub struct Version {
     pub sub: Option<u16>,
 }
 
+/// In bytes. The top Makefile of Linux 7.3 has 74 KB.
+const LARGEST_MAKEFILE: u64 = 1 << 20;
+
 impl Version {
     /// The series, "6.12".
     pub fn series(self) -> String {
@@ -30,7 +33,13 @@ impl Version {
 
     /// What the top Makefile of a tree says; `None` when it is no kernel tree's.
     pub fn of_tree(dir: &Utf8Path) -> Option<Version> {
-        let makefile = std::fs::read_to_string(dir.join("Makefile")).ok()?;
+        let path = dir.join("Makefile");
+        let metadata = std::fs::metadata(&path).ok()?;
+        // A pipe would be waited for without end, and a device has no end.
+        if !metadata.is_file() || metadata.len() > LARGEST_MAKEFILE {
+            return None;
+        }
+        let makefile = std::fs::read_to_string(path).ok()?;
         let value = |name: &str| {
             makefile.lines().take(20).find_map(|line| {
                 let (left, right) = line.split_once('=')?;

@@ -62,8 +62,7 @@ impl Progress<'_> {
         let started = Instant::now();
         let came = work(&self.run);
         if proc::interrupted() {
-            return Err(Failure::new(Exit::Interrupted, "interrupted")
-                .hint(format!("cargo xtask pipeline --resume {}", self.run.id)));
+            return Err(Failure::new(Exit::Interrupted, "interrupted"));
         }
         let (result, summary, details, hint) = match came {
             Ok(Came::Well(summary, details)) => (Ended::Passed, summary, details, None),

@@ -12,7 +12,7 @@ use std::io::Write;
 
 /// Runs `apply`.
 pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Failure> {
-    let tree = tree::choose(common)?;
+    let tree = tree::choose(common, console)?;
     let mut options = match (&args.worktree, &common.output) {
         (Some(dir), _) => ApplyOptions {
             form: Form::Worktree,

@@ -12,6 +12,7 @@ use callsites::tree::Tree;
 use callsites::{sample, since};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
+use std::io::IsTerminal;
 
 /// Runs `audit`.
 pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
@@ -20,18 +21,12 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
         true => None,
         false => Some(parsed()?),
     };
-    let tree = tree::choose_with(common, cache.as_deref())?;
+    let tree = tree::choose_with(common, console, cache.as_deref())?;
     let options = AuditOptions {
+        paths: tree::paths(&tree, &args.paths, console)?,
+        jobs: common.jobs.map(Into::into),
+        cache,
         all: args.all,
-        ..options(common, &tree, &args.paths)?
-    };
-    let options = if args.no_cache {
-        AuditOptions {
-            cache: None,
-            ..options
-        }
-    } else {
-        options
     };
     if common.dry_run {
         console.say(format!(
@@ -71,21 +66,8 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
     })
 }
 
-/// What the flags say of auditing: paths that exist, all processors, the cache.
-pub fn options(
-    common: &Common,
-    tree: &Tree,
-    paths: &[Utf8PathBuf],
-) -> Result<AuditOptions, Failure> {
-    for path in paths {
-        if !tree.files().iter().any(|file| file.starts_with(path)) {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("no .c or .h file of the tree lies in `{path}`"),
-            )
-            .hint("name files or directories relative to the tree, as in drivers/misc"));
-        }
-    }
+/// What the flags say of auditing: files of the tree, all processors, the cache.
+pub fn options(common: &Common, paths: &[Utf8PathBuf]) -> Result<AuditOptions, Failure> {
     Ok(AuditOptions {
         paths: paths.to_vec(),
         jobs: common.jobs.map(Into::into),
@@ -149,19 +131,31 @@ fn show(common: &Common, args: &Audit, console: &Console, report: &Report) -> Re
     let colour = console.stdout_colour && common.output.is_none();
     // Who asks for findings, and for no verdict, is shown no groups.
     let findings = args.only.is_empty() && (!args.rule.is_empty() || args.sample.is_some());
+    // A person who asked for a whole tree is not shown a thousand lines; whoever reads a pipe or a file gets them all.
+    let whole = args.paths.is_empty() && args.only.is_empty() && !args.all_groups && !args.all;
+    let summary = whole && common.output.is_none() && std::io::stdout().is_terminal();
     let format = match format.parse::<Format>() {
-        Ok(Format::Text) => match (findings, colour) {
-            (false, false) => Format::Text,
-            (false, true) => Format::ColouredText,
-            (true, false) => Format::Findings,
-            (true, true) => Format::ColouredFindings,
+        Ok(Format::Text) => match (findings, summary, colour) {
+            (true, _, false) => Format::Findings,
+            (true, _, true) => Format::ColouredFindings,
+            (false, true, false) => Format::Summary,
+            (false, true, true) => Format::ColouredSummary,
+            (false, false, false) => Format::Text,
+            (false, false, true) => Format::ColouredText,
         },
         Ok(format) => format,
         Err(error) => return Err(Failure::new(Exit::Usage, error.to_string())),
     };
     deliver(common.output.as_deref(), |to| {
         Ok(formats::write(report, format, to)?)
-    })
+    })?;
+    if matches!(format, Format::Summary | Format::ColouredSummary) {
+        console.say("--all-groups lists every group with its calls; a path shows those of a directory or file");
+    }
+    if report.coverage.releases_of_other_pages > 0 && !args.all && !common.json {
+        console.detail("--all lists the releases of other pages too");
+    }
+    Ok(())
 }
 
 /// The audit of a revision against that of the tree.

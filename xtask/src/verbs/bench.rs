@@ -40,7 +40,7 @@ pub fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose(common)?;
+    let tree = tree::choose(common, console)?;
     let root = tree.root().ok_or_else(|| {
         Failure::new(Exit::Usage, "only a directory can be measured")
             .hint("cargo xtask bench --kernel DIR")

@@ -16,7 +16,7 @@ pub fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose(common)?;
+    let tree = tree::choose(common, console)?;
     let what = if args.image {
         What::Image
     } else {

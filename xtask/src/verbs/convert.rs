@@ -16,11 +16,11 @@ use std::io::Write;
 /// Runs `convert`.
 pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
     let dir = directory(common)?;
-    let tree = tree::choose(common)?;
+    let tree = tree::choose(common, console)?;
     // Pages travel across files: the whole tree is audited, and the paths choose among its groups.
-    audit::options(common, &tree, &args.paths)?;
-    let report = callsites::audit(&tree, &audit::options(common, &tree, &[])?)?;
-    let options = options(common, args)?;
+    let paths = tree::paths(&tree, &args.paths, console)?;
+    let report = callsites::audit(&tree, &audit::options(common, &[])?)?;
+    let options = options(common, args, paths)?;
     let series = match &args.series {
         Some(name) => patches::steps::convert(&tree, &report, name, &options)?,
         None => patches::convert(&tree, &report, &options)?,
@@ -72,8 +72,8 @@ fn proven(
     options: &ConvertOptions,
     console: &Console,
 ) -> Result<Series, Failure> {
-    let tree = tree::choose(common)?;
-    let audit = audit::options(common, &tree, &[])?;
+    let tree = tree::again(common, None)?;
+    let audit = audit::options(common, &[])?;
     let series = patches::verify::audit(tree, dir, &options.work, before, &audit)?;
     for patch in &series.checks.patches {
         for check in &patch.checks {
@@ -96,12 +96,16 @@ fn directory(common: &Common) -> Result<Utf8PathBuf, Failure> {
     })
 }
 
-fn options(common: &Common, args: &Convert) -> Result<ConvertOptions, Failure> {
+fn options(
+    common: &Common,
+    args: &Convert,
+    paths: Vec<Utf8PathBuf>,
+) -> Result<ConvertOptions, Failure> {
     let mut options = ConvertOptions::new(places::cache()?.join("series"));
     if !args.group.is_empty() {
         options.select = Select::Groups(args.group.clone());
-    } else if !args.paths.is_empty() {
-        options.select = Select::Paths(args.paths.clone());
+    } else if !paths.is_empty() {
+        options.select = Select::Paths(paths);
     }
     options.api = match args.api {
         Api::Auto => patches::Api::Auto,

@@ -25,7 +25,7 @@ pub fn run(
     if args.list_targets {
         return list(common);
     }
-    let tree = tree::choose(common)?;
+    let tree = tree::choose(common, console)?;
     let built = build::options(common, kbuild, console)?;
     let via = match (args.via, &args.ktest_conf) {
         (None | Some(Via::KtestPl), Some(_)) => Via::KtestPl,
@@ -57,8 +57,10 @@ pub fn run(
             .into_iter()
             .map(|target| target.name)
             .collect();
+        let patches = args.series.as_ref();
+        let patches = patches.map_or(String::new(), |dir| format!(" and every patch of {dir}"));
         console.say(format!(
-            "would boot Linux {} with the targets {}",
+            "would boot Linux {}{patches} with the targets {}",
             tree.version(),
             names.join(", ")
         ));
@@ -66,8 +68,7 @@ pub fn run(
     }
     if args.series.is_some() {
         console.say("finding the callsites that the series may touch");
-        options.callsites =
-            callsites::audit(&tree, &audit::options(common, &tree, &[])?)?.callsites;
+        options.callsites = callsites::audit(&tree, &audit::options(common, &[])?)?.callsites;
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
     if let Some(dir) = &args.series {

@@ -22,9 +22,11 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::flags::{Cli, Verb};
 use crate::kbuild::Variables;
+use crate::swallowed;
 
 /// Runs the verb.
-pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
+pub fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
+    give_back(&mut cli.verb)?;
     let common = &cli.common;
     let runs_make = matches!(
         cli.verb,
@@ -46,7 +48,7 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
         Verb::Ktest(args) => ktest::run(common, &args, variables, console),
         Verb::Model(args) => model::run(common, &args),
         Verb::Pipeline(args) => pipeline::run(common, &args, variables, console),
-        Verb::Truth(args) => truth::run(common, &args),
+        Verb::Truth(args) => truth::run(common, &args, console),
         Verb::Bench(args) => bench::run(common, &args, variables, console),
         Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
@@ -55,4 +57,17 @@ pub fn run(cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Fa
         Verb::Test(args) => test::run(common, &args, console),
         Verb::Ci(args) => ci::run(common, &args, console),
     }
+}
+
+/// What a flag with several values took by mistake.
+fn give_back(verb: &mut Verb) -> Result<(), Failure> {
+    let targets = ::ktest::target::all()?;
+    let is_target = |name: &str| targets.iter().any(|target| target.name == name);
+    match verb {
+        Verb::Ktest(args) => swallowed::from_ktest(args, is_target),
+        Verb::Build(args) => swallowed::from_build(args),
+        Verb::Pipeline(args) => swallowed::from_pipeline(args, is_target),
+        _ => {}
+    }
+    Ok(())
 }

@@ -11,10 +11,10 @@ use crate::runs::directory::{self, Run};
 use crate::runs::record::{Inputs, Record, SCHEMA};
 use crate::runs::{page, shown};
 use crate::verbs::{audit, build};
-use crate::{places, tree};
+use crate::{places, stopping, tree};
 use callsites::report::Report;
 use callsites::tree::Tree;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use ktest::{KtestOptions, Verdict};
 use patches::Series;
 use serde_json::json;
@@ -27,13 +27,13 @@ pub fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose(common)?;
-    audit::options(common, &tree, &args.paths)?;
+    let tree = tree::choose(common, console)?;
+    let paths = tree::paths(&tree, &args.paths, console)?;
     let embedded = tree::is_embedded(&tree);
     let inputs = Inputs {
         tree: tree.version().to_owned(),
         revision: tree.repository().map(|(_, revision)| revision.to_owned()),
-        paths: args.paths.iter().map(ToString::to_string).collect(),
+        paths: paths.iter().map(ToString::to_string).collect(),
         targets: args.target.clone(),
         kbuild: kbuild.clone(),
     };
@@ -50,15 +50,36 @@ pub fn run(
         return Ok(Exit::Clean);
     }
     let mut progress = begin(args, inputs, console)?;
+    stopping::resumable(resume(common, args, &kbuild, &progress.run.id));
     let report = audited(common, &tree, &mut progress)?;
     if let Some(report) = &report {
-        converted(common, args, &tree, kbuild, report, &mut progress)?;
+        converted(common, args, &paths, &tree, kbuild, report, &mut progress)?;
     }
     finish(common, &progress)?;
     Ok(match (progress.exit, progress.record.verdict()) {
         (Exit::Clean, "inconclusive") => Exit::Findings,
         (exit, _) => exit,
     })
+}
+
+/// The command that goes on with a run: the same tree, paths and variables, and its name.
+fn resume(common: &Common, args: &Pipeline, kbuild: &Variables, run: &str) -> String {
+    let mut words = vec!["cargo xtask pipeline".to_owned()];
+    words.extend(args.paths.iter().map(ToString::to_string));
+    words.extend(common.kernel.iter().map(|tree| format!("--kernel {tree}")));
+    if !args.target.is_empty() {
+        words.push(format!("--target {}", args.target.join(",")));
+    }
+    words.extend(
+        kbuild
+            .iter()
+            .map(|(name, value)| match value.contains(' ') {
+                true => format!("{name}=\"{value}\""),
+                false => format!("{name}={value}"),
+            }),
+    );
+    words.push(format!("--resume {run}"));
+    words.join(" ")
 }
 
 fn begin<'a>(
@@ -108,7 +129,7 @@ fn audited(
     tree: &Tree,
     progress: &mut Progress<'_>,
 ) -> Result<Option<Report>, Failure> {
-    let options = audit::options(common, tree, &[])?;
+    let options = audit::options(common, &[])?;
     let mut found = None;
     let finished: Vec<_> = std::mem::take(&mut progress.earlier);
     progress.stage("audit", |run| {
@@ -133,15 +154,14 @@ fn audited(
 fn converted(
     common: &Common,
     args: &Pipeline,
+    paths: &[Utf8PathBuf],
     tree: &Tree,
     kbuild: Variables,
     report: &Report,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let series = progress.run.dir.join("series");
-    if !progress.stage("convert", |_| {
-        stages::convert(tree, report, &args.paths, &series)
-    })? {
+    if !progress.stage("convert", |_| stages::convert(tree, report, paths, &series))? {
         return Ok(());
     }
     if !progress.stage("apply", |run| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `truth --set DIR --pair A-B`: the audit against what maintainers did.
 
-use crate::console::{deliver, deliver_json};
+use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Truth};
 use crate::tree;
@@ -13,9 +13,9 @@ use patches::truth::{Judged, compare, shown};
 use serde_json::{Value, json};
 
 /// Runs `truth`: 1 when a bar is missed.
-pub fn run(common: &Common, args: &Truth) -> Result<Exit, Failure> {
-    let tree = tree::choose(common)?;
-    let report = callsites::audit(&tree, &audit::options(common, &tree, &[])?)?;
+pub fn run(common: &Common, args: &Truth, console: &Console) -> Result<Exit, Failure> {
+    let tree = tree::choose(common, console)?;
+    let report = callsites::audit(&tree, &audit::options(common, &[])?)?;
     if let Some(later) = &args.later {
         return patches(common, args, &tree, &tree::open(later, None)?, &report);
     }

@@ -3,6 +3,7 @@
 //!
 //! Every test has a home, a cache and a working directory of its own, and no user configuration of git.
 
+mod about_something_else;
 mod bad_input;
 mod kernels;
 mod output;

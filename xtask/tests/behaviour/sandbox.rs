@@ -41,7 +41,8 @@ impl Sandbox {
     pub fn xtask(&self, arguments: &[&str]) -> proc::Command {
         proc::Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(arguments)
-            .current_dir(self.path("home"))
+            // The embedded tree is assumed inside this repository alone.
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .env("HOME", self.path("home"))
             .env_remove("XDG_CACHE_HOME")
             .env_remove("KERNEL_TREE")

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn ctrl_c_ends_the_children_and_leaves_nothing_half_done() {
+    listen();
     let sandbox = Sandbox::new();
     // A clone that never ends, with a child of its own that would outlive it.
     sandbox.script(
@@ -27,9 +28,18 @@ fn ctrl_c_ends_the_children_and_leaves_nothing_half_done() {
         .unwrap()
         .expect("it ends after ctrl-C");
     assert_eq!(output.code, Some(130), "{}", output.stderr_text());
+    assert!(output.stderr_text().contains("error: interrupted"));
     assert!(gone(&pid), "process {pid} is still there");
     let left = std::fs::read_dir(sandbox.path("home/.cache/gup-toolkit/kernels")).unwrap();
     assert!(left.flatten().all(|entry| entry.file_name() == ".lock"));
+}
+
+/// Whoever started the tests may ignore ctrl-C, as nohup(1) and a shell's background do, and children inherit that.
+fn listen() {
+    for signal in [libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 fn wait_for(sandbox: &Sandbox, name: &str) -> String {

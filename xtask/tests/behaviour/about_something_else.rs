@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! No answer is about something else than what was asked: which tree, which files, which rule, which series.
+
+use crate::sandbox::{Outcome, Sandbox};
+use camino::Utf8PathBuf;
+
+const EMBEDDED: &str =
+    "no --kernel: the small tree that comes with the program, Linux 6.12.0-embedded";
+const DRIVER: &str = "#include <linux/mm.h>\n\nint x_get(unsigned long at, struct page **page)\n{\n\treturn get_user_pages_fast(at, 1, 0, page);\n}\n";
+
+/// A kernel tree with two drivers.
+fn tree(sandbox: &Sandbox) -> Utf8PathBuf {
+    sandbox.write("tree/drivers/b/x.c", DRIVER.as_bytes());
+    sandbox.write("tree/drivers/a/y.c", DRIVER.as_bytes());
+    let makefile = b"VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 7\n";
+    let makefile = sandbox.write("tree/Makefile", makefile);
+    makefile.parent().unwrap().to_owned()
+}
+
+/// `xtask` with these words in `directory`.
+fn inside(sandbox: &Sandbox, directory: &str, words: &[&str]) -> Outcome {
+    Outcome::of(
+        &sandbox
+            .xtask(words)
+            .current_dir(sandbox.path("tree").join(directory)),
+    )
+}
+
+#[test]
+fn without_a_tree_in_sight_nothing_is_assumed() {
+    let sandbox = Sandbox::new();
+    let series = sandbox.path("series");
+    let series = series.as_str();
+    for words in [
+        &["audit"][..],
+        &["convert", "--unsigned", "-o", series],
+        &["build"],
+        &["ktest"],
+        &["pipeline"],
+    ] {
+        let outcome = Outcome::of(&sandbox.xtask(words).current_dir(sandbox.path("home")));
+        assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("lies in no kernel tree"),
+            "{}",
+            outcome.stderr
+        );
+        assert!(
+            outcome.stderr.contains("hint: --kernel TREE"),
+            "{}",
+            outcome.stderr
+        );
+        assert_eq!(outcome.stdout, "", "{words:?}");
+    }
+    assert!(!sandbox.path("series").exists());
+}
+
+#[test]
+fn in_this_repository_the_embedded_tree_is_named_first() {
+    let outcome = Sandbox::new().run(&["audit", "drivers/misc/onebuf.c"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().next(), Some(EMBEDDED));
+}
+
+#[test]
+fn the_tree_is_the_one_that_the_working_directory_lies_in() {
+    let sandbox = Sandbox::new();
+    tree(&sandbox);
+    let outcome = inside(&sandbox, "drivers/a", &["audit"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("Linux 6.12.7"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(!outcome.stderr.contains("embedded"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_path_may_be_absolute_or_relative_to_the_directory_or_to_the_tree() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let absolute = tree.join("drivers/b/x.c");
+    for (directory, path) in [
+        ("drivers/a", absolute.as_str()),
+        ("drivers/a", "../b/x.c"),
+        ("drivers/b", "x.c"),
+        ("drivers/a", "drivers/b/x.c"),
+        ("", "drivers/b"),
+    ] {
+        let outcome = inside(&sandbox, directory, &["audit", path]);
+        assert_eq!(outcome.code, Some(0), "{path}: {}", outcome.stderr);
+        assert!(
+            outcome.stdout.contains("drivers/b/x.c:5"),
+            "{path}: {}",
+            outcome.stdout
+        );
+        assert!(
+            !outcome.stdout.contains("drivers/a/y.c"),
+            "{path}: {}",
+            outcome.stdout
+        );
+    }
+}
+
+#[test]
+fn a_link_is_followed_and_named() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    std::os::unix::fs::symlink(tree.join("drivers/b"), sandbox.path("link")).unwrap();
+    let link = sandbox.path("link");
+    let words = ["audit", link.as_str(), "--kernel", tree.as_str()];
+    let outcome = sandbox.run(&words);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("drivers/b/x.c:5"),
+        "{}",
+        outcome.stdout
+    );
+    let said = format!("`{link}` is a link to `drivers/b`");
+    assert!(outcome.stderr.contains(&said), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_path_that_matches_nothing_names_the_tree_that_was_looked_in() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    for path in ["drivers/c", "../../etc", "/etc"] {
+        for verb in ["audit", "convert", "pipeline"] {
+            let output = sandbox.path("out");
+            let words = [verb, path, "--kernel", tree.as_str(), "-o", output.as_str()];
+            let outcome = sandbox.run(&words);
+            assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+            let named = format!("Linux 6.12.7 in `{tree}` lies in `{path}`");
+            assert!(outcome.stderr.contains(&named), "{}", outcome.stderr);
+            assert!(!output.exists());
+        }
+    }
+    let outcome = sandbox.run(&["audit", "drivers/c"]);
+    assert!(
+        outcome
+            .stderr
+            .contains("the tree that comes with the program"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn with_a_path_the_summary_counts_what_was_asked_for() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let words = ["audit", "drivers/b", "--kernel", tree.as_str()];
+    let outcome = sandbox.run(&words);
+    assert!(
+        outcome
+            .stdout
+            .contains("1 file asked for, 1 with callsites"),
+        "{}",
+        outcome.stdout
+    );
+}
+
+#[test]
+fn a_series_after_the_targets_is_not_swallowed() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    sandbox.write("series/series.toml", b"no series\n");
+    let series = sandbox.path("series");
+    let words = [
+        "ktest",
+        "--kernel",
+        tree.as_str(),
+        "-n",
+        "--target",
+        "vmci",
+        series.as_str(),
+    ];
+    let outcome = sandbox.run(&words);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("with the targets vmci"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.contains(series.as_str()),
+        "{}",
+        outcome.stderr
+    );
+}
