@@ -12,7 +12,7 @@ const HEAD: &str = "\
 What every function means that takes, gives back, or dirties user pages, by kernel version. A version stands for the later ones
 up to the next. Where a function or a form came or went between two versions that were read, the first that has it is named, or the first
 that no longer does: 5.3, 5.5, 5.13, 5.18, 6.7, 6.9, 6.15 to 6.17 and 6.19 to 7.2 were not read.
-`KERNEL_TREES=DIR:DIR cargo test -p refimpl --test trees -- --ignored` compares all of it with kernel trees. The audit, the edits and the model read the same data; what the counts are after each call is in
+`KERNEL_TREES=DIR:DIR cargo test -p refimpl --test it trees -- --ignored` compares all of it with kernel trees. The audit, the edits and the model read the same data; what the counts are after each call is in
 `refimpl`'s model, and `cargo xtask ktest --target refimpl-conformance` compares that with a booted kernel.
 
 ";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mistakes in the arithmetic, one test each: the properties of counting hold for the model and fail for every mutant.
 //!
-//! The other lists of mutants: `tests/loom.rs` (order of steps and barriers), `tests/shuttle.rs` (the same in larger worlds),
-//! `cargo xtask model mutants` (protocols between page, writeback, reclaim, truncate and device).
+//! The other list of mutants is `cargo xtask model mutants`: protocols between page, writeback, reclaim, truncate and device, and
+//! the order of steps and barriers in gup_fast.
 
 use refimpl::gup::{Flags, Path, pin_user_pages};
 use refimpl::mapping::{Area, Mm, PageIndex, Vma};

@@ -6,7 +6,7 @@
 //! Ignored, since it needs trees; where `KERNEL_TREES` (directories with `:` between them) is not set, the test fails and
 //! says so:
 //!
-//!     KERNEL_TREES=linux-6.1:linux-6.12 cargo test -p refimpl --test trees -- --ignored --nocapture
+//!     KERNEL_TREES=linux-6.1:linux-6.12 cargo test -p refimpl --test it trees -- --ignored --nocapture
 
 use refimpl::api::{Function, KernelVersion, Role, Signature, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -296,10 +296,8 @@ fn scan(file: &str, text: &str, statics: bool, found: &mut Declarations) {
                 || call(line).is_some_and(|(name, _)| line.starts_with(name));
             if !plain {
                 let seen = !file.ends_with(".c") || statics || !chunk.starts_with("static");
-                if let Some((name, arguments)) = call(chunk)
-                    && seen
-                    && !chunk.starts_with(name)
-                {
+                let called = call(chunk).filter(|(name, _)| seen && !chunk.starts_with(name));
+                if let Some((name, arguments)) = called {
                     add(found, file, name, arguments, None);
                 }
                 at = end.max(line_end);
