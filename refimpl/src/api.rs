@@ -14,11 +14,10 @@
 
 mod flow;
 mod page;
-mod version;
 
+pub use crate::version::KernelVersion;
 pub use flow::{Flow, Place};
 pub use page::page;
-pub use version::KernelVersion;
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;

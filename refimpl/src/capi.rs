@@ -12,7 +12,7 @@
 //! One thread and one driver per process: a wrong driver spoils the counts it works on, as it would in a kernel.
 
 mod exports;
-pub mod ledger;
+pub(crate) mod ledger;
 pub mod report;
 mod world;
 

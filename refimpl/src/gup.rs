@@ -123,9 +123,8 @@ fn acquire(
     while (pages.len() as u64) < nr {
         let at = PageIndex(start.0 + pages.len() as u64);
         if quick {
-            if let Some(pfn) = present(memory, mm, at, flags)
-                && let Some(pfn) = grab::fast(memory, pfn, hold)
-            {
+            let there = present(memory, mm, at, flags);
+            if let Some(pfn) = there.and_then(|pfn| grab::fast(memory, pfn, hold)) {
                 if is_allowed(memory, mm, at, flags, hold) {
                     pages.push(pfn);
                     continue;
@@ -204,12 +203,10 @@ fn slow(
     grab::slow(memory, pte.pfn, hold)?;
     // FOLL_TOUCH, which pin_user_pages() alone does without.
     let touches = hold == Hold::Get || path != Path::Slow;
-    if touches
-        && flags.write
-        && !pte.dirty
-        && let Some(id) = memory.page_folio(pte.pfn)
-    {
-        memory.folio_mark_dirty(id).ok();
+    if touches && flags.write && !pte.dirty {
+        if let Some(id) = memory.page_folio(pte.pfn) {
+            memory.folio_mark_dirty(id).ok();
+        }
     }
     Ok(pte.pfn)
 }

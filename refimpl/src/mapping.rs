@@ -44,7 +44,7 @@ pub enum Area {
 }
 
 /// Folios of this order are mapped as a whole, by one entry of the level above (x86-64: 2 MiB).
-pub const PMD_ORDER: u32 = 9;
+pub(crate) const PMD_ORDER: u32 = 9;
 
 /// fault_around_bytes of mm/memory.c, in pages.
 const FAULT_AROUND_PAGES: u64 = 16;
@@ -99,7 +99,7 @@ impl Mm {
     }
 
     /// The area of a page.
-    pub fn vma(&self, at: PageIndex) -> Option<Vma> {
+    pub(crate) fn vma(&self, at: PageIndex) -> Option<Vma> {
         self.vmas
             .iter()
             .copied()
@@ -107,7 +107,7 @@ impl Mm {
     }
 
     /// The entry that maps a page now.
-    pub fn pte(&self, at: PageIndex) -> Option<Pte> {
+    pub(crate) fn pte(&self, at: PageIndex) -> Option<Pte> {
         self.ptes.get(&at).copied()
     }
 
@@ -118,9 +118,7 @@ impl Mm {
             return Err(Fault);
         }
         let present = self.pte(at);
-        if let Some(pte) = present
-            && (pte.writable || !write)
-        {
+        if let Some(pte) = present.filter(|pte| pte.writable || !write) {
             return Ok(pte);
         }
         match vma.area {
@@ -162,7 +160,7 @@ impl Mm {
     }
 
     /// vm_insert_page(): maps a page that its caller owns, with a reference of its own.
-    pub fn insert_page(&mut self, memory: &mut Memory, at: PageIndex, pfn: Pfn) {
+    pub(crate) fn insert_page(&mut self, memory: &mut Memory, at: PageIndex, pfn: Pfn) {
         self.map(memory, at, pfn, true);
     }
 
@@ -177,9 +175,7 @@ impl Mm {
         if !write {
             return self.map(memory, at, Memory::ZERO, false);
         }
-        if let Some(pte) = present
-            && pte.pfn != Memory::ZERO
-        {
+        if let Some(pte) = present.filter(|pte| pte.pfn != Memory::ZERO) {
             return self.own_or_copy(memory, vma, at, pte);
         }
         if present.is_some() {
@@ -261,9 +257,8 @@ impl Mm {
         let first = index - index % FAULT_AROUND_PAGES;
         for index in first..(first + FAULT_AROUND_PAGES).min(vma.pages) {
             let at = PageIndex(vma.start.0 + index);
-            if self.pte(at).is_none()
-                && let Some(pfn) = self.cache.get(&(file, index)).copied()
-            {
+            let cached = self.cache.get(&(file, index)).copied();
+            if let (None, Some(pfn)) = (self.pte(at), cached) {
                 self.map(memory, at, pfn, writable);
             }
         }
@@ -292,9 +287,8 @@ impl Mm {
     }
 
     fn map(&mut self, memory: &mut Memory, at: PageIndex, pfn: Pfn, writable: bool) -> Pte {
-        if pfn != Memory::ZERO
-            && let Some(id) = memory.page_folio(pfn)
-        {
+        let counted = (pfn != Memory::ZERO).then(|| memory.page_folio(pfn));
+        if let Some(Some(id)) = counted {
             memory.folio_ref_add(id, 1);
             memory.folio_mut(id).mapcount += 1;
         }
@@ -321,7 +315,7 @@ impl Mm {
 
     /// Takes one entry away, with the reference and the mapcount it stood for. A file's page becomes dirty if the entry was
     /// (mm/memory.c: zap_present_ptes()). A folio that is mapped as a whole goes with its first entry.
-    pub fn zap(&mut self, memory: &mut Memory, at: PageIndex) -> Option<Misuse> {
+    pub(crate) fn zap(&mut self, memory: &mut Memory, at: PageIndex) -> Option<Misuse> {
         let pte = self.ptes.remove(&at)?;
         if pte.pfn == Memory::ZERO {
             return None;
@@ -341,7 +335,12 @@ impl Mm {
 
     /// munmap(): takes the entries of `pages` pages away; what they map stays with whoever holds it. The area itself stays
     /// too, so that a later access is that of a page that was never touched.
-    pub fn zap_range(&mut self, memory: &mut Memory, from: PageIndex, pages: u64) -> Vec<Misuse> {
+    pub(crate) fn zap_range(
+        &mut self,
+        memory: &mut Memory,
+        from: PageIndex,
+        pages: u64,
+    ) -> Vec<Misuse> {
         (from.0..from.0 + pages)
             .filter_map(|at| self.zap(memory, PageIndex(at)))
             .collect()
@@ -359,7 +358,7 @@ impl Mm {
 
     /// clear_page_dirty_for_io() of a file on a disk: clean, and the next write faults (page_mkclean()). Whether there was
     /// anything to write.
-    pub fn write_back(&mut self, memory: &mut Memory, id: FolioId) -> bool {
+    pub(crate) fn write_back(&mut self, memory: &mut Memory, id: FolioId) -> bool {
         let mut cleaned = memory.folio(id).dirty;
         for pte in self.ptes.values_mut() {
             if memory.page_folio(pte.pfn) == Some(id) {
@@ -403,7 +402,7 @@ impl Mm {
     }
 
     /// find_or_create_page() without the lock and the caller's reference: the cache's page, made where there is none.
-    pub fn cache_page(&mut self, memory: &mut Memory, file: usize, index: u64) -> Pfn {
+    pub(crate) fn cache_page(&mut self, memory: &mut Memory, file: usize, index: u64) -> Pfn {
         *self
             .cache
             .entry((file, index))

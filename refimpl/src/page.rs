@@ -120,7 +120,7 @@ impl Memory {
     }
 
     /// The same with another bias: a wrong model, for showing that a comparison with a kernel notices.
-    pub fn with_bias(version: Version, bias: i32) -> Self {
+    pub(crate) fn with_bias(version: Version, bias: i32) -> Self {
         Self {
             bias,
             ..Self::new(version)
@@ -138,11 +138,6 @@ impl Memory {
     /// The counters of /proc/vmstat.
     pub fn stat(&self) -> VmStat {
         self.stat
-    }
-
-    /// Number of page frames.
-    pub fn frames(&self) -> u64 {
-        self.frames.len() as u64
     }
 
     /// A new folio with one reference, that of the caller.
@@ -200,7 +195,8 @@ impl Memory {
     }
 
     /// A pin is held and nobody can see it: the one thing that must not be.
-    pub fn false_negative(&self, id: FolioId) -> bool {
+    #[cfg(test)]
+    pub(crate) fn false_negative(&self, id: FolioId) -> bool {
         self.version.counts_pins()
             && self.folio(id).live_pins > 0
             && !self.folio_maybe_dma_pinned(id)

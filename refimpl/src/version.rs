@@ -4,7 +4,9 @@
 //! A version stands for every later one up to the next. Differences are questions with a name ([`Version::null_rule`]),
 //! so that no other module compares versions.
 
-use crate::api::KernelVersion;
+mod number;
+
+pub use number::KernelVersion;
 
 /// A kernel whose rules the model follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +31,7 @@ pub enum Version {
 
 /// What an array release does with a NULL entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NullRule {
+pub(crate) enum NullRule {
     /// It is dereferenced.
     Crashes,
     /// Those before the first page are passed over; one after a page is dereferenced, because the run of equal folios
@@ -82,7 +84,7 @@ impl Version {
     /// Whether a folio of this order has a count of its pins beside its reference count. 5.7 to 5.17:
     /// `hpage_pincount_available()`, order above 1; in 5.19 every large folio (32-bit kernels of 6.18 ask for order
     /// above 1 again, `folio_has_pincount()`; the model is of 64 bits).
-    pub fn has_pincount(self, order: u32) -> bool {
+    pub(crate) fn has_pincount(self, order: u32) -> bool {
         match self {
             Version::V4_19 | Version::V5_4 => false,
             Version::V5_7 | Version::V5_9 | Version::V5_10 => order > 1,
@@ -91,12 +93,12 @@ impl Version {
     }
 
     /// Whether pinning and unpinning the zero page does nothing (c8070b787519, 6.5; 6.1 stable took it as 476c1dfefab8).
-    pub fn zero_page_is_never_pinned(self) -> bool {
+    pub(crate) fn zero_page_is_never_pinned(self) -> bool {
         self >= Version::V6_1
     }
 
     /// See [`NullRule`] (a1268be280d8: 6.12.117 and 6.13.7 have it, 6.11.11 has not).
-    pub fn null_rule(self) -> NullRule {
+    pub(crate) fn null_rule(self) -> NullRule {
         if self >= Version::V6_12 {
             NullRule::PrefixOnly
         } else {
@@ -105,48 +107,48 @@ impl Version {
     }
 
     /// Whether unpin_user_pages() warns and returns for a count that is an error number (146608bb7ad0, 5.10).
-    pub fn checks_count(self) -> bool {
+    pub(crate) fn checks_count(self) -> bool {
         self >= Version::V5_10
     }
 
     /// Whether FOLL_WRITE with FOLL_LONGTERM is refused on a file whose dirty pages are tracked (8ac268436e6d, 6.5).
-    pub fn refuses_longterm_write_to_tracked_file(self) -> bool {
+    pub(crate) fn refuses_longterm_write_to_tracked_file(self) -> bool {
         self >= Version::V6_12
     }
 
     /// Whether a long-term pin for reading breaks copy-on-write first, so that even the zero page is replaced by a page of its
     /// own (6.2).
-    pub fn unshares_for_longterm(self) -> bool {
+    pub(crate) fn unshares_for_longterm(self) -> bool {
         self >= Version::V6_12
     }
 
     /// Whether the `_unlocked` functions take FOLL_LONGTERM (6.2); until 6.1 they warn and return EINVAL (mm/gup.c: get_user_pages_unlocked()).
-    pub fn unlocked_takes_longterm(self) -> bool {
+    pub(crate) fn unlocked_takes_longterm(self) -> bool {
         self >= Version::V6_12
     }
 
     /// Whether unpin_folio(), unpin_folios() and unpin_user_folio() exist (6.11).
-    pub fn has_folio_unpins(self) -> bool {
+    pub(crate) fn has_folio_unpins(self) -> bool {
         self >= Version::V6_12
     }
 
     /// Whether folio_add_pin() exists, and fs/direct-io.c pins (6.5.0 has both, 6.4.6 has neither).
-    pub fn has_folio_add_pin(self) -> bool {
+    pub(crate) fn has_folio_add_pin(self) -> bool {
         self >= Version::V6_12
     }
 
     /// Whether folio_add_pins() exists (6.13.7 has it, 6.12 has not).
-    pub fn has_folio_add_pins(self) -> bool {
+    pub(crate) fn has_folio_add_pins(self) -> bool {
         self >= Version::V7_3
     }
 
     /// Whether private pages know that they are nobody else's (PG_anon_exclusive, 5.19).
-    pub fn knows_exclusive(self) -> bool {
+    pub(crate) fn knows_exclusive(self) -> bool {
         self >= Version::V6_1
     }
 
     /// Whether secretmem exists and is refused (5.14).
-    pub fn knows_secretmem(self) -> bool {
+    pub(crate) fn knows_secretmem(self) -> bool {
         self >= Version::V6_1
     }
 }

@@ -11,7 +11,7 @@ use crate::page::Pfn;
 
 /// How a reference was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// get_user_pages*()
     Get,
     /// pin_user_pages*()
@@ -22,7 +22,7 @@ pub enum Taken {
 
 /// How a reference is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
+pub(crate) enum Given {
     /// put_page(), release_pages(), __free_page()
     Put,
     /// put_user_page*()
@@ -44,7 +44,7 @@ impl Given {
 
 /// A call: what and where.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// The function.
     pub name: &'a str,
     /// Where it is called.
@@ -61,7 +61,7 @@ struct Entry {
 
 /// The book of references of one run.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     live: Vec<Entry>,
     given_back: BTreeMap<Pfn, Site>,
     written: BTreeMap<Pfn, Site>,
@@ -73,7 +73,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A reference was taken.
-    pub fn acquire(&mut self, pfn: Pfn, taken: Taken, call: Call<'_>) {
+    pub(crate) fn acquire(&mut self, pfn: Pfn, taken: Taken, call: Call<'_>) {
         match taken {
             Taken::Get => self.totals.gets += 1,
             Taken::Pin => self.totals.pins += 1,
@@ -92,7 +92,7 @@ impl Ledger {
     }
 
     /// A reference was given back.
-    pub fn release(&mut self, pfn: Pfn, given: Given, call: Call<'_>) {
+    pub(crate) fn release(&mut self, pfn: Pfn, given: Given, call: Call<'_>) {
         *self
             .releases
             .entry((call.site.clone(), call.name.to_owned()))
@@ -139,7 +139,7 @@ impl Ledger {
     }
 
     /// A device, started at `call`, wrote a user page.
-    pub fn device_wrote(&mut self, pfn: Pfn, call: Call<'_>, revocable: bool) {
+    pub(crate) fn device_wrote(&mut self, pfn: Pfn, call: Call<'_>, revocable: bool) {
         if self.holds_user(pfn) {
             self.written.insert(pfn, call.site.clone());
         } else if !revocable {
@@ -150,25 +150,26 @@ impl Ledger {
     }
 
     /// A page was dirtied.
-    pub fn dirtied(&mut self, pfn: Pfn, call: Call<'_>) {
+    pub(crate) fn dirtied(&mut self, pfn: Pfn, call: Call<'_>) {
         self.written.remove(&pfn);
-        if !self.live.iter().any(|entry| entry.pfn == pfn)
-            && let Some(before) = self.given_back.get(&pfn).cloned()
-        {
+        if self.live.iter().any(|entry| entry.pfn == pfn) {
+            return;
+        }
+        if let Some(before) = self.given_back.get(&pfn).cloned() {
             let message = "dirties a page after it was given back".to_owned();
             self.problem(Class::DirtyAfterRelease, call, message, Some(before));
         }
     }
 
     /// Whether anybody holds a reference of get_user_pages*() or pin_user_pages*().
-    pub fn holds_user(&self, pfn: Pfn) -> bool {
+    pub(crate) fn holds_user(&self, pfn: Pfn) -> bool {
         self.live
             .iter()
             .any(|entry| entry.pfn == pfn && entry.taken != Taken::Plain)
     }
 
     /// Where the newest such reference was taken.
-    pub fn acquired_at(&self, pfn: Pfn) -> Option<&Site> {
+    pub(crate) fn acquired_at(&self, pfn: Pfn) -> Option<&Site> {
         self.live
             .iter()
             .rev()
@@ -177,7 +178,7 @@ impl Ledger {
     }
 
     /// Notes something wrong.
-    pub fn problem(
+    pub(crate) fn problem(
         &mut self,
         class: Class,
         call: Call<'_>,
@@ -195,7 +196,7 @@ impl Ledger {
     }
 
     /// Closes the book: what is still held has leaked.
-    pub fn close(mut self) -> Closed {
+    pub(crate) fn close(mut self) -> Closed {
         for entry in std::mem::take(&mut self.live) {
             let call = Call {
                 name: &entry.call,
@@ -235,7 +236,7 @@ impl Ledger {
 
 /// What a closed book says; every list sorted.
 #[derive(Debug)]
-pub struct Closed {
+pub(crate) struct Closed {
     /// User pages.
     pub totals: Totals,
     /// By place.

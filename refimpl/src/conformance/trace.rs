@@ -319,7 +319,7 @@ impl Acquire {
     }
 
     /// Whether it takes one page and no count.
-    pub fn is_single(self) -> bool {
+    pub(crate) fn is_single(self) -> bool {
         matches!(
             self,
             Acquire::GetUserPageFastOnly | Acquire::GetUserPageVmaRemote
@@ -327,7 +327,7 @@ impl Acquire {
     }
 
     /// Whether it walks an iterator, which has no place for FOLL_LONGTERM.
-    pub fn is_iterator(self) -> bool {
+    pub(crate) fn is_iterator(self) -> bool {
         matches!(
             self,
             Acquire::IovIterGetPages2
@@ -383,7 +383,7 @@ impl Release {
     }
 
     /// Whether it takes one page and no array.
-    pub fn is_single(self) -> bool {
+    pub(crate) fn is_single(self) -> bool {
         matches!(
             self,
             Release::PutPage | Release::UnpinUserPage | Release::UnpinFolio | Release::FolioPut

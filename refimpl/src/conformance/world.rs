@@ -103,7 +103,7 @@ impl World {
     }
 
     /// A child lives.
-    pub fn has_child(&self) -> bool {
+    pub(crate) fn has_child(&self) -> bool {
         self.mm.has_child()
     }
 
@@ -121,7 +121,7 @@ impl World {
     }
 
     /// Areas whose driver still has references of its own.
-    pub fn owned(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn owned(&self) -> impl Iterator<Item = u32> + '_ {
         let owns = |place: &Place| !place.own.is_empty();
         self.areas
             .iter()
@@ -130,12 +130,12 @@ impl World {
     }
 
     /// The next free slot.
-    pub fn next_slot(&self) -> u32 {
+    pub(crate) fn next_slot(&self) -> u32 {
         self.slots.last_key_value().map_or(0, |(slot, _)| slot + 1)
     }
 
     /// Slots whose folio is not free.
-    pub fn live_slots(&self) -> Vec<u32> {
+    pub(crate) fn live_slots(&self) -> Vec<u32> {
         let live = |pfn: &Pfn| {
             self.memory
                 .page_folio(*pfn)
@@ -150,7 +150,7 @@ impl World {
 
     /// Slots of folios that are not free and have other counts than page tables, page cache and driver explain, with the
     /// number of references that these do explain.
-    pub fn spoilt(&self) -> Vec<(u32, i32)> {
+    pub(crate) fn spoilt(&self) -> Vec<(u32, i32)> {
         self.watched()
             .filter_map(|(slot, id)| {
                 let (folio, base) = (self.memory.folio(id), self.base(id));

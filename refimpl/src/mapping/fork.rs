@@ -15,7 +15,7 @@ impl Mm {
     }
 
     /// A child lives.
-    pub fn has_child(&self) -> bool {
+    pub(crate) fn has_child(&self) -> bool {
         self.child.is_some()
     }
 

@@ -146,7 +146,7 @@ impl Config {
     }
 
     /// The configuration in words, for reports and errors.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!(
             "{} x {} x {}, {} page{}, {} device{}, {} fsync task{}",
             self.policy.name(),

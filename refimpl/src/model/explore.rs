@@ -13,7 +13,7 @@ use super::step::{Event, Step};
 use super::trace::{self, Trace};
 
 /// More states than this and an exploration gives up, in states. About 1 GB.
-pub const DEFAULT_LIMIT: u32 = 4_000_000;
+pub(crate) const DEFAULT_LIMIT: u32 = 4_000_000;
 
 /// What is known of one property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Exploration {
     }
 
     /// The exact number of steps between them, those that change nothing included.
-    pub fn transitions(&self) -> usize {
+    pub(crate) fn transitions(&self) -> usize {
         self.graph.edge_count()
     }
 

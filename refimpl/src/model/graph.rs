@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A system of steps, each of which is taken by one actor.
-pub(crate) trait Machine {
+pub(super) trait Machine {
     /// A plain value; two equal values are the same state.
     type State: Copy + Eq + Hash;
     /// What an actor did, for the story.

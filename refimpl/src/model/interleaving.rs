@@ -223,7 +223,7 @@ impl Interleaving {
     ///
     /// # Errors
     /// When there are none, or more than fit.
-    pub fn gup_fast_on(cpus: u8) -> Result<Self, Error> {
+    pub(crate) fn gup_fast_on(cpus: u8) -> Result<Self, Error> {
         if cpus == 0 || cpus as usize > MAX_PINNERS {
             return Err(Error::Size {
                 what: "CPUs in gup_fast",
@@ -244,7 +244,7 @@ impl Interleaving {
     /// Explores the race to the end.
     ///
     /// # Errors
-    /// When there are more states than [`super::DEFAULT_LIMIT`].
+    /// When there are more states than [`super::explore::DEFAULT_LIMIT`].
     pub fn explore(&self) -> Result<InterleavingResult, Error> {
         match &self.race {
             Race::GupFast(race) => self.finish(race, |step| {
@@ -298,7 +298,7 @@ impl Interleaving {
     }
 
     fn graph<M: Machine>(&self, machine: &M) -> Result<Graph<M::State, M::Step>, Error> {
-        let limit = super::DEFAULT_LIMIT;
+        let limit = super::explore::DEFAULT_LIMIT;
         Graph::explore(machine, limit).ok_or_else(|| Error::TooManyStates {
             what: self.name.to_owned(),
             limit,

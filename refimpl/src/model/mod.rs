@@ -46,7 +46,7 @@ mod trace;
 pub use config::{Config, Fairness, Mutation, Storage, WaitAt, Waiting};
 pub use driver::{Callsites, Driver};
 pub use error::Error;
-pub use explore::{DEFAULT_LIMIT, Exploration, Outcome, explore, explore_within};
+pub use explore::{Exploration, Outcome, explore, explore_within};
 pub use growth::{Growth, GrowthOptions, GrowthRow, growth};
 pub use interleaving::{Interleaving, InterleavingResult};
 pub use mutants::{MutantResult, mutants};
@@ -54,7 +54,6 @@ pub use policy::Policy;
 pub use property::Property;
 pub use run::{Report, Row, ScenarioReport, Selection, Sizes, run};
 pub use scenario::{Scenario, Subject, scenario, scenarios};
-pub use state::{MAX_DEVICES, MAX_FSYNCS, MAX_PAGES};
 pub use table::{Cell, Table, TableOptions, table};
 pub use trace::{Trace, TraceStep};
 

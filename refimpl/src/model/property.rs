@@ -114,7 +114,7 @@ impl Property {
     }
 
     /// Is it broken by a state that is reached (safety) or by a run that never ends (liveness)?
-    pub const fn is_safety(self) -> bool {
+    pub(crate) const fn is_safety(self) -> bool {
         (self as u8) <= Self::MissedPin as u8
     }
 

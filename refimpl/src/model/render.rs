@@ -114,7 +114,7 @@ fn names(properties: &[Property]) -> String {
 }
 
 /// One counterexample, numbered.
-pub fn story(trace: &Trace) -> String {
+pub(crate) fn story(trace: &Trace) -> String {
     let mut text = String::new();
     let width = trace
         .steps

@@ -4,11 +4,11 @@
 use super::step::Actor;
 
 /// Most pages a state holds.
-pub const MAX_PAGES: usize = 4;
+pub(crate) const MAX_PAGES: usize = 4;
 /// Most devices a state holds.
-pub const MAX_DEVICES: usize = 4;
+pub(crate) const MAX_DEVICES: usize = 4;
 /// Most fsync tasks a state holds.
-pub const MAX_FSYNCS: usize = 4;
+pub(crate) const MAX_FSYNCS: usize = 4;
 
 /// What one pin adds to the reference count of a small folio (GUP_PIN_COUNTING_BIAS, include/linux/mm.h, 5.7 and later).
 const BIAS: i32 = 1024;
@@ -128,7 +128,7 @@ impl Page {
 
 /// Where a device and its driver stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub(crate) enum Hold {
+pub(super) enum Hold {
     /// No page held.
     #[default]
     Idle,
@@ -228,7 +228,7 @@ pub(crate) enum Cut {
 
 /// The whole system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub(super) struct State {
     pub(crate) pages: [Page; MAX_PAGES],
     pub(crate) devices: [Device; MAX_DEVICES],
     pub(crate) fsyncs: [Syncer; MAX_FSYNCS],

@@ -5,7 +5,7 @@ use super::config::Config;
 
 /// Someone who takes steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Actor {
+pub(crate) enum Actor {
     /// The program that maps the file.
     User,
     /// Device d together with its driver.

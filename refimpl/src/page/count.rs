@@ -11,7 +11,7 @@ impl Memory {
     }
 
     /// get_page(), folio_get(): one plain reference. A folio that is free, or whose count has overflowed, is a misuse.
-    pub fn folio_get(&mut self, id: FolioId) -> Result<(), Misuse> {
+    pub(crate) fn folio_get(&mut self, id: FolioId) -> Result<(), Misuse> {
         if self.folio(id).freed {
             return Err(misuse(
                 "get_page",
@@ -93,7 +93,7 @@ impl Memory {
     }
 
     /// folio_add_pin() (6.5): one pin more on a folio that is pinned, which nr_foll_pin_acquired does not learn of.
-    pub fn folio_add_pin(&mut self, id: FolioId) {
+    pub(crate) fn folio_add_pin(&mut self, id: FolioId) {
         let counted = self.stat.acquired;
         self.pin_refs(id, 1);
         self.stat.acquired = counted;
@@ -165,48 +165,6 @@ impl Memory {
 
     fn is_exempt(&self, id: FolioId) -> bool {
         self.folio(id).kind == Kind::Zero && self.version.zero_page_is_never_pinned()
-    }
-
-    /// split_folio(): refused when anybody but the page cache and the page tables holds a reference, pins above all
-    /// (mm/huge_memory.c: folio_expected_ref_count(), "extra pins"). On success each page is a folio of its own.
-    ///
-    /// Returns whether it was split; a folio of one page is not.
-    pub fn split_folio(&mut self, id: FolioId) -> bool {
-        // Buffers go first (filemap_release_folio()), whatever comes of the rest.
-        if std::mem::take(&mut self.folio_mut(id).buffers) {
-            self.folio_ref_add(id, -1);
-        }
-        let folio = self.folio(id).clone();
-        let pages = 1_i32 << folio.order;
-        let cache = match folio.kind {
-            Kind::File { attached: true } => pages,
-            _ => 0,
-        };
-        let expected = cache + folio.mapcount;
-        // One more is the caller's own.
-        if folio.order == 0 || folio.freed || folio.refcount != expected + 1 {
-            return false;
-        }
-        let cache_each = i32::from(cache > 0);
-        for page in 1..pages {
-            let new = FolioId(self.folios.len());
-            let pfn = super::Pfn(folio.head.0 + page as u64);
-            self.folios.push(super::Folio {
-                head: pfn,
-                order: 0,
-                refcount: cache_each,
-                mapcount: 0,
-                pincount: 0,
-                freed: cache_each == 0,
-                live_pins: 0,
-                ..folio.clone()
-            });
-            self.frames[pfn.0 as usize] = new;
-        }
-        let head = self.folio_mut(id);
-        head.order = 0;
-        head.refcount = cache_each + head.mapcount + 1;
-        true
     }
 }
 

@@ -29,7 +29,7 @@ impl Memory {
     }
 
     /// unlock_page().
-    pub fn folio_unlock(&mut self, id: FolioId) -> Result<(), Misuse> {
+    pub(crate) fn folio_unlock(&mut self, id: FolioId) -> Result<(), Misuse> {
         let folio = self.folio_mut(id);
         if !folio.locked {
             return Err(misuse(

@@ -58,7 +58,7 @@ pub enum What {
 
 impl Consequence {
     /// The call ends there.
-    pub fn stops(self) -> bool {
+    pub(crate) fn stops(self) -> bool {
         matches!(
             self,
             Consequence::Oops
@@ -69,7 +69,7 @@ impl Consequence {
     }
 
     /// Nothing is noticed for now: counts are wrong, and the next caller is told wrong things.
-    pub fn spoils_counts(self) -> bool {
+    pub(crate) fn spoils_counts(self) -> bool {
         matches!(
             self,
             Consequence::PinnedForever | Consequence::FalseNegative

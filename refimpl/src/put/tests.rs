@@ -314,18 +314,6 @@ fn a_range_is_released_folio_by_folio_from_the_middle_of_one_to_the_middle_of_an
 }
 
 #[test]
-fn a_pinned_folio_is_not_split() {
-    let mut world = World::new(Version::V6_12, 4, 2);
-    let pages = world.pin(1);
-    let id = world.id(pages[0]);
-    world.memory.folio_get(id).unwrap();
-    assert!(!world.memory.split_folio(id));
-    world.memory.unpin_user_pages(&pages, 1).unwrap();
-    assert!(world.memory.split_folio(id));
-    assert_eq!(world.memory.folio(id).order, 0);
-}
-
-#[test]
 fn a_kernel_without_the_name_says_so() {
     let mut old = World::new(Version::V5_4, 1, 0);
     let page = old.get(1)[0];

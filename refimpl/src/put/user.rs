@@ -47,7 +47,7 @@ impl Memory {
 
     /// put_user_pages_dirty() of the third version: each folio that is clean is dirtied without the lock, then released.
     /// Gone in 5.4.
-    pub fn put_user_pages_dirty(
+    pub(crate) fn put_user_pages_dirty(
         &mut self,
         pages: &[Option<Pfn>],
         npages: u64,

@@ -68,7 +68,7 @@ fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, 
 /// # Safety
 /// `pages` has room for `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn get_user_pages(
+pub(super) unsafe extern "C" fn get_user_pages(
     start: c_ulong,
     nr: c_ulong,
     flags: c_uint,
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn get_user_pages(
 /// # Safety
 /// `pages` has room for `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn get_user_pages_unlocked(
+pub(super) unsafe extern "C" fn get_user_pages_unlocked(
     start: c_ulong,
     nr: c_ulong,
     pages: *mut *mut u8,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn get_user_pages_unlocked(
 /// # Safety
 /// `pages` has room for `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn get_user_pages_fast(
+pub(super) unsafe extern "C" fn get_user_pages_fast(
     start: c_ulong,
     nr: c_int,
     flags: c_uint,
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn get_user_pages_fast(
 /// # Safety
 /// `pages` has room for `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pin_user_pages(
+pub(super) unsafe extern "C" fn pin_user_pages(
     start: c_ulong,
     nr: c_ulong,
     flags: c_uint,
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn pin_user_pages(
 /// # Safety
 /// `pages` has room for `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pin_user_pages_unlocked(
+pub(super) unsafe extern "C" fn pin_user_pages_unlocked(
     start: c_ulong,
     nr: c_ulong,
     pages: *mut *mut u8,
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn pin_user_pages_unlocked(
 /// # Safety
 /// `pages` has room for `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pin_user_pages_fast(
+pub(super) unsafe extern "C" fn pin_user_pages_fast(
     start: c_ulong,
     nr: c_int,
     flags: c_uint,
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn pin_user_pages_fast(
 
 /// include/linux/mm.h: get_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn get_page(page: *mut u8) {
+pub(super) extern "C" fn get_page(page: *mut u8) {
     let page = to_pfn(page);
     with(|world| match world.memory.get_page(page) {
         Ok(()) => world.took("get_page", Taken::Plain, page.as_slice()),
@@ -171,7 +171,7 @@ pub extern "C" fn get_page(page: *mut u8) {
 
 /// include/linux/gfp.h: alloc_page(). NULL where a failure was asked for.
 #[unsafe(no_mangle)]
-pub extern "C" fn alloc_page(_gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn alloc_page(_gfp: c_uint) -> *mut u8 {
     with(|world| {
         if count_down(&mut world.fail_alloc) {
             return std::ptr::null_mut();
@@ -184,7 +184,7 @@ pub extern "C" fn alloc_page(_gfp: c_uint) -> *mut u8 {
 
 /// mm/filemap.c: find_get_page(): NULL where the cache has none. The mapping is what refimpl_file() gave.
 #[unsafe(no_mangle)]
-pub extern "C" fn find_get_page(mapping: *mut u8, index: c_ulong) -> *mut u8 {
+pub(super) extern "C" fn find_get_page(mapping: *mut u8, index: c_ulong) -> *mut u8 {
     with(
         |world| match world.mm.cache().get(&(mapping.addr(), index)).copied() {
             Some(pfn) => {
@@ -200,14 +200,17 @@ pub extern "C" fn find_get_page(mapping: *mut u8, index: c_ulong) -> *mut u8 {
 
 /// mm/folio-compat.c: find_or_create_page(): locked, with a reference.
 #[unsafe(no_mangle)]
-pub extern "C" fn find_or_create_page(mapping: *mut u8, index: c_ulong, _gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn find_or_create_page(
+    mapping: *mut u8,
+    index: c_ulong,
+    _gfp: c_uint,
+) -> *mut u8 {
     with(|world| {
         let pfn = world
             .mm
             .cache_page(&mut world.memory, mapping.addr(), index);
-        if let Some(id) = world.memory.page_folio(pfn)
-            && let Err(misuse) = world.memory.folio_lock(id)
-        {
+        let folio = world.memory.page_folio(pfn);
+        if let Some(Err(misuse)) = folio.map(|id| world.memory.folio_lock(id)) {
             world.misused_here("find_or_create_page", misuse);
         }
         if let Err(misuse) = world.memory.get_page(Some(pfn)) {

@@ -25,7 +25,7 @@ unsafe fn text(text: *const c_char) -> String {
 /// # Safety
 /// `version` is NULL or a string that ends with 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn refimpl_start(version: *const c_char) -> c_int {
+pub(super) unsafe extern "C" fn refimpl_start(version: *const c_char) -> c_int {
     // SAFETY: as promised by the caller.
     match unsafe { text(version) }.parse::<KernelVersion>() {
         Ok(version) => {
@@ -41,7 +41,11 @@ pub unsafe extern "C" fn refimpl_start(version: *const c_char) -> c_int {
 /// # Safety
 /// `path` and `function` are NULL or strings that end with 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn refimpl_at(path: *const c_char, line: c_uint, function: *const c_char) {
+pub(super) unsafe extern "C" fn refimpl_at(
+    path: *const c_char,
+    line: c_uint,
+    function: *const c_char,
+) {
     // SAFETY: as promised by the caller.
     let site = unsafe {
         Site {
@@ -55,19 +59,23 @@ pub unsafe extern "C" fn refimpl_at(path: *const c_char, line: c_uint, function:
 
 /// Maps user memory; see the header.
 #[unsafe(no_mangle)]
-pub extern "C" fn refimpl_user_map(pages: c_ulong, of_file: c_int, writable: c_int) -> c_ulong {
+pub(super) extern "C" fn refimpl_user_map(
+    pages: c_ulong,
+    of_file: c_int,
+    writable: c_int,
+) -> c_ulong {
     with(|world| world.user_map(pages, of_file != 0, writable != 0))
 }
 
 /// A file whose cache is empty, as a `struct address_space` that nobody may look into.
 #[unsafe(no_mangle)]
-pub extern "C" fn refimpl_file() -> *mut u8 {
+pub(super) extern "C" fn refimpl_file() -> *mut u8 {
     std::ptr::without_provenance_mut(with(|world| world.new_file()))
 }
 
 /// The nth such call fails: 1 for dma_map_page(), 2 for allocations.
 #[unsafe(no_mangle)]
-pub extern "C" fn refimpl_fail(what: c_uint, nth: c_uint) {
+pub(super) extern "C" fn refimpl_fail(what: c_uint, nth: c_uint) {
     with(|world| match what {
         1 => world.fail_dma = nth,
         2 => world.fail_alloc = nth,
@@ -77,7 +85,7 @@ pub extern "C" fn refimpl_fail(what: c_uint, nth: c_uint) {
 
 /// More MMU notifiers, or fewer.
 #[unsafe(no_mangle)]
-pub extern "C" fn refimpl_notifiers(more: c_int) {
+pub(super) extern "C" fn refimpl_notifiers(more: c_int) {
     with(|world| world.notifiers += more);
 }
 
@@ -86,7 +94,10 @@ pub extern "C" fn refimpl_notifiers(more: c_int) {
 /// # Safety
 /// `module` and `report` are NULL or strings that end with 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn refimpl_finish(module: *const c_char, report: *const c_char) -> c_int {
+pub(super) unsafe extern "C" fn refimpl_finish(
+    module: *const c_char,
+    report: *const c_char,
+) -> c_int {
     // SAFETY: as promised by the caller.
     let (module, path) = unsafe { (text(module), text(report)) };
     let written = world::finish(&module)

@@ -15,7 +15,7 @@ const PATTERN: u8 = 0xd5;
 
 /// include/linux/dma-mapping.h: dma_map_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn dma_map_page(
+pub(super) extern "C" fn dma_map_page(
     _dev: *mut u8,
     page: *mut u8,
     offset: usize,
@@ -31,14 +31,14 @@ pub extern "C" fn dma_map_page(
 
 /// dma_mapping_error().
 #[unsafe(no_mangle)]
-pub extern "C" fn dma_mapping_error(_dev: *mut u8, addr: u64) -> c_int {
+pub(super) extern "C" fn dma_mapping_error(_dev: *mut u8, addr: u64) -> c_int {
     if addr == DMA_MAPPING_ERROR { -12 } else { 0 }
 }
 
 /// dma_unmap_page(). An address that never was one is let pass: drivers unmap what failed to map, and the ledger is about
 /// pages.
 #[unsafe(no_mangle)]
-pub extern "C" fn dma_unmap_page(_dev: *mut u8, addr: u64, _size: usize, _dir: c_uint) {
+pub(super) extern "C" fn dma_unmap_page(_dev: *mut u8, addr: u64, _size: usize, _dir: c_uint) {
     if addr != DMA_MAPPING_ERROR {
         with(|world| world.dma_unmap(addr));
     }
@@ -46,7 +46,7 @@ pub extern "C" fn dma_unmap_page(_dev: *mut u8, addr: u64, _size: usize, _dir: c
 
 /// Lets the device move `size` bytes at `addr`: 0, or -EIO where the address is not mapped.
 #[unsafe(no_mangle)]
-pub extern "C" fn dma_run(_dev: *mut u8, addr: u64, size: usize, dir: c_uint) -> c_int {
+pub(super) extern "C" fn dma_run(_dev: *mut u8, addr: u64, size: usize, dir: c_uint) -> c_int {
     match with(|world| world.dma_run(addr, size as u64, dir != DMA_TO_DEVICE)) {
         Ok(Some(pfn)) => {
             let data = to_data(pfn);
@@ -63,12 +63,12 @@ pub extern "C" fn dma_run(_dev: *mut u8, addr: u64, size: usize, dir: c_uint) ->
 
 /// include/linux/preempt.h: nothing may sleep from here.
 #[unsafe(no_mangle)]
-pub extern "C" fn preempt_disable() {
+pub(super) extern "C" fn preempt_disable() {
     with(|world| world.preempt(1));
 }
 
 /// And may again.
 #[unsafe(no_mangle)]
-pub extern "C" fn preempt_enable() {
+pub(super) extern "C" fn preempt_enable() {
     with(|world| world.preempt(-1));
 }

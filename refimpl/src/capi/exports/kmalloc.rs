@@ -15,7 +15,7 @@ fn layout(size: usize) -> Option<Layout> {
 
 /// include/linux/slab.h: kzalloc().
 #[unsafe(no_mangle)]
-pub extern "C" fn kzalloc(size: usize, _gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn kzalloc(size: usize, _gfp: c_uint) -> *mut u8 {
     let Some(layout) = layout(size).filter(|_| !with(|world| count_down(&mut world.fail_alloc)))
     else {
         return std::ptr::null_mut();
@@ -34,13 +34,13 @@ pub extern "C" fn kzalloc(size: usize, _gfp: c_uint) -> *mut u8 {
 
 /// include/linux/slab.h: kmalloc(), zeroed too so that runs are alike.
 #[unsafe(no_mangle)]
-pub extern "C" fn kmalloc(size: usize, gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn kmalloc(size: usize, gfp: c_uint) -> *mut u8 {
     kzalloc(size, gfp)
 }
 
 /// include/linux/slab.h: kcalloc().
 #[unsafe(no_mangle)]
-pub extern "C" fn kcalloc(n: usize, size: usize, gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn kcalloc(n: usize, size: usize, gfp: c_uint) -> *mut u8 {
     match n.checked_mul(size) {
         Some(bytes) => kzalloc(bytes, gfp),
         None => std::ptr::null_mut(),
@@ -52,7 +52,7 @@ pub extern "C" fn kcalloc(n: usize, size: usize, gfp: c_uint) -> *mut u8 {
 /// # Safety
 /// `object` is NULL, or came from one of the above and has not been freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kfree(object: *mut u8) {
+pub(super) unsafe extern "C" fn kfree(object: *mut u8) {
     if object.is_null() {
         return;
     }

@@ -16,31 +16,31 @@ fn ask(call: &'static str, page: *const u8, question: impl FnOnce(&Folio) -> boo
 
 /// include/linux/mm.h: page_address(). There is no high memory here.
 #[unsafe(no_mangle)]
-pub extern "C" fn page_address(page: *const u8) -> *mut u8 {
+pub(super) extern "C" fn page_address(page: *const u8) -> *mut u8 {
     to_pfn(page).map_or(std::ptr::null_mut(), to_data)
 }
 
 /// virt_to_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn virt_to_page(address: *const u8) -> *mut u8 {
+pub(super) extern "C" fn virt_to_page(address: *const u8) -> *mut u8 {
     data_to_pfn(address).map_or(std::ptr::null_mut(), to_page)
 }
 
 /// page_to_pfn().
 #[unsafe(no_mangle)]
-pub extern "C" fn page_to_pfn(page: *const u8) -> c_ulong {
+pub(super) extern "C" fn page_to_pfn(page: *const u8) -> c_ulong {
     to_pfn(page).map_or(c_ulong::MAX, |pfn| pfn.0)
 }
 
 /// pfn_to_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn pfn_to_page(pfn: c_ulong) -> *mut u8 {
+pub(super) extern "C" fn pfn_to_page(pfn: c_ulong) -> *mut u8 {
     to_page(Pfn(pfn))
 }
 
 /// compound_head().
 #[unsafe(no_mangle)]
-pub extern "C" fn compound_head(page: *mut u8) -> *mut u8 {
+pub(super) extern "C" fn compound_head(page: *mut u8) -> *mut u8 {
     with(|world| {
         let id = world.folio("compound_head", to_pfn(page));
         id.map_or(std::ptr::null_mut(), |id| {
@@ -51,13 +51,13 @@ pub extern "C" fn compound_head(page: *mut u8) -> *mut u8 {
 
 /// page_folio(): a folio is its first page here.
 #[unsafe(no_mangle)]
-pub extern "C" fn page_folio(page: *mut u8) -> *mut u8 {
+pub(super) extern "C" fn page_folio(page: *mut u8) -> *mut u8 {
     compound_head(page)
 }
 
 /// folio_maybe_dma_pinned().
 #[unsafe(no_mangle)]
-pub extern "C" fn folio_maybe_dma_pinned(folio: *mut u8) -> bool {
+pub(super) extern "C" fn folio_maybe_dma_pinned(folio: *mut u8) -> bool {
     with(|world| {
         let id = world.folio("folio_maybe_dma_pinned", to_pfn(folio));
         id.is_some_and(|id| world.memory.folio_maybe_dma_pinned(id))
@@ -66,31 +66,31 @@ pub extern "C" fn folio_maybe_dma_pinned(folio: *mut u8) -> bool {
 
 /// PageDirty().
 #[unsafe(no_mangle)]
-pub extern "C" fn PageDirty(page: *mut u8) -> c_int {
+pub(super) extern "C" fn PageDirty(page: *mut u8) -> c_int {
     ask("PageDirty", page, |folio| folio.dirty)
 }
 
 /// PageReserved(): of all the pages here only the zero page is.
 #[unsafe(no_mangle)]
-pub extern "C" fn PageReserved(page: *mut u8) -> c_int {
+pub(super) extern "C" fn PageReserved(page: *mut u8) -> c_int {
     ask("PageReserved", page, |folio| folio.kind == Kind::Zero)
 }
 
 /// page_mapped().
 #[unsafe(no_mangle)]
-pub extern "C" fn page_mapped(page: *mut u8) -> c_int {
+pub(super) extern "C" fn page_mapped(page: *mut u8) -> c_int {
     ask("page_mapped", page, |folio| folio.mapcount > 0)
 }
 
 /// mm/folio-compat.c: set_page_dirty(): whether it was clean.
 #[unsafe(no_mangle)]
-pub extern "C" fn set_page_dirty(page: *mut u8) -> c_int {
+pub(super) extern "C" fn set_page_dirty(page: *mut u8) -> c_int {
     with(|world| c_int::from(world.dirty("set_page_dirty", to_pfn(page), false)))
 }
 
 /// mm/page-writeback.c: set_page_dirty_lock(): whether it was clean.
 #[unsafe(no_mangle)]
-pub extern "C" fn set_page_dirty_lock(page: *mut u8) -> c_int {
+pub(super) extern "C" fn set_page_dirty_lock(page: *mut u8) -> c_int {
     with(|world| c_int::from(world.dirty("set_page_dirty_lock", to_pfn(page), true)))
 }
 
@@ -100,9 +100,8 @@ fn locking(
     act: fn(&mut Memory, crate::page::FolioId) -> Result<(), Misuse>,
 ) {
     with(|world| {
-        if let Some(id) = world.folio(call, to_pfn(page))
-            && let Err(misuse) = act(&mut world.memory, id)
-        {
+        let folio = world.folio(call, to_pfn(page));
+        if let Some(Err(misuse)) = folio.map(|id| act(&mut world.memory, id)) {
             world.misused_here(call, misuse);
         }
     });
@@ -110,12 +109,12 @@ fn locking(
 
 /// lock_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn lock_page(page: *mut u8) {
+pub(super) extern "C" fn lock_page(page: *mut u8) {
     locking("lock_page", page, Memory::folio_lock);
 }
 
 /// unlock_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn unlock_page(page: *mut u8) {
+pub(super) extern "C" fn unlock_page(page: *mut u8) {
     locking("unlock_page", page, Memory::folio_unlock);
 }

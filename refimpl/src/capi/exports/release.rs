@@ -53,19 +53,19 @@ unsafe fn many(
 
 /// include/linux/mm.h: put_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn put_page(page: *mut u8) {
+pub(super) extern "C" fn put_page(page: *mut u8) {
     one("put_page", Given::Put, page, Memory::put_page);
 }
 
 /// include/linux/mm.h: folio_put(); a folio is its first page here.
 #[unsafe(no_mangle)]
-pub extern "C" fn folio_put(folio: *mut u8) {
+pub(super) extern "C" fn folio_put(folio: *mut u8) {
     one("folio_put", Given::Put, folio, Memory::put_page);
 }
 
 /// include/linux/gfp.h: __free_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn __free_page(page: *mut u8) {
+pub(super) extern "C" fn __free_page(page: *mut u8) {
     one("__free_page", Given::Put, page, Memory::put_page);
 }
 
@@ -74,7 +74,7 @@ pub extern "C" fn __free_page(page: *mut u8) {
 /// # Safety
 /// `pages` holds `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn release_pages(pages: *mut *mut u8, nr: c_int) {
+pub(super) unsafe extern "C" fn release_pages(pages: *mut *mut u8, nr: c_int) {
     let count = u64::try_from(nr).unwrap_or(0);
     // SAFETY: as promised by the caller.
     unsafe {
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn release_pages(pages: *mut *mut u8, nr: c_int) {
 
 /// include/linux/mm.h: put_user_page(), until 5.5.
 #[unsafe(no_mangle)]
-pub extern "C" fn put_user_page(page: *mut u8) {
+pub(super) extern "C" fn put_user_page(page: *mut u8) {
     one("put_user_page", Given::PutUser, page, Memory::put_user_page);
 }
 
@@ -100,7 +100,7 @@ pub extern "C" fn put_user_page(page: *mut u8) {
 /// # Safety
 /// `pages` holds `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn put_user_pages(pages: *mut *mut u8, nr: c_ulong) {
+pub(super) unsafe extern "C" fn put_user_pages(pages: *mut *mut u8, nr: c_ulong) {
     // SAFETY: as promised by the caller.
     unsafe {
         many(
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn put_user_pages(pages: *mut *mut u8, nr: c_ulong) {
 /// # Safety
 /// `pages` holds `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn put_user_pages_dirty(pages: *mut *mut u8, nr: c_ulong) {
+pub(super) unsafe extern "C" fn put_user_pages_dirty(pages: *mut *mut u8, nr: c_ulong) {
     let call = "put_user_pages_dirty";
     // SAFETY: as promised by the caller.
     unsafe {
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn put_user_pages_dirty(pages: *mut *mut u8, nr: c_ulong) 
 /// # Safety
 /// `pages` holds `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn put_user_pages_dirty_lock(
+pub(super) unsafe extern "C" fn put_user_pages_dirty_lock(
     pages: *mut *mut u8,
     nr: c_ulong,
     make_dirty: u8,
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn put_user_pages_dirty_lock(
 
 /// mm/gup.c: unpin_user_page().
 #[unsafe(no_mangle)]
-pub extern "C" fn unpin_user_page(page: *mut u8) {
+pub(super) extern "C" fn unpin_user_page(page: *mut u8) {
     one(
         "unpin_user_page",
         Given::Unpin,
@@ -165,7 +165,7 @@ pub extern "C" fn unpin_user_page(page: *mut u8) {
 /// # Safety
 /// `pages` holds `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn unpin_user_pages(pages: *mut *mut u8, nr: c_ulong) {
+pub(super) unsafe extern "C" fn unpin_user_pages(pages: *mut *mut u8, nr: c_ulong) {
     // SAFETY: as promised by the caller.
     unsafe {
         many(
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn unpin_user_pages(pages: *mut *mut u8, nr: c_ulong) {
 /// # Safety
 /// `pages` holds `nr` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn unpin_user_pages_dirty_lock(
+pub(super) unsafe extern "C" fn unpin_user_pages_dirty_lock(
     pages: *mut *mut u8,
     nr: c_ulong,
     make_dirty: bool,
@@ -200,7 +200,11 @@ pub unsafe extern "C" fn unpin_user_pages_dirty_lock(
 
 /// mm/gup.c: unpin_user_page_range_dirty_lock().
 #[unsafe(no_mangle)]
-pub extern "C" fn unpin_user_page_range_dirty_lock(page: *mut u8, nr: c_ulong, make_dirty: bool) {
+pub(super) extern "C" fn unpin_user_page_range_dirty_lock(
+    page: *mut u8,
+    nr: c_ulong,
+    make_dirty: bool,
+) {
     let call = "unpin_user_page_range_dirty_lock";
     let first = to_pfn(page);
     let list: Vec<Option<Pfn>> = (0..nr.min(LONGEST))

@@ -38,7 +38,11 @@ fn each_page(
 /// # Safety
 /// `to` has room for `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn copy_from_user(to: *mut u8, from: *const u8, len: c_ulong) -> c_ulong {
+pub(super) unsafe extern "C" fn copy_from_user(
+    to: *mut u8,
+    from: *const u8,
+    len: c_ulong,
+) -> c_ulong {
     each_page(from.addr() as c_ulong, len, false, |data, offset, part| {
         // SAFETY: `part` bytes of the frame from `data`, into what the caller promised; a frame is never the caller's buffer.
         unsafe { std::ptr::copy(data, to.add(offset), part) };
@@ -50,7 +54,11 @@ pub unsafe extern "C" fn copy_from_user(to: *mut u8, from: *const u8, len: c_ulo
 /// # Safety
 /// `from` holds `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn copy_to_user(to: *mut u8, from: *const u8, len: c_ulong) -> c_ulong {
+pub(super) unsafe extern "C" fn copy_to_user(
+    to: *mut u8,
+    from: *const u8,
+    len: c_ulong,
+) -> c_ulong {
     each_page(to.addr() as c_ulong, len, true, |data, offset, part| {
         // SAFETY: as above, the other way; the regions may be the same frame, which copy() allows.
         unsafe { std::ptr::copy(from.add(offset), data, part) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Kernel versions as the catalogue compares them: the first two numbers.
+//! A kernel's version as far as the API depends on it: the first two numbers.
 
 use serde::Deserialize;
 use std::fmt;
