@@ -45,7 +45,10 @@ impl Revision {
             tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
                 // Mode 0120000 is a link.
                 if entry.kind() == Some(ObjectType::Blob) && entry.filemode() != 0o120_000 {
-                    match (entry.name(), std::str::from_utf8(directory.as_bytes())) {
+                    match (
+                        std::str::from_utf8(entry.name_bytes()),
+                        std::str::from_utf8(directory.as_bytes()),
+                    ) {
                         (Ok(name), Ok(directory)) => {
                             let path = Utf8PathBuf::from(format!("{directory}{name}"));
                             if is_source(&path) {
