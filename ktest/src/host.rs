@@ -76,7 +76,7 @@ const TOOLS: &[(Kind, &str, &str, Need)] = &[
     ),
     (
         Kind::Program("perl"),
-        "checkpatch.pl, get_maintainer.pl, some generated headers",
+        "checkpatch.pl, get_maintainer.pl, ktest.pl, some generated headers",
         "perl",
         Need::Build,
     ),
@@ -103,12 +103,6 @@ const TOOLS: &[(Kind, &str, &str, Need)] = &[
         "boot kernels",
         "qemu-system-x86",
         Need::Boot,
-    ),
-    (
-        Kind::Program("perl"),
-        "drive the tree's ktest.pl",
-        "perl",
-        Need::Optional,
     ),
     (
         Kind::Program("diffstat"),
@@ -159,20 +153,29 @@ pub fn doctor() -> Vec<Tool> {
         .collect()
 }
 
-/// Installs what `tools` lacks with apt-get (through sudo where we are not root), and looks again.
+/// A package that could not be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Debian's name for it.
+    pub package: &'static str,
+    /// What apt said last.
+    pub why: String,
+    /// What cannot be done without it.
+    pub costs: Vec<&'static str>,
+    /// Whether something that a verb cannot do without is missing now.
+    pub required: bool,
+}
+
+/// Installs what `tools` lacks with apt-get (through sudo where we are not root): what is required before what is
+/// optional, each lot in one transaction, and package by package where that fails, so that one that cannot be had
+/// takes no other with it. Returns what was refused; [`doctor`] then says what is here.
 ///
 /// # Errors
-/// [`Error::Missing`] where there is no apt-get, [`Error::Child`] when it fails.
-pub fn install(tools: &[Tool]) -> Result<Vec<Tool>, Error> {
-    let mut packages: Vec<&str> = tools
-        .iter()
-        .filter(|t| !t.found)
-        .map(|t| t.package)
-        .collect();
-    packages.sort_unstable();
-    packages.dedup();
-    if packages.is_empty() {
-        return Ok(doctor());
+/// [`Error::Missing`] where there is no apt-get, [`Error::Child`] when it cannot be started or is interrupted.
+pub fn install(tools: &[Tool]) -> Result<Vec<Refused>, Error> {
+    let lots = [false, true].map(|optional| lot(tools, optional));
+    if lots.iter().all(Vec::is_empty) {
+        return Ok(Vec::new());
     }
     if proc::on_path("apt-get").is_none() {
         return Err(Error::Missing {
@@ -180,25 +183,71 @@ pub fn install(tools: &[Tool]) -> Result<Vec<Tool>, Error> {
             purpose: "installing packages; use this machine's own package manager",
         });
     }
-    let apt = |arguments: &[&str]| {
-        let command = if is_root() {
-            proc::Command::new("apt-get")
-        } else {
-            proc::Command::new("sudo").arg("apt-get")
-        };
-        command
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .deadline(Duration::from_secs(1800))
-            .inherit()
-            .run()
-            .map_err(Error::child("install packages"))
-    };
-    apt(&["update", "-q"])?;
+    // Lists that cannot be renewed may still name what is wanted.
+    let _stale = apt(&["update", "-q"])?;
+    let mut refused = Vec::new();
+    for packages in lots.iter().filter(|lot| !lot.is_empty()) {
+        if packages.len() > 1 && install_all(packages)?.is_none() {
+            continue;
+        }
+        for package in packages {
+            if let Some(why) = install_all(&[package])? {
+                refused.push(refusal(tools, package, why));
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// The packages of one lot, each once.
+fn lot(tools: &[Tool], optional: bool) -> Vec<&'static str> {
+    let missing = tools.iter().filter(|tool| !tool.found);
+    let wanted = missing.filter(|tool| (tool.need == Need::Optional) == optional);
+    let packages: std::collections::BTreeSet<_> = wanted.map(|tool| tool.package).collect();
+    packages.into_iter().collect()
+}
+
+fn refusal(tools: &[Tool], package: &'static str, why: String) -> Refused {
+    let of = |tool: &&Tool| tool.package == package && !tool.found;
+    Refused {
+        package,
+        why,
+        costs: tools.iter().filter(of).map(|tool| tool.purpose).collect(),
+        required: tools
+            .iter()
+            .filter(of)
+            .any(|tool| tool.need != Need::Optional),
+    }
+}
+
+/// Installs packages in one transaction; why not, where apt refuses.
+fn install_all(packages: &[&str]) -> Result<Option<String>, Error> {
     let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
     arguments.extend(packages);
-    apt(&arguments)?;
-    Ok(doctor())
+    apt(&arguments)
+}
+
+/// Runs apt-get; the last line that says why, where it fails.
+fn apt(arguments: &[&str]) -> Result<Option<String>, Error> {
+    let command = if is_root() {
+        proc::Command::new("apt-get")
+    } else {
+        proc::Command::new("sudo").arg("apt-get")
+    };
+    let output = command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("LC_ALL", "C")
+        .deadline(Duration::from_secs(1800))
+        .run_unchecked()
+        .map_err(Error::child("install packages"))?;
+    if output.success() {
+        return Ok(None);
+    }
+    let said = output.stderr_text();
+    let last = said.lines().rfind(|line| line.starts_with("E: "));
+    let last = last.or(said.lines().last()).unwrap_or("it said nothing");
+    Ok(Some(last.trim_start_matches("E: ").to_owned()))
 }
 
 /// The error that names `program`, where it is not installed.
@@ -281,8 +330,11 @@ mod tests {
     use failure::Failure as _;
 
     #[test]
-    fn every_tool_says_what_it_is_for_and_where_it_comes_from() {
-        for tool in doctor() {
+    fn every_tool_is_listed_once_and_says_what_it_is_for_and_where_it_comes_from() {
+        let tools = doctor();
+        let names: std::collections::BTreeSet<_> = tools.iter().map(|tool| tool.name).collect();
+        assert_eq!(names.len(), tools.len());
+        for tool in tools {
             assert!(
                 !tool.purpose.is_empty() && !tool.package.is_empty(),
                 "{}",

@@ -13,6 +13,8 @@
 //!
 //! [`git`] holds one typed function for each git command that the toolkit uses, with a pinned environment.
 //!
+//! [`short`] is for programs that end by themselves in seconds.
+//!
 //! Deliberately absent: pipelines, shells, and any knowledge of what is being run.
 
 mod child;
@@ -20,6 +22,7 @@ mod command;
 mod error;
 pub mod git;
 pub mod interrupt;
+pub mod short;
 mod usage;
 
 pub use child::Child;
@@ -27,3 +30,4 @@ pub use command::{Command, Output, Stdio, on_path};
 pub use error::Error;
 pub use interrupt::interrupted;
 pub use usage::Usage;
+pub use xshell::cmd;

@@ -3,6 +3,7 @@
 
 use crate::exit::{Exit, Failure};
 use camino::Utf8PathBuf;
+use proc::{cmd, short};
 
 /// The root of the repository that this program was built from.
 ///
@@ -21,22 +22,15 @@ pub fn root() -> Utf8PathBuf {
 
 /// The files that git tracks or would track, sorted, relative to the root.
 pub fn files() -> Result<Vec<Utf8PathBuf>, Failure> {
-    let listed = proc::Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
-        .current_dir(root())
-        .run()?;
-    let text = String::from_utf8(listed.stdout).map_err(|_| {
-        Failure::new(
+    let here = short::shell(root())?;
+    let listed = cmd!(here, "git ls-files -z --cached --others --exclude-standard");
+    let text = short::read(listed)?;
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Failure::new(
             Exit::Findings,
             "a tracked file has a name that is not UTF-8",
-        )
-    })?;
+        ));
+    }
     let mut files: Vec<Utf8PathBuf> = text
         .split_terminator('\0')
         .map(Utf8PathBuf::from)

@@ -3,6 +3,7 @@
 //!
 //! A step passes, fails, or is skipped with a reason; a skipped step is counted apart and never as passed.
 
+mod bare;
 pub mod step;
 pub mod steps;
 pub mod tools;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of steps, quick ones first.
 
+use crate::ci::bare;
 use crate::ci::step::{Outcome, Step, real, shown, xtask};
 use crate::ci::tools::{self, tool};
 use crate::console::Console;
@@ -26,6 +27,12 @@ const DENY: tools::Tool = tools::Tool {
 /// All steps, in order.
 pub fn all() -> Vec<Step> {
     vec![
+        Step {
+            name: "bare",
+            what: "the README's two commands on a machine with git, gcc and the oldest Rust alone",
+            mend: "cargo xtask ci --only bare, and read what the command said",
+            run: bare::run,
+        },
         Step {
             name: "host",
             what: "compiler, kbuild's programs and qemu are installed",

@@ -238,14 +238,15 @@ fn newest_of(madison: &str, wanted: Version) -> Option<String> {
 }
 
 /// The mirrors that apt is set up with.
-struct Mirrors {
+pub struct Mirrors {
     main: Option<String>,
     security: Option<String>,
     keyring: String,
 }
 
 impl Mirrors {
-    fn configured() -> Result<Mirrors, Failure> {
+    /// What apt's own lists say.
+    pub fn configured() -> Result<Mirrors, Failure> {
         let targets = Apt::of_system()
             .command("apt-get")
             .args([
@@ -283,7 +284,7 @@ impl Mirrors {
     }
 
     /// The line of a sources.list for a suite; `None` when no configured mirror would have it.
-    fn line(&self, suite: &str) -> Option<String> {
+    pub fn line(&self, suite: &str) -> Option<String> {
         let mirror = if suite.ends_with("-security") {
             &self.security
         } else {

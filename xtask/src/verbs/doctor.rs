@@ -10,14 +10,27 @@ use serde_json::json;
 /// Runs `doctor`. Exit code 69 when something is missing that a verb cannot do without.
 pub fn run(common: &Common, args: &Doctor, console: &Console) -> Result<Exit, Failure> {
     let mut tools = host::doctor();
+    let mut refused = Vec::new();
     if args.install && common.dry_run {
         console.say(format!("would install: {}", packages(&tools).join(" ")));
     } else if args.install {
-        tools = host::install(&tools)?;
+        refused = host::install(&tools)?;
+        tools = host::doctor();
+    }
+    for package in &refused {
+        console.say(format!(
+            "{} cannot be installed: {}; without it: no {}",
+            package.package,
+            package.why,
+            package.costs.join("; no ")
+        ));
     }
     let output = common.output.as_deref();
     if common.json {
-        deliver_json(output, &json!({ "schema": "doctor/1", "tools": tools }))?;
+        deliver_json(
+            output,
+            &json!({ "schema": "doctor/1", "tools": tools, "refused": refused }),
+        )?;
     } else {
         deliver(output, |to| {
             for tool in &tools {
@@ -34,11 +47,16 @@ pub fn run(common: &Common, args: &Doctor, console: &Console) -> Result<Exit, Fa
         return Ok(Exit::Clean);
     }
     let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
-    Err(Failure::new(
+    let failure = Failure::new(
         Exit::Infrastructure,
         format!("missing: {}", names.join(", ")),
-    )
-    .hint(if proc::on_path("apt-get").is_some() {
+    );
+    if !refused.is_empty() {
+        return Err(
+            failure.hint("read what apt said above; other suites or mirrors may have the packages")
+        );
+    }
+    Err(failure.hint(if proc::on_path("apt-get").is_some() {
         "cargo xtask doctor --install".to_owned()
     } else {
         format!(

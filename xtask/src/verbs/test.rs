@@ -50,7 +50,7 @@ fn units(common: &Common) -> proc::Command {
     } else {
         let jobs = common.jobs.map(|jobs| format!("--jobs={jobs}"));
         cargo
-            .args(["test", "--workspace", "--no-fail-fast", "--all-targets"])
+            .args(["test", "--workspace", "--no-fail-fast", "--tests"])
             .args(jobs)
     }
 }

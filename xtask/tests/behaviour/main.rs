@@ -5,6 +5,7 @@
 
 mod about_something_else;
 mod bad_input;
+mod doctor;
 mod kernels;
 mod output;
 mod readme;
