@@ -16,6 +16,7 @@ mod listing;
 mod revision;
 mod version;
 
+pub(crate) use directory::{read_kept, size_limit};
 pub use error::Error;
 pub use version::era_of;
 
@@ -157,11 +158,10 @@ impl Tree {
     /// The same tree with other bytes in `files`, as it is after a patch; nothing is written.
     pub fn overlaid(mut self, files: BTreeMap<Utf8PathBuf, Vec<u8>>) -> Tree {
         for path in files.keys() {
-            if is_source(path)
-                && let Err(at) = self
-                    .files
-                    .binary_search_by(|file| file.as_str().cmp(path.as_str()))
-            {
+            let place = self
+                .files
+                .binary_search_by(|file| file.as_str().cmp(path.as_str()));
+            if let (true, Err(at)) = (is_source(path), place) {
                 self.files.insert(at, path.clone());
             }
         }

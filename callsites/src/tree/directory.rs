@@ -14,7 +14,7 @@ use std::io;
 
 /// What a walk found.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Found {
+pub(super) struct Found {
     /// `.c` and `.h` files, relative to the root.
     pub files: Vec<Utf8PathBuf>,
     /// What could not be listed.
@@ -22,7 +22,7 @@ pub struct Found {
 }
 
 /// Walks the tree under `root`.
-pub fn walk(root: &Utf8Path) -> Found {
+pub(super) fn walk(root: &Utf8Path) -> Found {
     let mut found = Found::default();
     let mut open = vec![Utf8PathBuf::new()];
     while let Some(directory) = open.pop() {
@@ -37,7 +37,7 @@ pub fn walk(root: &Utf8Path) -> Found {
 
 /// What one directory gave.
 #[derive(Debug, Default)]
-pub struct Inside {
+pub(super) struct Inside {
     /// Its files.
     pub found: Found,
     /// Whether there are links in it: what they lead to changes elsewhere.
@@ -45,7 +45,7 @@ pub struct Inside {
 }
 
 /// The directories in a directory, a hash of all that was found in it, and that; None when it cannot be listed.
-pub fn listed(
+pub(super) fn listed(
     root: &Utf8Path,
     directory: &Utf8Path,
 ) -> Option<(Vec<Utf8PathBuf>, [u8; 32], Inside)> {
@@ -129,7 +129,7 @@ fn leads_back(root: &Utf8Path, path: &Utf8Path) -> bool {
 }
 
 /// An item for the list of what could not be listed.
-pub fn unread(path: &str, why: &str) -> UnreadItem {
+pub(super) fn unread(path: &str, why: &str) -> UnreadItem {
     UnreadItem {
         path: path.to_owned(),
         function: None,
@@ -138,24 +138,84 @@ pub fn unread(path: &str, why: &str) -> UnreadItem {
     }
 }
 
+/// A file beyond this is not read. The largest `.c` file of the kernel has 2 MiB; generated register headers have up
+/// to 23 MiB (dcn_3_2_0_sh_mask.h, 6.12). Every position in a file fits 32 bits.
+pub(crate) fn size_limit(path: &Utf8Path) -> usize {
+    if path.extension() == Some("h") {
+        32 << 20
+    } else {
+        16 << 20
+    }
+}
+
 /// Reads a file into `bytes`, without asking for its size first: two calls less for each of 60,000 files.
-pub fn read(path: &Utf8Path, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let file = fs::File::open(path)?;
+///
+/// Neither a link nor anything but an ordinary file is read, and opening waits for nobody. A file that does not fit
+/// into the first piece is asked for its size before the rest is read.
+pub(super) fn read(path: &Utf8Path, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let limit = size_limit(path);
+    let file = open(path)?;
+    let mut asked = false;
     loop {
         bytes.reserve(bytes.len().max(1 << 16));
         let room = bytes.capacity() - bytes.len();
         match rustix::io::read(&file, rustix::buffer::spare_capacity(bytes)) {
-            // A regular file gives less than was asked for only at its end.
-            Ok(got) if got < room => return Ok(()),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // An ordinary file gives less than was asked for only at its end.
+            Ok(got) if got < room => {
+                return if bytes.is_empty() {
+                    ordinary(&file, limit as u64)
+                } else {
+                    Ok(())
+                };
+            }
+            Ok(_) if bytes.len() > limit => return Err(too_large(limit as u64)),
+            Ok(_) if asked => {}
+            Ok(_) => {
+                ordinary(&file, limit as u64)?;
+                asked = true;
+            }
+            Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
+/// Reads what an earlier run kept; no more than `most` bytes of it.
+pub(crate) fn read_kept(path: &Utf8Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    ordinary(&file, most)?;
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(fs::File::from(file), most), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens for reading, without waiting for the other end of a FIFO and without following a link.
+fn open(path: &Utf8Path) -> io::Result<rustix::fd::OwnedFd> {
+    let flags =
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path.as_std_path(), flags, Mode::empty())?)
+}
+
+/// An error unless it is an ordinary file of at most `most` bytes.
+fn ordinary(file: &rustix::fd::OwnedFd, most: u64) -> io::Result<()> {
+    let meta = rustix::fs::fstat(file)?;
+    if rustix::fs::FileType::from_raw_mode(meta.st_mode) != rustix::fs::FileType::RegularFile {
+        return Err(io::Error::other("not a regular file"));
+    }
+    if u64::try_from(meta.st_size).is_ok_and(|size| size > most) {
+        return Err(too_large(most));
+    }
+    Ok(())
+}
+
+/// What is said of a file beyond `most` bytes.
+pub(super) fn too_large(most: u64) -> io::Error {
+    io::Error::other(format!("larger than {} MiB", most >> 20))
+}
+
 /// Size, time of the last change and inode of each of `files`, which are sorted. The directory of neighbours is opened
 /// once: the kernel looks up one name for each file instead of a whole path.
-pub fn stamps(root: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<Option<Stamp>> {
+pub(super) fn stamps(root: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<Option<Stamp>> {
     let neighbours: Vec<&[Utf8PathBuf]> = files.chunk_by(|a, b| split(a).0 == split(b).0).collect();
     neighbours
         .into_par_iter()

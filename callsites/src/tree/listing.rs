@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Changes whenever what is listed does.
 const FORMAT: &str = concat!("listing/1/", env!("CARGO_PKG_VERSION"));
 
+/// What a list may take: a hundred times the list of a kernel's files.
+const MOST_BYTES: u64 = 512 << 20;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Listing {
     format: String,
@@ -32,7 +35,7 @@ struct Listed {
 }
 
 /// The files under `root`: those that `file` lists as long as that is true, else those of a walk, which is kept there.
-pub fn of(root: &Utf8Path, file: &Utf8Path) -> Found {
+pub(super) fn of(root: &Utf8Path, file: &Utf8Path) -> Found {
     if let Some(found) = read(file).and_then(|listing| confirmed(root, listing)) {
         return found;
     }
@@ -106,7 +109,7 @@ fn is_fresh(changed: i128, now: Duration) -> bool {
 }
 
 fn read(file: &Utf8Path) -> Option<Listing> {
-    let bytes = std::fs::read(file).ok()?;
+    let bytes = directory::read_kept(file, MOST_BYTES).ok()?;
     let (sum, rest) = bytes.split_at_checked(32)?;
     if blake3::hash(rest).as_bytes() != sum {
         return None;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// A commit's tree.
-pub struct Revision {
+pub(super) struct Revision {
     path: Utf8PathBuf,
     commit: String,
     blobs: HashMap<Utf8PathBuf, Oid>,
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Revision {
 
 impl Revision {
     /// Opens the repository and finds the revision.
-    pub fn open(path: &Utf8Path, revision: &str) -> Result<Self, Error> {
+    pub(super) fn open(path: &Utf8Path, revision: &str) -> Result<Self, Error> {
         let repository = open(path)?;
         let unknown = |source| Error::Revision {
             path: path.to_owned(),
@@ -88,29 +88,29 @@ impl Revision {
     }
 
     /// Its `.c` and `.h` files, and what could not be listed.
-    pub fn files(&self) -> Result<(Vec<Utf8PathBuf>, Vec<UnreadItem>), Error> {
+    pub(super) fn files(&self) -> Result<(Vec<Utf8PathBuf>, Vec<UnreadItem>), Error> {
         Ok((self.blobs.keys().cloned().collect(), self.unread.clone()))
     }
 
     /// The repository's directory, as given.
-    pub fn repository(&self) -> &Utf8Path {
+    pub(super) fn repository(&self) -> &Utf8Path {
         &self.path
     }
 
     /// The full id of the commit.
-    pub fn commit(&self) -> &str {
+    pub(super) fn commit(&self) -> &str {
         &self.commit
     }
 
     /// The object id of a source file.
-    pub fn blob(&self, path: &Utf8Path) -> Option<[u8; 20]> {
+    pub(super) fn blob(&self, path: &Utf8Path) -> Option<[u8; 20]> {
         self.blobs
             .get(path)
             .and_then(|id| id.as_bytes().try_into().ok())
     }
 
     /// Reads any file into `bytes`.
-    pub fn read(&self, path: &Utf8Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn read(&self, path: &Utf8Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let repository = match self
             .idle
             .lock()
@@ -147,6 +147,15 @@ impl Revision {
                     .id()
             }
         };
+        let odb = repository.odb().map_err(failed)?;
+        let (size, _) = odb.read_header(id).map_err(failed)?;
+        let limit = super::size_limit(path);
+        if size > limit {
+            return Err(Error::Read {
+                path: path.to_owned(),
+                source: super::directory::too_large(limit as u64),
+            });
+        }
         bytes.extend_from_slice(repository.find_blob(id).map_err(failed)?.content());
         Ok(())
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which kernel a tree is, told by its own Makefile and headers.
 
-use crate::index::lex::{Kind, Mode, tokens};
+use crate::lex::{Kind, Mode, tokens};
 use crate::report::Era;
 
 /// The version in a top Makefile, as `make kernelversion` prints it; None when there is none.
