@@ -84,11 +84,12 @@ fn main() {
         let mut known = HashSet::new();
         for function in &facts.functions {
             walk::expressions(&function.body, &mut |e| {
-                if let Expr::Call { callee, .. } = e
-                    && let Expr::Name(name, span) = callee.as_ref()
-                    && set.contains(name.as_bytes())
-                {
-                    known.insert(span.start);
+                if let Expr::Call { callee, .. } = e {
+                    if let Expr::Name(name, span) = callee.as_ref() {
+                        if set.contains(name.as_bytes()) {
+                            known.insert(span.start);
+                        }
+                    }
                 }
             });
         }

@@ -7,11 +7,11 @@ use crate::flow::answers::Answers;
 use crate::flow::library::Files;
 use crate::flow::places::Places;
 use crate::flow::scripts::Scripts;
-use crate::flow::verdict::{self, Judged};
 use crate::index::cache::{Last, Session};
 use crate::index::prefilter::Prefilter;
 use crate::index::shelf::Changes;
 use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
+use crate::judge::{Judged, judge};
 use crate::report::{Asked, Coverage, Report, SCHEMA, UnreadItem};
 use crate::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -78,6 +78,10 @@ impl Files for Tree {
     }
 }
 
+/// Threads beyond this are not started, however many are asked for: reading gains nothing from more than there are
+/// processors, and no machine that audits has more than this many.
+const MOST_THREADS: usize = 256;
+
 /// Audits a tree.
 ///
 /// # Errors
@@ -92,7 +96,8 @@ pub fn audit(tree: &Tree, options: &AuditOptions) -> Result<Report, Error> {
     let Some(jobs) = options.jobs else {
         return Ok(run(tree, options));
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let threads = jobs.min(MOST_THREADS);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|source| Error::Threads { jobs, source })?;
     Ok(pool.install(|| run(tree, options)))
 }
@@ -287,7 +292,7 @@ fn compute(
         tree,
         looked_at: Mutex::default(),
     };
-    let judged = verdict::judge(&analysis, &watched, era, all);
+    let judged = judge(&analysis, &watched, era, all);
     let coverage = Coverage {
         files_walked: index.walked,
         files_with_hits,

@@ -6,18 +6,21 @@
 //! This crate runs nothing from the tree it reads, writes nothing into it, and knows of no driver by name: the only
 //! names it has are those of the kernel-wide functions in `refimpl`'s catalogue.
 
+#![warn(unreachable_pub)]
+
 pub mod audit;
-pub mod classify;
 pub mod embedded;
 pub mod explain;
 pub mod findings;
 pub mod flow;
 pub mod formats;
-pub mod groups;
 pub mod index;
+pub mod judge;
+pub mod lex;
 pub mod report;
 pub mod sample;
 pub mod since;
+pub(crate) mod span;
 pub mod tree;
 pub mod truth;
 

@@ -3,7 +3,7 @@
 //!
 //! The field names are a contract: scripts read them (`audit --json`). Add to them freely, never change them.
 
-use crate::index::ir::Span;
+use crate::span::Span;
 use serde::{Deserialize, Serialize};
 
 /// A whole audit.

@@ -11,7 +11,7 @@ use crate::index::ir::{Expr, Function, OutlineKind, Span, Stmt};
 use crate::report::{Finding, Severity};
 
 /// Reports each such giving back.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for (file, function) in view.functions() {
         let (charged, returned, changed) = collect(function);
         if returned.is_empty() || charged.is_empty() || a_callee_gives_back(view, file, function) {

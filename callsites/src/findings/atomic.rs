@@ -46,12 +46,12 @@ const ARRANGERS: [(&str, usize); 4] = [
 ];
 
 /// Whether `name` takes a lock under which sleeping is forbidden.
-pub fn takes(name: &str) -> bool {
+pub(crate) fn takes(name: &str) -> bool {
     LOCKS.iter().any(|(take, _)| is_variant(name, take))
 }
 
 /// Whether `name` gives such a lock back.
-pub fn drops(name: &str) -> bool {
+pub(crate) fn drops(name: &str) -> bool {
     LOCKS.iter().any(|(_, drop)| is_variant(name, drop))
 }
 
@@ -61,7 +61,7 @@ fn is_variant(name: &str, of: &str) -> bool {
 }
 
 /// Position of the callback that a call of `name` arranges for atomic context.
-pub fn arranges(name: &str) -> Option<usize> {
+pub(crate) fn arranges(name: &str) -> Option<usize> {
     ARRANGERS
         .iter()
         .find(|(arranger, _)| *arranger == name)
@@ -78,7 +78,7 @@ enum When {
 
 /// A function that may sleep since it dirties pages.
 #[derive(Debug, Clone)]
-pub struct Sleeper {
+pub(crate) struct Sleeper {
     when: When,
     /// The kernel-wide function it comes down to.
     pub api: String,
@@ -88,7 +88,7 @@ pub struct Sleeper {
 
 /// All of them, by file and name.
 #[derive(Debug, Default)]
-pub struct Sleepers {
+pub(crate) struct Sleepers {
     found: BTreeMap<usize, BTreeMap<String, Sleeper>>,
     /// Functions that give back a lock which their caller took.
     unlockers: BTreeMap<usize, BTreeSet<String>>,
@@ -96,7 +96,7 @@ pub struct Sleepers {
 
 impl Sleepers {
     /// Finds them, up to four calls deep within a file, and reads the callers that were not read yet.
-    pub fn of(input: &Input<'_>) -> (Vec<Arc<FileFacts>>, Self) {
+    pub(crate) fn of(input: &Input<'_>) -> (Vec<Arc<FileFacts>>, Self) {
         let mut files: Vec<Arc<FileFacts>> = input.files.to_vec();
         let mut sleepers = Self::default();
         for (at, file) in files.iter_mut().enumerate() {
@@ -119,7 +119,7 @@ impl Sleepers {
     }
 
     /// What a call with these arguments comes down to, when it may sleep.
-    pub fn call(&self, file: usize, name: &str, args: &[Expr]) -> Option<String> {
+    pub(crate) fn call(&self, file: usize, name: &str, args: &[Expr]) -> Option<String> {
         if let Some((dirty, api)) = sleeping_api(name, args) {
             return (!dirty.is_some_and(is_false)).then_some(api);
         }
@@ -134,7 +134,7 @@ impl Sleepers {
     }
 
     /// Whether a function of the file gives back a lock that its caller took.
-    pub fn unlocks(&self, file: usize, name: &str) -> bool {
+    pub(crate) fn unlocks(&self, file: usize, name: &str) -> bool {
         let known = self.unlockers.get(&file);
         known.is_some_and(|names| names.contains(name))
     }
@@ -153,7 +153,7 @@ impl Sleepers {
                 .get(item.span.start as usize..item.span.end as usize)
                 .unwrap_or_default();
             let says = |word: &str| bstr::ByteSlice::contains_str(text, word);
-            if says("__releases(") || says("spin_unlock") && !says("spin_lock") {
+            if says("__releases") || says("spin_unlock") && !says("spin_lock") {
                 let known = self.unlockers.entry(at).or_default();
                 known.insert(item.name.to_string());
             }
@@ -161,7 +161,7 @@ impl Sleepers {
     }
 
     /// The sleeper of that name in that file.
-    pub fn get(&self, file: usize, name: &str) -> Option<&Sleeper> {
+    pub(crate) fn get(&self, file: usize, name: &str) -> Option<&Sleeper> {
         self.found.get(&file)?.get(name)
     }
 

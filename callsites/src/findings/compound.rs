@@ -13,7 +13,7 @@ use crate::report::{Finding, Severity};
 use refimpl::api::{Role, catalogue};
 
 /// Reports each such release.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for (file, facts) in view.files.iter().enumerate() {
         let mut joins = None;
         for function in &facts.functions {

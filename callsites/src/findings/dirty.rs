@@ -16,7 +16,7 @@ use crate::report::{Callsite, Finding, Group, Role, Severity, Verdict};
 use refimpl::api::{Dirties, catalogue};
 
 /// Too late, told by the ways through one function.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::DirtiedAfterRelease]) {
         for fact in &walked.facts {
             let message = "the page is marked dirty after it was released".to_owned();
@@ -33,7 +33,7 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// Never, and unlocked: told by what belongs together.
-pub fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     for group in view.input.groups {
         findings.extend(never(view, group));
     }
@@ -47,19 +47,9 @@ pub fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn members<'v>(view: &View<'v>, ids: &[String]) -> Vec<&'v Callsite> {
-    view.input
-        .callsites
-        .iter()
-        .filter(|site| ids.contains(&site.id))
-        .collect()
-}
-
 fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
-    let (acquires, releases) = (
-        members(view, &group.acquires),
-        members(view, &group.releases),
-    );
+    let acquires = view.members(&group.acquires);
+    let releases = view.members(&group.releases);
     let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
     if releases.is_empty()
         || !group.dirties.is_empty()

@@ -11,7 +11,7 @@ use super::view::View;
 use crate::report::{Finding, Severity};
 
 /// Reports each second release once.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::ReleasedTwice]) {
         for fact in &walked.facts {
             let line = fact

@@ -15,7 +15,7 @@ use crate::report::{Finding, Severity};
 use refimpl::api::{Role, catalogue};
 
 /// All three.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::ErrnoAsCount, What::ErrnoUnsigned]) {
         for fact in &walked.facts {
             let line = fact

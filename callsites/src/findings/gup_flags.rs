@@ -15,7 +15,7 @@ use crate::report::{Era, Finding, Fix, Severity, Verdict};
 use refimpl::api::{Count, Role, catalogue};
 
 /// Looks at the flags of every acquiring call.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for (file, function) in view.functions() {
         let inside = view.files[file].path.starts_with("mm");
         if function.linkage == Linkage::Macro || inside {
@@ -172,10 +172,10 @@ fn no_flags(locals: &Locals<'_>, flags: &Expr) -> Option<&'static str> {
 fn foll_names(flags: &Expr) -> Vec<&str> {
     let mut names = Vec::new();
     visit::expressions(flags, &mut |inner| {
-        if let Expr::Name(name, _) = inner
-            && name.starts_with("FOLL_")
-        {
-            names.push(name.as_str());
+        if let Expr::Name(name, _) = inner {
+            if name.starts_with("FOLL_") {
+                names.push(name.as_str());
+            }
         }
     });
     names

@@ -18,7 +18,7 @@ use camino::Utf8Path;
 use refimpl::api::{self, Count, catalogue};
 
 /// Reports each such release.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     if !counts_apart(view) {
         return;
     }

@@ -21,7 +21,7 @@ pub(super) fn counts_apart(view: &View<'_>) -> bool {
 }
 
 /// What the ways through functions show.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     if !counts_apart(view) {
         return;
     }
@@ -50,7 +50,7 @@ pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// What the flow across functions shows, where the ways through one did not.
-pub fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     if !counts_apart(view) {
         return;
     }
@@ -176,7 +176,7 @@ pub(super) struct Origin<'t> {
 
 impl<'t> Origin<'t> {
     /// None when the text does not name an acquiring call that always counts the same way.
-    pub fn parse(text: &'t str) -> Option<Self> {
+    pub(super) fn parse(text: &'t str) -> Option<Self> {
         let (callee, place) = text.split_once(' ')?;
         let (path, line) = place.split_whitespace().next()?.rsplit_once(':')?;
         let function = catalogue().get(callee)?;

@@ -12,7 +12,7 @@ use crate::report::{Finding, Severity};
 use std::collections::BTreeMap;
 
 /// One finding for each acquiring call: the first return in the source that loses its pages.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::Leak, What::FreedWhileHeld]) {
         let mut first = BTreeMap::new();
         for fact in &walked.facts {

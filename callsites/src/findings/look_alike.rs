@@ -12,7 +12,7 @@ use crate::report::{Finding, Severity};
 use refimpl::api::{Role, catalogue};
 
 /// Reports each such name once a file.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for (file, facts) in view.files.iter().enumerate() {
         // What is below mm/ and include/ is the API itself.
         if ["mm", "include", "tools"]

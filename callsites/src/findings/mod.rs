@@ -26,25 +26,27 @@
 //! | R13  | [`look_alike`] | names |
 //! | R16  | [`still_mapped`] | ways |
 
-pub mod accounting;
-pub mod atomic;
-pub mod compound;
-pub mod dirty;
-pub mod double_release;
-pub mod errno;
-pub mod gup_flags;
-pub mod half_converted;
-pub mod kind_mismatch;
-pub mod leak;
-pub mod look_alike;
-pub mod paths;
+pub(crate) mod accounting;
+pub(crate) mod atomic;
+pub(crate) mod compound;
+pub(crate) mod dirty;
+pub(crate) mod double_release;
+pub(crate) mod errno;
+pub(crate) mod gup_flags;
+pub(crate) mod half_converted;
+pub(crate) mod kind_mismatch;
+pub(crate) mod leak;
+pub(crate) mod look_alike;
+pub(crate) mod paths;
 mod run;
-pub mod sleeping;
-pub mod still_mapped;
-pub mod unfilled;
+pub(crate) mod sleeping;
+pub(crate) mod still_mapped;
+pub(crate) mod unfilled;
 mod view;
-pub mod visit;
-pub mod wrong_count;
+pub(crate) mod visit;
+pub(crate) mod wrong_count;
 
-pub use run::{Kept, run, run_with};
-pub use view::{Input, View, Walked};
+pub use run::run;
+pub(crate) use run::{Kept, run_with};
+pub use view::Input;
+pub(crate) use view::Walked;

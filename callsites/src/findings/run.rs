@@ -37,7 +37,7 @@ const OF_A_FILE: [Rule; 13] = [
 const ACROSS: [Rule; 3] = [kind_mismatch::across, dirty::across, half_converted::check];
 
 /// Findings that rest on one file, by path, each under a key that names all they rest on.
-pub type Kept = BTreeMap<Utf8PathBuf, (Key, Vec<Finding>)>;
+pub(crate) type Kept = BTreeMap<Utf8PathBuf, (Key, Vec<Finding>)>;
 
 /// Runs every rule; the findings are sorted by (path, line, rule) and free of repetitions.
 pub fn run(input: &Input<'_>) -> Vec<Finding> {
@@ -46,7 +46,7 @@ pub fn run(input: &Input<'_>) -> Vec<Finding> {
 
 /// The same. What `kept` has of a file under the key that `key` gives it is taken as it is; what comes back besides
 /// the findings is to be kept for the next time.
-pub fn run_with(
+pub(crate) fn run_with(
     input: &Input<'_>,
     key: &dyn Fn(&FileFacts) -> Option<Key>,
     mut kept: Kept,

@@ -14,7 +14,7 @@ use crate::index::ir::Expr;
 use crate::report::{Finding, Severity};
 
 /// Under a lock first, then in callbacks.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     let rule = ("R8", "sleeping-release", Severity::Error);
     for walked in view.walked(&[What::SleepsWhenAtomic]) {
         for fact in &walked.facts {

@@ -14,7 +14,7 @@ use crate::report::{Finding, Severity, Verdict};
 use refimpl::api::catalogue;
 
 /// Reports each such unmapping once.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::UnmappedAfterRelease]) {
         for fact in &walked.facts {
             let Some(release) = fact.cause else { continue };

@@ -9,6 +9,7 @@ use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use camino::Utf8Path;
 use rayon::prelude::*;
 use refimpl::api::{Role, catalogue};
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 /// What an audit hands to the rules.
@@ -29,7 +30,7 @@ pub struct Input<'a> {
 }
 
 /// One function after its ways were walked.
-pub struct Walked<'a> {
+pub(crate) struct Walked<'a> {
     /// Position of its file.
     pub file: usize,
     /// The function.
@@ -39,7 +40,7 @@ pub struct Walked<'a> {
 }
 
 /// [`Input`] and what was worked out from it.
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     /// As handed in.
     pub input: &'a Input<'a>,
     /// The files, with the callers that the rule about sleeping asked for in addition.
@@ -48,13 +49,17 @@ pub struct View<'a> {
     sources: Vec<OnceLock<Vec<u8>>>,
     /// Which functions sleep because they dirty pages.
     pub sleepers: Sleepers,
+    /// The callsite of each id.
+    by_id: HashMap<&'a str, &'a Callsite>,
+    /// The callsite at each place.
+    by_place: HashMap<(&'a str, u32), &'a Callsite>,
     /// Facts by function: position of the file, position of the function, facts.
     facts: Vec<(usize, usize, Vec<Fact>)>,
 }
 
 impl<'a> View<'a> {
     /// Reads the sources, finds what sleeps, and walks the functions that are worth it.
-    pub fn of(input: &'a Input<'a>) -> Self {
+    pub(crate) fn of(input: &'a Input<'a>) -> Self {
         let (files, sleepers) = Sleepers::of(input);
         let jobs: Vec<(usize, usize)> = files
             .iter()
@@ -89,23 +94,27 @@ impl<'a> View<'a> {
             files,
             sources,
             sleepers,
+            by_id: by_id(input),
+            by_place: by_place(input),
             facts,
         }
     }
 
     /// Without the ways through functions, for rules that look at callsites.
-    pub fn plain(input: &'a Input<'a>) -> Self {
+    pub(crate) fn plain(input: &'a Input<'a>) -> Self {
         Self {
             input,
             files: input.files.to_vec(),
             sources: input.files.iter().map(|_| OnceLock::new()).collect(),
             sleepers: Sleepers::default(),
+            by_id: by_id(input),
+            by_place: by_place(input),
             facts: Vec::new(),
         }
     }
 
     /// Functions in which one of `whats` happens.
-    pub fn walked(&self, whats: &[What]) -> Vec<Walked<'_>> {
+    pub(crate) fn walked(&self, whats: &[What]) -> Vec<Walked<'_>> {
         self.facts
             .iter()
             .map(|(file, n, facts)| Walked {
@@ -122,7 +131,7 @@ impl<'a> View<'a> {
     }
 
     /// All functions, each with the position of its file.
-    pub fn functions(&self) -> impl Iterator<Item = (usize, &Function)> {
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (usize, &Function)> {
         self.files
             .iter()
             .enumerate()
@@ -130,14 +139,14 @@ impl<'a> View<'a> {
     }
 
     /// Position of a file, if it was read.
-    pub fn file(&self, path: &str) -> Option<usize> {
+    pub(crate) fn file(&self, path: &str) -> Option<usize> {
         self.files
             .iter()
             .position(|file| file.path.as_str() == path)
     }
 
     /// 1-based line of a byte.
-    pub fn line(&self, file: usize, byte: u32) -> u32 {
+    pub(crate) fn line(&self, file: usize, byte: u32) -> u32 {
         self.files[file]
             .line_starts
             .partition_point(|start| *start <= byte) as u32
@@ -149,7 +158,7 @@ impl<'a> View<'a> {
     }
 
     /// What stands at `span`, on one line.
-    pub fn text(&self, file: usize, span: Span) -> String {
+    pub(crate) fn text(&self, file: usize, span: Span) -> String {
         let bytes = self
             .source(file)
             .get(span.start as usize..span.end as usize)
@@ -161,7 +170,7 @@ impl<'a> View<'a> {
     }
 
     /// The source line at `span`, with what it shows.
-    pub fn evidence(&self, file: usize, span: Span, note: &str) -> Evidence {
+    pub(crate) fn evidence(&self, file: usize, span: Span, note: &str) -> Evidence {
         let line = self.line(file, span.start);
         let text = source_line(self.source(file), span.start);
         let text = if note.is_empty() {
@@ -177,7 +186,7 @@ impl<'a> View<'a> {
     }
 
     /// The lines of the way to a fact: the acquiring call, the last few decisions, the end.
-    pub fn way(&self, file: usize, fact: &Fact, last: &str) -> Vec<Evidence> {
+    pub(crate) fn way(&self, file: usize, fact: &Fact, last: &str) -> Vec<Evidence> {
         let start = fact
             .cause
             .and_then(|cause| fact.way.iter().rposition(|(span, _)| *span == cause))
@@ -199,7 +208,7 @@ impl<'a> View<'a> {
     }
 
     /// A finding in `function` at `span`.
-    pub fn finding(
+    pub(crate) fn finding(
         &self,
         (rule, name, severity): (&str, &str, Severity),
         (file, function, span): (usize, &str, Span),
@@ -220,12 +229,29 @@ impl<'a> View<'a> {
     }
 
     /// The callsite at that place of that file.
-    pub fn callsite(&self, path: &str, span: Span) -> Option<&Callsite> {
-        self.input
-            .callsites
-            .iter()
-            .find(|site| site.path == path && site.span.start == span.start)
+    pub(crate) fn callsite(&self, path: &str, span: Span) -> Option<&Callsite> {
+        self.by_place.get(&(path, span.start)).copied()
     }
+
+    /// The callsites of these ids, in their order in the report.
+    pub(crate) fn members(&self, ids: &[String]) -> Vec<&'a Callsite> {
+        let known = ids.iter().filter_map(|id| self.by_id.get(id.as_str()));
+        let mut known: Vec<&Callsite> = known.copied().collect();
+        known.sort_by_key(|site| (&site.path, site.line, site.column));
+        known
+    }
+}
+
+fn by_id<'a>(input: &Input<'a>) -> HashMap<&'a str, &'a Callsite> {
+    let sites = input.callsites.iter().rev();
+    sites.map(|site| (site.id.as_str(), site)).collect()
+}
+
+fn by_place<'a>(input: &Input<'a>) -> HashMap<(&'a str, u32), &'a Callsite> {
+    let sites = input.callsites.iter().rev();
+    sites
+        .map(|site| ((site.path.as_str(), site.span.start), site))
+        .collect()
 }
 
 /// Only functions that acquire, that release and unmap, or that lock and may sleep have ways of interest.

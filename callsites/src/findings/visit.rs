@@ -4,7 +4,7 @@
 use crate::index::ir::{Expr, LoopKind, Span, Stmt};
 
 /// Calls by name anywhere in `expr`: name, arguments, span of the call. Inner calls come first.
-pub fn calls<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e str, &'e [Expr], Span)) {
+pub(crate) fn calls<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e str, &'e [Expr], Span)) {
     expressions(expr, &mut |inner| {
         if let (Some(name), Expr::Call { args, span, .. }) = (inner.callee_name(), inner) {
             found(name, args, *span);
@@ -13,14 +13,17 @@ pub fn calls<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e str, &'e [Expr], Span
 }
 
 /// Every expression in `statements`, inner ones first.
-pub fn all<'e>(statements: &'e [Stmt], found: &mut dyn FnMut(&'e Expr)) {
+pub(crate) fn all<'e>(statements: &'e [Stmt], found: &mut dyn FnMut(&'e Expr)) {
     for statement in statements {
         each(statement, found);
     }
 }
 
 /// Calls by name in `statements`.
-pub fn all_calls<'e>(statements: &'e [Stmt], found: &mut dyn FnMut(&'e str, &'e [Expr], Span)) {
+pub(crate) fn all_calls<'e>(
+    statements: &'e [Stmt],
+    found: &mut dyn FnMut(&'e str, &'e [Expr], Span),
+) {
     all(statements, &mut |inner| {
         if let (Some(name), Expr::Call { args, span, .. }) = (inner.callee_name(), inner) {
             found(name, args, *span);
@@ -29,7 +32,7 @@ pub fn all_calls<'e>(statements: &'e [Stmt], found: &mut dyn FnMut(&'e str, &'e 
 }
 
 /// Every statement in `statements`, outer ones first.
-pub fn statements<'e>(list: &'e [Stmt], found: &mut dyn FnMut(&'e Stmt)) {
+pub(crate) fn statements<'e>(list: &'e [Stmt], found: &mut dyn FnMut(&'e Stmt)) {
     for statement in list {
         found(statement);
         match statement {
@@ -108,7 +111,7 @@ fn each<'e>(statement: &'e Stmt, found: &mut dyn FnMut(&'e Expr)) {
 }
 
 /// `expr` and every expression in it, inner ones first.
-pub fn expressions<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e Expr)) {
+pub(crate) fn expressions<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e Expr)) {
     match expr {
         Expr::Field { base, .. } => expressions(base, found),
         Expr::Index { base, index, .. } => {
@@ -156,7 +159,7 @@ pub fn expressions<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e Expr)) {
 }
 
 /// The expression without casts.
-pub fn bare(mut expr: &Expr) -> &Expr {
+pub(crate) fn bare(mut expr: &Expr) -> &Expr {
     while let Expr::Cast { operand, .. } = expr {
         expr = operand;
     }
@@ -164,7 +167,7 @@ pub fn bare(mut expr: &Expr) -> &Expr {
 }
 
 /// The expression as text, in one spelling for each meaning.
-pub fn text(expr: &Expr) -> String {
+pub(crate) fn text(expr: &Expr) -> String {
     match expr {
         Expr::Name(name, _) => name.to_string(),
         Expr::Literal(text, _) => text.to_string(),

@@ -11,7 +11,7 @@ use super::view::View;
 use crate::report::{Finding, Severity};
 
 /// Reports each place once.
-pub fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::ReleasedBeyondGot, What::UsedPastEnd]) {
         for fact in &walked.facts {
             let line = fact

@@ -21,7 +21,7 @@ const STEPS: usize = 3;
 type Given = (Utf8PathBuf, String, usize);
 
 /// Reads what the pages of the acquires in what was read so far are handed to.
-pub fn read(library: &mut Library<'_>) {
+pub(super) fn read(library: &mut Library<'_>) {
     let mut asked: BTreeSet<Given> = BTreeSet::new();
     let mut next: BTreeSet<Given> = BTreeSet::new();
     for facts in library.facts() {
@@ -99,10 +99,12 @@ fn given(facts: &FileFacts, function: &Function, param: Option<usize>, out: &mut
                     };
                     if let Place::Argument(at) | Place::Target(at) | Place::TargetTarget(at) =
                         flow.to
-                        && from
-                        && let Some(name) = args.get(at).and_then(root)
                     {
-                        held.insert(name);
+                        if from {
+                            if let Some(name) = args.get(at).and_then(root) {
+                                held.insert(name);
+                            }
+                        }
                     }
                 }
                 return;
@@ -116,10 +118,10 @@ fn given(facts: &FileFacts, function: &Function, param: Option<usize>, out: &mut
         Expr::Assign {
             op, target, value, ..
         } if op == "=" => {
-            if let (Expr::Name(name, _), Some(from)) = (target.as_ref(), root(value))
-                && held.contains(from)
-            {
-                held.insert(name);
+            if let (Expr::Name(name, _), Some(from)) = (target.as_ref(), root(value)) {
+                if held.contains(from) {
+                    held.insert(name);
+                }
             }
         }
         _ => {}

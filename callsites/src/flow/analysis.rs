@@ -24,16 +24,19 @@ const ROUNDS: usize = 2;
 /// Beyond this many functions nothing more is read.
 const FUNCTIONS: usize = 6000;
 
+/// Objects of one value that are looked at one by one: the most crowded value of a kernel has half of it.
+const VALUES: usize = 1024;
+
 /// What the solved flow knows.
 pub struct Analysis {
     /// What was read.
-    pub program: Program,
+    pub(crate) program: Program,
     /// Constraints, solution, calls.
-    pub state: State,
+    pub(crate) state: State,
     /// Tables of functions.
-    pub tables: Vec<Table>,
+    pub(crate) tables: Vec<Table>,
     /// Bytes of files that were read.
-    pub sources: BTreeMap<Utf8PathBuf, Arc<[u8]>>,
+    pub(crate) sources: BTreeMap<Utf8PathBuf, Arc<[u8]>>,
     calls: FastMap<SiteKey, Vec<usize>>,
     holding: Vec<bool>,
     params: FastMap<Node, (FnId, u32)>,
@@ -51,7 +54,7 @@ impl Analysis {
     }
 
     /// The same with what is known from before, and what the next run is to know.
-    pub fn with(
+    pub(crate) fn with(
         files: &dyn Files,
         hits: Vec<FileFacts>,
         shelf: &Shelf,
@@ -64,14 +67,13 @@ impl Analysis {
         loop {
             round += 1;
             // The same code asks the same questions.
-            if more
-                && round <= ROUNDS
-                && let Some(wants) = library.remembered(round)
-            {
-                library.ask(&wants);
-                asked.extend(wants);
-                more = library.settle();
-                continue;
+            if more && round <= ROUNDS {
+                if let Some(wants) = library.remembered(round) {
+                    library.ask(&wants);
+                    asked.extend(wants);
+                    more = library.settle();
+                    continue;
+                }
             }
             let mut analysis = Self::saying(library.facts(), &mut scripts);
             let full = analysis.program.functions().count() > FUNCTIONS;
@@ -89,11 +91,6 @@ impl Analysis {
             }
             return (analysis, (library.into_answers(), scripts));
         }
-    }
-
-    /// Walks and solves what was read.
-    pub fn of(facts: Vec<Arc<FileFacts>>) -> Self {
-        Self::saying(facts, &mut Scripts::default())
     }
 
     fn saying(facts: Vec<Arc<FileFacts>>, scripts: &mut Scripts) -> Self {
@@ -142,7 +139,7 @@ impl Analysis {
     }
 
     /// The calls at a place: one, or one for each expansion of the macro it stands in.
-    pub fn calls_at(&self, site: SiteKey) -> impl Iterator<Item = &Call> {
+    pub(crate) fn calls_at(&self, site: SiteKey) -> impl Iterator<Item = &Call> {
         self.calls
             .get(&site)
             .into_iter()
@@ -151,14 +148,14 @@ impl Analysis {
     }
 
     /// The catalogue's entry of a call at a place.
-    pub fn listed(&self, site: SiteKey) -> Option<&'static refimpl::api::Function> {
+    pub(crate) fn listed(&self, site: SiteKey) -> Option<&'static refimpl::api::Function> {
         self.calls_at(site)
             .find(|call| call.listed)
             .and_then(|call| catalogue().get(&call.name))
     }
 
     /// Whether a file implements the API: it defines, for all to see, a function of the catalogue that acquires.
-    pub fn is_api_file(&self, file: u32) -> bool {
+    pub(crate) fn is_api_file(&self, file: u32) -> bool {
         self.api_files.contains(&file)
     }
 
@@ -177,7 +174,7 @@ impl Analysis {
     }
 
     /// Whether the pages of `site` are taken from user space.
-    pub fn is_user(&self, site: SiteKey) -> bool {
+    pub(crate) fn is_user(&self, site: SiteKey) -> bool {
         !self.is_api_file(self.program.file_of(site.function))
             && self
                 .listed(site)
@@ -185,19 +182,22 @@ impl Analysis {
     }
 
     /// All objects a value may be.
-    pub fn objects(&self, nodes: &[Node]) -> BTreeSet<Obj> {
-        nodes
-            .iter()
-            .flat_map(|node| self.state.graph.values(*node).iter().copied())
-            .collect()
+    pub(crate) fn objects(&self, nodes: &[Node]) -> BTreeSet<Obj> {
+        nodes.iter().flat_map(|node| self.values(*node)).collect()
+    }
+
+    /// The objects a value may be, as many as are looked at one by one.
+    fn values(&self, node: Node) -> impl Iterator<Item = Obj> {
+        let values = self.state.graph.values(node).iter();
+        values.take(VALUES).copied()
     }
 
     /// The objects in the containers a value may be.
-    pub fn contents(&self, nodes: &[Node]) -> BTreeSet<Obj> {
+    pub(crate) fn contents(&self, nodes: &[Node]) -> BTreeSet<Obj> {
         let mut out = BTreeSet::new();
         for object in self.objects(nodes) {
             if let Some(content) = self.state.graph.content_if_any(object) {
-                out.extend(self.state.graph.values(content).iter().copied());
+                out.extend(self.values(content));
             }
         }
         out
@@ -205,7 +205,7 @@ impl Analysis {
 
     /// The containers a page argument is read from: `pages` of `put_page(pages[i])`, what `sg` points to of
     /// `page = sg_page(sg)`.
-    pub fn containers(&self, site: SiteKey, page: &[Node]) -> BTreeSet<Obj> {
+    pub(crate) fn containers(&self, site: SiteKey, page: &[Node]) -> BTreeSet<Obj> {
         let inside = |place: SiteKey| {
             place.function == site.function
                 && site.span.start <= place.span.start
@@ -230,7 +230,7 @@ impl Analysis {
     }
 
     /// The acquires whose pages a value may be or, with `deep`, hold.
-    pub fn user_pages(&self, nodes: &[Node], deep: bool) -> BTreeSet<SiteKey> {
+    pub(crate) fn user_pages(&self, nodes: &[Node], deep: bool) -> BTreeSet<SiteKey> {
         let mut out = BTreeSet::new();
         let mut note = |object: Obj| {
             if let Object::Page(site) = self.state.what(object) {
@@ -238,22 +238,11 @@ impl Analysis {
             }
         };
         for node in nodes {
-            for object in self
-                .state
-                .graph
-                .values(*node)
-                .iter()
-                .filter(|object| self.carries(**object))
-            {
-                note(*object);
-                if let (true, Some(content)) = (deep, self.state.graph.content_if_any(*object)) {
-                    let inner = self
-                        .state
-                        .graph
-                        .values(content)
-                        .iter()
-                        .filter(|inner| self.carries(**inner));
-                    inner.for_each(|inner| note(*inner));
+            for object in self.values(*node).filter(|object| self.carries(*object)) {
+                note(object);
+                if let (true, Some(content)) = (deep, self.state.graph.content_if_any(object)) {
+                    let inner = self.values(content).filter(|inner| self.carries(*inner));
+                    inner.for_each(&mut note);
                 }
             }
         }
@@ -261,7 +250,7 @@ impl Analysis {
     }
 
     /// Whether an object is a user page or holds one.
-    pub fn carries(&self, object: Obj) -> bool {
+    pub(crate) fn carries(&self, object: Obj) -> bool {
         self.holding
             .get(object.0 as usize)
             .copied()
@@ -269,7 +258,7 @@ impl Analysis {
     }
 
     /// Whether a value may be a user page or hold one.
-    pub fn node_carries(&self, node: Node) -> bool {
+    pub(crate) fn node_carries(&self, node: Node) -> bool {
         self.state
             .graph
             .values(node)
@@ -278,7 +267,7 @@ impl Analysis {
     }
 
     /// Whether a value goes from one node to the other in a few copies.
-    pub fn leads(&self, from: Node, to: Node) -> bool {
+    pub(crate) fn leads(&self, from: Node, to: Node) -> bool {
         let mut seen = vec![from];
         let mut at = 0;
         while at < seen.len() && seen.len() < 64 {
@@ -296,17 +285,17 @@ impl Analysis {
     }
 
     /// The parameter a node is.
-    pub fn param(&self, node: Node) -> Option<(FnId, u32)> {
+    pub(crate) fn param(&self, node: Node) -> Option<(FnId, u32)> {
         self.params.get(&node).copied()
     }
 
     /// The field a node is.
-    pub fn field(&self, node: Node) -> Option<FieldId> {
+    pub(crate) fn field(&self, node: Node) -> Option<FieldId> {
         self.fields.get(&node).copied()
     }
 
     /// The fields through which a function of that name may be called.
-    pub fn fields_naming(&self, function: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn fields_naming(&self, function: &str) -> impl Iterator<Item = &str> {
         let naming = self.naming.get_or_init(|| {
             let mut naming: FastMap<String, BTreeSet<String>> = FastMap::default();
             let mut note = |function: &str, field: &str| {
@@ -333,24 +322,24 @@ impl Analysis {
     }
 
     /// Path of the file a place stands in.
-    pub fn path(&self, site: SiteKey) -> &Utf8Path {
+    pub(crate) fn path(&self, site: SiteKey) -> &Utf8Path {
         self.program.path_of(site.function)
     }
 
     /// 1-based line and column of an offset of the file a function stands in.
-    pub fn position(&self, function: FnId, offset: u32) -> (u32, u32) {
+    pub(crate) fn position(&self, function: FnId, offset: u32) -> (u32, u32) {
         self.program
             .file(self.program.file_of(function))
             .position(offset)
     }
 
     /// Functions reached from `from` by calls that were resolved.
-    pub fn reached(&self, from: impl IntoIterator<Item = FnId>) -> FastSet<FnId> {
+    pub(crate) fn reached(&self, from: impl IntoIterator<Item = FnId>) -> FastSet<FnId> {
         self.reached_without(from, &FastSet::default())
     }
 
     /// The same, without going into the functions of `closed`.
-    pub fn reached_without(
+    pub(crate) fn reached_without(
         &self,
         from: impl IntoIterator<Item = FnId>,
         closed: &FastSet<FnId>,

@@ -19,7 +19,7 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 
 /// Whether `bytes` mention `word` as `scope` has it; `own` when they are those of the file that asks.
-pub fn mentions(bytes: &[u8], word: &str, scope: Scope<'_>, own: bool) -> bool {
+pub(crate) fn mentions(bytes: &[u8], word: &str, scope: Scope<'_>, own: bool) -> bool {
     let named = match scope {
         Scope::Naming(tag) => own || memmem::find(bytes, tag.as_bytes()).is_some(),
         Scope::File | Scope::Directory | Scope::Subtree => true,

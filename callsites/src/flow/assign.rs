@@ -22,7 +22,7 @@ enum Target {
 
 impl<'p> Walk<'p, '_> {
     /// `target op value`; its value.
-    pub fn assignment(
+    pub(super) fn assignment(
         &mut self,
         op: &str,
         target: &'p Expr,
@@ -44,7 +44,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Puts `values` where `target` is.
-    pub fn assign(&mut self, target: &'p Expr, values: &[Node], span: Span) {
+    pub(super) fn assign(&mut self, target: &'p Expr, values: &[Node], span: Span) {
         match self.target(target) {
             Target::Variable(id) => {
                 self.define(id, span, values, false);
@@ -152,7 +152,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Puts the items of `{ … }` into the record or array that `home` points to.
-    pub fn initialise(&mut self, ty: &TypeRef, home: &[Node], items: &'p [InitItem]) {
+    pub(super) fn initialise(&mut self, ty: &TypeRef, home: &[Node], items: &'p [InitItem]) {
         let element = if ty.arrays > 0 {
             pointee(ty.clone())
         } else {

@@ -13,7 +13,7 @@ const DEPTH: u8 = 4;
 
 impl<'p> Walk<'p, '_> {
     /// A call; its value.
-    pub fn call(&mut self, callee: &'p Expr, args: &'p [Expr], span: Span) -> Vec<Node> {
+    pub(super) fn call(&mut self, callee: &'p Expr, args: &'p [Expr], span: Span) -> Vec<Node> {
         if let Expr::Name(name, _) = callee {
             match self.binding(name) {
                 None => return self.call_by_name(name, args, span),
@@ -66,20 +66,19 @@ impl<'p> Walk<'p, '_> {
     }
 
     fn call_by_name(&mut self, name: &'p str, args: &'p [Expr], span: Span) -> Vec<Node> {
-        if let Some(function) = catalogue().get(name)
-            && !self.program.shadows(name, self.file)
-        {
-            return self.listed(function, args, span);
+        if let Some(function) = catalogue().get(name) {
+            if !self.program.shadows(name, self.file) {
+                return self.listed(function, args, span);
+            }
         }
         if let Some(values) = self.list_macro(name, args, span) {
             return values;
         }
         let targets = self.program.resolve(name, self.file);
-        if let [target] = targets[..]
-            && self.program.function(target).linkage == Linkage::Macro
-            && self.depth < DEPTH
-        {
-            return self.expand(target, args, span);
+        if let [target] = targets[..] {
+            if self.program.function(target).linkage == Linkage::Macro && self.depth < DEPTH {
+                return self.expand(target, args, span);
+            }
         }
         let values: Vec<_> = args.iter().map(|arg| self.eval(arg)).collect();
         let result = self.state.temp(self.context, span, 0);
@@ -180,7 +179,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Runs `f` with the parameters of a macro bound to expressions.
-    pub fn in_macro<T>(
+    pub(super) fn in_macro<T>(
         &mut self,
         target: FnId,
         args: &'p [Expr],
@@ -240,17 +239,22 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// The head of an iterating macro.
-    pub fn iterator(&mut self, name: &'p str, name_span: Span, args: &'p [Expr], span: Span) {
+    pub(super) fn iterator(
+        &mut self,
+        name: &'p str,
+        name_span: Span,
+        args: &'p [Expr],
+        span: Span,
+    ) {
         let _ = name_span;
         if name.starts_with("list_for_each_entry") {
-            if let [position, rest @ ..] = args
-                && let Some(head) = rest.iter().find(|arg| {
-                    matches!(arg, Expr::AddressOf(..)) || matches!(arg, Expr::Field { .. })
-                })
-            {
-                let home = self.eval(head);
-                let values = self.state.load(self.context, span, 4, &home);
-                self.assign(position, &values, span);
+            if let [position, rest @ ..] = args {
+                let is_head = |arg: &&Expr| matches!(arg, Expr::AddressOf(..) | Expr::Field { .. });
+                if let Some(head) = rest.iter().find(is_head) {
+                    let home = self.eval(head);
+                    let values = self.state.load(self.context, span, 4, &home);
+                    self.assign(position, &values, span);
+                }
             }
             return;
         }
@@ -259,9 +263,11 @@ impl<'p> Walk<'p, '_> {
             return;
         }
         let targets = self.program.resolve(name, self.file);
-        if let [target] = targets[..]
-            && self.depth < DEPTH
-        {
+        let only = match targets[..] {
+            [target] if self.depth < DEPTH => Some(target),
+            _ => None,
+        };
+        if let Some(target) = only {
             let program = self.program;
             self.in_macro(target, args, span.start, |walk| {
                 let text = std::mem::replace(&mut walk.text, target);
@@ -342,11 +348,12 @@ impl<'p> Walk<'p, '_> {
             };
             self.put(flow.to, &from, args, &values, result, span, tag + 2);
         }
-        if function.role == Role::Reference
-            && let Some(at) = function.page_argument(args.len())
-            && let Some(values) = values.get(at)
-        {
-            self.state.references.push((site, Few::from_slice(values)));
+        if function.role == Role::Reference {
+            if let Some(at) = function.page_argument(args.len()) {
+                if let Some(values) = values.get(at) {
+                    self.state.references.push((site, Few::from_slice(values)));
+                }
+            }
         }
         let call = Call {
             site,

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 const BACKWARDS: usize = 3;
 
 /// What is needed and was not asked for yet.
-pub fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usize) -> Vec<Want> {
+pub(super) fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usize) -> Vec<Want> {
     let mut wants = BTreeSet::new();
     forwards(analysis, &mut wants);
     if round <= BACKWARDS {
@@ -107,11 +107,10 @@ fn forwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             .iter()
             .flatten()
             .any(|node| analysis.node_carries(*node));
-        if carries
-            && !found
-            && let Some(field) = analysis.field(call.pointer)
-        {
-            users(analysis, call.site.function, field, wants);
+        if carries && !found {
+            if let Some(field) = analysis.field(call.pointer) {
+                users(analysis, call.site.function, field, wants);
+            }
         }
         if carries {
             functions_named(analysis, call.pointer, wants);
@@ -269,13 +268,13 @@ fn definition(analysis: &Analysis, site: SiteKey, name: &str) -> Want {
 
 fn functions_named(analysis: &Analysis, pointer: Node, wants: &mut BTreeSet<Want>) {
     for object in analysis.state.graph.values(pointer) {
-        if let Object::Function(name, file) = analysis.state.what(*object)
-            && analysis.program.resolve(name, *file).is_empty()
-        {
-            wants.insert(Want::Definition {
-                from: analysis.program.file(*file).path.clone(),
-                name: name.to_string(),
-            });
+        if let Object::Function(name, file) = analysis.state.what(*object) {
+            if analysis.program.resolve(name, *file).is_empty() {
+                wants.insert(Want::Definition {
+                    from: analysis.program.file(*file).path.clone(),
+                    name: name.to_string(),
+                });
+            }
         }
     }
 }

@@ -6,11 +6,11 @@ use super::hash::FastMap;
 
 /// An interned set of definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SetId(u32);
+pub(super) struct SetId(u32);
 
 /// The sets of one function; set 0 is empty.
 #[derive(Debug)]
-pub struct Sets {
+pub(super) struct Sets {
     sets: Vec<Vec<Node>>,
     ids: FastMap<Vec<Node>, SetId>,
     unions: FastMap<(u32, u32), SetId>,
@@ -30,12 +30,12 @@ impl Default for Sets {
 
 impl Sets {
     /// The definitions of a set.
-    pub fn get(&self, id: SetId) -> &[Node] {
+    pub(super) fn get(&self, id: SetId) -> &[Node] {
         &self.sets[id.0 as usize]
     }
 
     /// The set of these definitions.
-    pub fn intern(&mut self, mut nodes: Vec<Node>) -> SetId {
+    pub(super) fn intern(&mut self, mut nodes: Vec<Node>) -> SetId {
         nodes.sort_unstable();
         nodes.dedup();
         if let Some(id) = self.ids.get(&nodes) {
@@ -48,7 +48,7 @@ impl Sets {
     }
 
     /// Both.
-    pub fn union(&mut self, a: SetId, b: SetId) -> SetId {
+    pub(super) fn union(&mut self, a: SetId, b: SetId) -> SetId {
         if a == b || b == SetId(0) {
             return a;
         }
@@ -69,7 +69,7 @@ impl Sets {
 
 /// The definitions that reach a point. Not live after a jump.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Env {
+pub(super) struct Env {
     sets: Vec<SetId>,
     /// Whether control can get here.
     pub live: bool,
@@ -77,7 +77,7 @@ pub struct Env {
 
 impl Env {
     /// The entry of a function.
-    pub fn entry() -> Self {
+    pub(super) fn entry() -> Self {
         Self {
             sets: Vec::new(),
             live: true,
@@ -85,17 +85,17 @@ impl Env {
     }
 
     /// A point no control reaches yet.
-    pub fn dead() -> Self {
+    pub(super) fn dead() -> Self {
         Self::default()
     }
 
     /// The definitions of a variable.
-    pub fn get(&self, variable: usize) -> SetId {
+    pub(super) fn get(&self, variable: usize) -> SetId {
         self.sets.get(variable).copied().unwrap_or_default()
     }
 
     /// From here on, only this.
-    pub fn set(&mut self, variable: usize, set: SetId) {
+    pub(super) fn set(&mut self, variable: usize, set: SetId) {
         if self.sets.len() <= variable {
             self.sets.resize(variable + 1, SetId::default());
         }
@@ -103,7 +103,7 @@ impl Env {
     }
 
     /// Both ways lead here. True when that changed anything.
-    pub fn join(&mut self, other: &Env, sets: &mut Sets) -> bool {
+    pub(super) fn join(&mut self, other: &Env, sets: &mut Sets) -> bool {
         if !other.live {
             return false;
         }

@@ -10,7 +10,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 impl<'p> Walk<'p, '_> {
     /// Runs `f` where an argument of a macro was written.
-    pub fn at_argument<T>(
+    pub(super) fn at_argument<T>(
         &mut self,
         frame: usize,
         context: u32,
@@ -25,7 +25,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// The address of a local variable.
-    pub fn address_of(&mut self, variable: usize, _span: Span) -> Vec<Node> {
+    pub(super) fn address_of(&mut self, variable: usize, _span: Span) -> Vec<Node> {
         let (context, span) = self.variables[variable].home;
         vec![
             self.state
@@ -34,7 +34,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// The values an expression may be.
-    pub fn eval(&mut self, expr: &'p Expr) -> Vec<Node> {
+    pub(super) fn eval(&mut self, expr: &'p Expr) -> Vec<Node> {
         match expr {
             Expr::Name(name, span) => self.name(name, *span),
             Expr::Literal(..) | Expr::Sizeof(_) | Expr::Type(..) => Vec::new(),
@@ -109,7 +109,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// The value of a statement expression or a macro body: that of its last expression.
-    pub fn block_value(&mut self, statements: &'p [Stmt]) -> Vec<Node> {
+    pub(super) fn block_value(&mut self, statements: &'p [Stmt]) -> Vec<Node> {
         match statements.split_last() {
             Some((Stmt::Expr(last, _) | Stmt::Return(Some(last), _), before)) => {
                 self.block(before);
@@ -162,7 +162,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Whether `name` is a function as seen from here, read or not.
-    pub fn is_function(&self, name: &str) -> bool {
+    pub(super) fn is_function(&self, name: &str) -> bool {
         let outline = &self.program.file(self.file).outline;
         outline
             .iter()
@@ -175,10 +175,10 @@ impl<'p> Walk<'p, '_> {
         if pointers.is_empty() {
             return pointers;
         }
-        if let Some(ty) = self.type_of(expr)
-            && (ty.arrays > 0 || self.is_record(&ty))
-        {
-            return pointers;
+        if let Some(ty) = self.type_of(expr) {
+            if ty.arrays > 0 || self.is_record(&ty) {
+                return pointers;
+            }
         }
         let site = self.site(span);
         self.state.touch(
@@ -240,7 +240,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// The pointer under `base->` or the address of `base` in `base.`.
-    pub fn base(&mut self, base: &'p Expr, arrow: bool) -> Vec<Node> {
+    pub(super) fn base(&mut self, base: &'p Expr, arrow: bool) -> Vec<Node> {
         if arrow {
             self.eval(base)
         } else {
@@ -249,7 +249,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// The values of `&expr`.
-    pub fn address(&mut self, expr: &'p Expr, span: Span) -> Vec<Node> {
+    pub(super) fn address(&mut self, expr: &'p Expr, span: Span) -> Vec<Node> {
         match expr {
             Expr::Name(name, _) => match self.binding(name) {
                 Some(Binding::Variable(id)) => {

@@ -13,18 +13,18 @@ use std::collections::BinaryHeap;
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Node(pub u32);
+pub(crate) struct Node(pub u32);
 
 /// Something a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Obj(pub u32);
+pub(crate) struct Obj(pub u32);
 
 /// A call through a function pointer; the number is the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PointerCall(pub u32);
+pub(crate) struct PointerCall(pub u32);
 
 /// A list that is mostly short: of up to four it needs no memory of its own.
-pub type Few<T> = SmallVec<[T; 4]>;
+pub(crate) type Few<T> = SmallVec<[T; 4]>;
 
 /// What goes through a value as a pointer; most values are no pointers.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ struct Uses {
 
 /// The constraints and their solution.
 #[derive(Debug, Default)]
-pub struct Graph {
+pub(crate) struct Graph {
     values: Vec<Few<Obj>>,
     fresh: Vec<Few<Obj>>,
     copies: Vec<Few<Node>>,
@@ -58,7 +58,7 @@ pub struct Graph {
 
 impl Graph {
     /// Makes room for so many values.
-    pub fn reserve(&mut self, nodes: usize) {
+    pub(crate) fn reserve(&mut self, nodes: usize) {
         self.values.reserve(nodes);
         self.fresh.reserve(nodes);
         self.copies.reserve(nodes);
@@ -68,7 +68,7 @@ impl Graph {
     }
 
     /// A new value.
-    pub fn node(&mut self) -> Node {
+    pub(crate) fn node(&mut self) -> Node {
         let node = Node(self.values.len() as u32);
         self.values.push(Few::new());
         self.fresh.push(Few::new());
@@ -80,7 +80,7 @@ impl Graph {
     }
 
     /// A new object; `holds` says whether anything can be stored in it.
-    pub fn object(&mut self, holds: bool) -> Obj {
+    pub(crate) fn object(&mut self, holds: bool) -> Obj {
         let object = Obj(self.content.len() as u32);
         self.content.push(None);
         self.holds.push(holds);
@@ -88,7 +88,7 @@ impl Graph {
     }
 
     /// What an object contains, as a value. None for pages and functions.
-    pub fn content(&mut self, object: Obj) -> Option<Node> {
+    pub(crate) fn content(&mut self, object: Obj) -> Option<Node> {
         if !self.holds[object.0 as usize] {
             return None;
         }
@@ -101,22 +101,22 @@ impl Graph {
     }
 
     /// The same, without making it.
-    pub fn content_if_any(&self, object: Obj) -> Option<Node> {
+    pub(crate) fn content_if_any(&self, object: Obj) -> Option<Node> {
         self.content[object.0 as usize]
     }
 
     /// Says that what `object` contains is the value `node`.
-    pub fn bind_content(&mut self, object: Obj, node: Node) {
+    pub(crate) fn bind_content(&mut self, object: Obj, node: Node) {
         self.content[object.0 as usize] = Some(node);
     }
 
     /// The objects a value may be, sorted.
-    pub fn values(&self, node: Node) -> &[Obj] {
+    pub(crate) fn values(&self, node: Node) -> &[Obj] {
         &self.values[self.keeper(node)]
     }
 
     /// The values a value is copied to.
-    pub fn copies(&self, node: Node) -> &[Node] {
+    pub(crate) fn copies(&self, node: Node) -> &[Node] {
         &self.copies[node.0 as usize]
     }
 
@@ -125,7 +125,7 @@ impl Graph {
     }
 
     /// `node` may be `object`.
-    pub fn add(&mut self, node: Node, object: Obj) {
+    pub(crate) fn add(&mut self, node: Node, object: Obj) {
         let at = self.keeper(node);
         if let Err(place) = self.values[at].binary_search(&object) {
             self.values[at].insert(place, object);
@@ -166,7 +166,7 @@ impl Graph {
     }
 
     /// `to` may be all that `from` is.
-    pub fn copy(&mut self, from: Node, to: Node) {
+    pub(crate) fn copy(&mut self, from: Node, to: Node) {
         if from == to || !self.edges.insert((from.0, to.0, 0)) {
             return;
         }
@@ -180,7 +180,7 @@ impl Graph {
     }
 
     /// `to` may be what the objects of `pointer` contain.
-    pub fn load(&mut self, pointer: Node, to: Node) {
+    pub(crate) fn load(&mut self, pointer: Node, to: Node) {
         if !self.edges.insert((pointer.0, to.0, 1)) {
             return;
         }
@@ -193,7 +193,7 @@ impl Graph {
     }
 
     /// What the objects of `pointer` contain may be all that `from` is.
-    pub fn store(&mut self, from: Node, pointer: Node) {
+    pub(crate) fn store(&mut self, from: Node, pointer: Node) {
         if !self.edges.insert((pointer.0, from.0, 2)) {
             return;
         }
@@ -206,7 +206,7 @@ impl Graph {
     }
 
     /// The functions that `pointer` may be are called.
-    pub fn call(&mut self, pointer: Node, call: PointerCall) {
+    pub(crate) fn call(&mut self, pointer: Node, call: PointerCall) {
         self.uses_of(pointer).calls.push(call);
     }
 
@@ -215,7 +215,7 @@ impl Graph {
     }
 
     /// Passes on what is new until nothing is; `link` is told each object a called pointer may be.
-    pub fn solve(&mut self, mut link: impl FnMut(&mut Self, PointerCall, Obj)) {
+    pub(crate) fn solve(&mut self, mut link: impl FnMut(&mut Self, PointerCall, Obj)) {
         self.join_circles();
         while let Some((_, keeper)) = self.waiting.pop() {
             if self.edges.len() > self.searched + self.searched / 4 + 1000 {
@@ -388,7 +388,7 @@ fn merge(into: &mut Few<Obj>, more: &[Obj]) {
 
 /// Makes each key one node.
 #[derive(Debug)]
-pub struct Interner<K> {
+pub(crate) struct Interner<K> {
     nodes: FastMap<K, Node>,
 }
 
@@ -402,7 +402,7 @@ impl<K> Default for Interner<K> {
 
 impl<K: Eq + std::hash::Hash> Interner<K> {
     /// The node of `key` and whether it is new.
-    pub fn node(&mut self, graph: &mut Graph, key: K) -> (Node, bool) {
+    pub(crate) fn node(&mut self, graph: &mut Graph, key: K) -> (Node, bool) {
         match self.nodes.entry(key) {
             std::collections::hash_map::Entry::Occupied(found) => (*found.get(), false),
             std::collections::hash_map::Entry::Vacant(free) => (*free.insert(graph.node()), true),
@@ -410,12 +410,12 @@ impl<K: Eq + std::hash::Hash> Interner<K> {
     }
 
     /// All keys with their nodes, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, Node)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, Node)> {
         self.nodes.iter().map(|(key, node)| (key, *node))
     }
 
     /// The node of `key`, when there is one.
-    pub fn get(&self, key: &K) -> Option<Node> {
+    pub(crate) fn get(&self, key: &K) -> Option<Node> {
         self.nodes.get(key).copied()
     }
 }

@@ -9,12 +9,13 @@ use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
 use super::tables::Table;
+use crate::index::ir::Span;
 use refimpl::api::{Count, Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The origins of the pages a call is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origins {
+pub(crate) struct Origins {
     /// Calls that acquire user pages.
     pub user: BTreeSet<SiteKey>,
     /// Calls that make or find other pages with a reference.
@@ -30,7 +31,7 @@ pub struct Origins {
 }
 
 /// The page objects of the argument of a call, in every context the call is walked in.
-pub fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
+pub(crate) fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
     let mut out = BTreeSet::new();
     for call in analysis.calls_at(site).filter(|call| call.listed) {
         let Some(function) = catalogue().get(&call.name) else {
@@ -56,7 +57,7 @@ pub fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
 }
 
 /// The origins of the pages a call at `site` is given.
-pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
+pub(crate) fn of(analysis: &Analysis, site: SiteKey) -> Origins {
     let mut origins = Origins::default();
     if analysis.calls_at(site).next().is_none() {
         origins
@@ -124,17 +125,26 @@ pub fn of(analysis: &Analysis, site: SiteKey) -> Origins {
 }
 
 /// Origins of all releases, sharpened by what stands around them.
-pub fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
-    let mut all: Vec<Origins> = sites.iter().map(|site| of(analysis, site.key)).collect();
+pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
+    let origins = |site: &Site| match site.beyond {
+        true => Origins::default(),
+        false => of(analysis, site.key),
+    };
+    let mut all: Vec<Origins> = sites.iter().map(origins).collect();
     by_sibling_tables(analysis, sites, &mut all);
     by_other_arm(analysis, sites, &mut all);
     extra_references(analysis, sites, &mut all);
+    let mut unmaps: FastMap<FnId, FastMap<Span, Span>> = FastMap::default();
     for (site, origins) in sites.iter().zip(all.iter_mut()) {
-        if !origins.user.is_empty()
-            && let Some(unmap) = mapping::unmapped_before(analysis, site.key)
-        {
+        if origins.user.is_empty() {
+            continue;
+        }
+        let function = site.key.function;
+        let body = || mapping::unmapped_before(&analysis.program.function(function).body);
+        let known = unmaps.entry(function).or_insert_with(body);
+        if let Some(span) = known.get(&site.key.span).copied() {
             origins.user.clear();
-            origins.mapping = Some(unmap);
+            origins.mapping = Some(SiteKey { function, span });
         }
     }
     all
@@ -198,7 +208,7 @@ fn by_sibling_tables(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
 /// flag tells the origins apart.
 fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
     let mut by_function: FastMap<FnId, Vec<usize>> = FastMap::default();
-    for (at, site) in sites.iter().enumerate() {
+    for (at, site) in sites.iter().enumerate().filter(|(_, site)| !site.beyond) {
         by_function.entry(site.key.function).or_default().push(at);
     }
     let releases = |at: usize| {
@@ -221,8 +231,13 @@ fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
         })
     };
     for members in by_function.values() {
+        let freeing: Vec<usize> = members.iter().copied().filter(frees).collect();
+        let unpinning: Vec<usize> = members.iter().copied().filter(unpins).collect();
+        if freeing.is_empty() && unpinning.is_empty() {
+            continue;
+        }
         for put in members.iter().copied().filter(puts) {
-            for free in members.iter().copied().filter(frees) {
+            for free in freeing.iter().copied() {
                 let shared: BTreeSet<SiteKey> = all[put]
                     .other
                     .intersection(&all[free].other)
@@ -235,7 +250,7 @@ fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
                     all[free].user.clear();
                 }
             }
-            for unpin in members.iter().copied().filter(unpins) {
+            for unpin in unpinning.iter().copied() {
                 if !unpins(&put) && opposed(put, unpin) {
                     unpinned_beside(analysis, put, unpin, all);
                 }

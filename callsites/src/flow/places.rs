@@ -130,7 +130,7 @@ fn is_inside(path: &Utf8Path, directory: &str) -> bool {
 }
 
 /// The directory of a file as text: comparing paths part by part costs more than searching small files.
-pub fn parent(path: &Utf8Path) -> &str {
+pub(crate) fn parent(path: &Utf8Path) -> &str {
     path.as_str()
         .rsplit_once('/')
         .map_or("", |(directory, _)| directory)

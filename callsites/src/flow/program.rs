@@ -16,11 +16,11 @@ use std::sync::Arc;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
-pub struct FnId(pub u32);
+pub(crate) struct FnId(pub u32);
 
 /// All that was read.
 #[derive(Debug, Default)]
-pub struct Program {
+pub(crate) struct Program {
     files: Vec<Arc<FileFacts>>,
     functions: Vec<(u32, u32)>,
     functions_by_name: FastMap<SmolStr, Vec<FnId>>,
@@ -37,7 +37,7 @@ pub struct Program {
 }
 
 /// `page` of `struct page`.
-pub fn tag(name: &str) -> &str {
+pub(crate) fn tag(name: &str) -> &str {
     name.strip_prefix("struct ")
         .or_else(|| name.strip_prefix("union "))
         .unwrap_or(name)
@@ -45,7 +45,7 @@ pub fn tag(name: &str) -> &str {
 
 /// Whether a value of that type can be a page, its address or its frame number. Counts, sizes, offsets and flags
 /// are not: arithmetic would carry pages into all of them.
-pub fn holds_pages(ty: &TypeRef) -> bool {
+pub(crate) fn holds_pages(ty: &TypeRef) -> bool {
     let number = matches!(
         ty.name.as_str(),
         "int"
@@ -104,7 +104,7 @@ pub fn holds_pages(ty: &TypeRef) -> bool {
 
 impl Program {
     /// Takes the facts of files, sorted by path.
-    pub fn new(files: Vec<Arc<FileFacts>>) -> Self {
+    pub(crate) fn new(files: Vec<Arc<FileFacts>>) -> Self {
         let mut program = Self {
             files,
             ..Self::default()
@@ -172,23 +172,23 @@ impl Program {
     }
 
     /// Where a function stands: hash of the path, first byte.
-    pub fn place(&self, id: FnId) -> (u64, u32) {
+    pub(crate) fn place(&self, id: FnId) -> (u64, u32) {
         let path = self.path_hashes[self.file_of(id) as usize];
         (path, self.function(id).span.start)
     }
 
     /// The function that stands there.
-    pub fn at(&self, place: (u64, u32)) -> Option<FnId> {
+    pub(crate) fn at(&self, place: (u64, u32)) -> Option<FnId> {
         self.places.get(&place).copied()
     }
 
     /// A word for all that a name, told by its hash, may mean: equal words, equal meanings.
-    pub fn meaning(&self, name: u64) -> u64 {
+    pub(crate) fn meaning(&self, name: u64) -> u64 {
         self.meanings.get(&name).copied().unwrap_or_default()
     }
 
     /// Runs `f`, and says the hashes of the names that were looked up meanwhile.
-    pub fn looking_up<T>(&self, f: impl FnOnce() -> T) -> (T, Vec<u64>) {
+    pub(crate) fn looking_up<T>(&self, f: impl FnOnce() -> T) -> (T, Vec<u64>) {
         self.looked_up.replace(Some(Vec::new()));
         let out = f();
         let mut names = self.looked_up.take().unwrap_or_default();
@@ -204,38 +204,38 @@ impl Program {
     }
 
     /// All files, sorted by path.
-    pub fn files(&self) -> &[Arc<FileFacts>] {
+    pub(crate) fn files(&self) -> &[Arc<FileFacts>] {
         &self.files
     }
 
     /// A file.
-    pub fn file(&self, file: u32) -> &FileFacts {
+    pub(crate) fn file(&self, file: u32) -> &FileFacts {
         &self.files[file as usize]
     }
 
     /// All functions.
-    pub fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
+    pub(crate) fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
         (0..self.functions.len() as u32).map(FnId)
     }
 
     /// A function.
-    pub fn function(&self, id: FnId) -> &Function {
+    pub(crate) fn function(&self, id: FnId) -> &Function {
         let (file, at) = self.functions[id.0 as usize];
         &self.files[file as usize].functions[at as usize]
     }
 
     /// The file a function stands in.
-    pub fn file_of(&self, id: FnId) -> u32 {
+    pub(crate) fn file_of(&self, id: FnId) -> u32 {
         self.functions[id.0 as usize].0
     }
 
     /// Path of the file a function stands in.
-    pub fn path_of(&self, id: FnId) -> &Utf8Path {
+    pub(crate) fn path_of(&self, id: FnId) -> &Utf8Path {
         &self.file(self.file_of(id)).path
     }
 
     /// The functions `name` may mean in `file`; more than one where `#if` arms each define it.
-    pub fn resolve(&self, name: &str, file: u32) -> Vec<FnId> {
+    pub(crate) fn resolve(&self, name: &str, file: u32) -> Vec<FnId> {
         self.look_up(name);
         let Some(all) = self.functions_by_name.get(name) else {
             return Vec::new();
@@ -256,7 +256,7 @@ impl Program {
     }
 
     /// Whether `file` itself defines `name` as a static function or macro, so that no kernel-wide function is meant.
-    pub fn shadows(&self, name: &str, file: u32) -> bool {
+    pub(crate) fn shadows(&self, name: &str, file: u32) -> bool {
         self.look_up(name);
         let facts = self.file(file);
         facts.path.extension() == Some("c")
@@ -267,7 +267,7 @@ impl Program {
     }
 
     /// The record of that tag which `file` most likely means.
-    pub fn record(&self, name: &str, file: u32) -> Option<&Record> {
+    pub(crate) fn record(&self, name: &str, file: u32) -> Option<&Record> {
         self.look_up(tag(name));
         let all = self.records.get(tag(name))?;
         let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
@@ -276,7 +276,7 @@ impl Program {
     }
 
     /// Whether the record of that tag which `file` most likely means is one of the kernel's public headers.
-    pub fn is_public(&self, name: &str, file: u32) -> bool {
+    pub(crate) fn is_public(&self, name: &str, file: u32) -> bool {
         self.look_up(tag(name));
         let Some(all) = self.records.get(tag(name)) else {
             return false;
@@ -287,7 +287,7 @@ impl Program {
     }
 
     /// Follows typedefs.
-    pub fn expand(&self, ty: &TypeRef, file: u32) -> TypeRef {
+    pub(crate) fn expand(&self, ty: &TypeRef, file: u32) -> TypeRef {
         let mut ty = ty.clone();
         for _ in 0..8 {
             self.look_up(&ty.name);
@@ -313,7 +313,7 @@ impl Program {
     }
 
     /// The variable at file scope that `name` means in `file`, with the file that defines it.
-    pub fn global(&self, name: &str, file: u32) -> Option<(u32, &Declaration)> {
+    pub(crate) fn global(&self, name: &str, file: u32) -> Option<(u32, &Declaration)> {
         self.look_up(name);
         let all = self.globals.get(name)?;
         let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
@@ -322,7 +322,7 @@ impl Program {
     }
 
     /// The member `field` of `record`, looked for in unnamed members too, with the tag it belongs to.
-    pub fn member<'a>(
+    pub(crate) fn member<'a>(
         &'a self,
         record: &'a Record,
         field: &str,

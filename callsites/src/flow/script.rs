@@ -42,7 +42,7 @@ enum Op {
 
 /// What the walk over one function said.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Script {
+pub(super) struct Script {
     /// Where the functions in it stand: hash of the path, first byte. The function itself comes first.
     pub functions: Vec<(u64, u32)>,
     contexts: Vec<(u32, u32)>,
@@ -89,7 +89,7 @@ struct Known {
 
 /// Constraints in the order in which they were said.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Edges {
+pub(super) struct Edges {
     ops: Vec<Op>,
     #[serde(skip)]
     known: FastSet<(u32, u32, u8)>,
@@ -97,14 +97,14 @@ pub struct Edges {
 
 impl Edges {
     /// `node` may be `object`.
-    pub fn add(&mut self, node: Node, object: Obj) {
+    pub(super) fn add(&mut self, node: Node, object: Obj) {
         if self.known.insert((node.0, object.0, 0)) {
             self.ops.push(Op::Add(node, object));
         }
     }
 
     /// `to` may be all that `from` is.
-    pub fn copy(&mut self, from: Node, to: Node) {
+    pub(super) fn copy(&mut self, from: Node, to: Node) {
         if from != to && self.known.insert((from.0, to.0, 1)) {
             self.ops.push(Op::Copy(from, to));
         }
@@ -125,7 +125,7 @@ impl Edges {
 
 impl Script {
     /// How many values it speaks of.
-    pub fn nodes(&self) -> usize {
+    pub(super) fn nodes(&self) -> usize {
         self.nodes.len()
     }
 
@@ -141,7 +141,7 @@ impl Script {
     }
 
     /// The id of an object.
-    pub fn object(&mut self, object: Object) -> Obj {
+    pub(super) fn object(&mut self, object: Object) -> Obj {
         if let Some(id) = self.known.objects.get(&object) {
             return *id;
         }
@@ -153,7 +153,7 @@ impl Script {
     }
 
     /// A field of a record.
-    pub fn field(&mut self, owner: Owner, name: &str) -> FieldId {
+    pub(super) fn field(&mut self, owner: Owner, name: &str) -> FieldId {
         let key = (owner, SmolStr::new(name));
         if let Some(id) = self.known.fields.get(&key) {
             return *id;
@@ -168,12 +168,12 @@ impl Script {
     }
 
     /// The value of a field.
-    pub fn field_node(&self, field: FieldId) -> Node {
+    pub(super) fn field_node(&self, field: FieldId) -> Node {
         self.known.field_nodes[field.0 as usize]
     }
 
     /// The value of a global; `key` is its name, with the file before it when it is static.
-    pub fn global(&mut self, key: SmolStr) -> Node {
+    pub(super) fn global(&mut self, key: SmolStr) -> Node {
         let next = self.globals.len() as u32;
         let at = *self.known.globals.entry(key.clone()).or_insert(next);
         if at == next {
@@ -183,17 +183,17 @@ impl Script {
     }
 
     /// The value of a parameter.
-    pub fn param(&mut self, function: FnId, at: u32) -> Node {
+    pub(super) fn param(&mut self, function: FnId, at: u32) -> Node {
         self.node(Made::Param(function, at))
     }
 
     /// What a function returns.
-    pub fn returned(&mut self, function: FnId) -> Node {
+    pub(super) fn returned(&mut self, function: FnId) -> Node {
         self.node(Made::Returned(function))
     }
 
     /// The context of a macro expanded at `at` of `context`.
-    pub fn context(&mut self, context: u32, at: u32) -> u32 {
+    pub(super) fn context(&mut self, context: u32, at: u32) -> u32 {
         let next = MACROS + self.contexts.len() as u32;
         let known = *self.known.contexts.entry((context, at)).or_insert(next);
         if known == next {
@@ -203,12 +203,12 @@ impl Script {
     }
 
     /// A value for an expression.
-    pub fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
+    pub(super) fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
         self.node(Made::Temp(context, span.start, span.end, tag))
     }
 
     /// A value that may be just `object`.
-    pub fn only(&mut self, context: u32, span: Span, tag: u8, object: Object) -> Node {
+    pub(super) fn only(&mut self, context: u32, span: Span, tag: u8, object: Object) -> Node {
         let node = self.temp(context, span, tag);
         let page = matches!(object, Object::Page(_));
         let id = self.object(object);
@@ -220,7 +220,13 @@ impl Script {
     }
 
     /// What one may find through `pointers`.
-    pub fn load(&mut self, context: u32, span: Span, tag: u8, pointers: &[Node]) -> Vec<Node> {
+    pub(super) fn load(
+        &mut self,
+        context: u32,
+        span: Span,
+        tag: u8,
+        pointers: &[Node],
+    ) -> Vec<Node> {
         if pointers.is_empty() {
             return Vec::new();
         }
@@ -232,7 +238,7 @@ impl Script {
     }
 
     /// Puts `values` where `pointers` point.
-    pub fn store(&mut self, values: &[Node], pointers: &[Node]) {
+    pub(super) fn store(&mut self, values: &[Node], pointers: &[Node]) {
         for pointer in pointers {
             for value in values {
                 self.graph.store(*value, *pointer);
@@ -241,7 +247,7 @@ impl Script {
     }
 
     /// Remembers a call by name; seen again in the same context, its arguments may be more.
-    pub fn record(&mut self, context: u32, call: Call) {
+    pub(super) fn record(&mut self, context: u32, call: Call) {
         let key = (context, call.site.span);
         match self.known.calls.get(&key) {
             Some(at) => merge(&mut self.calls[*at].args, call.args),
@@ -253,7 +259,7 @@ impl Script {
     }
 
     /// Remembers a call through a pointer.
-    pub fn record_indirect(&mut self, context: u32, call: IndirectCall) {
+    pub(super) fn record_indirect(&mut self, context: u32, call: IndirectCall) {
         let key = (context, call.site.span);
         match self.known.indirect.get(&key) {
             Some(at) => merge(&mut self.indirect[*at].args, call.args),
@@ -265,7 +271,7 @@ impl Script {
     }
 
     /// Remembers an access through a pointer.
-    pub fn touch(&mut self, context: u32, touch: Touch) {
+    pub(super) fn touch(&mut self, context: u32, touch: Touch) {
         let key = (context, touch.site.span, touch.write);
         if self.known.touches.insert(key) {
             self.touches.push(touch);
@@ -273,7 +279,7 @@ impl Script {
     }
 
     /// Arguments go to the parameters of `target`, what it returns to `result`.
-    pub fn link(
+    pub(super) fn link(
         &mut self,
         program: &Program,
         target: FnId,
@@ -297,7 +303,7 @@ impl Script {
     }
 
     /// Ends the writing: functions get numbers of the script's own.
-    pub fn seal(&mut self, program: &Program, own: FnId) {
+    pub(super) fn seal(&mut self, program: &Program, own: FnId) {
         self.known = Known::default();
         self.graph.known = FastSet::default();
         let mut numbers: FastMap<FnId, u32> = FastMap::default();
@@ -376,7 +382,7 @@ impl Script {
 
     /// Says it all to `state`, about function `own` of `program`. False, with nothing said, when a function in it is
     /// not there.
-    pub fn say(&self, program: &Program, own: FnId, state: &mut State) -> bool {
+    pub(super) fn say(&self, program: &Program, own: FnId, state: &mut State) -> bool {
         let functions: Option<Vec<FnId>> = self
             .functions
             .iter()

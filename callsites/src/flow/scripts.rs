@@ -23,13 +23,13 @@ struct Written {
 
 /// Scripts by the place of their function.
 #[derive(Debug, Default)]
-pub struct Scripts {
+pub(crate) struct Scripts {
     written: FastMap<(u64, u32), Vec<Written>>,
 }
 
 impl Scripts {
     /// Those that an earlier run kept, as far as they can be read.
-    pub fn of(kept: &[u8]) -> Self {
+    pub(crate) fn of(kept: &[u8]) -> Self {
         let kept: Vec<Written> = postcard::from_bytes(kept).unwrap_or_default();
         let mut scripts = Self::default();
         for written in kept {
@@ -41,13 +41,13 @@ impl Scripts {
     }
 
     /// How many values they all speak of.
-    pub fn nodes(&self) -> usize {
+    pub(crate) fn nodes(&self) -> usize {
         let written = self.written.values().flatten();
         written.map(|written| written.script.nodes()).sum()
     }
 
     /// Says of function `id` what there is to say, walking it when that is not known.
-    pub fn say(&mut self, program: &Program, id: FnId, state: &mut State) {
+    pub(crate) fn say(&mut self, program: &Program, id: FnId, state: &mut State) {
         let hash = program.file(program.file_of(id)).hash;
         let all = self.written.entry(program.place(id)).or_default();
         for written in all.iter_mut() {
@@ -72,7 +72,7 @@ impl Scripts {
     }
 
     /// What the next run is to have: what this one said.
-    pub fn kept(&self) -> Vec<u8> {
+    pub(crate) fn kept(&self) -> Vec<u8> {
         let mut places: Vec<_> = self.written.iter().collect();
         places.sort_unstable_by_key(|(place, _)| **place);
         let written = places.into_iter().flat_map(|(_, written)| written);

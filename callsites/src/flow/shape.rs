@@ -3,6 +3,7 @@
 //! dirtying, and whether the loop does nothing else.
 
 use crate::index::ir::{Expr, Function as Source, LoopKind, Span, Stmt};
+use crate::index::lex::{Mode, tokens};
 use crate::index::walk;
 use crate::report::Shape;
 use refimpl::api::{Function, Role, catalogue};
@@ -50,22 +51,29 @@ struct Body<'p> {
     only: bool,
 }
 
+impl Found {
+    /// Nothing but where the call stands.
+    pub(super) fn plain(statement: Span, whole: bool) -> Self {
+        Found {
+            shape: Shape::Single,
+            statement,
+            array: None,
+            range: None,
+            dirty_condition: None,
+            unused_after: Vec::new(),
+            only_releases: whole,
+        }
+    }
+}
+
 pub(super) fn of_release(place: &Place<'_, '_>) -> Found {
-    let mut found = Found {
-        shape: Shape::Single,
-        statement: place.statement.span(),
-        array: None,
-        range: None,
-        dirty_condition: None,
-        unused_after: Vec::new(),
-        only_releases: place.whole,
-    };
+    let mut found = Found::plain(place.statement.span(), place.whole);
     if place.listed.role != Role::Release {
         return found;
     }
     if place.listed.takes_array(place.arguments) {
         found.shape = Shape::ReleasePages;
-        found.array = place.page.map(|page| text(place.bytes, page.span()));
+        found.array = place.page.map(|page| key(place.bytes, page.span()));
         return found;
     }
     match place.innermost {
@@ -130,18 +138,13 @@ pub(super) fn of_release(place: &Place<'_, '_>) -> Found {
         _ => {
             let page = place
                 .page
-                .map(|page| text(place.bytes, page.span()))
+                .map(|page| key(place.bytes, page.span()))
                 .unwrap_or_default();
-            let before: Vec<&Stmt> = place
+            let after = place
                 .block
-                .iter()
-                .copied()
-                .take_while(|inner| inner.span().end <= place.call.start)
-                .collect();
-            if let Some(dirty) = before
-                .last()
-                .and_then(|last| dirtying(place.bytes, last, &page))
-            {
+                .partition_point(|inner| inner.span().end <= place.call.start);
+            let before = after.checked_sub(1).map(|last| place.block[last]);
+            if let Some(dirty) = before.and_then(|last| dirtying(place.bytes, last, &page)) {
                 found.shape = Shape::SingleDirty;
                 found.dirty_condition = Some(dirty.condition);
             }
@@ -150,14 +153,29 @@ pub(super) fn of_release(place: &Place<'_, '_>) -> Found {
     found
 }
 
+/// The tokens at a place, a blank wherever anything stands between two of them.
 fn text(bytes: &[u8], span: Span) -> String {
-    let raw = bytes
-        .get(span.start as usize..span.end as usize)
-        .unwrap_or_default();
-    String::from_utf8_lossy(raw)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    spelled(bytes, span, " ")
+}
+
+/// The tokens at a place and nothing else: the same for every layout.
+fn key(bytes: &[u8], span: Span) -> String {
+    spelled(bytes, span, "")
+}
+
+fn spelled(bytes: &[u8], span: Span, between: &str) -> String {
+    let end = (span.end as usize).min(bytes.len());
+    let start = (span.start as usize).min(end);
+    let mut out = String::new();
+    let mut last = None;
+    for token in tokens(bytes, start, end, Mode::MacroBody) {
+        if last.is_some_and(|last| last < token.start) {
+            out.push_str(between);
+        }
+        out.push_str(&String::from_utf8_lossy(token.text(bytes)));
+        last = Some(token.end);
+    }
+    out
 }
 
 fn read_body<'p>(place: &Place<'p, '_>, body: &'p Stmt) -> Body<'p> {
@@ -171,7 +189,7 @@ fn read_body<'p>(place: &Place<'p, '_>, body: &'p Stmt) -> Body<'p> {
     };
     let page = place
         .page
-        .map(|page| text(place.bytes, page.span()))
+        .map(|page| key(place.bytes, page.span()))
         .unwrap_or_default();
     for statement in statements {
         if statement.span().start <= place.call.start && place.call.end <= statement.span().end {
@@ -224,7 +242,7 @@ fn dirtying(bytes: &[u8], statement: &Stmt, page: &str) -> Option<Dirtying> {
                 .filter(|function| function.role == Role::Dirty)?;
             let same = args
                 .first()
-                .is_some_and(|arg| text(bytes, arg.span()) == page);
+                .is_some_and(|arg| key(bytes, arg.span()) == page);
             same.then(|| Dirtying {
                 condition: "true".to_owned(),
                 locked: function.kind == "locked",
@@ -358,11 +376,10 @@ fn used_elsewhere(function: &Source, name: &str, within: Span) -> bool {
     }
     let mut used = false;
     walk::expressions(&function.body, &mut |expr| {
-        if let Expr::Name(known, span) = expr
-            && known == name
-            && (span.start < within.start || span.end > within.end)
-        {
-            used = true;
+        if let Expr::Name(known, span) = expr {
+            if known == name && (span.start < within.start || span.end > within.end) {
+                used = true;
+            }
         }
     });
     used

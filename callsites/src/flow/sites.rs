@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 
 /// A condition a call stands under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Branch {
+pub(crate) struct Branch {
     /// The `if` statement.
     pub statement: Span,
     /// Whether the call stands in its `else`.
@@ -22,7 +22,7 @@ pub struct Branch {
 
 /// A call of a function of the catalogue.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub(crate) struct Site {
     /// Where.
     pub key: SiteKey,
     /// The callee.
@@ -37,13 +37,17 @@ pub struct Site {
     pub branches: Vec<Branch>,
     /// `#if` conditions around it, outermost first.
     pub guards: Vec<String>,
-    /// Loops around it, outermost first.
-    pub loops: Vec<Span>,
     /// The shape, of a release.
     pub shape: Option<Shape>,
     /// What an edit must know.
     pub edit: EditSite,
+    /// So many calls stand before it in its function that it is listed and not followed.
+    pub beyond: bool,
 }
+
+/// Calls of one function that are followed; none of the kernel's own has a tenth of it. What is looked at for each of
+/// them is the whole function, so that without a bound the work would grow with the square of its size.
+const FOLLOWED: usize = 512;
 
 struct Visitor<'p, 'b, 'c> {
     function: &'p Function,
@@ -58,7 +62,11 @@ struct Visitor<'p, 'b, 'c> {
 }
 
 /// The sites of one function or macro.
-pub fn of_function<'c>(program: &Program, id: FnId, bytes: &dyn Fn() -> &'c [u8]) -> Vec<Site> {
+pub(crate) fn of_function<'c>(
+    program: &Program,
+    id: FnId,
+    bytes: &dyn Fn() -> &'c [u8],
+) -> Vec<Site> {
     let function = program.function(id);
     if !function.body.may_hold_site() {
         return Vec::new();
@@ -177,10 +185,10 @@ impl<'p> Visitor<'p, '_, '_> {
     fn expression(&mut self, expr: &'p Expr, statement: &'p Stmt) {
         let mut calls = Vec::new();
         walk::expression(expr, &mut |inner| {
-            if let Expr::Call { callee, args, span } = inner
-                && let Expr::Name(name, name_span) = callee.as_ref()
-            {
-                calls.push((name, *name_span, args, *span));
+            if let Expr::Call { callee, args, span } = inner {
+                if let Expr::Name(name, name_span) = callee.as_ref() {
+                    calls.push((name, *name_span, args, *span));
+                }
             }
         });
         for (name, name_span, args, span) in calls {
@@ -195,18 +203,23 @@ impl<'p> Visitor<'p, '_, '_> {
             let at = function.page_argument(args.len());
             let page = at.and_then(|at| args.get(at));
             let whole = matches!(statement, Stmt::Expr(only, _) if only.span() == span);
-            let found = shape::of_release(&shape::Place {
-                function: self.function,
-                bytes: (self.bytes)(),
-                listed: function,
-                page,
-                call: span,
-                statement,
-                whole,
-                innermost: self.loops.last().copied(),
-                block: &self.block,
-                arguments: args.len(),
-            });
+            let beyond = self.out.len() >= FOLLOWED;
+            let found = if beyond {
+                shape::Found::plain(statement.span(), whole)
+            } else {
+                shape::of_release(&shape::Place {
+                    function: self.function,
+                    bytes: (self.bytes)(),
+                    listed: function,
+                    page,
+                    call: span,
+                    statement,
+                    whole,
+                    innermost: self.loops.last().copied(),
+                    block: &self.block,
+                    arguments: args.len(),
+                })
+            };
             self.out.push(Site {
                 key: SiteKey {
                     function: self.id,
@@ -223,7 +236,6 @@ impl<'p> Visitor<'p, '_, '_> {
                 },
                 branches: self.branches.clone(),
                 guards: self.guards.clone(),
-                loops: self.loops.iter().map(|inner| inner.span()).collect(),
                 shape: (function.role == Role::Release).then_some(found.shape),
                 edit: EditSite {
                     statement: found.statement,
@@ -235,6 +247,7 @@ impl<'p> Visitor<'p, '_, '_> {
                     unused_after: found.unused_after,
                     only_releases: found.only_releases,
                 },
+                beyond,
             });
         }
     }

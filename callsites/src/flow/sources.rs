@@ -9,7 +9,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 /// Bytes by path; read when they are asked for.
-pub struct Sources<'f> {
+pub(crate) struct Sources<'f> {
     files: &'f dyn Files,
     known: FastMap<&'f str, OnceCell<Option<Arc<[u8]>>>>,
     buffer: Cell<Vec<u8>>,
@@ -17,7 +17,7 @@ pub struct Sources<'f> {
 
 impl<'f> Sources<'f> {
     /// Those of all files of a solved flow.
-    pub fn new(analysis: &'f Analysis, files: &'f dyn Files) -> Self {
+    pub(crate) fn new(analysis: &'f Analysis, files: &'f dyn Files) -> Self {
         let all = analysis.program.files().iter();
         let known = all.map(|file| {
             let cell = match analysis.sources.get(&file.path) {
@@ -34,7 +34,7 @@ impl<'f> Sources<'f> {
     }
 
     /// The bytes of a file.
-    pub fn get(&self, path: &Utf8Path) -> Option<&[u8]> {
+    pub(crate) fn get(&self, path: &Utf8Path) -> Option<&[u8]> {
         let cell = self.known.get(path.as_str())?;
         let read = || {
             let mut buffer = self.buffer.take();

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 /// What an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Object {
+pub(crate) enum Object {
     /// Pages that one call makes, finds or acquires.
     Page(SiteKey),
     /// Kernel memory that one call allocates, in one context: of a macro that allocates, in one expansion.
@@ -31,7 +31,7 @@ pub enum Object {
 
 /// A call: the function it stands in, its span, and the calls through which a macro was expanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SiteKey {
+pub(crate) struct SiteKey {
     /// The function or macro whose text holds the call.
     pub function: FnId,
     /// The call expression.
@@ -40,11 +40,11 @@ pub struct SiteKey {
 
 /// A field of a struct type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct FieldId(pub u32);
+pub(crate) struct FieldId(pub u32);
 
 /// The struct a field belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// A struct or union of that tag.
     Record(SmolStr),
     /// A public record whose field is whoever's who fills it: its tag, and the part of the tree that names it.
@@ -55,7 +55,7 @@ pub enum Owner {
 
 /// A call by name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Call {
+pub(crate) struct Call {
     /// Where.
     pub site: SiteKey,
     /// Who is called, as written.
@@ -74,7 +74,7 @@ pub struct Call {
 
 /// A call through a pointer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct IndirectCall {
+pub(crate) struct IndirectCall {
     /// Where.
     pub site: SiteKey,
     /// The pointer.
@@ -87,7 +87,7 @@ pub struct IndirectCall {
 
 /// Access to memory through a pointer, which may be the data of a page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Touch {
+pub(crate) struct Touch {
     /// Where.
     pub site: SiteKey,
     /// The pointer.
@@ -98,7 +98,7 @@ pub struct Touch {
 
 /// A value stored into a field.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FieldStore {
+pub(crate) struct FieldStore {
     /// Where.
     pub site: SiteKey,
     /// The field.
@@ -109,7 +109,7 @@ pub struct FieldStore {
 
 /// Everything the walk builds.
 #[derive(Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     /// Constraints and solution.
     pub graph: Graph,
     objects: Vec<Object>,
@@ -149,7 +149,7 @@ pub struct State {
 
 impl State {
     /// The id of an object.
-    pub fn object(&mut self, object: Object) -> Obj {
+    pub(crate) fn object(&mut self, object: Object) -> Obj {
         if let Some(id) = self.object_ids.get(&object) {
             return *id;
         }
@@ -172,22 +172,22 @@ impl State {
     }
 
     /// The id of an object that was made.
-    pub fn object_id(&self, object: &Object) -> Option<Obj> {
+    pub(crate) fn object_id(&self, object: &Object) -> Option<Obj> {
         self.object_ids.get(object).copied()
     }
 
     /// What an object is.
-    pub fn what(&self, object: Obj) -> &Object {
+    pub(crate) fn what(&self, object: Obj) -> &Object {
         &self.objects[object.0 as usize]
     }
 
     /// The object of that number, in the order of their making.
-    pub fn objects_get(&self, at: usize) -> Option<&Object> {
+    pub(crate) fn objects_get(&self, at: usize) -> Option<&Object> {
         self.objects.get(at)
     }
 
     /// The value of a field.
-    pub fn field(&mut self, owner: Owner, name: &str) -> FieldId {
+    pub(crate) fn field(&mut self, owner: Owner, name: &str) -> FieldId {
         let key = (owner, SmolStr::new(name));
         if let Some(id) = self.field_ids.get(&key) {
             return *id;
@@ -203,17 +203,17 @@ impl State {
     }
 
     /// The node of a field.
-    pub fn field_node(&self, field: FieldId) -> Node {
+    pub(crate) fn field_node(&self, field: FieldId) -> Node {
         self.field_nodes[field.0 as usize]
     }
 
     /// Owner and name of a field.
-    pub fn field_name(&self, field: FieldId) -> &(Owner, SmolStr) {
+    pub(crate) fn field_name(&self, field: FieldId) -> &(Owner, SmolStr) {
         &self.fields[field.0 as usize]
     }
 
     /// All fields.
-    pub fn fields(&self) -> impl Iterator<Item = (FieldId, &(Owner, SmolStr))> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (FieldId, &(Owner, SmolStr))> {
         self.fields
             .iter()
             .enumerate()
@@ -221,7 +221,7 @@ impl State {
     }
 
     /// The value of a global; `key` is its name, with the file before it when it is static.
-    pub fn global(&mut self, key: SmolStr) -> Node {
+    pub(crate) fn global(&mut self, key: SmolStr) -> Node {
         let (node, new) = self.globals.node(&mut self.graph, key);
         if new {
             let target = self.object(Object::Target(node));
@@ -231,7 +231,7 @@ impl State {
     }
 
     /// The value of a parameter.
-    pub fn param(&mut self, function: FnId, at: u32) -> Node {
+    pub(crate) fn param(&mut self, function: FnId, at: u32) -> Node {
         let (node, new) = self.params.node(&mut self.graph, (function, at));
         if new {
             let target = self.object(Object::Target(node));
@@ -241,18 +241,18 @@ impl State {
     }
 
     /// What a function returns.
-    pub fn returned(&mut self, function: FnId) -> Node {
+    pub(crate) fn returned(&mut self, function: FnId) -> Node {
         self.returns.node(&mut self.graph, function).0
     }
 
     /// The context of a macro expanded at `at` of `context`.
-    pub fn context(&mut self, context: u32, at: u32) -> u32 {
+    pub(crate) fn context(&mut self, context: u32, at: u32) -> u32 {
         let next = (1 << 24) + self.contexts.len() as u32;
         *self.contexts.entry((context, at)).or_insert(next)
     }
 
     /// The context and offset at which each macro was expanded, by the context of its expansion.
-    pub fn contexts(&self) -> FastMap<u32, (u32, u32)> {
+    pub(crate) fn contexts(&self) -> FastMap<u32, (u32, u32)> {
         self.contexts
             .iter()
             .map(|(outer, inner)| (*inner, *outer))
@@ -260,7 +260,7 @@ impl State {
     }
 
     /// A value for an expression, made once.
-    pub fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
+    pub(crate) fn temp(&mut self, context: u32, span: Span, tag: u8) -> Node {
         let node = self.graph.node();
         self.temps
             .push(((context, span.start, span.end, tag), node));
@@ -268,14 +268,14 @@ impl State {
     }
 
     /// Remembers a call through a pointer.
-    pub fn record_indirect(&mut self, call: IndirectCall) {
+    pub(crate) fn record_indirect(&mut self, call: IndirectCall) {
         let at = self.indirect.len() as u32;
         self.graph.call(call.pointer, PointerCall(at));
         self.indirect.push(call);
     }
 
     /// Solves, linking calls through pointers to functions as they are found.
-    pub fn solve(&mut self, program: &Program) {
+    pub(crate) fn solve(&mut self, program: &Program) {
         loop {
             let mut found = Vec::new();
             let mut graph = std::mem::take(&mut self.graph);
@@ -300,7 +300,13 @@ impl State {
     }
 
     /// Arguments go to the parameters of `target`, what it returns to `result`.
-    pub fn link(&mut self, program: &Program, target: FnId, args: &[Few<Node>], result: Node) {
+    pub(crate) fn link(
+        &mut self,
+        program: &Program,
+        target: FnId,
+        args: &[Few<Node>],
+        result: Node,
+    ) {
         let count = program.function(target).params.len();
         for (at, values) in args.iter().enumerate().take(count) {
             if !holds_pages(&program.function(target).params[at].ty) {

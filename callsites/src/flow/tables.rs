@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 /// A table of functions: one value of a struct whose fields are function pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Tag of its struct.
     pub record: SmolStr,
     /// The file it stands in.
@@ -22,7 +22,7 @@ pub struct Table {
 }
 
 /// Adds the initialisers of all variables at file scope, and returns the tables among them.
-pub fn initialisers(program: &Program, state: &mut State) -> Vec<Table> {
+pub(crate) fn initialisers(program: &Program, state: &mut State) -> Vec<Table> {
     let mut tables = Vec::new();
     for (at, file) in program.files().iter().enumerate() {
         let at = at as u32;

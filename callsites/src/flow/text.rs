@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a name is defined, told from the text alone.
 //!
-//! A definition begins in the first column, as the kernel's coding style has it, and ends with no `;`. This decides
+//! A definition has a word or a `*` before its name, and a brace or another word behind its parameters. This decides
 //! which file is read, not what is read there: a wrong guess costs a pass over one file.
 
 use crate::index::lex::is_ident;
@@ -9,76 +9,181 @@ use memchr::memmem;
 
 /// How many bytes the parameters of a function may take.
 const PARAMETERS: usize = 4096;
+/// How many bytes back the beginning of a typedef is looked for.
+const TYPEDEF: usize = 256;
 
 /// Whether `bytes` may define function or macro `name`.
-pub fn defines(bytes: &[u8], name: &str) -> bool {
-    memmem::find_iter(bytes, name.as_bytes()).any(|at| defined_at(bytes, at, at + name.len()))
+pub(crate) fn defines(bytes: &[u8], name: &str) -> bool {
+    !name.is_empty()
+        && memmem::find_iter(bytes, name.as_bytes())
+            .any(|at| defined_at(bytes, at, at + name.len()))
 }
 
 fn defined_at(bytes: &[u8], at: usize, end: usize) -> bool {
-    let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
-    let line = &bytes[start..at];
-    let whole = !line.last().is_some_and(|byte| is_ident(*byte))
-        && !bytes.get(end).is_some_and(|byte| is_ident(*byte));
-    if !whole {
+    if !is_whole(bytes, at, end) {
         return false;
     }
-    if let Some(directive) = line.strip_prefix(b"#") {
-        return directive.trim_ascii() == b"define";
+    let before = end_before(bytes, at);
+    let word = last_word(&bytes[..before]);
+    if word == b"define" {
+        let rest = bytes[..before - word.len()].trim_ascii_end();
+        return rest.ends_with(b"#") && !in_comment(bytes, at);
     }
-    let head = line.first().is_none_or(|byte| is_ident(*byte));
-    let rest = bytes[end..].trim_ascii_start();
-    if !head || rest.first() != Some(&b'(') || line.contains(&b'=') {
+    if bytes[line_start(bytes, at)..]
+        .trim_ascii_start()
+        .starts_with(b"#")
+    {
         return false;
     }
-    let rest = &rest[..rest.len().min(PARAMETERS)];
+    let typed = if word.is_empty() {
+        bytes[..before].ends_with(b"*") || bytes[..before].ends_with(b")")
+    } else {
+        !matches!(
+            word,
+            b"return" | b"else" | b"do" | b"case" | b"goto" | b"sizeof"
+        )
+    };
+    let open = start_after(bytes, end);
+    if !typed || bytes.get(open) != Some(&b'(') {
+        return false;
+    }
     let mut depth = 0;
-    for (n, byte) in rest.iter().enumerate() {
-        match byte {
+    let mut n = open;
+    let most = bytes.len().min(open + PARAMETERS);
+    while n < most {
+        match bytes[n] {
             b'(' => depth += 1,
             b')' => depth -= 1,
+            b'/' => {
+                let next = start_after(bytes, n);
+                if next > n {
+                    n = next;
+                    continue;
+                }
+            }
             _ => {}
         }
+        n += 1;
         if depth == 0 {
-            let next = rest[n + 1..].trim_ascii_start().first();
-            return !matches!(next, Some(b';' | b','));
+            let next = bytes.get(start_after(bytes, n));
+            let goes_on = next.is_some_and(|next| *next == b'{' || is_ident(*next));
+            return goes_on && !in_comment(bytes, at);
         }
     }
     false
 }
 
+/// No byte of a name stands beside the name.
+fn is_whole(bytes: &[u8], at: usize, end: usize) -> bool {
+    !bytes[..at].last().is_some_and(|byte| is_ident(*byte))
+        && !bytes.get(end).is_some_and(|byte| is_ident(*byte))
+}
+
+/// Whether `bytes` name `function` before a parenthesis.
+pub(crate) fn calls(bytes: &[u8], function: &str) -> bool {
+    memmem::find_iter(bytes, function.as_bytes()).any(|at| {
+        let end = at + function.len();
+        is_whole(bytes, at, end) && bytes.get(start_after(bytes, end)) == Some(&b'(')
+    })
+}
+
+/// Comments speak of functions too.
+fn in_comment(bytes: &[u8], at: usize) -> bool {
+    let line = line_start(bytes, at);
+    let open = memmem::rfind(&bytes[..at], b"/*");
+    open.is_some_and(|open| memmem::find(&bytes[open + 2..at], b"*/").is_none())
+        || memmem::find(&bytes[line..at], b"//").is_some()
+}
+
+/// Where the token before `at` ends: white space and comments are no tokens.
+fn end_before(bytes: &[u8], at: usize) -> usize {
+    let mut end = at;
+    loop {
+        end = bytes[..end].trim_ascii_end().len();
+        let open = bytes[..end]
+            .strip_suffix(b"*/")
+            .and_then(|comment| memmem::rfind(comment, b"/*"))
+            .or_else(|| {
+                let line = line_start(bytes, end);
+                Some(line + memmem::find(&bytes[line..end], b"//")?)
+            });
+        match open {
+            Some(open) => end = open,
+            None => return end,
+        }
+    }
+}
+
+fn line_start(bytes: &[u8], at: usize) -> usize {
+    memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1)
+}
+
+/// Where the token from `at` on begins.
+fn start_after(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += rest.len() - rest.trim_ascii_start().len();
+        let rest = bytes.get(at..).unwrap_or_default();
+        let length = if rest.starts_with(b"/*") {
+            memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4)
+        } else if rest.starts_with(b"//") {
+            memchr::memchr(b'\n', rest).unwrap_or(rest.len())
+        } else {
+            return at;
+        };
+        at += length;
+    }
+}
+
+/// The word that ends there, or nothing.
+fn last_word(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().rposition(|byte| !is_ident(*byte));
+    &bytes[start.map_or(0, |start| start + 1)..]
+}
+
 /// Looks for the definition of a struct, union or typedef.
-pub struct RecordFinder {
-    definition: String,
-    alias: String,
+pub(crate) struct RecordFinder {
+    tag: memmem::Finder<'static>,
 }
 
 impl RecordFinder {
     /// Looks for `tag`.
-    pub fn new(tag: &str) -> Self {
+    pub(crate) fn new(tag: &str) -> Self {
         Self {
-            definition: format!("{tag} {{"),
-            alias: format!(" {tag};"),
+            tag: memmem::Finder::new(tag.as_bytes()).into_owned(),
         }
     }
 
     /// Whether `bytes` may define it.
-    pub fn is_in(&self, bytes: &[u8]) -> bool {
-        let tagged = |at: usize| {
-            let before = bytes[..at].trim_ascii_end();
-            at > before.len() && (before.ends_with(b"struct") || before.ends_with(b"union"))
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        let length = self.tag.needle().len();
+        let defined = |at: usize| match bytes.get(start_after(bytes, at + length)) {
+            Some(b'{') => {
+                let before = last_word(&bytes[..end_before(bytes, at)]);
+                matches!(before, b"struct" | b"union")
+            }
+            Some(b';') => {
+                let before = end_before(bytes, at);
+                let text = &bytes[before.saturating_sub(TYPEDEF)..before];
+                let start = text
+                    .iter()
+                    .rposition(|byte| matches!(byte, b';' | b'{' | b'}'));
+                let start = start.map_or(0, |start| start + 1);
+                start == text.len() && text.last() == Some(&b'}')
+                    || memmem::find(&text[start..], b"typedef").is_some()
+            }
+            _ => false,
         };
-        let named = |at: usize| {
-            let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
-            bytes[start..at].starts_with(b"typedef") || bytes[start..at].starts_with(b"}")
-        };
-        memmem::find_iter(bytes, self.definition.as_bytes()).any(tagged)
-            || memmem::find_iter(bytes, self.alias.as_bytes()).any(named)
+        length > 0
+            && self
+                .tag
+                .find_iter(bytes)
+                .any(|at| is_whole(bytes, at, at + length) && defined(at))
     }
 }
 
 /// The names in the `#include` lines of a file.
-pub fn includes(bytes: &[u8]) -> Vec<String> {
+pub(crate) fn includes(bytes: &[u8]) -> Vec<String> {
     let mut out = Vec::new();
     for at in memmem::find_iter(bytes, b"include") {
         let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
@@ -121,6 +226,27 @@ mod tests {
     fn include_lines_are_told_from_other_text() {
         let text = b"#include <a/b.h>\n # include \"c.h\" /* include */\n#include_next X\n// #include <no.h>\n#include MACRO\n#include <open\n#include\t<d.h>";
         assert_eq!(includes(text), ["a/b.h", "c.h", "d.h"]);
+    }
+
+    #[test]
+    fn comments_and_line_ends_change_nothing() {
+        assert!(defines(
+            b"x; static int /* a */ f /* b */\n (int a /* ) */,\n int b) // c\n{ }",
+            "f"
+        ));
+        assert!(defines(b"static int // a;\nf(int a)\n{ }", "f"));
+        assert!(!defines(
+            b"} for_each(a, b) { g(a); } if (f(x)) { }",
+            "for_each"
+        ));
+        assert!(!defines(b"} for_each(a, b) { g(a); } if (f(x)) { }", "f"));
+        assert!(!defines(
+            b"/*\n * f() might be called { }\n */\n// int f() {\n",
+            "f"
+        ));
+        let finder = RecordFinder::new("box");
+        assert!(finder.is_in(b"struct /* a */ box\n/* b */ { int a; };"));
+        assert!(finder.is_in(b"typedef\nstruct crate /* a */ box ;"));
     }
 
     #[test]

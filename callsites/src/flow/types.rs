@@ -29,7 +29,7 @@ pub(super) fn pointee(mut ty: TypeRef) -> TypeRef {
 
 impl<'p> Walk<'p, '_> {
     /// Whether a value of that type is a struct or union itself.
-    pub fn is_record(&self, ty: &TypeRef) -> bool {
+    pub(super) fn is_record(&self, ty: &TypeRef) -> bool {
         if ty.pointers > 0 || ty.function || ty.arrays > 0 {
             return false;
         }
@@ -55,13 +55,13 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Whether the record of that type carries pages of every origin.
-    pub fn is_carrier(&self, ty: &TypeRef) -> bool {
+    pub(super) fn is_carrier(&self, ty: &TypeRef) -> bool {
         catalogue().is_carrier(tag(&ty.name))
             || catalogue().is_carrier(tag(&self.program.expand(ty, self.file).name))
     }
 
     /// The type of an expression; None when it cannot be told.
-    pub fn type_of(&mut self, expr: &'p Expr) -> Option<TypeRef> {
+    pub(super) fn type_of(&mut self, expr: &'p Expr) -> Option<TypeRef> {
         match expr {
             Expr::Name(name, _) => match self.binding(name) {
                 Some(Binding::Variable(id)) => {
@@ -180,7 +180,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// What `base.name` or `base->name` is.
-    pub fn member(&mut self, base: &'p Expr, name: &str, arrow: bool) -> Member {
+    pub(super) fn member(&mut self, base: &'p Expr, name: &str, arrow: bool) -> Member {
         let ty = self
             .type_of(base)
             .map(|ty| self.program.expand(&ty, self.file));

@@ -41,7 +41,7 @@ pub(super) struct Variable {
 
 #[derive(Debug, Default)]
 struct Frame<'p> {
-    names: Vec<(&'p str, Binding<'p>)>,
+    names: FastMap<&'p str, Binding<'p>>,
     parent: Option<usize>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Walk<'p, 's> {
 }
 
 /// Walks one function: its constraints, and the hashes of the names that were looked up for them.
-pub fn function(program: &Program, id: FnId) -> (Script, Vec<u64>) {
+pub(super) fn function(program: &Program, id: FnId) -> (Script, Vec<u64>) {
     program.looking_up(|| {
         let mut script = Script::default();
         passes(program, &mut script, id);
@@ -125,7 +125,7 @@ fn passes(program: &Program, script: &mut Script, id: FnId) {
 
 impl<'p> Walk<'p, '_> {
     /// The place of an expression, for objects and records.
-    pub fn site(&self, span: Span) -> SiteKey {
+    pub(super) fn site(&self, span: Span) -> SiteKey {
         SiteKey {
             function: self.text,
             span,
@@ -133,11 +133,11 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// What `name` means here.
-    pub fn binding(&self, name: &str) -> Option<Binding<'p>> {
+    pub(super) fn binding(&self, name: &str) -> Option<Binding<'p>> {
         let mut at = Some(self.frame);
         while let Some(frame) = at {
             let frame = &self.frames[frame];
-            if let Some((_, found)) = frame.names.iter().rev().find(|(known, _)| *known == name) {
+            if let Some(found) = frame.names.get(name) {
                 return Some(*found);
             }
             at = frame.parent;
@@ -146,10 +146,10 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Opens a scope; give what it returns to [`Walk::leave`].
-    pub fn enter(&mut self) -> usize {
+    pub(super) fn enter(&mut self) -> usize {
         let before = self.frame;
         self.frames.push(Frame {
-            names: Vec::new(),
+            names: FastMap::default(),
             parent: Some(before),
         });
         self.frame = self.frames.len() - 1;
@@ -157,13 +157,13 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Closes a scope.
-    pub fn leave(&mut self, before: usize) {
+    pub(super) fn leave(&mut self, before: usize) {
         self.frame = before;
     }
 
     /// Gives a name a meaning in the innermost scope.
-    pub fn bind(&mut self, name: &'p str, binding: Binding<'p>) {
-        self.frames[self.frame].names.push((name, binding));
+    pub(super) fn bind(&mut self, name: &'p str, binding: Binding<'p>) {
+        self.frames[self.frame].names.insert(name, binding);
     }
 
     fn variable(&mut self, declaration: &'p Declaration, aggregate: bool) -> usize {
@@ -216,7 +216,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// `variable = values` here; `weak` keeps what it was.
-    pub fn define(&mut self, variable: usize, span: Span, values: &[Node], weak: bool) {
+    pub(super) fn define(&mut self, variable: usize, span: Span, values: &[Node], weak: bool) {
         let node = self.state.temp(self.context, span, 200);
         let values = if holds_pages(&self.variables[variable].ty) {
             values

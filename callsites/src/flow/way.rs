@@ -5,18 +5,19 @@
 //! again, breadth first from the page, so that the way found is one of the shortest.
 
 use super::analysis::Analysis;
-use super::graph::{Node, Obj};
-use super::hash::FastMap;
+use super::graph::{Graph, Node, Obj};
+use super::hash::{FastMap, FastSet};
 use super::program::FnId;
 use super::sources::Sources;
 use super::state::{Object, Owner, SiteKey};
+use std::cell::RefCell;
 
 /// More values than this are not gone through for one page.
 const VALUES: usize = 60_000;
 
 /// A step of a way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub(crate) enum Step {
     /// An expression of a function: offset into the file the function stands in.
     Place(FnId, u32),
     /// A parameter.
@@ -28,16 +29,64 @@ pub enum Step {
 }
 
 /// What each value is, told from the tables that made them.
-pub struct Names<'f> {
+pub(crate) struct Names<'f> {
     /// The lines they stand on.
-    pub(super) sources: &'f Sources<'f>,
+    pub(crate) sources: &'f Sources<'f>,
     steps: FastMap<Node, Step>,
     made: FastMap<Obj, Vec<Node>>,
+    /// The search from the page that was asked for last: the next site most often asks for the same.
+    search: RefCell<Option<(SiteKey, Search)>>,
+}
+
+/// Copies gone through breadth first, as far as somebody asked.
+#[derive(Default)]
+struct Search {
+    /// Of each value the one it was copied from (itself where the page is made), and its number in the queue.
+    before: FastMap<Node, (Node, u32)>,
+    queue: Vec<Node>,
+    at: usize,
+}
+
+impl Search {
+    fn reach(&mut self, node: Node, from: Node) -> bool {
+        let number = self.queue.len() as u32;
+        let new = !self.before.contains_key(&node);
+        if new {
+            self.before.insert(node, (from, number));
+            self.queue.push(node);
+        }
+        new
+    }
+
+    /// The first of `targets` that the search comes to.
+    fn find(&mut self, graph: &Graph, targets: &FastSet<Node>) -> Option<Node> {
+        let known = targets.iter().filter_map(|node| {
+            let (_, number) = self.before.get(node)?;
+            Some((*number, *node))
+        });
+        if let Some((_, node)) = known.min() {
+            return Some(node);
+        }
+        while self.at < self.queue.len() && self.queue.len() < VALUES {
+            let node = self.queue[self.at];
+            self.at += 1;
+            let mut found = None;
+            for next in graph.copies(node) {
+                if self.reach(*next, node) && found.is_none() && targets.contains(next) {
+                    found = Some(*next);
+                }
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
 }
 
 impl<'f> Names<'f> {
     /// Names the values of a solved flow.
-    pub fn new(analysis: &Analysis, sources: &'f Sources<'f>) -> Self {
+    pub(crate) fn new(analysis: &Analysis, sources: &'f Sources<'f>) -> Self {
         let state = &analysis.state;
         let mut steps: FastMap<Node, Step> = FastMap::default();
         steps.reserve(state.temps.len());
@@ -91,42 +140,34 @@ impl<'f> Names<'f> {
             sources,
             steps,
             made,
+            search: RefCell::new(None),
         }
     }
 
     /// One of the shortest ways of the page made at `site` to any of `targets`, without steps that have no name.
-    pub fn way(&self, analysis: &Analysis, site: SiteKey, targets: &[Node]) -> Vec<Step> {
+    pub(crate) fn way(&self, analysis: &Analysis, site: SiteKey, targets: &[Node]) -> Vec<Step> {
         let graph = &analysis.state.graph;
         let Some(object) = analysis.state.object_id(&Object::Page(site)) else {
             return Vec::new();
         };
-        let mut before: FastMap<Node, Node> = FastMap::default();
-        let mut queue: Vec<Node> = self.made.get(&object).cloned().unwrap_or_default();
-        for node in &queue {
-            before.insert(*node, *node);
-        }
-        let mut at = 0;
-        let mut found = queue.iter().copied().find(|node| targets.contains(node));
-        while found.is_none() && at < queue.len() && queue.len() < VALUES {
-            let node = queue[at];
-            at += 1;
-            for next in graph.copies(node) {
-                if before.contains_key(next) {
-                    continue;
-                }
-                before.insert(*next, node);
-                queue.push(*next);
-                if targets.contains(next) {
-                    found = Some(*next);
-                    break;
-                }
+        let targets: FastSet<Node> = targets.iter().copied().collect();
+        let mut last = self.search.borrow_mut();
+        if last.as_ref().is_none_or(|(from, _)| *from != site) {
+            let mut search = Search::default();
+            for node in self.made.get(&object).into_iter().flatten() {
+                search.reach(*node, *node);
             }
+            *last = Some((site, search));
         }
+        let Some((_, search)) = last.as_mut() else {
+            return Vec::new();
+        };
         let mut steps = Vec::new();
-        let mut here = found;
+        let mut here = search.find(graph, &targets);
         while let Some(node) = here {
             steps.extend(self.steps.get(&node).cloned());
-            here = before.get(&node).copied().filter(|next| *next != node);
+            let from = search.before.get(&node).map(|(from, _)| *from);
+            here = from.filter(|next| *next != node);
         }
         steps.reverse();
         steps.dedup();

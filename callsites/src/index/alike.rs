@@ -7,7 +7,7 @@ use super::ir::FileFacts;
 use std::fmt::Write as _;
 
 /// Whether the code is the same: names, types, statements, and the order of all places.
-pub fn alike(a: &FileFacts, b: &FileFacts) -> bool {
+pub(crate) fn alike(a: &FileFacts, b: &FileFacts) -> bool {
     a.path == b.path && by_order(&told(a)) == by_order(&told(b))
 }
 

@@ -45,7 +45,7 @@ impl Index {
     }
 
     /// The same; what the shelf knows is not read again.
-    pub fn with<S: AsRef<str>>(
+    pub(crate) fn with<S: AsRef<str>>(
         tree: &Tree,
         seeds: impl IntoIterator<Item = S>,
         shelf: &Shelf,

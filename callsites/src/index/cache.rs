@@ -12,7 +12,7 @@
 use super::facts;
 use super::shelf::{Changes, Contents, Shelf};
 use crate::report::{TreeInfo, UnreadItem};
-use crate::tree::{Stamp, Tree};
+use crate::tree::{Stamp, Tree, read_kept};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ const MOST_CHANGES: usize = 256;
 
 /// One run over one tree.
 #[derive(Debug)]
-pub struct Session<'t> {
+pub(crate) struct Session<'t> {
     tree: &'t Tree,
     directory: Utf8PathBuf,
     stamps: Stamps,
@@ -61,7 +61,7 @@ struct Head {
 
 /// What the last run over a tree left.
 #[derive(Debug)]
-pub struct Last {
+pub(crate) struct Last {
     head: Head,
     /// What whoever asks the questions noted of them.
     pub notes: Vec<u8>,
@@ -71,19 +71,19 @@ pub struct Last {
 
 impl Last {
     /// The state under which that run kept its report.
-    pub fn state(&self) -> Option<&str> {
+    pub(crate) fn state(&self) -> Option<&str> {
         self.head.state.as_deref()
     }
 
     /// Whether anything was parsed in a file.
-    pub fn holds(&self, path: &Utf8Path) -> bool {
+    pub(crate) fn holds(&self, path: &Utf8Path) -> bool {
         self.head.contents.files.contains_key(path)
     }
 }
 
 impl<'t> Session<'t> {
     /// Stamps every file of the tree; reads none. `directory` is made when something is kept.
-    pub fn open(tree: &'t Tree, directory: &Utf8Path) -> Self {
+    pub(crate) fn open(tree: &'t Tree, directory: &Utf8Path) -> Self {
         Session {
             tree,
             directory: directory.to_owned(),
@@ -95,7 +95,7 @@ impl<'t> Session<'t> {
 
     /// Names all that an audit's result depends on: the stamps, what the tree says of itself, and this program, so
     /// that a rebuilt one trusts no result of its forerunner. None when a file or the program has no stamp.
-    pub fn state(&self) -> Option<String> {
+    pub(crate) fn state(&self) -> Option<String> {
         if self.stamps.iter().any(|(_, stamp)| stamp == NONE) {
             return None;
         }
@@ -113,7 +113,7 @@ impl<'t> Session<'t> {
     }
 
     /// What the last run left, with what has changed since; None when that is no use to this one.
-    pub fn last(&self) -> Option<Last> {
+    pub(crate) fn last(&self) -> Option<Last> {
         let bytes = self.recall("known", FORMAT)?;
         let (head, rest) = postcard::take_from_bytes::<Head>(&bytes).ok()?;
         if head.format != FORMAT
@@ -154,11 +154,11 @@ impl<'t> Session<'t> {
     }
 
     /// The facts that the last run parsed; an empty shelf when there are none.
-    pub fn shelf(&self, last: Option<&Last>) -> Shelf {
+    pub(crate) fn shelf(&self, last: Option<&Last>) -> Shelf {
         let Some(last) = last else {
             return Shelf::empty();
         };
-        match std::fs::read(self.file("facts")) {
+        match read_kept(&self.file("facts"), MOST_BYTES) {
             Ok(pack) if *blake3::hash(&pack).as_bytes() == last.head.pack => {
                 Shelf::of(last.head.contents.clone(), pack, last.changes.clone())
             }
@@ -167,7 +167,7 @@ impl<'t> Session<'t> {
     }
 
     /// Keeps what was parsed and noted for the next run.
-    pub fn save(&self, shelf: &Shelf, notes: &[u8]) -> io::Result<()> {
+    pub(crate) fn save(&self, shelf: &Shelf, notes: &[u8]) -> io::Result<()> {
         let (contents, pack) = shelf.packed();
         let mut stamps = self.stamps.clone();
         stamps.forget(&shelf.refused());
@@ -178,7 +178,7 @@ impl<'t> Session<'t> {
     }
 
     /// Keeps what the last run left under the stamps of now: what has changed since bears on nothing.
-    pub fn renew(&self, last: &Last) -> io::Result<()> {
+    pub(crate) fn renew(&self, last: &Last) -> io::Result<()> {
         self.keep_known(
             last.head.contents.clone(),
             last.head.pack,
@@ -214,15 +214,15 @@ impl<'t> Session<'t> {
     }
 
     /// What was kept under `name` for this tree, when it was kept with the same `key`.
-    pub fn recall(&self, name: &str, key: &str) -> Option<Vec<u8>> {
-        let mut bytes = std::fs::read(self.file(name)).ok()?;
+    pub(crate) fn recall(&self, name: &str, key: &str) -> Option<Vec<u8>> {
+        let mut bytes = read_kept(&self.file(name), MOST_BYTES).ok()?;
         let rest = bytes.get(32..)?;
         let sum = blake3::keyed_hash(blake3::hash(key.as_bytes()).as_bytes(), rest);
         (sum.as_bytes() == &bytes[..32]).then(|| bytes.split_off(32))
     }
 
     /// Keeps `bytes` under `name` and `key`; the file is replaced whole or not at all.
-    pub fn keep(&self, name: &str, key: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn keep(&self, name: &str, key: &str, bytes: &[u8]) -> io::Result<()> {
         let sum = blake3::keyed_hash(blake3::hash(key.as_bytes()).as_bytes(), bytes);
         self.replace(name, &[sum.as_bytes(), bytes])
     }

@@ -13,11 +13,11 @@ use std::ops::Range;
 
 /// A declaration with the tokens of its initialiser.
 #[derive(Debug)]
-pub struct Declared {
+pub(crate) struct Declared {
     /// Name, type, spans; `init` is empty.
-    pub declaration: Declaration,
+    pub(crate) declaration: Declaration,
     /// The tokens after `=`.
-    pub init: Option<Range<usize>>,
+    pub(crate) init: Option<Range<usize>>,
 }
 
 /// The specifiers of a declaration.
@@ -31,7 +31,7 @@ struct Specifiers {
 
 /// Reads `range`, one declaration without its `;`. Records defined in it are added to `records` with `outer` before
 /// the made-up tags of those that have none.
-pub fn declaration(
+pub(crate) fn declaration(
     source: &Source<'_>,
     range: Range<usize>,
     outer: &str,
@@ -91,8 +91,33 @@ pub fn declaration(
     out
 }
 
+/// How deep records may nest in records: each level repeats the members of those inside it that have no name.
+const RECORD_DEPTH: usize = 32;
+
+/// Does a record in `range` hold records deeper than can be read?
+pub(crate) fn nests_too_deep(source: &Source<'_>, range: &Range<usize>) -> bool {
+    let mut i = range.start;
+    while i < range.end && !source.is(i, b"=") {
+        if source.is(i, b"{") {
+            let mut depth = 0usize;
+            for inside in i..source.after(i).min(range.end) {
+                if source.is(inside, b"{") {
+                    depth += 1;
+                } else if source.is(inside, b"}") {
+                    depth = depth.saturating_sub(1);
+                }
+                if depth > RECORD_DEPTH {
+                    return true;
+                }
+            }
+        }
+        i = source.after(i);
+    }
+    false
+}
+
 /// The parameters between the parentheses `open` and its partner.
-pub fn parameters(source: &Source<'_>, open: usize) -> Vec<Declaration> {
+pub(crate) fn parameters(source: &Source<'_>, open: usize) -> Vec<Declaration> {
     let Some(close) = source.mate(open) else {
         return Vec::new();
     };
@@ -283,7 +308,7 @@ fn declarator(
             let close = source.mate(i)?;
             if name.is_none() {
                 first.get_or_insert(i);
-                name = inner(source, i + 1..close, &mut ty);
+                name = inner(source, i + 1..close, &mut ty, PARENTHESES_DEPTH);
                 let called = source.is(close + 1, b"(") && close + 1 < part.end;
                 ty.function |= called;
             } else {
@@ -333,7 +358,7 @@ fn declarator(
 }
 
 /// The type `range` spells, as in a cast or a macro argument.
-pub fn type_name(source: &Source<'_>, range: Range<usize>) -> TypeRef {
+pub(crate) fn type_name(source: &Source<'_>, range: Range<usize>) -> TypeRef {
     let specifiers = specifiers(source, range.clone());
     let rest = specifiers.next..range.end;
     if rest.is_empty() {
@@ -343,15 +368,18 @@ pub fn type_name(source: &Source<'_>, range: Range<usize>) -> TypeRef {
         .map_or_else(TypeRef::default, |d| d.declaration.ty)
 }
 
+/// How deep a declarator may stand in parentheses.
+const PARENTHESES_DEPTH: u32 = 32;
+
 /// The inside of `(*name)` or `(*name[4])`.
-fn inner(source: &Source<'_>, range: Range<usize>, ty: &mut TypeRef) -> Option<usize> {
+fn inner(source: &Source<'_>, range: Range<usize>, ty: &mut TypeRef, deeper: u32) -> Option<usize> {
     let mut name = None;
     let mut i = range.start;
     while i < range.end {
         if source.is(i, b"(") {
             let close = source.mate(i)?;
-            if name.is_none() {
-                name = inner(source, i + 1..close, ty);
+            if name.is_none() && deeper > 0 {
+                name = inner(source, i + 1..close, ty, deeper - 1);
             }
         } else if source.is(i, b"[") {
             ty.arrays = ty.arrays.saturating_add(1);
@@ -484,9 +512,7 @@ fn member_macro(
         )),
         _ => None,
     };
-    if let Some((mut ty, written, name)) = spelled
-        && name.len() == 1
-    {
+    if let Some((mut ty, written, name)) = spelled.filter(|(_, _, name)| name.len() == 1) {
         ty.pointers = written.filter(|i| source.is(*i, b"*")).count() as u8;
         ty.arrays = 1;
         let span = source.span(&name);

@@ -3,17 +3,15 @@
 
 use super::declare;
 use super::function::{self, Parsed};
-use super::grammar::TIME_LIMIT;
 use super::ir::{FileFacts, Function, OutlineItem, OutlineKind, Span, TypeRef, Unread};
 use super::items::{Item, ItemKind, split};
 use super::lex::{self, Kind};
 use super::source::Source;
 use super::wanted::{NameSet, Wanted, holds, sys_name};
+use crate::tree::size_limit;
 use camino::Utf8Path;
-use std::time::Instant;
-
-/// Files beyond this are listed as unread.
-pub const SIZE_LIMIT: usize = 24 << 20;
+use smol_str::SmolStr;
+use std::collections::{HashMap, HashSet};
 
 /// Tables beyond this keep their initialiser unread unless they were asked for.
 const TABLE_LIMIT: u32 = 1 << 16;
@@ -28,7 +26,7 @@ pub fn parse(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
 
 /// Reads more of a file that was read before: only the functions and initialisers that `wanted` selects and that do
 /// not stand in `known` (places in [`FileFacts::outline`], sorted), for [`FileFacts::merge`].
-pub fn parse_more(
+pub(crate) fn parse_more(
     path: &Utf8Path,
     bytes: &[u8],
     wanted: &Wanted<'_>,
@@ -44,14 +42,16 @@ pub fn parse_more(
 
 /// Reads only the functions and initialisers of a file that begin where one of `spans` does (spans of
 /// [`FileFacts::outline`]).
-pub fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
+pub(crate) fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
+    let mut starts: Vec<u32> = spans.iter().map(|span| span.start).collect();
+    starts.sort_unstable();
     read(path, bytes, true, |_, item| {
-        spans.iter().any(|span| span.start == item.span.start)
+        starts.binary_search(&item.span.start).is_ok()
     })
 }
 
 /// Names the bytes of a file.
-pub fn hash(bytes: &[u8]) -> [u8; 16] {
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 16] {
     let mut out = [0; 16];
     out.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
     out
@@ -67,19 +67,18 @@ fn read(
         path: path.to_owned(),
         ..FileFacts::default()
     };
-    if bytes.len() > SIZE_LIMIT {
-        let span = Span {
-            start: 0,
-            end: SIZE_LIMIT as u32,
-        };
+    let limit = size_limit(path);
+    if bytes.len() > limit {
         facts.unread.push(Unread {
             function: None,
-            span,
-            why: format!("larger than {} MiB", SIZE_LIMIT >> 20),
+            span: Span {
+                start: 0,
+                end: limit as u32,
+            },
+            why: format!("larger than {} MiB", limit >> 20),
         });
         return facts;
     }
-    let deadline = Instant::now() + TIME_LIMIT;
     let source = Source::of_file(bytes);
     let items = split(&source);
     if !more {
@@ -96,8 +95,17 @@ fn read(
         source: &source,
         facts: &mut facts,
         own: &own,
-        deadline,
     };
+    if let Some(start) = source.open_comment.filter(|_| !more) {
+        reader.facts.unread.push(Unread {
+            function: None,
+            span: Span {
+                start,
+                end: bytes.len() as u32,
+            },
+            why: "a comment never closes".to_owned(),
+        });
+    }
     for item in &items {
         let declares = matches!(item.kind, ItemKind::Record | ItemKind::Typedef);
         let selected = !(more && declares) && selects(&source, item);
@@ -130,25 +138,22 @@ struct Reader<'s, 'a> {
     facts: &'s mut FileFacts,
     /// The file's own functions: a table that names one is an ops table.
     own: &'s NameSet,
-    deadline: Instant,
 }
 
 impl Reader<'_, '_> {
     fn item(&mut self, item: &Item, selected: bool) {
         match item.kind {
-            ItemKind::Function if selected => {
-                match function::function(self.source, item, self.deadline) {
-                    Some(parsed) => self.add(parsed),
-                    None => self.unread(item, "no body"),
-                }
-            }
+            ItemKind::Function if selected => match function::function(self.source, item) {
+                Some(parsed) => self.add(parsed),
+                None => self.unread(item, "no body"),
+            },
             ItemKind::Macro { .. } if selected => {
-                if let Some(parsed) = function::define(self.source, item, self.deadline) {
+                if let Some(parsed) = function::define(self.source, item) {
                     self.add(parsed);
                 }
             }
             ItemKind::Other if selected && self.calls(item) => {
-                self.add(function::file_scope_use(self.source, item, self.deadline));
+                self.add(function::file_scope_use(self.source, item));
             }
             ItemKind::Record | ItemKind::Typedef | ItemKind::Variable => {
                 self.declared(item, selected)
@@ -182,6 +187,9 @@ impl Reader<'_, '_> {
     fn declared(&mut self, item: &Item, selected: bool) {
         let source = self.source;
         let end = item.tokens.end - usize::from(source.is(item.tokens.end - 1, b";"));
+        if declare::nests_too_deep(source, &(item.tokens.start..end)) {
+            return self.unread(item, "nested too deep");
+        }
         let mut records = Vec::new();
         let declared = declare::declaration(source, item.tokens.start..end, "", &mut records);
         if item.kind == ItemKind::Typedef {
@@ -203,7 +211,7 @@ impl Reader<'_, '_> {
                         && holds(source, item, self.own);
                     let plain = init.len() == 1 && source.tokens[init.start].kind != Kind::Punct;
                     if selected || ops || plain {
-                        let (init, unread) = function::initialiser(source, init, self.deadline);
+                        let (init, unread) = function::initialiser(source, init);
                         one.declaration.init = init;
                         if let Some((span, why)) = unread {
                             self.facts.unread.push(Unread {
@@ -257,28 +265,27 @@ impl FileFacts {
 
     /// Takes over functions and initialisers that another reading of the same file parsed.
     pub fn merge(&mut self, other: FileFacts) {
-        for function in other.functions {
-            if !self.functions.iter().any(|f| f.span == function.span) {
-                self.functions.push(function);
-            }
-        }
+        let known: HashSet<Span> = self.functions.iter().map(|f| f.span).collect();
+        let fresh = other.functions.into_iter();
+        self.functions
+            .extend(fresh.filter(|f| !known.contains(&f.span)));
         self.functions.sort_by_key(|f| f.span.start);
+        let places = self.globals.iter().enumerate();
+        let places: HashMap<Span, usize> = places.rev().map(|(n, g)| (g.span, n)).collect();
         for global in other.globals {
-            match self.globals.iter_mut().find(|g| g.span == global.span) {
-                Some(own) if own.init.is_none() => own.init = global.init,
-                Some(_) => {}
+            match places.get(&global.span) {
+                Some(n) => {
+                    let own = &mut self.globals[*n];
+                    own.init = own.init.take().or(global.init);
+                }
                 None => self.globals.push(global),
             }
         }
-        for record in other.records {
-            if !self
-                .records
-                .iter()
-                .any(|r| r.span == record.span && r.tag == record.tag)
-            {
-                self.records.push(record);
-            }
-        }
+        let known = self.records.iter().map(|r| (r.span, r.tag.clone()));
+        let known: HashSet<(Span, SmolStr)> = known.collect();
+        let fresh = other.records.into_iter();
+        self.records
+            .extend(fresh.filter(|r| !known.contains(&(r.span, r.tag.clone()))));
         for unread in other.unread {
             if !self.unread.contains(&unread) {
                 self.unread.push(unread);

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The reduced C that every later room reads: functions, statements, expressions, types, each with its span.
 //!
-//! Lowered from tree-sitter's tree once per function; nothing after `index` sees a tree-sitter node. Spans are byte
-//! ranges into the original bytes of the file, never into the masked copy. What the lowering does not understand
+//! Read once per function. Spans are byte ranges into the bytes of the file. What the reading does not understand
 //! becomes [`Stmt::Unread`] or [`Expr::Unread`] and keeps its span and its children, so that no call is ever lost.
 
 use super::body::Body;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// A byte range into the original bytes of one file.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
-)]
-pub struct Span {
-    /// First byte.
-    pub start: u32,
-    /// One past the last byte.
-    pub end: u32,
-}
+pub use crate::span::Span;
 
 /// What the index keeps of one file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -78,7 +68,7 @@ pub struct Unread {
     pub function: Option<String>,
     /// Where.
     pub span: Span,
-    /// Why: "syntax error", "time limit", "not UTF-8 path", …
+    /// Why: "syntax error", "nested too deep", "not UTF-8 path", …
     pub why: String,
 }
 

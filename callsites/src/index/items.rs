@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// Kinds of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ItemKind {
+pub(crate) enum ItemKind {
     /// A function with a body.
     Function,
     /// A struct or union.
@@ -37,27 +37,27 @@ pub enum ItemKind {
 
 /// A top-level item.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Item {
+pub(crate) struct Item {
     /// What it is.
-    pub kind: ItemKind,
+    pub(crate) kind: ItemKind,
     /// Its name; of a definition by macro (`SYSCALL_DEFINE2(name, …)`) see [`Item::definer`].
-    pub name: SmolStr,
+    pub(crate) name: SmolStr,
     /// Where the name stands.
-    pub name_span: Span,
+    pub(crate) name_span: Span,
     /// Its tokens; of a macro the one of its line.
-    pub tokens: Range<usize>,
+    pub(crate) tokens: Range<usize>,
     /// The parenthesis that opens the parameters.
-    pub open: Option<usize>,
+    pub(crate) open: Option<usize>,
     /// The brace that opens the body of a function, or the initialiser of a table.
-    pub brace: Option<usize>,
+    pub(crate) brace: Option<usize>,
     /// The macro that defines the function, `SYSCALL_DEFINE2`.
-    pub definer: Option<String>,
+    pub(crate) definer: Option<String>,
     /// The bytes it covers.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// All items, in source order; `#define` lines stand among them wherever they are.
-pub fn split(source: &Source<'_>) -> Vec<Item> {
+pub(crate) fn split(source: &Source<'_>) -> Vec<Item> {
     let mut out = Vec::new();
     Splitter {
         source,
@@ -65,10 +65,10 @@ pub fn split(source: &Source<'_>) -> Vec<Item> {
     }
     .run(0, source.tokens.len());
     for i in 0..source.tokens.len() {
-        if source.tokens[i].kind == Kind::Directive
-            && let Some(item) = define(source, i)
-        {
-            out.push(item);
+        if source.tokens[i].kind == Kind::Directive {
+            if let Some(item) = define(source, i) {
+                out.push(item);
+            }
         }
     }
     out.sort_by_key(|item| (item.span.start, item.span.end));
@@ -101,6 +101,9 @@ impl Splitter<'_, '_> {
         let source = self.source;
         let mut equals = false;
         let mut table = None;
+        let mut tagged = false;
+        // Where the head of a function may begin: behind the last braces.
+        let mut from = start;
         let mut i = start;
         while i < to {
             if self.skipped(i) {
@@ -116,12 +119,14 @@ impl Splitter<'_, '_> {
             } else if source.is(i, b"{") {
                 if equals {
                     table.get_or_insert(i);
-                } else if let Some(end) = self.body(start, i) {
+                } else if let Some(end) = self.body(start, from, i, tagged) {
                     return end;
                 }
+                from = source.after(i);
             } else if source.is(i, b"}") {
                 return i + 1;
             }
+            tagged |= source.is_ident(i) && words::is_tag_keyword(source.text(i));
             i = source.after(i);
             if !equals
                 && self.is_use(start)
@@ -144,19 +149,17 @@ impl Splitter<'_, '_> {
             return true;
         }
         let token = self.source.tokens[i];
-        let first_column = token.start == 0 || self.source.bytes[token.start as usize - 1] == b'\n';
-        first_column
-            && matches!(token.kind, Kind::Ident | Kind::Directive)
+        matches!(token.kind, Kind::Ident | Kind::Directive)
             && !(token.kind == Kind::Ident
                 && words::looks_like_attribute(token.text(self.source.bytes))
                 && !self.source.is_ident(i + 1))
     }
 
     /// At a `{` outside an initialiser: the end of the item when it is a function, None when the item goes on.
-    fn body(&mut self, start: usize, brace: usize) -> Option<usize> {
+    fn body(&mut self, start: usize, from: usize, brace: usize, tagged: bool) -> Option<usize> {
         let source = self.source;
         let end = source.after(brace);
-        if let Some(head) = head(source, start..brace) {
+        if let Some(head) = head(source, from..brace) {
             self.push(
                 ItemKind::Function,
                 start..end,
@@ -170,12 +173,14 @@ impl Splitter<'_, '_> {
         if source.is_word(start, b"extern") && source.tokens[brace - 1].kind == Kind::Str {
             return Some(brace + 1);
         }
-        if (start..brace).any(|i| source.is_ident(i) && words::is_tag_keyword(source.text(i))) {
+        if tagged {
             return None;
         }
         if let Some((from, name)) = self.old_style_head().filter(|_| start == brace) {
             let at = source.tokens[from].start;
-            self.out.retain(|item| item.span.start < at);
+            while self.out.last().is_some_and(|item| item.span.start >= at) {
+                self.out.pop();
+            }
             self.push(
                 ItemKind::Function,
                 from..end,
@@ -196,6 +201,7 @@ impl Splitter<'_, '_> {
         self.source.is_ident(start)
             && self.source.is(start + 1, b"(")
             && !words::is_keyword(word)
+            && !words::is_attribute_with_arguments(word)
             && !self.source.is(start + 2, b"*")
     }
 

@@ -4,9 +4,10 @@
 //! In go the bytes of a file; out come [`ir::FileFacts`]. Parsing never fails: what could not be understood is
 //! listed as unread. The index knows nothing of pages: it is told which names to look for.
 //!
-//! The way of a file: [`lex`] makes tokens, [`source`] pairs brackets and `#if` groups, [`items`] splits the file
-//! into functions, records, macros and tables. What [`wanted`] selects is made readable by [`mask`] and [`arms`],
-//! parsed by [`grammar`], and lowered by [`lower`] and [`expressions`]; heads and records are read by [`declare`].
+//! The way of a file: [`lex`] makes tokens, `conditions` and `pairing` find `#if` groups and brackets among them,
+//! `items` splits the file into functions, records, macros and tables. What [`wanted`] selects is laid out by `stream`
+//! and read by `statements` (with `control`, `locals`, `expressions`, `initialisers`, `arguments`); heads and records
+//! are read by `declare`.
 //!
 //! The way of a tree: [`prefilter`] finds the files that name a function of the catalogue, [`build`] makes an [`Index`]
 //! of their facts. [`shelf`] keeps what was parsed and [`cache`] keeps it between runs, so that a file is parsed once.
@@ -19,29 +20,35 @@
 //! # Ok::<(), callsites::tree::Error>(())
 //! ```
 
-pub mod alike;
-pub mod arms;
+pub(crate) mod alike;
+pub(crate) mod arguments;
 pub mod body;
-pub mod build;
-pub mod cache;
-pub mod declare;
-pub mod expressions;
-pub mod facts;
-pub mod function;
-pub mod grammar;
+pub(crate) mod build;
+pub(crate) mod cache;
+pub(crate) mod chain;
+pub(crate) mod conditions;
+pub(crate) mod control;
+pub(crate) mod declare;
+pub(crate) mod expressions;
+pub(crate) mod facts;
+pub(crate) mod function;
+pub(crate) mod initialisers;
 pub mod ir;
-pub mod items;
-pub mod lex;
-pub mod lower;
-pub mod mask;
-pub mod prefilter;
-pub mod shelf;
-pub mod source;
+pub(crate) mod items;
+pub(crate) mod locals;
+pub(crate) mod pairing;
+pub(crate) mod prefilter;
+pub(crate) mod shelf;
+pub(crate) mod source;
+pub(crate) mod statements;
+pub(crate) mod stream;
 pub mod walk;
-pub mod wanted;
-pub mod words;
+pub(crate) mod wanted;
+pub(crate) mod words;
 
+pub use crate::lex;
 pub use build::Index;
-pub use facts::{parse, parse_items, parse_more};
-pub use shelf::Shelf;
+pub use facts::parse;
+pub(crate) use facts::{parse_items, parse_more};
+pub(crate) use shelf::Shelf;
 pub use wanted::{NameSet, Wanted};

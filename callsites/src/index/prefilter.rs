@@ -15,7 +15,7 @@ const PARTS_LIMIT: usize = 4;
 
 /// A search for whole names.
 #[derive(Debug)]
-pub struct Prefilter {
+pub(crate) struct Prefilter {
     names: NameSet,
     how: How,
 }
@@ -31,7 +31,7 @@ enum How {
 
 impl Prefilter {
     /// A search for `names`.
-    pub fn new(names: NameSet) -> Self {
+    pub(crate) fn new(names: NameSet) -> Self {
         let all = names.names();
         let parts = shared_parts(&all);
         let how = if all.is_empty() {
@@ -56,12 +56,12 @@ impl Prefilter {
     }
 
     /// The names searched for.
-    pub fn names(&self) -> &NameSet {
+    pub(crate) fn names(&self) -> &NameSet {
         &self.names
     }
 
     /// Does any of the names stand in `bytes` as a whole identifier, comments and strings included?
-    pub fn hits(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn hits(&self, bytes: &[u8]) -> bool {
         match &self.how {
             How::Nothing => false,
             How::Together(searcher) => {

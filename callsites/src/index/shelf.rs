@@ -223,13 +223,10 @@ impl Shelf {
                 self.differs();
             }
         }
-        // What took too long now may not take too long the next time.
-        let whole = facts.unread.iter().all(|item| item.why != "time limit");
-        if self.keeps
-            && whole
-            && let Ok(part) = postcard::to_stdvec(&facts)
-        {
-            self.take(path, facts.hash, key, Part::New(part));
+        if self.keeps {
+            if let Ok(part) = postcard::to_stdvec(&facts) {
+                self.take(path, facts.hash, key, Part::New(part));
+            }
         }
         facts
     }

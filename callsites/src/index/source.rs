@@ -5,57 +5,45 @@
 //! one arm (the first whose condition is not `0`) gives the file its structure and the tokens of the others are
 //! "aside": they are read on their own, later, so that no call in them is lost.
 
+use super::conditions::{Group, groups};
 use super::ir::Span;
 use super::lex::{self, Kind, Mode, Token};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The partner of a token that is no bracket or has none.
-pub const NO_MATE: u32 = u32::MAX;
-
-/// One arm of an `#if` group.
-#[derive(Debug, Clone)]
-pub struct Arm {
-    /// The condition as written; of `#ifdef X` "X", of `#else` the negation of those before.
-    pub condition: String,
-    /// The tokens between its directive and the next.
-    pub tokens: Range<usize>,
-}
-
-/// An `#if … #endif` group, directives as token indices.
-#[derive(Debug, Clone)]
-pub struct Group {
-    /// The token of each `#if`, `#elif`, `#else`, and of `#endif` last.
-    pub directives: Vec<usize>,
-    /// The arms.
-    pub arms: Vec<Arm>,
-    /// The arm that gives structure, when the arms do not hold whole brackets.
-    pub main_of_split: Option<usize>,
-}
+pub(super) const NO_MATE: u32 = u32::MAX;
 
 /// Tokens of a file with what belongs together.
 #[derive(Debug)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The file.
-    pub bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// Its tokens.
-    pub tokens: Vec<Token>,
+    pub(crate) tokens: Vec<Token>,
     /// For each bracket the index of its partner, else [`NO_MATE`].
-    pub mates: Vec<u32>,
+    pub(super) mates: Vec<u32>,
     /// Tokens that give no structure: other arms of split groups.
-    pub aside: Vec<bool>,
-    /// `#if` groups, inner ones before outer ones.
-    pub groups: Vec<Group>,
+    pub(crate) aside: Vec<bool>,
+    /// `#if` groups, outer ones before inner ones.
+    pub(crate) groups: Vec<Group>,
+    /// Every directive of a group in order: its token, the group, and which of the group's directives it is.
+    pub(super) steps: Vec<(usize, usize, usize)>,
+    /// Where the body of a function ends whose `{` has no partner.
+    pub(super) cut: BTreeMap<usize, usize>,
+    /// Where a comment begins that never ends.
+    pub(crate) open_comment: Option<u32>,
 }
 
 impl<'a> Source<'a> {
     /// Reads a file.
-    pub fn of_file(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of_file(bytes: &'a [u8]) -> Self {
         Self::new(bytes, 0, bytes.len(), Mode::File)
     }
 
     /// Reads the body of a `#define`.
-    pub fn of_macro(bytes: &'a [u8], body: Span) -> Self {
+    pub(crate) fn of_macro(bytes: &'a [u8], body: Span) -> Self {
         Self::new(
             bytes,
             body.start as usize,
@@ -64,56 +52,69 @@ impl<'a> Source<'a> {
         )
     }
 
-    /// Reads a stretch of a file on its own.
-    pub fn of_fragment(bytes: &'a [u8], span: Span) -> Self {
-        Self::new(bytes, span.start as usize, span.end as usize, Mode::File)
-    }
-
-    fn new(bytes: &'a [u8], from: usize, to: usize, mode: Mode) -> Self {
-        let tokens = lex::tokens(bytes, from, to, mode);
-        let groups = groups(bytes, &tokens);
-        let aside = vec![false; tokens.len()];
+    /// Tokens of which all give structure.
+    pub(crate) fn of_tokens(bytes: &'a [u8], tokens: Vec<Token>) -> Self {
         let mut source = Source {
             bytes,
             mates: vec![NO_MATE; tokens.len()],
+            aside: vec![false; tokens.len()],
             tokens,
-            aside,
+            groups: Vec::new(),
+            steps: Vec::new(),
+            cut: BTreeMap::new(),
+            open_comment: None,
+        };
+        source.pair();
+        source
+    }
+
+    fn new(bytes: &'a [u8], from: usize, to: usize, mode: Mode) -> Self {
+        let (tokens, open_comment) = lex::tokens_and_end(bytes, from, to, mode);
+        let (groups, steps) = groups(bytes, &tokens);
+        let mut source = Source {
+            bytes,
+            mates: vec![NO_MATE; tokens.len()],
+            aside: vec![false; tokens.len()],
+            tokens,
             groups,
+            steps,
+            cut: BTreeMap::new(),
+            open_comment,
         };
         source.choose_arms();
-        if !source.pair(false) {
-            source.pair(true);
+        if !source.pair() {
+            source.mend();
         }
         source
     }
 
     /// The bytes of token `i`.
-    pub fn text(&self, i: usize) -> &'a [u8] {
+    pub(crate) fn text(&self, i: usize) -> &'a [u8] {
         self.tokens[i].text(self.bytes)
     }
 
     /// The text of token `i` as a string.
-    pub fn string(&self, i: usize) -> SmolStr {
+    pub(crate) fn string(&self, i: usize) -> SmolStr {
         String::from_utf8_lossy(self.text(i)).into()
     }
 
     /// True when token `i` is the operator `text`.
-    pub fn is(&self, i: usize, text: &[u8]) -> bool {
+    pub(crate) fn is(&self, i: usize, text: &[u8]) -> bool {
         self.tokens.get(i).is_some_and(|t| t.is(self.bytes, text))
     }
 
     /// True when token `i` is an identifier.
-    pub fn is_ident(&self, i: usize) -> bool {
+    pub(crate) fn is_ident(&self, i: usize) -> bool {
         self.tokens.get(i).is_some_and(|t| t.kind == Kind::Ident)
     }
 
     /// True when token `i` is the identifier `text`.
-    pub fn is_word(&self, i: usize, text: &[u8]) -> bool {
+    pub(crate) fn is_word(&self, i: usize, text: &[u8]) -> bool {
         self.is_ident(i) && self.text(i) == text
     }
 
     /// The partner of bracket `i`.
-    pub fn mate(&self, i: usize) -> Option<usize> {
+    pub(crate) fn mate(&self, i: usize) -> Option<usize> {
         self.mates
             .get(i)
             .filter(|m| **m != NO_MATE)
@@ -121,15 +122,16 @@ impl<'a> Source<'a> {
     }
 
     /// The index after token `i`, or after the group it opens.
-    pub fn after(&self, i: usize) -> usize {
+    pub(crate) fn after(&self, i: usize) -> usize {
         match self.mate(i) {
             Some(mate) if mate > i => mate + 1,
+            None => self.cut.get(&i).copied().unwrap_or(i + 1),
             _ => i + 1,
         }
     }
 
     /// The bytes tokens `range` cover.
-    pub fn span(&self, range: &Range<usize>) -> Span {
+    pub(crate) fn span(&self, range: &Range<usize>) -> Span {
         match (
             self.tokens.get(range.start),
             range
@@ -146,7 +148,7 @@ impl<'a> Source<'a> {
     }
 
     /// Splits `range` at the commas that stand in no bracket.
-    pub fn split_commas(&self, range: Range<usize>) -> Vec<Range<usize>> {
+    pub(crate) fn split_commas(&self, range: Range<usize>) -> Vec<Range<usize>> {
         let mut out = Vec::new();
         let mut start = range.start;
         let mut i = range.start;
@@ -163,215 +165,25 @@ impl<'a> Source<'a> {
         out
     }
 
-    fn choose_arms(&mut self) {
-        for g in 0..self.groups.len() {
-            let group = &self.groups[g];
-            let whole: Vec<bool> = group
-                .arms
-                .iter()
-                .map(|arm| self.whole_brackets(arm.tokens.clone()))
-                .collect();
-            if group.arms.len() < 2 || whole.iter().all(|w| *w) {
-                continue;
+    /// The group that directive `at` belongs to, and which of its directives it is.
+    pub(crate) fn step(&self, at: usize) -> Option<(usize, usize)> {
+        let found = self.steps.binary_search_by_key(&at, |step| step.0).ok()?;
+        Some((self.steps[found].1, self.steps[found].2))
+    }
+
+    /// The groups and arms around token `at`, innermost first.
+    pub(crate) fn arms_around(&self, at: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let after = self.steps.partition_point(|step| step.0 < at);
+        let inner = after.checked_sub(1).and_then(|last| {
+            let (_, group, nth) = self.steps[last];
+            let closed = nth + 1 == self.groups[group].directives.len();
+            if closed {
+                self.groups[group].parent
+            } else {
+                Some((group, nth))
             }
-            let main = group
-                .arms
-                .iter()
-                .position(|arm| arm.condition != "0")
-                .unwrap_or(0);
-            let others: Vec<Range<usize>> = group
-                .arms
-                .iter()
-                .enumerate()
-                .filter(|(n, _)| *n != main)
-                .map(|(_, arm)| arm.tokens.clone())
-                .collect();
-            self.groups[g].main_of_split = Some(main);
-            for tokens in others {
-                self.aside[tokens].fill(true);
-            }
-        }
-    }
-
-    /// True when every bracket in `tokens` has its partner there.
-    pub fn whole_brackets(&self, tokens: Range<usize>) -> bool {
-        let mut open = Vec::new();
-        for i in tokens.filter(|i| !self.aside[*i]) {
-            match bracket(self.text(i), self.tokens[i].kind) {
-                Some(Bracket::Open(close)) => open.push(close),
-                Some(Bracket::Close(byte)) if open.pop() != Some(byte) => return false,
-                _ => {}
-            }
-        }
-        open.is_empty()
-    }
-
-    /// Pairs brackets; with `by_column` a `}` in the first column closes the outermost `{`. False when some stay open.
-    fn pair(&mut self, by_column: bool) -> bool {
-        self.mates.fill(NO_MATE);
-        let mut open: Vec<(usize, u8)> = Vec::new();
-        let mut clean = true;
-        for i in 0..self.tokens.len() {
-            let token = self.tokens[i];
-            if self.aside[i] || token.kind != Kind::Punct {
-                continue;
-            }
-            match bracket(token.text(self.bytes), token.kind) {
-                Some(Bracket::Open(close)) => open.push((i, close)),
-                Some(Bracket::Close(byte)) => {
-                    let first_column =
-                        token.start > 0 && self.bytes[token.start as usize - 1] == b'\n';
-                    let at = if by_column && byte == b'}' && first_column {
-                        open.iter().position(|(_, close)| *close == byte)
-                    } else {
-                        open.iter().rposition(|(_, close)| *close == byte)
-                    };
-                    match at {
-                        Some(at) => {
-                            clean &= at + 1 == open.len();
-                            let partner = open[at].0;
-                            open.truncate(at);
-                            self.mates[i] = partner as u32;
-                            self.mates[partner] = i as u32;
-                        }
-                        None => clean = false,
-                    }
-                }
-                None => {}
-            }
-        }
-        clean && open.is_empty()
-    }
-}
-
-enum Bracket {
-    Open(u8),
-    Close(u8),
-}
-
-fn bracket(text: &[u8], kind: Kind) -> Option<Bracket> {
-    if kind != Kind::Punct || text.len() != 1 {
-        return None;
-    }
-    match text[0] {
-        b'(' => Some(Bracket::Open(b')')),
-        b'[' => Some(Bracket::Open(b']')),
-        b'{' => Some(Bracket::Open(b'}')),
-        byte @ (b')' | b']' | b'}') => Some(Bracket::Close(byte)),
-        _ => None,
-    }
-}
-
-/// The keyword of a preprocessor line and what follows it, comments and continuations removed.
-pub fn directive(text: &[u8]) -> (String, String) {
-    let mut rest = text.strip_prefix(b"#").unwrap_or(text);
-    while let [b' ' | b'\t', tail @ ..] = rest {
-        rest = tail;
-    }
-    let length = rest
-        .iter()
-        .position(|b| !b.is_ascii_alphanumeric() && *b != b'_')
-        .unwrap_or(rest.len());
-    let (word, tail) = rest.split_at(length);
-    let tokens = lex::tokens(tail, 0, tail.len(), Mode::MacroBody);
-    let mut condition = String::new();
-    for (n, token) in tokens.iter().enumerate() {
-        if n > 0 && tokens[n - 1].end < token.start {
-            condition.push(' ');
-        }
-        condition.push_str(&String::from_utf8_lossy(token.text(tail)));
-    }
-    (String::from_utf8_lossy(word).into_owned(), condition)
-}
-
-fn groups(bytes: &[u8], tokens: &[Token]) -> Vec<Group> {
-    let mut open: Vec<Group> = Vec::new();
-    let mut out = Vec::new();
-    for (i, token) in tokens
-        .iter()
-        .enumerate()
-        .filter(|(_, t)| t.kind == Kind::Directive)
-    {
-        let text = token.text(bytes);
-        if !text[1..].trim_ascii_start().starts_with(b"if")
-            && !text[1..].trim_ascii_start().starts_with(b"e")
-        {
-            continue;
-        }
-        let (word, condition) = directive(text);
-        match word.as_str() {
-            "if" => open.push(Group::opened(i, condition)),
-            "ifdef" => open.push(Group::opened(i, condition)),
-            "ifndef" => open.push(Group::opened(i, format!("!{condition}"))),
-            "elif" | "elifdef" | "elifndef" | "else" => {
-                if let Some(group) = open.last_mut() {
-                    let condition = if word == "else" {
-                        group.negated()
-                    } else {
-                        condition
-                    };
-                    group.next_arm(i, condition);
-                }
-            }
-            "endif" => {
-                if let Some(mut group) = open.pop() {
-                    group.close(i);
-                    out.push(group);
-                }
-            }
-            _ => {}
-        }
-    }
-    while let Some(mut group) = open.pop() {
-        group.close(tokens.len());
-        out.push(group);
-    }
-    out
-}
-
-impl Group {
-    fn opened(at: usize, condition: String) -> Self {
-        Group {
-            directives: vec![at],
-            arms: vec![Arm {
-                condition,
-                tokens: at + 1..at + 1,
-            }],
-            main_of_split: None,
-        }
-    }
-
-    fn negated(&self) -> String {
-        let terms: Vec<String> = self
-            .arms
-            .iter()
-            .map(|arm| match arm.condition.strip_prefix('!') {
-                Some(rest) if rest.bytes().all(lex::is_ident) => rest.to_owned(),
-                _ if arm.condition.bytes().all(lex::is_ident) => format!("!{}", arm.condition),
-                _ => format!("!({})", arm.condition),
-            })
-            .collect();
-        terms.join(" && ")
-    }
-
-    fn next_arm(&mut self, at: usize, condition: String) {
-        self.close(at);
-        self.arms.push(Arm {
-            condition,
-            tokens: at + 1..at + 1,
         });
-    }
-
-    fn close(&mut self, at: usize) {
-        self.directives.push(at);
-        if let Some(arm) = self.arms.last_mut() {
-            arm.tokens.end = at.max(arm.tokens.start);
-        }
-    }
-
-    /// The directives and everything between them.
-    pub fn range(&self) -> Range<usize> {
-        self.directives[0]..self.directives[self.directives.len() - 1] + 1
+        std::iter::successors(inner, |(group, _)| self.groups[*group].parent)
     }
 }
 
@@ -393,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_brace_is_mended_at_the_next_brace_in_the_first_column() {
-        let text = b"int f(void)\n{\n if (a) {\n}\nint g(void)\n{\n}\n";
+    fn a_lost_brace_is_mended_where_the_next_function_begins() {
+        let text = b"int f(void)\n{\n if (a) {\n } int g(void)\n{\n}\n";
         let source = Source::of_file(text);
         let braces: Vec<usize> = (0..source.tokens.len())
             .filter(|i| source.is(*i, b"{"))
             .collect();
         assert_eq!(
             source.mate(braces[0]).map(|m| source.tokens[m].start),
-            Some(24)
+            Some(25)
         );
         assert!(source.mate(braces[2]).is_some());
     }

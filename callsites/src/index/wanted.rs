@@ -74,7 +74,7 @@ pub enum Wanted<'n> {
 
 impl Wanted<'_> {
     /// Is `item` selected?
-    pub fn selects(&self, source: &Source<'_>, item: &Item) -> bool {
+    pub(crate) fn selects(&self, source: &Source<'_>, item: &Item) -> bool {
         match self {
             Wanted::All => true,
             Wanted::Holding(names) => holds(source, item, names),
@@ -91,7 +91,7 @@ impl Wanted<'_> {
 }
 
 /// The name under which an item is kept: that of a system call has a prefix.
-pub fn sys_name(item: &Item) -> String {
+pub(crate) fn sys_name(item: &Item) -> String {
     match item.definer.as_deref() {
         Some(definer) if definer.starts_with("COMPAT_SYSCALL") => {
             format!("compat_sys_{}", item.name)
@@ -121,7 +121,7 @@ fn names_member(source: &Source<'_>, item: &Item, members: &NameSet) -> bool {
 }
 
 /// Does one of the names stand in the item?
-pub fn holds(source: &Source<'_>, item: &Item, names: &NameSet) -> bool {
+pub(crate) fn holds(source: &Source<'_>, item: &Item, names: &NameSet) -> bool {
     if let ItemKind::Macro { body, .. } = item.kind {
         return tokens(
             source.bytes,

@@ -5,7 +5,7 @@
 //! compiler_attributes.h, init.h, linkage.h, 6.12); nothing of any driver.
 
 /// Keywords that can begin or continue a statement and are never a name.
-pub fn is_keyword(word: &[u8]) -> bool {
+pub(crate) fn is_keyword(word: &[u8]) -> bool {
     matches!(
         word,
         b"if"
@@ -28,12 +28,12 @@ pub fn is_keyword(word: &[u8]) -> bool {
 }
 
 /// `struct`, `union`, `enum`.
-pub fn is_tag_keyword(word: &[u8]) -> bool {
+pub(crate) fn is_tag_keyword(word: &[u8]) -> bool {
     matches!(word, b"struct" | b"union" | b"enum")
 }
 
 /// Words of which C's own types are made.
-pub fn is_base_type(word: &[u8]) -> bool {
+pub(crate) fn is_base_type(word: &[u8]) -> bool {
     matches!(
         word,
         b"void"
@@ -53,7 +53,7 @@ pub fn is_base_type(word: &[u8]) -> bool {
 }
 
 /// `typeof` in its spellings.
-pub fn is_typeof(word: &[u8]) -> bool {
+pub(crate) fn is_typeof(word: &[u8]) -> bool {
     matches!(
         word,
         b"typeof" | b"__typeof__" | b"__typeof" | b"typeof_unqual" | b"__typeof_unqual__"
@@ -61,7 +61,7 @@ pub fn is_typeof(word: &[u8]) -> bool {
 }
 
 /// `sizeof` and its kin: no value flows out of what they hold.
-pub fn is_sizeof(word: &[u8]) -> bool {
+pub(crate) fn is_sizeof(word: &[u8]) -> bool {
     matches!(
         word,
         b"sizeof" | b"__alignof__" | b"_Alignof" | b"alignof" | b"__alignof"
@@ -69,7 +69,7 @@ pub fn is_sizeof(word: &[u8]) -> bool {
 }
 
 /// Storage classes and qualifiers.
-pub fn is_qualifier(word: &[u8]) -> bool {
+pub(crate) fn is_qualifier(word: &[u8]) -> bool {
     matches!(
         word,
         b"const"
@@ -93,7 +93,7 @@ pub fn is_qualifier(word: &[u8]) -> bool {
 }
 
 /// Attributes that stand bare, besides those beginning with two underscores.
-pub fn is_bare_attribute(word: &[u8]) -> bool {
+pub(crate) fn is_bare_attribute(word: &[u8]) -> bool {
     matches!(
         word,
         b"noinline"
@@ -115,7 +115,7 @@ pub fn is_bare_attribute(word: &[u8]) -> bool {
 }
 
 /// Attributes that take arguments and may stand before or after a declarator.
-pub fn is_attribute_with_arguments(word: &[u8]) -> bool {
+pub(crate) fn is_attribute_with_arguments(word: &[u8]) -> bool {
     matches!(
         word,
         b"__attribute__"
@@ -164,13 +164,13 @@ pub fn is_attribute_with_arguments(word: &[u8]) -> bool {
 }
 
 /// A word that looks like an attribute when it stands beside a name.
-pub fn looks_like_attribute(word: &[u8]) -> bool {
+pub(crate) fn looks_like_attribute(word: &[u8]) -> bool {
     (word.starts_with(b"__") && !word.ends_with(b"_t") && !is_kernel_type(word))
         || is_bare_attribute(word)
 }
 
 /// Scalar types of the kernel that look like plain names.
-pub fn is_kernel_type(word: &[u8]) -> bool {
+pub(crate) fn is_kernel_type(word: &[u8]) -> bool {
     let plain = word.strip_prefix(b"__").unwrap_or(word);
     matches!(
         plain,
@@ -201,7 +201,7 @@ pub fn is_kernel_type(word: &[u8]) -> bool {
 }
 
 /// Which argument of a macro is a type (include/linux/container_of.h, list.h, minmax.h, rbtree.h, 6.12).
-pub fn type_argument(name: &str) -> Option<usize> {
+pub(crate) fn type_argument(name: &str) -> Option<usize> {
     match name {
         "container_of"
         | "container_of_const"
@@ -225,4 +225,16 @@ pub fn type_argument(name: &str) -> Option<usize> {
         | "__typecheck" | "typecheck" | "typecheck_fn" => Some(0),
         _ => None,
     }
+}
+
+/// The kernel's convention for macros that are the head of a loop, or that run the statement behind them
+/// (scoped_guard(), include/linux/cleanup.h, 6.12).
+pub(crate) fn is_iterator(word: &[u8]) -> bool {
+    let mut parts = word.split(|byte| *byte == b'_');
+    parts.any(|part| part.eq_ignore_ascii_case(b"each") || part.eq_ignore_ascii_case(b"foreach"))
+        || word
+            .windows(b"for_every".len())
+            .any(|window| window.eq_ignore_ascii_case(b"for_every"))
+        || word.starts_with(b"scoped_")
+        || word.starts_with(b"with_")
 }

@@ -22,11 +22,12 @@ impl Machine<'_, '_> {
             return self.acquire(state, name, args, span);
         }
         // Who gives the caller's lock back does so before it sleeps.
-        if let Some(callee) = (self.sleeps)(name, args)
-            && !(self.unlocks)(name)
-            && let Some(lock) = state.atomic.last().copied()
-        {
-            self.fact(state, What::SleepsWhenAtomic, span, Some(lock), &callee);
+        if let Some(callee) = (self.sleeps)(name, args) {
+            if !(self.unlocks)(name) {
+                if let Some(lock) = state.atomic.last().copied() {
+                    self.fact(state, What::SleepsWhenAtomic, span, Some(lock), &callee);
+                }
+            }
         }
         if atomic::takes(name) {
             state.atomic.push(span);
@@ -185,11 +186,7 @@ impl Machine<'_, '_> {
         }
         if let (Some(Place::Local(variable)), true) = (&place, got <= 0) {
             // What stood there before still does; a null check is the usual guard.
-            state
-                .values
-                .entry(variable.clone())
-                .or_insert(Value::Unfilled(number));
-            if matches!(state.values.get(variable), Some(Value::Sym(..))) {
+            if matches!(state.values.get(variable), None | Some(Value::Sym(..))) {
                 state
                     .values
                     .insert(variable.clone(), Value::Unfilled(number));
@@ -256,12 +253,12 @@ impl Machine<'_, '_> {
         state.released.push(span);
         if function.takes_array(args.len()) {
             // `&page` is an array of one.
-            if let Expr::AddressOf(inner, _) = visit::bare(&args[at])
-                && let place @ Place::Local(_) = self.place(state, inner)
-            {
-                let page = self.read(state, &place);
-                self.release_one(state, function, page, span);
-                return nothing;
+            if let Expr::AddressOf(inner, _) = visit::bare(&args[at]) {
+                if let place @ Place::Local(_) = self.place(state, inner) {
+                    let page = self.read(state, &place);
+                    self.release_one(state, function, page, span);
+                    return nothing;
+                }
             }
             self.release_array(state, function, values[at], count, span);
         } else if function.name.ends_with("_refs")
@@ -441,10 +438,10 @@ impl Machine<'_, '_> {
                 }
             }
             if let Expr::AddressOf(inner, _) = visit::bare(arg) {
-                if let Expr::Name(name, _) = inner.as_ref()
-                    && let Some(page @ Value::Page(..)) = state.values.get(name).copied()
-                {
-                    state.hand_on(page);
+                if let Expr::Name(name, _) = inner.as_ref() {
+                    if let Some(page @ Value::Page(..)) = state.values.get(name).copied() {
+                        state.hand_on(page);
+                    }
                 }
                 self.forget(state, inner);
             }

@@ -43,11 +43,12 @@ impl Machine<'_, '_> {
                         .and_then(|sym| self.decide(state, &Test::Truth(Value::Sym(*sym, 0))));
                 }
                 let (a, b) = (bounds(state, left)?, bounds(state, right)?);
-                if (op == "==" || op == "!=")
-                    && let (Value::Sym(sym, 0), Value::Int(0)) = (left, right)
-                    && state.nonzero.contains(&sym)
-                {
-                    return Some(op == "!=");
+                if op == "==" || op == "!=" {
+                    if let (Value::Sym(sym, 0), Value::Int(0)) = (left, right) {
+                        if state.nonzero.contains(&sym) {
+                            return Some(op == "!=");
+                        }
+                    }
                 }
                 if a.1 < b.0 {
                     Some(compare(op, std::cmp::Ordering::Less))
@@ -74,18 +75,18 @@ impl Machine<'_, '_> {
                 Value::Sym(sym, offset) if !truth => {
                     state.ranges.insert(sym, (-offset, -offset));
                     state.bound.insert(sym, Value::Int(-offset));
-                    if let Some((op, left, right)) = self.meaning.get(&sym).cloned()
-                        && is_comparison(&op)
-                    {
-                        self.assume(state, &Test::Compare(op, left, right), false);
+                    if let Some((op, left, right)) = self.meaning.get(&sym).cloned() {
+                        if is_comparison(&op) {
+                            self.assume(state, &Test::Compare(op, left, right), false);
+                        }
                     }
                 }
                 Value::Sym(sym, 0) => {
                     state.nonzero.insert(sym);
-                    if let Some((op, left, right)) = self.meaning.get(&sym).cloned()
-                        && is_comparison(&op)
-                    {
-                        self.assume(state, &Test::Compare(op, left, right), true);
+                    if let Some((op, left, right)) = self.meaning.get(&sym).cloned() {
+                        if is_comparison(&op) {
+                            self.assume(state, &Test::Compare(op, left, right), true);
+                        }
                     }
                 }
                 _ => {}

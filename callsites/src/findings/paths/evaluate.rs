@@ -60,7 +60,8 @@ impl Machine<'_, '_> {
             } => {
                 let place = self.place(state, operand);
                 let old = self.read(state, &place);
-                let new = self.binary(state, &op[..1], old, Value::Int(1));
+                let sign = if op == "--" { "-" } else { "+" };
+                let new = self.binary(state, sign, old, Value::Int(1));
                 self.write(state, &place, new);
                 if *prefix { new } else { old }
             }
@@ -174,8 +175,10 @@ impl Machine<'_, '_> {
                 let (l, r) = (self.eval(state, left), self.eval(state, right));
                 let unsigned = !matches!(op.as_str(), "==" | "!=")
                     && compared_unsigned(&self.locals, left, right);
-                if unsigned && let Some(test) = self.unsigned_test(state, cond, (op, l, r)) {
-                    return test;
+                if unsigned {
+                    if let Some(test) = self.unsigned_test(state, cond, (op, l, r)) {
+                        return test;
+                    }
                 }
                 Test::Compare(op.clone(), l, r)
             }
@@ -289,11 +292,12 @@ impl Machine<'_, '_> {
             Some(Value::Sym(other, more)) => return Value::Sym(*other, more + offset),
             _ => {}
         }
-        if let Some((op, left, right)) = self.meaning.get(&sym)
-            && let (Some(a), Some(b)) = (settled(state, *left), settled(state, *right))
-            && let Some(number) = arithmetic(op, a, b)
-        {
-            return Value::Int(number + offset);
+        if let Some((op, left, right)) = self.meaning.get(&sym) {
+            if let (Some(a), Some(b)) = (settled(state, *left), settled(state, *right)) {
+                if let Some(number) = arithmetic(op, a, b) {
+                    return Value::Int(number + offset);
+                }
+            }
         }
         value
     }

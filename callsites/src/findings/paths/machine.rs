@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 const MOST_WAYS: usize = 500;
 /// Steps through one function after which it is given up.
 const MOST_STEPS: usize = 120_000;
+/// Arms of an `#if` that are walked; the kernel's own ladders are shorter.
+const MOST_ARMS: usize = 32;
 /// Turns of a loop whose condition is known.
 const MOST_TURNS: u32 = 24;
 /// What a count becomes that nothing is known of: small, and such that half of it is neither none nor one.
@@ -20,7 +22,7 @@ pub(super) const ASKED_FOR: i64 = 4;
 
 /// Something that happens on a way through a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum What {
+pub(crate) enum What {
     /// The way ends while pages are held that nobody else knows of.
     Leak,
     /// The array that alone knew of held pages is freed.
@@ -51,7 +53,7 @@ pub enum What {
 
 /// One such event and the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// What happens.
     pub what: What,
     /// Where.
@@ -85,7 +87,7 @@ pub(super) struct Machine<'a, 'f> {
 }
 
 /// Walks `function` on every way.
-pub fn walk(
+pub(crate) fn walk(
     function: &Function,
     sleeps: &dyn Fn(&str, &[Expr]) -> Option<String>,
     unlocks: &dyn Fn(&str) -> bool,
@@ -118,7 +120,10 @@ pub fn walk(
 }
 
 /// A kernel is configured one way: an arm once taken is taken again, one left out stays out.
-fn arms_of(state: &mut State, arms: &[(Option<&str>, usize)], waiting: &mut Vec<State>) {
+///
+/// Says how many ways go on.
+fn arms_of(state: &mut State, arms: &[(Option<&str>, usize)], waiting: &mut Vec<State>) -> usize {
+    let arms = &arms[..arms.len().min(MOST_ARMS)];
     let known = |condition: &Option<&str>| condition.and_then(|c| state.configured.get(c).copied());
     let taken = arms
         .iter()
@@ -129,22 +134,24 @@ fn arms_of(state: &mut State, arms: &[(Option<&str>, usize)], waiting: &mut Vec<
             .filter(|at| known(&arms[*at].0) != Some(false))
             .collect(),
     };
-    let before = state.clone();
-    for (n, at) in open.iter().enumerate() {
-        let mut way = before.clone();
+    let take = |way: &mut State, at: usize| {
         for (other, (condition, _)) in arms.iter().enumerate() {
             if let Some(condition) = condition {
-                way.configured.insert((*condition).to_owned(), other == *at);
+                way.configured.insert((*condition).to_owned(), other == at);
             }
         }
-        way.at = arms[*at].1;
-        if n == 0 {
-            *state = way
-        } else {
-            waiting.push(way)
-        }
+        way.at = arms[at].1;
+    };
+    for at in open.iter().skip(1) {
+        let mut way = state.clone();
+        take(&mut way, *at);
+        waiting.push(way);
+    }
+    if let Some(first) = open.first() {
+        take(state, *first);
     }
     state.over |= open.is_empty();
+    open.len()
 }
 
 /// Outcomes of an acquiring call: it fails, it gets half, it gets all.
@@ -202,12 +209,14 @@ impl<'f> Machine<'_, 'f> {
             Step::Declare(declaration) => self.declare(state, declaration),
             Step::Jump(target) => {
                 // A jump back that never ends is a loop that waits for something; the walk need not.
-                let visits = state.visits.entry(at).or_insert(0);
-                *visits += 1;
-                state.over = *visits > 4 * MOST_TURNS;
+                if *target <= at {
+                    let visits = state.visits.entry(at).or_insert(0);
+                    *visits += 1;
+                    state.over = *visits > 4 * MOST_TURNS;
+                }
                 state.at = *target;
             }
-            Step::Arms(arms) => arms_of(state, arms, waiting),
+            Step::Arms(arms) => self.ways += arms_of(state, arms, waiting).saturating_sub(1),
             Step::Iterate { args, exit } => {
                 let visits = state.visits.entry(at).or_insert(0);
                 *visits += 1;

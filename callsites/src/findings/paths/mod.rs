@@ -20,5 +20,5 @@ mod state;
 mod steps;
 mod types;
 
-pub use machine::{Fact, What, walk};
-pub use types::Locals;
+pub(crate) use machine::{Fact, What, walk};
+pub(crate) use types::Locals;

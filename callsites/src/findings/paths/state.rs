@@ -2,6 +2,7 @@
 //! What the walk knows at one point of one way.
 
 use crate::index::ir::Span;
+use crate::index::lex::is_ident;
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -62,7 +63,7 @@ pub(super) struct Acquisition {
 }
 
 impl Acquisition {
-    pub fn leaks(&self) -> bool {
+    pub(super) fn leaks(&self) -> bool {
         !self.handed_on && self.held.iter().any(|held| *held > 0)
     }
 }
@@ -75,11 +76,51 @@ pub(super) struct Trail {
     pub before: Option<Rc<Trail>>,
 }
 
+/// What variables and members are worth, by their text.
+///
+/// What has a new value makes stale what is reached through it: only the texts of members are looked at for that, so
+/// that a function of many variables costs no more for each of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values {
+    variables: BTreeMap<SmolStr, Value>,
+    members: BTreeMap<SmolStr, Value>,
+}
+
+impl Values {
+    fn of(&self, name: &str) -> &BTreeMap<SmolStr, Value> {
+        if name.bytes().all(is_ident) {
+            &self.variables
+        } else {
+            &self.members
+        }
+    }
+
+    fn of_mut(&mut self, name: &str) -> &mut BTreeMap<SmolStr, Value> {
+        if name.bytes().all(is_ident) {
+            &mut self.variables
+        } else {
+            &mut self.members
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.of(name).get(name)
+    }
+
+    pub(super) fn insert(&mut self, name: SmolStr, value: Value) {
+        self.of_mut(&name).insert(name, value);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.of_mut(name).remove(name);
+    }
+}
+
 /// Everything known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub at: usize,
-    pub values: BTreeMap<SmolStr, Value>,
+    pub values: Values,
     pub memory: BTreeMap<(Sym, i64), Value>,
     pub bound: BTreeMap<Sym, Value>,
     pub ranges: BTreeMap<Sym, (i64, i64)>,
@@ -102,7 +143,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn note(&mut self, at: Span, note: &'static str) {
+    pub(super) fn note(&mut self, at: Span, note: &'static str) {
         self.trail = Some(Rc::new(Trail {
             at,
             note,
@@ -111,7 +152,7 @@ impl State {
     }
 
     /// The way, first step first.
-    pub fn way(&self) -> Vec<(Span, &'static str)> {
+    pub(super) fn way(&self) -> Vec<(Span, &'static str)> {
         let mut way = Vec::new();
         let mut next = self.trail.as_ref();
         while let Some(step) = next {
@@ -123,20 +164,12 @@ impl State {
     }
 
     /// Forgets what was known through variable `name`, for it has a new value.
-    pub fn forget_through(&mut self, name: &str) {
-        let stale: Vec<SmolStr> = self
-            .values
-            .keys()
-            .filter(|key| mentions(key, name))
-            .cloned()
-            .collect();
-        for key in stale {
-            self.values.remove(&key);
-        }
+    pub(super) fn forget_through(&mut self, name: &str) {
+        self.values.members.retain(|key, _| !mentions(key, name));
     }
 
     /// The memory of `sym` can now be reached by others.
-    pub fn show(&mut self, sym: Sym) {
+    pub(super) fn show(&mut self, sym: Sym) {
         self.visible.insert(sym);
         for acquisition in self
             .acquisitions
@@ -148,7 +181,7 @@ impl State {
     }
 
     /// A page or an array of pages went out of sight.
-    pub fn hand_on(&mut self, value: Value) {
+    pub(super) fn hand_on(&mut self, value: Value) {
         match value {
             Value::Page(a, _) => self.acquisitions[a].handed_on = true,
             Value::Sym(sym, _) => {
@@ -169,22 +202,18 @@ impl State {
 
 /// Whether the text of a place goes through variable `name` without being it.
 fn mentions(key: &str, name: &str) -> bool {
-    let mut rest = key;
-    let mut offset = 0;
-    while let Some(found) = rest.find(name) {
-        let (start, end) = (offset + found, offset + found + name.len());
+    if name.is_empty() || key == name {
+        return false;
+    }
+    key.match_indices(name).any(|(start, _)| {
+        let end = start + name.len();
         let word = |c: char| c.is_alphanumeric() || c == '_';
         let before = key[..start].chars().next_back();
         let after = key[end..].chars().next();
         // A member of that name (`x->name`) is another thing than the variable.
         let member = key[..start].ends_with("->") || before == Some('.');
-        if !before.is_some_and(word) && !after.is_some_and(word) && !member && key != name {
-            return true;
-        }
-        offset = end;
-        rest = &key[end..];
-    }
-    false
+        !before.is_some_and(word) && !after.is_some_and(word) && !member
+    })
 }
 
 #[cfg(test)]

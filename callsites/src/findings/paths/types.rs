@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 /// Types of the parameters and local variables of one function.
 #[derive(Debug, Default)]
-pub struct Locals<'f>(BTreeMap<&'f str, &'f TypeRef>);
+pub(crate) struct Locals<'f>(BTreeMap<&'f str, &'f TypeRef>);
 
 impl<'f> Locals<'f> {
     /// Collects them; where a name is declared twice, the first stands.
-    pub fn of(function: &'f Function) -> Self {
+    pub(crate) fn of(function: &'f Function) -> Self {
         let mut locals = Self::default();
         for parameter in &function.params {
             locals.0.insert(&parameter.name, &parameter.ty);
@@ -20,7 +20,7 @@ impl<'f> Locals<'f> {
     }
 
     /// The type of a local variable or parameter.
-    pub fn get(&self, name: &str) -> Option<&'f TypeRef> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'f TypeRef> {
         self.0.get(name).copied()
     }
 
@@ -65,7 +65,7 @@ struct Integer {
 /// Whether C converts a signed operand of `left < right` to unsigned, so that a negative one becomes huge.
 ///
 /// False when a type is not known.
-pub fn compared_unsigned(locals: &Locals<'_>, left: &Expr, right: &Expr) -> bool {
+pub(super) fn compared_unsigned(locals: &Locals<'_>, left: &Expr, right: &Expr) -> bool {
     let (Some(left), Some(right)) = (integer(locals, left), integer(locals, right)) else {
         return false;
     };

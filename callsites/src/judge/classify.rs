@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why a page is held: the cases of Documentation/core-api/pin_user_pages.rst, told from what the code does with it.
+//!
+//! A page whose data a device or the CPU touches, or that is held until somebody lets go, ought to be pinned (cases 1,
+//! 2 and 5). A page of which only struct page is looked at (case 4), or whose mapping an mmu notifier tears down
+//! (case 3), keeps its plain reference.
+
+mod near;
+
+use crate::flow::analysis::Analysis;
+use crate::flow::graph::{Node, Obj};
+use crate::flow::library::Files;
+use crate::flow::mapping;
+use crate::flow::program::FnId;
+use crate::flow::sites::Site;
+use crate::flow::state::{Object, Owner, SiteKey};
+use crate::index::ir::Expr;
+use crate::index::walk;
+use crate::report::{Confidence, Verdict};
+use refimpl::api::{Role, catalogue};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens to the pages of one acquire.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Uses {
+    /// A device reads or writes them, with the call that says so.
+    pub dma: Option<SiteKey>,
+    /// The CPU writes their data.
+    pub cpu_write: Option<SiteKey>,
+    /// The CPU maps or reads their data.
+    pub cpu_read: Option<SiteKey>,
+    /// They are marked dirty.
+    pub dirty: Option<SiteKey>,
+    /// Only struct page is looked at.
+    pub struct_page: Option<SiteKey>,
+    /// They, or an array that holds them, are stored into a field of a struct or a variable at file scope.
+    pub held: Option<String>,
+    /// They are given to a function that was not read.
+    pub handed_on: Option<String>,
+    /// Functions that release them.
+    pub released_in: BTreeSet<FnId>,
+}
+
+/// A verdict on an acquire.
+#[derive(Debug, Clone)]
+pub(super) struct Judgement {
+    /// Convert, keep, unknown or done.
+    pub verdict: Verdict,
+    /// 1 to 5.
+    pub case: Option<u8>,
+    /// How sure.
+    pub confidence: Confidence,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What happens to the pages of every acquire.
+pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
+    let mut out: BTreeMap<SiteKey, Uses> = BTreeMap::new();
+    let mut of = |pages: &BTreeSet<SiteKey>, note: &mut dyn FnMut(&mut Uses)| {
+        for site in pages {
+            note(out.entry(*site).or_default());
+        }
+    };
+    for call in &analysis.state.calls {
+        if call.listed {
+            let Some(function) = catalogue().get(&call.name) else {
+                continue;
+            };
+            let all = match function.page_argument(call.args.len()) {
+                Some(at) => {
+                    analysis.user_pages(&call.args[at], function.takes_array(call.args.len()))
+                }
+                None => match function
+                    .signature(call.args.len())
+                    .and_then(|form| form.address)
+                {
+                    Some(at) if at < call.args.len() => analysis.user_pages(&call.args[at], false),
+                    _ => continue,
+                },
+            };
+            let site = call.site;
+            let slot: Option<fn(&mut Uses) -> &mut Option<SiteKey>> =
+                match (function.role, function.kind.as_str()) {
+                    // Under a test of a page-table entry's dirty bit nobody wrote but whoever mapped the page.
+                    (Role::Dirty, _) if mapping::hands_on_dirty_bit(analysis, site) => None,
+                    (Role::Dirty, _) => Some(|uses| &mut uses.dirty),
+                    (Role::Use, "dma") => Some(|uses| &mut uses.dma),
+                    (Role::Use, "cpu-write" | "cpu-write-address") => {
+                        Some(|uses| &mut uses.cpu_write)
+                    }
+                    (Role::Use, "cpu-map" | "cpu-read") => Some(|uses| &mut uses.cpu_read),
+                    (Role::Use, "struct-page" | "unmap") => Some(|uses| &mut uses.struct_page),
+                    _ => None,
+                };
+            of(&all, &mut |uses| {
+                if let Some(slot) = slot {
+                    slot(uses).get_or_insert(site);
+                }
+                if function.role == Role::Release {
+                    uses.released_in.insert(site.function);
+                }
+            });
+        } else if call.targets.is_empty() {
+            let all = analysis.user_pages(&call.pointers, true);
+            of(&all, &mut |uses| {
+                uses.handed_on.get_or_insert_with(|| call.name.to_string());
+            });
+        }
+    }
+    for touch in &analysis.state.touches {
+        // Through a pointer that is the page itself one reaches its data only when it was mapped first.
+        let all = analysis.user_pages(&touch.through, false);
+        of(&all, &mut |uses| {
+            if uses.cpu_read.is_some() && touch.write {
+                uses.cpu_write.get_or_insert(touch.site);
+            }
+        });
+    }
+    for (field, (owner, name)) in analysis.state.fields() {
+        let node = analysis.state.field_node(field);
+        let all = analysis.user_pages(&[node], true);
+        let text = match owner {
+            Owner::Record(tag) | Owner::Within(tag, _) => format!("{name} of struct {tag}"),
+            Owner::Directory(_) => format!("a field {name}"),
+        };
+        of(&all, &mut |uses| {
+            uses.held.get_or_insert_with(|| text.clone());
+        });
+    }
+    out
+}
+
+/// Whether the iterator an acquire is given walks kernel memory in every way it is set up.
+fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
+    let Some(acquire) = analysis.calls_at(site).next() else {
+        return false;
+    };
+    let Some(form) = catalogue()
+        .get(&acquire.name)
+        .and_then(|function| function.signature(acquire.args.len()))
+    else {
+        return false;
+    };
+    let Some(iter) = form.iter.and_then(|at| acquire.args.get(at)) else {
+        return false;
+    };
+    let walked = analysis.objects(iter);
+    if walked.iter().any(|object| !set_up_here(analysis, *object)) {
+        return false;
+    }
+    let (mut kernel, mut user) = (false, false);
+    for call in analysis.state.calls.iter().filter(|call| call.listed) {
+        let Some(function) = catalogue()
+            .get(&call.name)
+            .filter(|function| function.role == Role::Origin)
+        else {
+            continue;
+        };
+        let given: BTreeSet<Obj> = call
+            .args
+            .iter()
+            .flat_map(|arg| analysis.objects(arg))
+            .collect();
+        if !given.is_disjoint(&walked) {
+            kernel |= function.kind == "kernel iterator";
+            user |= function.kind == "user iterator";
+        }
+    }
+    kernel && !user
+}
+
+/// Whether whoever sets up an iterator is known: it is a variable or allocated memory, or it came in through a
+/// parameter of a function that has callers. A member of a record is set up by whoever uses the record.
+fn set_up_here(analysis: &Analysis, object: Obj) -> bool {
+    match analysis.state.what(object) {
+        Object::Local(..) | Object::Memory(..) | Object::Page(_) | Object::Function(..) => true,
+        Object::Target(node) => analysis.param(*node).is_some_and(|(function, _)| {
+            let mut callees = analysis.state.callees.iter();
+            callees.any(|(_, callee)| *callee == function)
+        }),
+        Object::Field(_) | Object::Global(_) | Object::Opaque(..) => false,
+    }
+}
+
+/// Whether the iterator an acquire is given is a member of a record: then it was set up elsewhere.
+fn member_iterator(analysis: &Analysis, site: &Site) -> bool {
+    let iter = catalogue()
+        .get(&site.name)
+        .and_then(|function| function.signature(site.arguments.len()))
+        .and_then(|form| form.iter);
+    let mut member = false;
+    walk::expressions(
+        &analysis.program.function(site.key.function).body,
+        &mut |expr| {
+            if let Expr::Call { args, span, .. } = expr {
+                if *span == site.key.span {
+                    if let Some(Expr::AddressOf(inner, _)) = iter.and_then(|at| args.get(at)) {
+                        member |= matches!(inner.as_ref(), Expr::Field { .. });
+                    }
+                }
+            }
+        },
+    );
+    member
+}
+
+/// The function that is given the address of the data of one of the pages of `site`, by a caller that reads no more of
+/// it: what it does there is to the data.
+fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
+    let addresses: Vec<Node> = analysis
+        .state
+        .calls
+        .iter()
+        .filter(|call| {
+            call.listed
+                && matches!(
+                    call.name.as_str(),
+                    "page_address" | "folio_address" | "page_to_virt"
+                )
+        })
+        .filter(|call| {
+            let pages: Vec<Node> = call.args.iter().flatten().copied().collect();
+            analysis.user_pages(&pages, false).contains(&site)
+        })
+        .map(|call| call.result)
+        .collect();
+    if addresses.is_empty() {
+        return None;
+    }
+    let calls = analysis.state.calls.iter();
+    calls
+        .filter(|call| !call.listed && call.targets.is_empty())
+        .find(|call| {
+            let mut given = call.args.iter().flatten();
+            given.any(|node| addresses.iter().any(|from| analysis.leads(*from, *node)))
+        })
+        .map(|call| call.name.to_string())
+}
+
+/// Whether a call takes one page and no more.
+fn one_page(analysis: &Analysis, site: &Site) -> bool {
+    let Some(nr) = catalogue()
+        .get(&site.name)
+        .and_then(|function| function.signature(site.arguments.len()))
+        .map(|form| form.nr)
+    else {
+        return false;
+    };
+    let Some(nr) = nr else { return true };
+    let mut one = false;
+    walk::expressions(
+        &analysis.program.function(site.key.function).body,
+        &mut |expr| {
+            if let Expr::Call { args, span, .. } = expr {
+                if *span == site.key.span {
+                    one |= matches!(args.get(nr), Some(Expr::Literal(text, _)) if text == "1");
+                }
+            }
+        },
+    );
+    one
+}
+
+/// Judges one acquire.
+pub(super) fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -> Judgement {
+    let say = |verdict, case, confidence, reason: String| Judgement {
+        verdict,
+        case,
+        confidence,
+        reason,
+    };
+    let Some(function) = catalogue().get(&site.name) else {
+        return say(
+            Verdict::Unknown,
+            None,
+            Confidence::Low,
+            format!("{} is not in the catalogue", site.name),
+        );
+    };
+    if function.is_pinning() {
+        return say(
+            Verdict::Done,
+            None,
+            Confidence::High,
+            format!("{}() pins its pages already", site.name),
+        );
+    }
+    if site.null_pages {
+        let reason =
+            "no page array is given, so no reference is taken: the call only faults the page in"
+                .to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::High, reason);
+    }
+    if analysis.program.function(site.key.function).name == site.name || in_api(analysis, site.key)
+    {
+        let reason = "this is the implementation of the API itself".to_owned();
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    if function.kind == "dump" {
+        let reason = "a page of a dying process is read into its dump and put at once".to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::High, reason);
+    }
+    if function.kind == "iter" && kernel_iterator(analysis, site.key) {
+        let reason = "the iterator walks pages of the kernel, not of user space".to_owned();
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    if function.kind == "iter" && member_iterator(analysis, site) {
+        let reason = "the iterator is a member of a record that others set up, and may walk memory of the kernel";
+        return say(Verdict::Unknown, None, Confidence::Low, reason.to_owned());
+    }
+    let near = near::surroundings(analysis, files, site.key);
+    if near.exec_mm {
+        let reason = "the pages belong to the mm of a program that does not run yet: nothing else can map or write them back";
+        return say(
+            Verdict::Keep,
+            Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    let reachable = analysis.reached([site.key.function]);
+    let at_once = uses
+        .released_in
+        .iter()
+        .all(|function| reachable.contains(function))
+        && !uses.released_in.is_empty();
+    let kept_by_notifier = near.notifier_in_file
+        && !(uses.dma.is_some() && uses.held.is_some() && near.notifier_is_optional)
+        || near.notifier_in_directory && near.asks_for_file;
+    if kept_by_notifier {
+        let reason = "an mmu notifier of the same driver tears the mapping down when the pages go, so they need not be pinned";
+        return say(
+            Verdict::Keep,
+            Some(3),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    if function.kind == "remote" && at_once && uses.dma.is_none() && one_page(analysis, site) {
+        let reason = "one page of another process is looked into, as a debugger does, and put before the function returns";
+        return say(
+            Verdict::Keep,
+            Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    let elsewhere = |function: &&FnId| !reachable.contains(*function);
+    let outside: Vec<FnId> = uses.released_in.iter().filter(elsewhere).copied().collect();
+    let untouched = uses.dma.is_none() && uses.cpu_write.is_none() && uses.held.is_none();
+    if untouched && !outside.is_empty() && near::notify(analysis, files, &outside) {
+        let reason = "whoever is handed the pages watches the mapping with an mmu notifier until it puts them, so they need not be pinned";
+        return say(
+            Verdict::Keep,
+            Some(3),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    if uses.dma.is_some() {
+        let long = uses.held.is_some() && !at_once || function.kind == "longterm";
+        let reason = match (&uses.held, long) {
+            (Some(held), true) => format!(
+                "a device accesses the pages, and they stay in {held} until they are let go"
+            ),
+            _ => "a device accesses the pages".to_owned(),
+        };
+        return say(
+            Verdict::Convert,
+            Some(if long { 2 } else { 1 }),
+            Confidence::High,
+            reason,
+        );
+    }
+    if uses.cpu_write.is_some() {
+        let reason = "the CPU writes into the data of the pages".to_owned();
+        return say(Verdict::Convert, Some(5), Confidence::High, reason);
+    }
+    if function.kind == "iter" {
+        let reason = "the pages under the iterator are read or written by whoever is given them (direct I/O)".to_owned();
+        return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
+    }
+    if uses.dirty.is_some() {
+        let reason = "the pages are marked dirty, so their data is written to, and no device is seen to do it";
+        return say(
+            Verdict::Convert,
+            Some(5),
+            Confidence::High,
+            reason.to_owned(),
+        );
+    }
+    if let (Some(held), false) = (&uses.held, at_once) {
+        let reason = format!("the pages stay in {held} after the function that took them returned");
+        return say(Verdict::Convert, Some(2), Confidence::Medium, reason);
+    }
+    if uses.cpu_read.is_some() && function.kind == "remote" {
+        let reason = "the pages of another process are only looked at, and put at once".to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
+    }
+    if uses.cpu_read.is_some() && at_once && one_page(analysis, site) {
+        let reason =
+            "the CPU reads one page and puts it at once: nothing is written that could be lost";
+        return say(
+            Verdict::Keep,
+            Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
+    if uses.cpu_read.is_some() {
+        let reason = "the CPU accesses the data of the pages".to_owned();
+        return say(Verdict::Convert, Some(5), Confidence::Medium, reason);
+    }
+    if let (Some(held), true) = (&uses.held, at_once) {
+        let reason = format!(
+            "the pages, or where they lie, are written into {held} for somebody to work on, and let go before the function \
+             returns"
+        );
+        return say(Verdict::Convert, Some(1), Confidence::Low, reason);
+    }
+    if let Some(held) = &uses.held {
+        let reason = format!("the pages stay in {held}");
+        return say(Verdict::Convert, Some(2), Confidence::Low, reason);
+    }
+    if let Some(name) = given_address(analysis, site.key) {
+        let reason = format!("the address of the data of the pages is given to {name}()");
+        return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
+    }
+    if at_once || uses.struct_page.is_some() && uses.handed_on.is_none() {
+        let reason =
+            "only struct page or its address is looked at, and the reference is dropped at once"
+                .to_owned();
+        return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
+    }
+    if !uses.released_in.is_empty() {
+        let reason =
+            "the reference outlives the function that took it, and another function drops it";
+        return say(
+            Verdict::Convert,
+            Some(2),
+            Confidence::Low,
+            reason.to_owned(),
+        );
+    }
+    let reason = match &uses.handed_on {
+        Some(name) => format!("the pages are given to {name}(), which was not followed"),
+        None => "what is done with the pages was not found".to_owned(),
+    };
+    say(Verdict::Unknown, None, Confidence::Low, reason)
+}
+
+/// Whether a place is inside the implementation of the API: in its file, or in a function that bears one of its names.
+pub(super) fn in_api(analysis: &Analysis, site: SiteKey) -> bool {
+    let file = analysis.program.file_of(site.function);
+    let name = &analysis.program.function(site.function).name;
+    let bears = catalogue().get(name).is_some_and(|function| {
+        matches!(function.role, Role::Acquire | Role::Release | Role::Dirty)
+    });
+    analysis.is_api_file(file) || bears && !analysis.program.shadows(name, file)
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What stands near an acquire in the source: mmu notifiers, and whose mm the pages belong to.
+
+use crate::flow::analysis::Analysis;
+use crate::flow::library::Files;
+use crate::flow::program::FnId;
+use crate::flow::state::SiteKey;
+use crate::flow::text;
+use crate::index::ir::{Expr, Stmt};
+use crate::index::walk;
+use camino::Utf8Path;
+use memchr::memmem;
+use refimpl::api::{Role, catalogue};
+
+/// What stands near an acquire in the source.
+pub(super) struct Surroundings {
+    pub notifier_in_file: bool,
+    pub notifier_is_optional: bool,
+    pub notifier_in_directory: bool,
+    pub asks_for_file: bool,
+    pub exec_mm: bool,
+}
+
+/// Looks around an acquire.
+pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey) -> Surroundings {
+    let path = analysis.path(site).to_owned();
+    let own = files.bytes(&path).unwrap_or_default();
+    let directory = path.parent().unwrap_or(Utf8Path::new(""));
+    let mut asks_for_file = false;
+    let function = analysis.program.function(site.function);
+    walk::expressions(&function.body, &mut |expr| {
+        asks_for_file |= matches!(expr, Expr::Field { name, .. } if name == "vm_file");
+    });
+    Surroundings {
+        notifier_in_file: notifies(&own),
+        notifier_is_optional: memmem::find(&own, b"CONFIG_MMU_NOTIFIER").is_some(),
+        notifier_in_directory: asks_for_file && files.any_in(directory, &notifies),
+        asks_for_file,
+        exec_mm: exec_mm(analysis, site),
+    }
+}
+
+/// Whether each of these functions stands in a file that registers or consults mmu notifiers.
+pub(super) fn notify(analysis: &Analysis, files: &dyn Files, functions: &[FnId]) -> bool {
+    functions.iter().all(|function| {
+        let path = analysis.program.path_of(*function);
+        files.bytes(path).is_some_and(|bytes| notifies(&bytes))
+    })
+}
+
+/// Whether a file registers or consults mmu notifiers.
+fn notifies(bytes: &[u8]) -> bool {
+    if memmem::find(bytes, b"mmu_").is_none() && memmem::find(bytes, b"hmm_").is_none() {
+        return false;
+    }
+    memmem::find(bytes, b"mmu_notifier_ops").is_some()
+        || memmem::find(bytes, b"mmu_interval_notifier_ops").is_some()
+        || catalogue()
+            .with_role(Role::Notifier)
+            .any(|function| text::calls(bytes, &function.name))
+}
+
+/// Whether the mm is that of a program being started: nobody else can reach its pages yet.
+fn exec_mm(analysis: &Analysis, site: SiteKey) -> bool {
+    let function = analysis.program.function(site.function);
+    let binprm: Vec<&str> = function
+        .params
+        .iter()
+        .filter(|param| crate::flow::program::tag(&param.ty.name) == "linux_binprm")
+        .map(|param| param.name.as_str())
+        .collect();
+    let of_binprm = |expr: &Expr| {
+        matches!(expr, Expr::Field { base, .. }
+            if matches!(base.as_ref(), Expr::Name(name, _) if binprm.contains(&name.as_str())))
+    };
+    let copies = copies_of(&function.body, &of_binprm);
+    let mut found = false;
+    walk::expressions(&function.body, &mut |expr| {
+        if let Expr::Call { args, span, .. } = expr {
+            if *span == site.span {
+                found |= args.iter().any(|arg| {
+                    of_binprm(arg)
+                        || matches!(arg, Expr::Name(name, _) if copies.contains(&name.as_str()))
+                });
+            }
+        }
+    });
+    found
+}
+
+/// Local variables that are set up with such an expression.
+fn copies_of<'s>(body: &'s [Stmt], wanted: &dyn Fn(&Expr) -> bool) -> Vec<&'s str> {
+    let mut out = Vec::new();
+    for statement in body {
+        match statement {
+            Stmt::Decl(declarations, _) => {
+                let set = declarations
+                    .iter()
+                    .filter(|one| one.init.as_ref().is_some_and(wanted));
+                out.extend(set.map(|one| one.name.as_str()));
+            }
+            Stmt::Expr(Expr::Assign { target, value, .. }, _) if wanted(value) => {
+                if let Expr::Name(name, _) = target.as_ref() {
+                    out.push(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What each call should become, and what must change together.
+//!
+//! In goes the solved flow; out come the callsites and groups of a report. `classify` says what the pages of an acquire
+//! are used for, `verdict` what that means for every call, `entry` and `evidence` how it is told, `groups` what belongs
+//! together. Nothing here follows a page: whatever is not in the flow is not known.
+
+mod classify;
+mod entry;
+mod evidence;
+mod groups;
+mod verdict;
+
+pub use verdict::{Judged, judge};

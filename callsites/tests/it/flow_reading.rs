@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the flow reads of a tree: pages that pass through many hands, each of which must be read in time.
+
+use crate::judged::check;
+
+const TABLE_H: &str = "
+#include <linux/scatterlist.h>
+struct frob_object;
+struct frob_ops {
+	int (*get)(struct frob_object *object);
+	void (*put)(struct frob_object *object, struct sg_table *table);
+};
+struct frob_object {
+	const struct frob_ops *ops;
+	struct {
+		struct sg_table *pages;
+	} held;
+};
+struct frob_walk {
+	struct scatterlist *at;
+	unsigned long pfn;
+};
+static inline struct frob_walk frob_begin(struct scatterlist *first)
+{
+	struct frob_walk walk = { .at = first };
+
+	if (walk.at)
+		walk.pfn = page_to_pfn(sg_page(walk.at));
+	return walk;
+}
+#define frob_each_page(page, walk, table) \\
+	for ((walk) = frob_begin((table)->sgl); \\
+	     ((page) = (walk).pfn ? pfn_to_page((walk).pfn) : NULL); \\
+	     (walk) = frob_begin(sg_next((walk).at)))
+";
+
+#[test]
+fn pages_are_followed_through_helpers_a_member_an_accessor_and_an_iterator_with_a_function_in_it() {
+    check(&[
+        ("drivers/frob/table.h", TABLE_H),
+        (
+            "drivers/frob/store.c",
+            "
+#include \"table.h\"
+void frob_set(struct frob_object *object, struct sg_table *table)
+{
+	object->held.pages = table;
+}
+struct sg_table *frob_unset(struct frob_object *object)
+{
+	struct sg_table *table = object->held.pages;
+
+	object->held.pages = NULL;
+	return table;
+}
+void frob_let_go(struct frob_object *object)
+{
+	struct sg_table *table = frob_unset(object);
+
+	object->ops->put(object, table);
+}
+",
+        ),
+        (
+            "drivers/frob/user.c",
+            "
+#include \"table.h\"
+static struct sg_table *frob_make(struct frob_object *object, struct page **pages, int n)
+{
+	struct sg_table *table = kmalloc(sizeof(*table), GFP_KERNEL);
+
+	sg_alloc_table_from_pages(table, pages, n, 0, n << PAGE_SHIFT, GFP_KERNEL);
+	frob_map(object, table);
+	frob_set(object, table);
+	return table;
+}
+static int frob_user_get(struct frob_object *object)
+{
+	struct page *pages[16];
+	int got = get_user_pages_fast(0, 16, FOLL_WRITE, pages); //^ convert
+
+	if (got < 16) {
+		release_pages(pages, got); //^ convert
+		return -EFAULT;
+	}
+	frob_make(object, pages, got);
+	return 0;
+}
+static void frob_user_put(struct frob_object *object, struct sg_table *table)
+{
+	struct frob_walk walk;
+	struct page *page;
+
+	frob_each_page(page, walk, table)
+		put_page(page); //^ convert
+}
+static const struct frob_ops frob_user_ops = {
+	.get = frob_user_get,
+	.put = frob_user_put,
+};
+",
+        ),
+    ]);
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the crate as a whole is held to, in one program: a test that is linked once is compiled once.
+
+mod flow;
+mod flow_apart;
+mod flow_reading;
+mod formats;
+mod hostile;
+mod index_properties;
+mod judged;
+mod kept;
+mod layout;
+mod rules;
+mod rules_of_groups;
+mod rules_on_a_tree;
+mod sarif_schema;
+mod stories;
+mod truth;
