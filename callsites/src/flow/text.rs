@@ -87,10 +87,22 @@ pub(crate) fn calls(bytes: &[u8], function: &str) -> bool {
     })
 }
 
+/// Where the last comment begins. The end of one and a `*` behind it look like the beginning of another.
+fn last_comment(bytes: &[u8]) -> Option<usize> {
+    let open = memmem::rfind(bytes, b"/*")?;
+    let before = bytes[..open]
+        .strip_suffix(b"*")
+        .and_then(|rest| memmem::rfind(rest, b"/*"));
+    let ends_here = |before: &usize| {
+        memmem::find(&bytes[before + 2..=open], b"*/") == Some(open - before - 3)
+    };
+    before.filter(ends_here).or(Some(open))
+}
+
 /// Comments speak of functions too.
 fn in_comment(bytes: &[u8], at: usize) -> bool {
     let line = line_start(bytes, at);
-    let open = memmem::rfind(&bytes[..at], b"/*");
+    let open = last_comment(&bytes[..at]);
     open.is_some_and(|open| memmem::find(&bytes[open + 2..at], b"*/").is_none())
         || memmem::find(&bytes[line..at], b"//").is_some()
 }
@@ -102,7 +114,7 @@ fn end_before(bytes: &[u8], at: usize) -> usize {
         end = bytes[..end].trim_ascii_end().len();
         let open = bytes[..end]
             .strip_suffix(b"*/")
-            .and_then(|comment| memmem::rfind(comment, b"/*"))
+            .and_then(last_comment)
             .or_else(|| {
                 let line = line_start(bytes, end);
                 Some(line + memmem::find(&bytes[line..end], b"//")?)
@@ -234,6 +246,8 @@ mod tests {
             b"x; static int /* a */ f /* b */\n (int a /* ) */,\n int b) // c\n{ }",
             "f"
         ));
+        assert!(defines(b"int/**/*f(int a)\n{ }", "f"));
+        assert!(defines(b"int */**/f(int a)\n{ }", "f"));
         assert!(defines(b"static int // a;\nf(int a)\n{ }", "f"));
         assert!(!defines(
             b"} for_each(a, b) { g(a); } if (f(x)) { }",
