@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The story of one callsite: where its page came from, on what way, what it shares a fate with, and why the verdict.
+//! The story of one callsite: where its page came from, on what way, what it shares a fate with, and why the verdict;
+//! of a finding, the way to it; of a group, its members; of a rule, what it is about.
 
+use crate::findings::rules;
 use crate::formats::{role, severity, verdict};
-use crate::report::{Callsite, Evidence, Report};
+use crate::report::{Callsite, Evidence, Finding, Group, Report};
 use crate::tree::Tree;
 use camino::Utf8Path;
 use failure::{Act, Exit, Failure, Hint};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// No callsite has that id.
@@ -52,10 +55,74 @@ pub fn explain_with(
     report: &Report,
     id: &str,
 ) -> Result<String, UnknownId> {
-    let site = find(report, id)?;
+    let named = rules::named(id);
+    if !named.is_empty() {
+        let texts: BTreeSet<String> = named.iter().map(|rule| rule.documentation()).collect();
+        let texts: Vec<String> = texts.into_iter().collect();
+        return Ok(texts.join("\n\n") + "\n");
+    }
     let mut story = String::new();
-    tell(&mut story, read, report, site).expect("a String takes all that is written to it");
+    let told = match find(report, id) {
+        Ok(site) => tell(&mut story, read, report, site),
+        Err(unknown) => {
+            if let Some(finding) = only(&report.findings, |finding| means(finding, id)) {
+                tell_finding(&mut story, read, finding)
+            } else if let Some(group) = only(&report.groups, |group| begins(&group.id, id)) {
+                tell_members(&mut story, report, group, None)
+            } else {
+                return Err(unknown);
+            }
+        }
+    };
+    told.expect("a String takes all that is written to it");
     Ok(story)
+}
+
+/// The one of `all` that passes `test`.
+fn only<T>(all: &[T], test: impl Fn(&T) -> bool) -> Option<&T> {
+    let mut found = all.iter().filter(|one| test(one));
+    found.next().filter(|_| found.next().is_none())
+}
+
+fn begins(whole: &str, id: &str) -> bool {
+    !id.is_empty() && whole.starts_with(id)
+}
+
+fn means(finding: &Finding, id: &str) -> bool {
+    begins(&finding.id, id) || format!("{}:{}", finding.path, finding.line) == id
+}
+
+fn tell_finding(
+    story: &mut String,
+    read: &dyn Fn(&Utf8Path) -> Option<Vec<u8>>,
+    finding: &Finding,
+) -> std::fmt::Result {
+    writeln!(
+        story,
+        "{}:{} {}() {}: {}",
+        finding.path,
+        finding.line,
+        finding.function,
+        severity(finding.severity),
+        finding.message
+    )?;
+    excerpt(story, read, &finding.path, finding.line)?;
+    if !finding.evidence.is_empty() {
+        writeln!(story, "\non this way:")?;
+        for (n, Evidence { path, line, text }) in finding.evidence.iter().enumerate() {
+            writeln!(story, "  {}. {path}:{line}  {text}", n + 1)?;
+        }
+    }
+    for rule in rules::named(&finding.name) {
+        writeln!(
+            story,
+            "\n{} {}\n{}",
+            rule.id,
+            finding.name,
+            rule.documentation()
+        )?;
+    }
+    Ok(())
 }
 
 fn find<'r>(report: &'r Report, id: &str) -> Result<&'r Callsite, UnknownId> {
@@ -215,6 +282,16 @@ fn tell_group(story: &mut String, report: &Report, site: &Callsite) -> std::fmt:
     else {
         return writeln!(story, "\nit belongs to no group");
     };
+    writeln!(story)?;
+    tell_members(story, report, group, Some(&site.id))
+}
+
+fn tell_members(
+    story: &mut String,
+    report: &Report,
+    group: &Group,
+    own: Option<&str>,
+) -> std::fmt::Result {
     let state = if group.convertible {
         "convertible"
     } else {
@@ -222,7 +299,7 @@ fn tell_group(story: &mut String, report: &Report, site: &Callsite) -> std::fmt:
     };
     writeln!(
         story,
-        "\ngroup {} ({}), {state}; these share their pages:",
+        "group {} ({}), {state}; these share their pages:",
         group.id, group.subsystem
     )?;
     let ids = group
@@ -231,7 +308,7 @@ fn tell_group(story: &mut String, report: &Report, site: &Callsite) -> std::fmt:
         .chain(&group.dirties)
         .chain(&group.releases);
     for member in ids.filter_map(|id| report.callsites.iter().find(|s| s.id == *id)) {
-        let mark = if member.id == site.id { '*' } else { ' ' };
+        let mark = if own == Some(&member.id) { '*' } else { ' ' };
         let Callsite {
             path,
             line,

@@ -277,6 +277,9 @@ pub enum Severity {
 /// Something wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// The same across runs and unrelated edits: path, function, rule, name, and which of several such.
+    #[serde(default)]
+    pub id: String,
     /// "R1" to "R16".
     pub rule: String,
     /// "leak-on-error-path"
@@ -287,6 +290,9 @@ pub struct Finding {
     pub path: String,
     /// 1-based.
     pub line: u32,
+    /// 1-based, in bytes.
+    #[serde(default)]
+    pub column: u32,
     /// Enclosing function.
     pub function: String,
     /// What is wrong, in one sentence.

@@ -49,11 +49,13 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         findings.push(Finding {
+            id: String::new(),
             rule: "R2".to_owned(),
             name: "half-converted-group".to_owned(),
             severity: Severity::Warning,
             path: site.path.clone(),
             line: site.line,
+            column: site.column,
             function: site.function.clone(),
             message: format!(
                 "{}() releases what {}() pins at {}:{} and what {}() takes as a plain reference at {}:{}",

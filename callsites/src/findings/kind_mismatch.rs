@@ -122,6 +122,7 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     }
     evidence.dedup();
     Some(Finding {
+        id: String::new(),
         rule: if across { "R2" } else { "R1" }.to_owned(),
         name: if across {
             "kind-mismatch-across-files"
@@ -132,6 +133,7 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         severity: Severity::Error,
         path: site.path.clone(),
         line: site.line,
+        column: site.column,
         function: site.function.clone(),
         message,
         evidence,

@@ -38,6 +38,7 @@ pub(crate) mod kind_mismatch;
 pub(crate) mod leak;
 pub(crate) mod look_alike;
 pub(crate) mod paths;
+pub mod rules;
 mod run;
 pub(crate) mod sleeping;
 pub(crate) mod still_mapped;

@@ -39,7 +39,7 @@ const ACROSS: [Rule; 3] = [kind_mismatch::across, dirty::across, half_converted:
 /// Findings that rest on one file, by path, each under a key that names all they rest on.
 pub(crate) type Kept = BTreeMap<Utf8PathBuf, (Key, Vec<Finding>)>;
 
-/// Runs every rule; the findings are sorted by (path, line, rule) and free of repetitions.
+/// Runs every rule; the findings are sorted by (path, line, column, rule) and free of repetitions.
 pub fn run(input: &Input<'_>) -> Vec<Finding> {
     run_with(input, &|_| None, Kept::new()).0
 }
@@ -100,9 +100,36 @@ pub(crate) fn run_with(
         rule(&view, &mut findings);
     }
     let mut seen = BTreeSet::new();
-    findings.retain(|f| seen.insert((f.path.clone(), f.line, f.rule.clone(), f.name.clone())));
-    findings.sort_by(|a, b| {
-        (&a.path, a.line, &a.rule, &a.message).cmp(&(&b.path, b.line, &b.rule, &b.message))
+    findings.retain(|f| {
+        let place = (f.path.clone(), f.line, f.column);
+        seen.insert((place, f.rule.clone(), f.name.clone()))
     });
+    findings.sort_by(|a, b| {
+        let place = |f: &Finding| (f.line, f.column);
+        (&a.path, place(a), &a.rule, &a.message).cmp(&(&b.path, place(b), &b.rule, &b.message))
+    });
+    name(&mut findings);
     (findings, known)
+}
+
+/// Gives each finding its id: where it stands in its function does not matter, only which of its kind it is.
+fn name(findings: &mut [Finding]) {
+    let mut ordinals: BTreeMap<[String; 4], usize> = BTreeMap::new();
+    for finding in findings {
+        let key = [
+            finding.path.clone(),
+            finding.function.clone(),
+            finding.rule.clone(),
+            finding.name.clone(),
+        ];
+        let mut hasher = blake3::Hasher::new();
+        for part in &key {
+            hasher.update(part.as_bytes());
+            hasher.update(b"\0");
+        }
+        let ordinal = ordinals.entry(key).or_default();
+        *ordinal += 1;
+        hasher.update(ordinal.to_string().as_bytes());
+        finding.id = hasher.finalize().to_hex()[..12].to_owned();
+    }
 }

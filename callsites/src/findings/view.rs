@@ -215,12 +215,15 @@ impl<'a> View<'a> {
         message: String,
         evidence: Vec<Evidence>,
     ) -> Finding {
+        let (line, column) = self.files[file].position(span.start);
         Finding {
+            id: String::new(),
             rule: rule.to_owned(),
             name: name.to_owned(),
             severity,
             path: self.files[file].path.to_string(),
-            line: self.line(file, span.start),
+            line,
+            column,
             function: function.to_owned(),
             message,
             evidence,

@@ -93,9 +93,8 @@ fn last_comment(bytes: &[u8]) -> Option<usize> {
     let before = bytes[..open]
         .strip_suffix(b"*")
         .and_then(|rest| memmem::rfind(rest, b"/*"));
-    let ends_here = |before: &usize| {
-        memmem::find(&bytes[before + 2..=open], b"*/") == Some(open - before - 3)
-    };
+    let ends_here =
+        |before: &usize| memmem::find(&bytes[before + 2..=open], b"*/") == Some(open - before - 3);
     before.filter(ends_here).or(Some(open))
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! SARIF 2.1.0 (OASIS, "Static Analysis Results Interchange Format"): the part of it that an audit has something for.
 //!
-//! Paths are relative to `SRCROOT`. Findings are of kind `fail`. A call that ought to change is `review`, one that the
-//! audit cannot judge is `open`; both have level `none`, as section 3.27.10 demands of every kind but `fail`. Calls
-//! that stay are left out: they are no result.
+//! Paths are relative to `SRCROOT`. Every result is of kind `fail`, since section 3.27.10 allows no level but `none` to
+//! any other kind, and viewers show nothing of that level. A finding has the level of its severity; a call that ought to
+//! change, or that the audit cannot judge, is a note. Calls that stay are left out: they are no result.
 
 use super::words;
+use crate::findings::rules;
 use crate::report::{Callsite, Evidence, Finding, Report, Severity, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -50,6 +51,14 @@ struct Rule {
     id: String,
     name: String,
     short_description: Text,
+    full_description: Text,
+    help: Text,
+    default_configuration: Configuration,
+}
+
+#[derive(Serialize, Clone)]
+struct Configuration {
+    level: &'static str,
 }
 
 #[derive(Serialize)]
@@ -191,7 +200,7 @@ pub(super) fn log(report: &Report) -> Log {
     let mut results: Vec<SarifResult> = report
         .findings
         .iter()
-        .map(|finding| of_finding(finding, index(&finding.rule)))
+        .map(|finding| of_finding(finding, index(&rule_id(finding))))
         .collect();
     results.extend(sites.map(|site| of_site(site, index(words::verdict(site.verdict)))));
     let notifications = report.coverage.unread.iter().map(|item| Notification {
@@ -233,52 +242,84 @@ pub(super) fn log(report: &Report) -> Log {
     }
 }
 
+/// One descriptor for every name of a rule, and for every verdict that a call can be a result with.
 fn rules(report: &Report) -> Vec<Rule> {
-    let mut names: BTreeMap<String, String> = report
-        .findings
-        .iter()
-        .map(|f| (f.rule.clone(), f.name.clone()))
-        .collect();
-    for site in &report.callsites {
-        let word = match site.verdict {
-            Verdict::Convert => "a call that belongs to a conversion",
-            Verdict::Mixed => "a call that releases pages of more than one origin",
-            Verdict::Unknown => "a call that the audit cannot judge",
-            Verdict::Keep | Verdict::Done => continue,
-        };
-        names.insert(words::verdict(site.verdict).to_owned(), word.to_owned());
-    }
-    names
-        .into_iter()
-        .map(|(id, text)| Rule {
-            name: id.clone(),
-            id,
-            short_description: Text { text },
+    let named = rules::all().iter().flat_map(|rule| {
+        rule.names.iter().map(|(name, severity)| Rule {
+            id: format!("{}/{name}", rule.id),
+            name: (*name).to_owned(),
+            short_description: Text { text: rule.title() },
+            full_description: Text {
+                text: rule.documentation(),
+            },
+            help: Text {
+                text: format!(
+                    "{}\n\n`cargo xtask audit --explain {}` prints this, and with the id of a finding the way to it.",
+                    rule.documentation(),
+                    rule.id
+                ),
+            },
+            default_configuration: Configuration {
+                level: level(*severity),
+            },
         })
-        .collect()
+    });
+    let mut all: Vec<Rule> = named.collect();
+    for (verdict, text) in [
+        (Verdict::Convert, "a call that belongs to a conversion"),
+        (
+            Verdict::Mixed,
+            "a call that releases pages of more than one origin",
+        ),
+        (Verdict::Unknown, "a call that the audit cannot judge"),
+    ] {
+        if report.callsites.iter().all(|site| site.verdict != verdict) {
+            continue;
+        }
+        let text = Text {
+            text: text.to_owned(),
+        };
+        all.push(Rule {
+            id: words::verdict(verdict).to_owned(),
+            name: words::verdict(verdict).to_owned(),
+            short_description: text.clone(),
+            full_description: text.clone(),
+            help: text,
+            default_configuration: Configuration { level: "note" },
+        });
+    }
+    all
+}
+
+fn rule_id(finding: &Finding) -> String {
+    format!("{}/{}", finding.rule, finding.name)
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
 }
 
 fn of_finding(finding: &Finding, rule_index: usize) -> SarifResult {
     SarifResult {
-        rule_id: finding.rule.clone(),
+        rule_id: rule_id(finding),
         rule_index,
         kind: "fail",
-        level: match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        },
+        level: level(finding.severity),
         message: Text {
             text: finding.message.clone(),
         },
         locations: [location(
             &finding.path,
             finding.line,
-            None,
+            (finding.column > 0).then_some(finding.column),
             Some(&finding.function),
         )],
         code_flows: flow(&finding.evidence),
-        partial_fingerprints: BTreeMap::new(),
+        partial_fingerprints: BTreeMap::from([("finding/v1", finding.id.clone())]),
         fixes: finding
             .fix
             .iter()
@@ -304,12 +345,9 @@ fn of_site(site: &Callsite, rule_index: usize) -> SarifResult {
     SarifResult {
         rule_id: words::verdict(site.verdict).to_owned(),
         rule_index,
-        kind: if site.verdict == Verdict::Convert {
-            "review"
-        } else {
-            "open"
-        },
-        level: "none",
+        // A level other than `none` is allowed to what fails only, and viewers show nothing without one.
+        kind: "fail",
+        level: "note",
         message: Text {
             text: format!("{}: {}", words::change(site), site.reason),
         },

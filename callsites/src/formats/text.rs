@@ -141,6 +141,7 @@ fn write_finding(finding: &Finding, style: &Style, out: &mut dyn io::Write) -> i
         line,
         function,
         message,
+        id,
         ..
     } = finding;
     let colour = match finding.severity {
@@ -151,7 +152,7 @@ fn write_finding(finding: &Finding, style: &Style, out: &mut dyn io::Write) -> i
     let severity = words::severity(finding.severity);
     writeln!(
         out,
-        "  {colour}{severity:8}{}{path}:{line} {function}() {message} [{rule} {name}]",
+        "  {colour}{severity:8}{}{path}:{line} {function}() {message} [{rule} {name}] {id}",
         style.end
     )?;
     for Evidence { path, line, text } in &finding.evidence {

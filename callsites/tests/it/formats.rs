@@ -114,11 +114,13 @@ fn report() -> Report {
             group("0a1b2c", &["a1"], &["r1"], &[]),
         ],
         findings: vec![Finding {
+            id: "f1".into(),
             rule: "R3".into(),
             name: "leak-on-error-path".into(),
             severity: Severity::Error,
             path: PATH.into(),
             line: 18,
+            column: 3,
             function: "frob_map".into(),
             message: "pages taken at line 12 are not released on this path".into(),
             evidence: vec![evidence(18, "return -ENOMEM;")],
@@ -277,10 +279,10 @@ fn the_sarif_check_refuses_what_the_standard_forbids() {
         spoil(&mut log);
         crate::sarif_schema::check(&log).expect_err("a spoilt log")
     };
-    insta::assert_snapshot!(spoil(&|log| log["runs"][0]["results"][1]["level"] = "warning".into()), @"3.27.10: level `warning` for kind `review`");
+    insta::assert_snapshot!(spoil(&|log| log["runs"][0]["results"][1]["level"] = "none".into()), @"3.27.10: level `none` for kind `fail`");
     insta::assert_snapshot!(spoil(&|log| log["version"] = "2.0.0".into()), @"3.13.2: version is not 2.1.0");
     insta::assert_snapshot!(spoil(&|log| log["runs"][0]["results"][0]["message"] = serde_json::json!({})), @"3.11.8: `text` is required");
-    insta::assert_snapshot!(spoil(&|log| log["runs"][0]["results"][0]["ruleIndex"] = 7.into()), @"3.27.6: ruleIndex points at no rule of this id");
+    insta::assert_snapshot!(spoil(&|log| log["runs"][0]["results"][0]["ruleIndex"] = 70.into()), @"3.27.6: ruleIndex points at no rule of this id");
 }
 
 #[test]

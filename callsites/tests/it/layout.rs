@@ -54,6 +54,10 @@ pub fn relaid(bytes: &[u8], seed: u64) -> Vec<u8> {
                 b" // get_page(page);\n",
             ];
             let filling = fillings[dice.roll(fillings.len() as u64) as usize];
+            // A division and the comment behind it would be another comment.
+            if out.last() == Some(&b'/') {
+                out.push(b' ');
+            }
             out.extend_from_slice(filling);
         }
         out.extend_from_slice(token.text(bytes));

@@ -32,9 +32,21 @@ fn check_run(run: &Value) -> Check {
     only(driver, &["name", "semanticVersion", "rules"])?;
     required(driver, "name", "3.19.8")?;
     each(&driver["rules"], |rule| {
-        only(rule, &["id", "name", "shortDescription"])?;
+        let texts = ["shortDescription", "fullDescription", "help"];
+        only(
+            rule,
+            &[&["id", "name", "defaultConfiguration"], &texts[..]].concat(),
+        )?;
         required(rule, "id", "3.49.3")?;
-        message(&rule["shortDescription"])
+        one_of(
+            &rule["defaultConfiguration"]["level"],
+            &["error", "warning", "note"],
+            "3.50.3",
+        )?;
+        for text in texts {
+            message(&rule[text])?;
+        }
+        Ok(())
     })?;
     required(
         required(run, "originalUriBaseIds", "3.14.14")?,

@@ -40,12 +40,14 @@ fn site(id: &str, line: u32, call: &str, role: Role, verdict: Verdict) -> Callsi
 }
 
 fn report() -> Report {
-    let finding = |line| Finding {
+    let finding = |line: u32| Finding {
+        id: format!("f00d{line:08}"),
         rule: "R4".into(),
         name: "wrong-count".into(),
         severity: Severity::Error,
         path: "a.c".into(),
         line,
+        column: 2,
         function: "f".into(),
         message: "only the first page is released".into(),
         evidence: vec![],
@@ -156,4 +158,23 @@ fn the_same_seed_draws_the_same_findings_and_another_seed_others() {
     assert!(lines(1).is_sorted());
     assert!((2..10).any(|seed| lines(seed) != lines(1)));
     assert_eq!(sample(&report, 99, 1).len(), 10, "no more than there are");
+}
+
+#[test]
+fn findings_groups_and_rules_have_stories_too() {
+    let report = report();
+    let none = |_: &Utf8Path| None;
+    let told = |id: &str| explain_with(&none, &report, id);
+    let finding = &report.findings[0];
+    let story = told(&finding.id).unwrap();
+    assert!(
+        story.contains(&finding.message) && story.contains("R4 wrong-count"),
+        "{story}"
+    );
+    let story = told(&report.groups[0].id).unwrap();
+    assert!(story.contains("these share their pages"), "{story}");
+    for rule in ["R7", "r7", "dirty-never"] {
+        assert!(told(rule).unwrap().starts_with("R7, dirty: "));
+    }
+    assert!(told("R99").is_err());
 }
