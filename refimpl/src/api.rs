@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The catalogue: what every kernel-wide function that touches page references means.
 //!
-//! The data stand in `refimpl/data/api.toml`; this module reads them once and answers questions. Whoever needs to know
+//! The data stand in `refimpl/data/api.toml` and, of what only the audit asks for, in `refimpl/data/audit.toml`; this module
+//! reads them once and answers questions. Whoever needs to know
 //! whether a call takes a reference, where its page array stands, or what replaces it in which era asks here; no other
 //! room repeats it.
 //!
@@ -79,8 +80,10 @@ pub enum Count {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sleeps {
-    /// Never, and so may be called in atomic context.
+    /// Nobody has looked: what only the audit asks for.
     #[default]
+    Unsaid,
+    /// Never, and so may be called in atomic context.
     Never,
     /// It may.
     May,
@@ -183,17 +186,21 @@ pub struct Function {
     pub reason: String,
     /// Where in the kernel that stands.
     pub source: String,
+    /// Where the function itself stands: `mm/gup.c:2739, 6.12.117`; empty of what was gone before 4.19.
+    pub at: String,
     flows: Vec<String>,
     replacement: Replacement,
 }
 
 /// When one name of an entry came and went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Life {
     since: Option<KernelVersion>,
     until: Option<KernelVersion>,
     gap: Option<[KernelVersion; 2]>,
+    #[serde(default)]
+    at: String,
 }
 
 /// What a version changed about a function.
@@ -218,7 +225,7 @@ struct Replacement {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    names: Vec<String>,
+    names: BTreeMap<String, Life>,
     role: Role,
     #[serde(default)]
     count: Count,
@@ -230,8 +237,6 @@ struct Entry {
     flow: Vec<String>,
     since: Option<KernelVersion>,
     until: Option<KernelVersion>,
-    #[serde(default)]
-    lives: BTreeMap<String, Life>,
     #[serde(default)]
     replacement: Replacement,
     #[serde(default)]
@@ -254,7 +259,7 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct Data {
     function: Vec<Entry>,
-    carriers: Carriers,
+    carriers: Option<Carriers>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -377,9 +382,11 @@ impl Catalogue {
 
     /// The names that make a file worth reading: whoever acquires, releases or pins user pages says one of them.
     ///
-    /// Releases of folios and frees are left out: they are everywhere, and matter only in files that say another name.
+    /// Releases of folios and frees are left out: they are everywhere, and matter only in files that say another name; so are
+    /// the functions of the block layer, which keep the pages to themselves (kind "bio").
     pub fn seeds(&self) -> impl Iterator<Item = &str> {
         self.functions()
+            .filter(|function| function.kind != "bio")
             .filter(|function| {
                 function.role == Role::Acquire
                     || (function.role == Role::Release
@@ -397,13 +404,22 @@ pub fn catalogue() -> &'static Catalogue {
     &CATALOGUE
 }
 
+/// What the API is, and what only the audit asks for.
+const DATA: [&str; 2] = [
+    include_str!("../data/api.toml"),
+    include_str!("../data/audit.toml"),
+];
+
+fn data(text: &str) -> Data {
+    toml::from_str(text).expect("the catalogue is part of the program, and a test reads it")
+}
+
 fn read() -> Catalogue {
-    let data: Data = toml::from_str(include_str!("../data/api.toml"))
-        .expect("the catalogue is part of the program, and a test reads it");
+    let [mut all, audit] = DATA.map(data);
+    all.function.extend(audit.function);
     let mut functions = BTreeMap::new();
-    for entry in data.function {
-        for name in entry.names {
-            let life = entry.lives.get(&name).copied().unwrap_or_default();
+    for entry in all.function {
+        for (name, life) in entry.names {
             let function = Function {
                 name: name.clone(),
                 role: entry.role,
@@ -421,6 +437,7 @@ fn read() -> Catalogue {
                 history: entry.history.clone(),
                 reason: entry.reason.clone(),
                 source: entry.source.clone(),
+                at: life.at,
                 flows: entry.flow.clone(),
                 replacement: entry.replacement.clone(),
             };
@@ -434,7 +451,10 @@ fn read() -> Catalogue {
             .map(|(at, function)| (function.name.clone(), at))
             .collect(),
         functions,
-        carriers: data.carriers.types,
+        carriers: audit
+            .carriers
+            .map(|carriers| carriers.types)
+            .unwrap_or_default(),
     }
 }
 

@@ -11,8 +11,8 @@ const HEAD: &str = "\
 
 What every function means that takes, gives back, or dirties user pages, by kernel version. A version stands for the later ones
 up to the next. Where a function or a form came or went between two versions that were read, the first that has it is named, or the first
-that no longer does: 5.3, 5.5, 5.13, 5.18, 6.7, 6.9, 6.15 to 6.17 and 6.19 to 7.2 were not read.
-`KERNEL_TREES=DIR:DIR cargo test -p refimpl --test it trees -- --ignored` compares all of it with kernel trees. The audit, the edits and the model read the same data; what the counts are after each call is in
+that no longer does: 5.3, 5.5, 5.13, 5.18, 6.7, 6.15, 6.16 and 7.2 were not read.
+`cargo xtask codegen --trees DIR…` compares all of it, and what only the audit asks for, with kernel trees. The audit, the edits and the model read the same data; what the counts are after each call is in
 `refimpl`'s model, and `cargo xtask ktest --target refimpl-conformance` compares that with a booted kernel.
 
 ";
@@ -75,9 +75,16 @@ fn count(count: Count) -> &'static str {
     }
 }
 
+/// What to take instead, and where that is gone again, until when.
 fn replacement(function: &Function, era: Era) -> String {
-    let name = function.replacement(era);
-    name.map_or(String::new(), |name| format!("`{name}`"))
+    let Some(name) = function.replacement(era) else {
+        return String::new();
+    };
+    let until = catalogue().get(name).and_then(|other| other.until);
+    match until.filter(|_| era == Era::Pin) {
+        Some(until) => format!("`{name}`, before {until}"),
+        None => format!("`{name}`"),
+    }
 }
 
 fn describe(function: &Function, text: &mut String) {
@@ -100,6 +107,7 @@ fn describe(function: &Function, text: &mut String) {
     line(
         "sleeps",
         match function.sleeps {
+            Sleeps::Unsaid => "",
             Sleeps::Never => "never",
             Sleeps::May => "may",
             Sleeps::WhenDirty => "when it is asked to mark dirty",
@@ -114,6 +122,7 @@ fn describe(function: &Function, text: &mut String) {
         },
     );
     line("source", &function.source);
+    line("stands at", &function.at);
     for change in &function.history {
         let _infallible = writeln!(
             text,

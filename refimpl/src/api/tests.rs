@@ -3,36 +3,62 @@
 
 use super::*;
 
+const OF_THE_API: [Role; 4] = [Role::Acquire, Role::Release, Role::Dirty, Role::Reference];
+
 #[test]
 fn the_catalogue_is_well_formed() {
-    let data: Data = toml::from_str(include_str!("../../data/api.toml")).expect("api.toml is read");
     let mut seen = BTreeSet::new();
-    for entry in &data.function {
+    for entry in DATA.map(data).iter().flat_map(|data| &data.function) {
+        let names: Vec<&String> = entry.names.keys().collect();
         assert!(
             !entry.reason.is_empty() && !entry.source.is_empty(),
-            "{:?} lacks a reason or a source",
-            entry.names
+            "{names:?} lack a reason or a source"
         );
-        for name in &entry.names {
+        for (name, life) in &entry.names {
             assert!(seen.insert(name.clone()), "{name} is listed twice");
+            let before = "4.19".parse().ok();
+            let gone = life.until.is_some() && life.until <= before;
+            let parts = life.at.split([':', ',']).map(str::trim);
+            let [file, line, release] = parts.collect::<Vec<_>>()[..] else {
+                assert!(gone && life.at.is_empty(), "{name} stands at no line");
+                continue;
+            };
+            assert!(
+                file.ends_with(".c") || file.ends_with(".h"),
+                "{name}: {file}"
+            );
+            assert!(
+                line.parse::<u32>().is_ok_and(|line| line > 0),
+                "{name}: {line}"
+            );
+            let release = release.parse::<KernelVersion>().expect("a release");
+            let since = life.since.or(entry.since);
+            let until = life.until.or(entry.until);
+            assert!(
+                lives(since, until, release),
+                "{name} is read where it is not"
+            );
         }
-        let mut arities: Vec<_> = entry.signature.iter().map(|form| form.args).collect();
-        arities.dedup();
-        assert_eq!(
-            arities.len(),
-            entry.signature.len(),
-            "{:?} has two forms of one arity",
-            entry.names
-        );
-        for form in &entry.signature {
-            for at in [form.pages, form.page, form.flags, form.nr, form.dirty]
-                .into_iter()
-                .flatten()
-            {
+        let same =
+            |one: &Signature, other: &Signature| one.args == other.args && one.until == other.until;
+        for (at, form) in entry.signature.iter().enumerate() {
+            assert!(
+                !entry.signature[..at].iter().any(|one| same(one, form)),
+                "{names:?}: one form twice"
+            );
+            let places = [
+                form.pages,
+                form.page,
+                form.flags,
+                form.nr,
+                form.dirty,
+                form.iter,
+                form.address,
+            ];
+            for place in places.into_iter().flatten() {
                 assert!(
-                    at < form.args,
-                    "{:?}: position {at} of {}",
-                    entry.names,
+                    place < form.args,
+                    "{names:?}: position {place} of {}",
                     form.args
                 );
             }
@@ -43,8 +69,26 @@ fn the_catalogue_is_well_formed() {
                     .signature
                     .iter()
                     .any(|form| Flow::parse(text, Some(form)).is_some());
-            assert!(known, "{:?}: flow {text:?} names no position", entry.names);
+            assert!(known, "{names:?}: flow {text:?} names no position");
         }
+    }
+}
+
+/// Of the API every column is read; of what only the audit asks for nothing is said but where pages go.
+#[test]
+fn what_only_the_audit_asks_for_stands_apart() {
+    let [api, audit] = DATA.map(data);
+    assert!(api.carriers.is_none() && audit.carriers.is_some());
+    for entry in api.function {
+        assert!(OF_THE_API.contains(&entry.role), "{:?}", entry.names);
+        assert_ne!(entry.sleeps, Sleeps::Unsaid, "{:?}", entry.names);
+    }
+    for entry in audit.function {
+        assert!(!OF_THE_API.contains(&entry.role), "{:?}", entry.names);
+        let says = [&entry.null, &entry.errors, &entry.context];
+        assert!(says.iter().all(|text| text.is_empty()), "{:?}", entry.names);
+        assert!(entry.history.is_empty() && entry.replacement == Replacement::default());
+        assert_eq!((entry.sleeps, entry.dirties), (Sleeps::Unsaid, Dirties::No));
     }
 }
 
