@@ -422,6 +422,9 @@ pub struct Codegen {
     /// Write nothing; fail when a file is not what would be written.
     #[arg(long)]
     pub check: bool,
+    /// Compare the catalogue of functions with kernel trees instead: existence, arguments, lines.
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "check")]
+    pub trees: Vec<Utf8PathBuf>,
 }
 
 /// `test`

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `codegen [--check]`: writes the files that are made from code, or fails where they are out of date.
+//!
+//! `codegen --trees DIR…` runs refimpl's test of the catalogue on kernel trees.
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::flags::{Codegen, Common};
 use crate::{codegen, workspace};
+use camino::Utf8PathBuf;
+use std::time::Duration;
+
+/// A tree takes some seconds to read; building the test, a minute.
+const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Runs `codegen`.
 pub fn run(common: &Common, args: &Codegen, console: &Console) -> Result<Exit, Failure> {
+    if !args.trees.is_empty() {
+        return compare(&args.trees);
+    }
     let stale = stale()?;
     let only_look = args.check || common.dry_run;
     for (path, text) in &stale {
@@ -26,6 +36,36 @@ pub fn run(common: &Common, args: &Codegen, console: &Console) -> Result<Exit, F
             format!("{} generated files are out of date", stale.len()),
         )
         .hint("cargo xtask codegen"));
+    }
+    Ok(Exit::Clean)
+}
+
+/// Compares the catalogue with kernel trees; the test prints what differs.
+fn compare(trees: &[Utf8PathBuf]) -> Result<Exit, Failure> {
+    let mut list = Vec::new();
+    for tree in trees {
+        if !tree.join("mm/gup.c").is_file() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{tree} is no kernel tree: it has no mm/gup.c"),
+            ));
+        }
+        list.push(tree.canonicalize_utf8()?);
+    }
+    let list: Vec<&str> = list.iter().map(|tree| tree.as_str()).collect();
+    let ended = workspace::cargo()
+        .args(["test", "--quiet", "-p", "refimpl", "--test", "it"])
+        .args(["trees::every_version", "--", "--ignored", "--nocapture"])
+        .env("KERNEL_TREES", list.join(":"))
+        .env("RUST_BACKTRACE", "0")
+        .inherit()
+        .deadline(DEADLINE)
+        .run_unchecked()?;
+    if !ended.success() {
+        return Err(
+            Failure::new(Exit::Findings, "the catalogue and the trees differ")
+                .hint("correct refimpl/data/api.toml or audit.toml; the lines above name the function"),
+        );
     }
     Ok(Exit::Clean)
 }
