@@ -248,7 +248,7 @@ mod tests {
     }
 
     /// Functions of the catalogue that no trace calls, with the reason.
-    const LEFT_OUT: [(&str, &str); 25] = [
+    const LEFT_OUT: [(&str, &str); 40] = [
         ("__get_user_pages", "no module can call it"),
         ("get_dump_page", "no module can call it"),
         ("put_page_testzero", "the freeing is left to its caller"),
@@ -278,6 +278,21 @@ mod tests {
         ("free_unref_page", "frees what its caller allocated"),
         ("free_reserved_page", "frees what its caller allocated"),
         ("dma_free_pages", "frees what its caller allocated"),
+        ("bio_iov_iter_get_pages", "its pages stay in a bio"),
+        ("bio_iov_iter_bounce", "its pages stay in a bio"),
+        ("blk_rq_map_user", "its pages stay in a bio"),
+        ("blk_rq_map_user_iov", "its pages stay in a bio"),
+        ("blk_rq_map_user_io", "its pages stay in a bio"),
+        ("bio_integrity_map_user", "its pages stay in a bio"),
+        ("bio_release_pages", "its pages stay in a bio"),
+        ("__bio_release_pages", "its pages stay in a bio"),
+        ("bio_iov_iter_unbounce", "its pages stay in a bio"),
+        ("blk_rq_unmap_user", "its pages stay in a bio"),
+        ("bio_integrity_unmap_user", "its pages stay in a bio"),
+        ("free_folio_and_swap_cache", "no module can call it"),
+        ("folio_mark_dirty_lock", "set_page_dirty_lock() of a folio"),
+        ("filemap_dirty_folio", "how a mapping dirties; set_page_dirty() calls it"),
+        ("block_dirty_folio", "how a mapping dirties; set_page_dirty() calls it"),
         ("bio_set_pages_dirty", "no module of 6.1 or 7.3 can call it"),
         (
             "bio_check_pages_dirty",
@@ -285,11 +300,12 @@ mod tests {
         ),
     ];
 
-    /// What sets the flag alone.
-    const FLAGS: [&str; 4] = [
+    /// What sets the flag without going through the mapping.
+    const FLAGS: [&str; 5] = [
         "SetPageDirty",
         "TestSetPageDirty",
         "folio_set_dirty",
+        "noop_dirty_folio",
         "__set_page_dirty_nobuffers",
     ];
 
