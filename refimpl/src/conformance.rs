@@ -32,6 +32,8 @@ mod direct;
 mod generate;
 mod kept;
 mod shrink;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trace;
 mod world;

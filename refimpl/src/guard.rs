@@ -170,7 +170,6 @@ mod tests {
     const START: PageIndex = PageIndex(16);
     const WRITE: Flags = Flags {
         write: true,
-        force: false,
         longterm: false,
     };
 

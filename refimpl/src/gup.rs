@@ -10,15 +10,12 @@ mod tests;
 
 use crate::mapping::{Area, Mm, PageIndex, Pte, Vma};
 use crate::page::{Memory, Pfn};
-use crate::version::Version;
 
-/// FOLL_* bits as the callers of the exported functions may pass them (6.12: include/linux/mm_types.h).
+/// FOLL_* bits as the callers of the exported functions may pass them (6.12: include/linux/mm_types.h), as far as they are modelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
     /// FOLL_WRITE
     pub write: bool,
-    /// FOLL_FORCE
-    pub force: bool,
     /// FOLL_LONGTERM
     pub longterm: bool,
 }
@@ -123,7 +120,7 @@ fn acquire(
     while (pages.len() as u64) < nr {
         let at = PageIndex(start.0 + pages.len() as u64);
         if quick {
-            let there = present(memory, mm, at, flags);
+            let there = present(mm, at, flags);
             if let Some(pfn) = there.and_then(|pfn| grab::fast(memory, pfn, hold)) {
                 if is_allowed(memory, mm, at, flags, hold) {
                     pages.push(pfn);
@@ -146,31 +143,32 @@ fn acquire(
     Ok(pages)
 }
 
-/// What gup_fast finds in the page tables: nothing where a fault would be needed. The zero page has a special entry, which
-/// it passes by.
-fn present(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags) -> Option<Pfn> {
-    let refused_early = memory.version() < Version::V6_12
-        && mm
-            .vma(at)
-            .is_none_or(|vma| check_vma(memory, vma, flags).is_err());
+/// What gup_fast finds in the page tables and may grab: nothing where a fault would be needed. The zero page has a special
+/// entry, which it passes by; a long-term pin of DAX memory ends before a count of pins moves (pte_devmap() in
+/// gup_pte_range(), folio_is_longterm_pinnable() since 6.17).
+fn present(mm: &Mm, at: PageIndex, flags: Flags) -> Option<Pfn> {
+    let vma = mm.vma(at)?;
+    let dax = matches!(vma.area, Area::FsDax { .. }) && flags.longterm;
     let pte = mm.pte(at).filter(|pte| pte.writable || !flags.write)?;
-    (pte.pfn != Memory::ZERO && !refused_early).then_some(pte.pfn)
+    (pte.pfn != Memory::ZERO && !dax).then_some(pte.pfn)
 }
 
-/// gup_fast_folio_allowed() and gup_must_unshare(): asked with the reference already taken. Without a look at the area it cannot tell a page that
-/// was truncated from one that a driver mapped, and leaves both to the slow way.
+/// gup_fast_folio_allowed(), page_is_secretmem() and gup_must_unshare(): asked with the reference already taken. Without a
+/// look at the area it cannot tell a page that was truncated from one that a driver mapped, and not a shared mapping from a
+/// private one; it leaves those to the slow way.
 fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold) -> bool {
-    let Some(vma) = mm.vma(at) else {
+    let (Some(vma), Some(pte)) = (mm.vma(at), mm.pte(at)) else {
         return false;
     };
+    let version = memory.version();
+    let longterm = flags.longterm && hold == Hold::Pin;
     let doubtful = vma.area == Area::Inserted
-        && flags.longterm
+        && longterm
         && flags.write
-        && hold == Hold::Pin
-        && memory.version().refuses_longterm_write_to_tracked_file();
-    let unshares = mm
-        .pte(at)
-        .is_some_and(|pte| must_unshare(memory, mm, pte, flags, hold));
+        && version.refuses_longterm_write_to_tracked_file();
+    let of_a_file = matches!(vma.area, Area::File { .. } | Area::Inserted);
+    let unseen = of_a_file && longterm && !flags.write && version.unshares_for_longterm();
+    let unshares = must_unshare(memory, mm, pte, flags, hold) || (unseen && !pte.writable);
     !doubtful && !unshares && check_vma(memory, vma, flags).is_ok()
 }
 
@@ -193,7 +191,6 @@ fn slow(
 ) -> Result<Pfn, Errno> {
     let vma = mm.vma(at).ok_or(Errno::EFAULT)?;
     check_vma(memory, vma, flags)?;
-    // FOLL_FORCE writes through a private mapping that its owner may only read; the model has no such mapping.
     let mut pte = mm
         .fault(memory, at, flags.write)
         .map_err(|_| Errno::EFAULT)?;

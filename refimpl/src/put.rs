@@ -6,6 +6,8 @@
 
 mod plain;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod tests;
 mod unpin;
 mod user;

@@ -159,6 +159,15 @@ fn the_seeds_are_few_and_hold_the_ones_that_matter() {
     assert!(seeds.len() < 64, "{seeds:?}");
 }
 
+/// lib/iov_iter.c: renamed to _pages2 in 6.0, there again in 6.2, gone in 6.5.
+#[test]
+fn a_name_may_go_and_come_again() {
+    let function = catalogue().get("iov_iter_get_pages").expect("listed");
+    let there = |text: &str| function.exists_in(text.parse().expect("a version"));
+    let seen = ["4.19", "5.19", "6.0", "6.1", "6.2", "6.4", "6.5", "7.3"].map(there);
+    assert_eq!(seen, [true, true, false, false, true, true, false, false]);
+}
+
 #[test]
 fn versions_compare_by_number() {
     let version = |text: &str| text.parse::<KernelVersion>().expect("a version");

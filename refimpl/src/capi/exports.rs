@@ -11,4 +11,6 @@ mod frames;
 mod kmalloc;
 mod page;
 mod release;
+#[cfg(test)]
+mod tests;
 mod user;

@@ -6,7 +6,7 @@
 //! (mm/gup.c: folio_add_pin(), fs/direct-io.c: submit_page_section(), dio_bio_add_page(); 6.12). So the counters
 //! drift apart by two a page although nothing leaks. Before 6.5 it takes plain references.
 
-use crate::page::{Kind, Memory, VmStat};
+use crate::page::{Kind, Memory, Misuse, Pfn, VmStat};
 use crate::version::Version;
 
 /// Counters after a read into `pages` pages, each of which lies by itself.
@@ -15,19 +15,21 @@ pub fn legacy_direct_io(version: Version, pages: u32) -> VmStat {
     if version.has_folio_add_pin() {
         for _ in 0..pages {
             let pfn = memory.alloc(0, Kind::Anon);
-            let id = memory.page_folio(pfn);
-            if let Some(id) = id {
-                memory.pin_refs(id, 1);
-                memory.folio_add_pin(id);
-                memory.folio_add_pin(id);
-            }
-            for _ in 0..3 {
-                // As many as were taken.
-                let _balanced = memory.unpin_user_page(Some(pfn));
-            }
+            // As many as were taken.
+            let _balanced = read_into(&mut memory, pfn);
         }
     }
     memory.stat()
+}
+
+/// A pin for the read, one for the page in hand, one for the bio; and all three back.
+fn read_into(memory: &mut Memory, pfn: Pfn) -> Result<(), Misuse> {
+    if let Some(id) = memory.page_folio(pfn) {
+        memory.pin_refs(id, 1);
+        memory.folio_add_pin(id);
+        memory.folio_add_pin(id);
+    }
+    (0..3).try_for_each(|_| memory.unpin_user_page(Some(pfn)))
 }
 
 #[cfg(test)]
@@ -40,6 +42,18 @@ mod tests {
         assert_eq!((moved.acquired, moved.released), (8, 24));
         let moved = legacy_direct_io(Version::V6_1, 8);
         assert_eq!((moved.acquired, moved.released), (0, 0));
+    }
+
+    #[test]
+    fn a_direct_read_gives_back_as_many_pins_as_it_took() {
+        for version in [Version::V6_12, Version::V7_3] {
+            let mut memory = Memory::new(version);
+            let pfn = memory.alloc(0, Kind::Anon);
+            let id = memory.page_folio(pfn).unwrap();
+            assert_eq!(read_into(&mut memory, pfn), Ok(()));
+            assert_eq!(memory.folio(id).refcount, 1);
+            assert_eq!(memory.folio(id).live_pins, 0);
+        }
     }
 
     #[test]

@@ -140,7 +140,6 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
             flags: Flags {
                 write: dice.below(2) == 0,
                 longterm: !call.is_iterator() && dice.below(often) == 0,
-                force: false,
             },
             slot,
         });

@@ -197,7 +197,6 @@ fn flags(word: &str) -> Option<Flags> {
     known.then(|| Flags {
         write: word.contains('w'),
         longterm: word.contains('l'),
-        force: false,
     })
 }
 

@@ -9,12 +9,10 @@ use proptest::prelude::*;
 const START: PageIndex = PageIndex(0x1000);
 const WRITE: Flags = Flags {
     write: true,
-    force: false,
     longterm: false,
 };
 const LONGTERM: Flags = Flags {
     write: true,
-    force: false,
     longterm: true,
 };
 

@@ -11,7 +11,6 @@ use proptest::prelude::*;
 const START: PageIndex = PageIndex(16);
 const WRITE: Flags = Flags {
     write: true,
-    force: false,
     longterm: false,
 };
 

@@ -9,10 +9,18 @@ use crate::capi::world::{PAGE_SHIFT, World, count_down, with};
 use crate::gup::{self, Errno, Flags, Hold, Path};
 use crate::mapping::PageIndex;
 use crate::page::{Kind, Pfn};
+use crate::version::Version;
 
 const FOLL_WRITE: c_uint = 0x01;
-/// FOLL_LONGTERM of 6.12, and of 5.2 to 6.2.
-const FOLL_LONGTERM: c_uint = 0x100 | 0x10000;
+
+/// FOLL_LONGTERM: until 6.2 its bit was FOLL_HWPOISON's (include/linux/mm.h, 6.1; include/linux/mm_types.h, 6.12).
+fn foll_longterm(version: Version) -> c_uint {
+    if version >= Version::V6_12 {
+        0x100
+    } else {
+        0x10000
+    }
+}
 
 /// The function called, what it takes, and how it looks pages up.
 type Way = (&'static str, Hold, Path);
@@ -44,8 +52,7 @@ fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, 
     let ((call, hold, path), (start, _, foll)) = (way, range);
     let flags = Flags {
         write: foll & FOLL_WRITE != 0,
-        force: false,
-        longterm: foll & FOLL_LONGTERM != 0,
+        longterm: foll & foll_longterm(world.memory.version()) != 0,
     };
     let start = PageIndex(start >> PAGE_SHIFT);
     let World { memory, mm, .. } = world;
@@ -90,7 +97,7 @@ pub(super) unsafe extern "C" fn get_user_pages_unlocked(
     pages: *mut *mut u8,
     flags: c_uint,
 ) -> c_long {
-    let way = ("get_user_pages_unlocked", Hold::Get, Path::Slow);
+    let way = ("get_user_pages_unlocked", Hold::Get, Path::Unlocked);
     // SAFETY: as promised by the caller.
     unsafe { acquire(way, (start, nr as c_long, flags), pages) }
 }
@@ -138,7 +145,7 @@ pub(super) unsafe extern "C" fn pin_user_pages_unlocked(
     pages: *mut *mut u8,
     flags: c_uint,
 ) -> c_long {
-    let way = ("pin_user_pages_unlocked", Hold::Pin, Path::Slow);
+    let way = ("pin_user_pages_unlocked", Hold::Pin, Path::Unlocked);
     // SAFETY: as promised by the caller.
     unsafe { acquire(way, (start, nr as c_long, flags), pages) }
 }

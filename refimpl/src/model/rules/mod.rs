@@ -7,6 +7,8 @@
 mod device;
 mod protocol;
 mod reclaim;
+#[cfg(test)]
+mod tests;
 mod truncate;
 mod user;
 mod writeback;

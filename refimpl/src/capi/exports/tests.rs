@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a driver is told, and what it is told off for.
+
+use std::ptr::null_mut;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{acquire, release};
+use crate::capi::report::{Class, Run, Site};
+use crate::capi::world::{PAGE_SHIFT, finish, start, with};
+use crate::page::Kind;
+use crate::version::Version;
+
+/// The world is the process's: one driver at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn at(line: u32) {
+    with(|world| {
+        world.site = Site {
+            path: "driver.c".to_owned(),
+            line,
+            function: "run".to_owned(),
+        };
+    });
+}
+
+/// A driver's run on user memory of so many pages.
+fn run(version: Version, pages: u64, driver: impl FnOnce(u64)) -> Run {
+    let _one = alone();
+    start(version);
+    at(1);
+    let address = with(|world| world.user_map(pages, false, true));
+    driver(address);
+    finish("driver.c").unwrap()
+}
+
+fn pin(address: u64, nr: usize, flags: u32) -> (i64, Vec<*mut u8>) {
+    let mut pages = vec![null_mut(); nr];
+    // SAFETY: there is room for as many pages as are asked for.
+    let got = unsafe { acquire::pin_user_pages(address, nr as u64, flags, pages.as_mut_ptr()) };
+    (got, pages)
+}
+
+fn lines(run: &Run, class: Class) -> Vec<u32> {
+    let of = run.problems.iter().filter(|problem| problem.class == class);
+    of.map(|problem| problem.site.line).collect()
+}
+
+/// __get_user_pages(): as many as there were, not as many as were asked for.
+#[test]
+fn a_driver_that_asks_for_more_than_there_is_is_told_how_many_came() {
+    let run = run(Version::V6_12, 2, |address| {
+        let (got, pages) = pin(address, 4, 1);
+        assert_eq!(got, 2);
+        assert!(pages[..2].iter().all(|page| !page.is_null()));
+        assert!(pages[2..].iter().all(|page| page.is_null()));
+        release::unpin_user_page(pages[0]);
+        release::unpin_user_page(pages[1]);
+    });
+    assert_eq!(run.totals.pins, 2);
+    assert!(run.problems.is_empty(), "{:?}", run.problems);
+}
+
+/// include/linux/mm.h, 6.1: FOLL_HWPOISON is 0x100 and FOLL_LONGTERM 0x10000; since 6.3 FOLL_LONGTERM is 0x100.
+#[test]
+fn a_flag_means_what_it_meant_in_that_kernel() {
+    for (version, longterm) in [(Version::V6_1, 0x10000), (Version::V6_12, 0x100)] {
+        run(version, 1, |address| {
+            // Only a long-term pin replaces the zero page, and only since 6.2.
+            let (_, pages) = pin(address, 1, longterm);
+            let zero = with(|world| world.memory.stat().acquired == 0);
+            assert_eq!(zero, version == Version::V6_1);
+            release::unpin_user_page(pages[0]);
+        });
+    }
+}
+
+/// The newest reference is given back first, so that what leaks is the one nobody thought of again.
+#[test]
+fn what_leaks_is_the_reference_that_was_taken_first() {
+    let run = run(Version::V6_12, 1, |address| {
+        at(10);
+        let (_, first) = pin(address, 1, 1);
+        at(20);
+        let (_, second) = pin(address, 1, 1);
+        assert_eq!(first, second);
+        at(30);
+        release::unpin_user_page(second[0]);
+    });
+    assert_eq!(lines(&run, Class::Leak), [10]);
+}
+
+/// Whoever gives the page back last must have seen to it that it is dirty.
+#[test]
+fn a_page_that_somebody_else_still_holds_may_yet_be_dirtied() {
+    for dirties in [false, true] {
+        let run = run(Version::V6_12, 1, |address| {
+            let (_, first) = pin(address, 1, 1);
+            let (_, second) = pin(address, 1, 1);
+            with(|world| {
+                let page = world
+                    .mm
+                    .pte(crate::mapping::PageIndex(address >> PAGE_SHIFT));
+                let bus = world.dma_map(page.map(|pte| pte.pfn), 0, 4096).unwrap();
+                assert!(world.dma_run(bus, 4096, true).is_ok());
+                world.dma_unmap(bus);
+            });
+            at(40);
+            release::unpin_user_page(first[0]);
+            at(50);
+            let mut pages = second;
+            // SAFETY: the array has one page.
+            unsafe { release::unpin_user_pages_dirty_lock(pages.as_mut_ptr(), 1, dirties) };
+        });
+        let expected: &[u32] = if dirties { &[] } else { &[50] };
+        assert_eq!(lines(&run, Class::NotDirtied), expected);
+    }
+}
+
+/// A mapping is as long as it was asked for.
+#[test]
+fn a_device_that_goes_beyond_what_is_mapped_is_noticed() {
+    for (size, ok) in [(512, true), (513, false), (4096, false)] {
+        let run = run(Version::V6_12, 1, |_| {
+            with(|world| {
+                let page = world.memory.alloc(0, Kind::Kernel);
+                let bus = world.dma_map(Some(page), 0, 512).unwrap();
+                assert_eq!(world.dma_run(bus, size, false).is_ok(), ok);
+                world.dma_unmap(bus);
+            });
+        });
+        assert_eq!(lines(&run, Class::DmaUnmapped).len(), usize::from(!ok));
+    }
+}
