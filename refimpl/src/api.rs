@@ -151,44 +151,60 @@ pub struct Signature {
     pub address: Option<usize>,
 }
 
-/// One function of the kernel.
-#[derive(Debug, Clone, PartialEq)]
+/// One function of the kernel. An entry of the data is one of them for each of its names.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Function {
     /// Its name.
+    #[serde(skip)]
     pub name: String,
+    names: BTreeMap<String, Life>,
     /// What it is to the audit.
     pub role: Role,
     /// What it does to the count of a page.
+    #[serde(default)]
     pub count: Count,
     /// A finer word than the role: "iter", "dma", "cpu-map", "page cache", …; empty when there is none.
+    #[serde(default)]
     pub kind: String,
     /// Its forms, by number of arguments.
+    #[serde(default, rename = "signature")]
     pub signatures: Vec<Signature>,
     /// First version that has it.
     pub since: Option<KernelVersion>,
     /// First version that no longer has it.
     pub until: Option<KernelVersion>,
     /// Versions in between without it: from the first on, before the second.
+    #[serde(skip)]
     pub gap: Option<[KernelVersion; 2]>,
     /// Whether it may sleep.
+    #[serde(default)]
     pub sleeps: Sleeps,
     /// Whether it marks dirty.
+    #[serde(default)]
     pub dirties: Dirties,
     /// What a null page or array means to it; empty when nothing special.
+    #[serde(default)]
     pub null: String,
     /// What it returns on failure.
+    #[serde(default)]
     pub errors: String,
     /// Locks that the caller holds, or must not hold; empty when nothing special.
+    #[serde(default)]
     pub context: String,
     /// What changed in which version, the oldest first.
+    #[serde(default)]
     pub history: Vec<Change>,
     /// One sentence: what the call does.
     pub reason: String,
     /// Where in the kernel that stands.
     pub source: String,
     /// Where the function itself stands: `mm/gup.c:2739, 6.12.117`; empty of what was gone before 4.19.
+    #[serde(skip)]
     pub at: String,
+    #[serde(default, rename = "flow")]
     flows: Vec<String>,
+    #[serde(default)]
     replacement: Replacement,
 }
 
@@ -224,52 +240,15 @@ struct Replacement {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    names: BTreeMap<String, Life>,
-    role: Role,
-    #[serde(default)]
-    count: Count,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    signature: Vec<Signature>,
-    #[serde(default)]
-    flow: Vec<String>,
-    since: Option<KernelVersion>,
-    until: Option<KernelVersion>,
-    #[serde(default)]
-    replacement: Replacement,
-    #[serde(default)]
-    sleeps: Sleeps,
-    #[serde(default)]
-    dirties: Dirties,
-    #[serde(default)]
-    null: String,
-    #[serde(default)]
-    errors: String,
-    #[serde(default)]
-    context: String,
-    #[serde(default)]
-    history: Vec<Change>,
-    reason: String,
-    source: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Data {
-    function: Vec<Entry>,
+    function: Vec<Function>,
     carriers: Option<Carriers>,
 }
 
+/// The reason and the source beside them are for people.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Carriers {
     types: BTreeSet<String>,
-    #[expect(dead_code, reason = "read so that the data cannot lack it")]
-    reason: String,
-    #[expect(dead_code, reason = "read so that the data cannot lack it")]
-    source: String,
 }
 
 impl Signature {
@@ -382,8 +361,7 @@ impl Catalogue {
 
     /// The names that make a file worth reading: whoever acquires, releases or pins user pages says one of them.
     ///
-    /// Releases of folios and frees are left out: they are everywhere, and matter only in files that say another name; so are
-    /// the functions of the block layer, which keep the pages to themselves (kind "bio").
+    /// Left out are releases of folios and frees, which are everywhere, and the block layer's own (kind "bio").
     pub fn seeds(&self) -> impl Iterator<Item = &str> {
         self.functions()
             .filter(|function| function.kind != "bio")
@@ -418,28 +396,15 @@ fn read() -> Catalogue {
     let [mut all, audit] = DATA.map(data);
     all.function.extend(audit.function);
     let mut functions = BTreeMap::new();
-    for entry in all.function {
-        for (name, life) in entry.names {
+    for mut entry in all.function {
+        for (name, life) in std::mem::take(&mut entry.names) {
             let function = Function {
                 name: name.clone(),
-                role: entry.role,
-                count: entry.count,
-                kind: entry.kind.clone(),
-                signatures: entry.signature.clone(),
                 since: life.since.or(entry.since),
                 until: life.until.or(entry.until),
                 gap: life.gap,
-                sleeps: entry.sleeps,
-                dirties: entry.dirties,
-                null: entry.null.clone(),
-                errors: entry.errors.clone(),
-                context: entry.context.clone(),
-                history: entry.history.clone(),
-                reason: entry.reason.clone(),
-                source: entry.source.clone(),
                 at: life.at,
-                flows: entry.flow.clone(),
-                replacement: entry.replacement.clone(),
+                ..entry.clone()
             };
             functions.insert(name, function);
         }

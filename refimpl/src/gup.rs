@@ -162,14 +162,12 @@ fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold)
     };
     let version = memory.version();
     let longterm = flags.longterm && hold == Hold::Pin;
-    let doubtful = vma.area == Area::Inserted
-        && longterm
-        && flags.write
-        && version.refuses_longterm_write_to_tracked_file();
+    let doubtful = vma.area == Area::Inserted && version.refuses_longterm_write_to_tracked_file();
     let of_a_file = matches!(vma.area, Area::File { .. } | Area::Inserted);
-    let unseen = of_a_file && longterm && !flags.write && version.unshares_for_longterm();
-    let unshares = must_unshare(memory, mm, pte, flags, hold) || (unseen && !pte.writable);
-    !doubtful && !unshares && check_vma(memory, vma, flags).is_ok()
+    let unseen = of_a_file && !pte.writable && version.unshares_for_longterm();
+    let unsure = longterm && if flags.write { doubtful } else { unseen };
+    let unshares = must_unshare(memory, mm, pte, flags, hold);
+    !unsure && !unshares && check_vma(memory, vma, flags).is_ok()
 }
 
 /// gup_must_unshare(): a pin for reading wants the zero page (of a long-term pin) and a page that is shared with a child

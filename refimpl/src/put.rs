@@ -6,8 +6,6 @@
 
 mod plain;
 #[cfg(test)]
-mod promises;
-#[cfg(test)]
 mod tests;
 mod unpin;
 mod user;

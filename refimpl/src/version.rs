@@ -142,6 +142,12 @@ impl Version {
         self >= Version::V7_3
     }
 
+    /// Whether fork() copies what may be pinned (70e806e4e645, 5.9), and a write fault keeps a page by its references and no
+    /// longer by its mappings (09854ba94c6a, 5.9).
+    pub(crate) fn copies_early(self) -> bool {
+        self >= Version::V5_9
+    }
+
     /// Whether private pages know that they are nobody else's (PG_anon_exclusive, 5.19).
     pub(crate) fn knows_exclusive(self) -> bool {
         self >= Version::V6_1

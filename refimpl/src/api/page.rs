@@ -80,10 +80,9 @@ fn replacement(function: &Function, era: Era) -> String {
     let Some(name) = function.replacement(era) else {
         return String::new();
     };
-    let until = catalogue().get(name).and_then(|other| other.until);
-    match until.filter(|_| era == Era::Pin) {
-        Some(until) => format!("`{name}`, before {until}"),
-        None => format!("`{name}`"),
+    match catalogue().get(name).and_then(|other| other.until) {
+        Some(until) if era == Era::Pin => format!("`{name}`, before {until}"),
+        _ => format!("`{name}`"),
     }
 }
 

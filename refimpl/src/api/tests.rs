@@ -41,9 +41,9 @@ fn the_catalogue_is_well_formed() {
         }
         let same =
             |one: &Signature, other: &Signature| one.args == other.args && one.until == other.until;
-        for (at, form) in entry.signature.iter().enumerate() {
+        for (at, form) in entry.signatures.iter().enumerate() {
             assert!(
-                !entry.signature[..at].iter().any(|one| same(one, form)),
+                !entry.signatures[..at].iter().any(|one| same(one, form)),
                 "{names:?}: one form twice"
             );
             let places = [
@@ -63,10 +63,10 @@ fn the_catalogue_is_well_formed() {
                 );
             }
         }
-        for text in &entry.flow {
-            let known = entry.signature.is_empty() && Flow::parse(text, None).is_some()
+        for text in &entry.flows {
+            let known = entry.signatures.is_empty() && Flow::parse(text, None).is_some()
                 || entry
-                    .signature
+                    .signatures
                     .iter()
                     .any(|form| Flow::parse(text, Some(form)).is_some());
             assert!(known, "{names:?}: flow {text:?} names no position");

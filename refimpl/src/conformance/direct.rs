@@ -15,7 +15,6 @@ pub fn legacy_direct_io(version: Version, pages: u32) -> VmStat {
     if version.has_folio_add_pin() {
         for _ in 0..pages {
             let pfn = memory.alloc(0, Kind::Anon);
-            // As many as were taken.
             let _balanced = read_into(&mut memory, pfn);
         }
     }

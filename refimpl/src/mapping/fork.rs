@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! fork(), and what writing and pinning do to the pages that it leaves shared (since 5.19: PG_anon_exclusive).
+//! fork(), and what writing and pinning do to the pages that it leaves shared.
 //!
-//! Kernel sources mirrored: mm/memory.c (copy_present_page(), do_wp_page(), wp_can_reuse_anon_folio()), include/linux/mm.h
-//! (folio_needs_cow_for_dma()), kernel/fork.c. Areas of single pages only: folios that are mapped as a whole are split or
-//! copied by other rules.
+//! Until 5.8 fork() shares every page, and a write fault keeps one that is mapped once; then `Version::copies_early`; since 5.19
+//! PG_anon_exclusive says whose a page is. Kernel sources mirrored: mm/memory.c (copy_present_page(), do_wp_page()),
+//! include/linux/mm.h (folio_needs_cow_for_dma()), kernel/fork.c. Areas of single pages only: folios that are mapped as a whole
+//! are split or copied by other rules.
 
 use super::{Area, Mm, PageIndex, Pte, Vma};
 use crate::page::{Kind, Memory, Misuse, Pfn};
@@ -41,8 +42,10 @@ impl Mm {
                 continue;
             };
             if area == Area::Anon {
+                let version = memory.version();
                 let pinned = self.has_pinned && memory.folio_maybe_dma_pinned(id);
-                if memory.folio(id).exclusive && pinned {
+                let own = memory.folio(id).exclusive || !version.knows_exclusive();
+                if own && pinned && version.copies_early() {
                     continue;
                 }
                 memory.folio_mut(id).exclusive = false;
@@ -91,9 +94,13 @@ impl Mm {
         at: PageIndex,
         present: Pte,
     ) -> Pte {
+        let version = memory.version();
         let kept = memory.page_folio(present.pfn).filter(|id| {
             let folio = memory.folio(*id);
-            folio.exclusive || folio.refcount == 1
+            if !version.copies_early() {
+                return folio.mapcount == 1;
+            }
+            version.knows_exclusive() && folio.exclusive || folio.refcount == 1
         });
         if let Some(id) = kept {
             memory.folio_mut(id).exclusive = true;

@@ -99,7 +99,7 @@ impl Property {
             }
             Self::Uaf => "something already freed was written",
             Self::SleepAtomic => {
-                "the release sleeps on the page lock in a context that must not sleep"
+                "the release takes the page lock, which may sleep, in a context that must not sleep"
             }
             Self::Unbalanced => "a pin was given back twice, or is left for ever",
             Self::MissedPin => "a writable pin is held and the check said that there is none",

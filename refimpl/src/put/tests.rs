@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Releases: right ones, and the arithmetic of wrong ones (C2, C3, C8 to C14).
 
+mod promises;
+
 use super::*;
 use crate::gup::{Flags, Path, get_user_pages, pin_user_pages};
 use crate::mapping::{Area, Mm, PageIndex, Vma};

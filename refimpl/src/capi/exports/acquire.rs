@@ -13,15 +13,6 @@ use crate::version::Version;
 
 const FOLL_WRITE: c_uint = 0x01;
 
-/// FOLL_LONGTERM: until 6.2 its bit was FOLL_HWPOISON's (include/linux/mm.h, 6.1; include/linux/mm_types.h, 6.12).
-fn foll_longterm(version: Version) -> c_uint {
-    if version >= Version::V6_12 {
-        0x100
-    } else {
-        0x10000
-    }
-}
-
 /// The function called, what it takes, and how it looks pages up.
 type Way = (&'static str, Hold, Path);
 /// Address, number of pages, FOLL flags.
@@ -50,9 +41,15 @@ unsafe fn acquire(way: Way, range: Range, pages: *mut *mut u8) -> c_long {
 
 fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, Errno> {
     let ((call, hold, path), (start, _, foll)) = (way, range);
+    // Until 6.2 0x100 was FOLL_HWPOISON (include/linux/mm.h, 6.1; include/linux/mm_types.h, 6.12).
+    let longterm = if world.memory.version() < Version::V6_12 {
+        0x10000
+    } else {
+        0x100
+    };
     let flags = Flags {
         write: foll & FOLL_WRITE != 0,
-        longterm: foll & foll_longterm(world.memory.version()) != 0,
+        longterm: foll & longterm != 0,
     };
     let start = PageIndex(start >> PAGE_SHIFT);
     let World { memory, mm, .. } = world;

@@ -216,26 +216,28 @@ fn release(moves: &mut Moves<'_>, d: usize, p: usize) {
     }
 }
 
-/// set_page_dirty_lock(): the lock is held for nothing but this, so taking, marking and dropping it are one step.
+/// set_page_dirty_lock(): the lock is held for nothing but this, so taking, marking and dropping it are one step. The call alone is
+/// wrong where nothing may sleep, whether the lock is free or not (might_sleep() in folio_lock()).
 fn dirty_locked(moves: &mut Moves<'_>, d: usize, p: usize) {
     let (config, from) = (moves.config, moves.from);
     let mut to = *from;
+    let broken = u16::from(config.driver == Driver::Atomic) * Property::SleepAtomic.bit();
     if from.pages[p].is_locked() {
-        if config.driver == Driver::Atomic {
-            moves.add(
-                actor(d),
-                p,
-                Event::SleepsOnLock,
-                Class::May,
-                to,
-                Property::SleepAtomic.bit(),
-            );
+        if broken != 0 {
+            moves.add(actor(d), p, Event::SleepsOnLock, Class::May, to, broken);
         }
         return;
     }
     set_page_dirty(&mut to, p);
     to.devices[d].hold = Hold::Dirtied;
-    moves.add(actor(d), p, Event::DirtyLocked, strong(actor(d)), to, 0);
+    moves.add(
+        actor(d),
+        p,
+        Event::DirtyLocked,
+        strong(actor(d)),
+        to,
+        broken,
+    );
 }
 
 /// set_page_dirty() on a page that is no longer held: nobody says that it still is the same page.

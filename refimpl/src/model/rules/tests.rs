@@ -2,11 +2,11 @@
 //! Single steps of the rules, asked of a state that stands just before them.
 
 use super::{Protocol, waiters};
-use crate::model::config::Config;
+use crate::model::config::{Config, Fairness, WaitAt};
 use crate::model::graph::Machine;
 use crate::model::state::{Cut, Pass, State, Syncer, flag};
 use crate::model::step::Event;
-use crate::model::{Callsites, Driver, Policy};
+use crate::model::{Callsites, Driver, Outcome, Policy, Property, explore};
 
 fn config(policy: Policy) -> Config {
     Config::base(policy, Driver::Never, Callsites::Converted)
@@ -53,4 +53,37 @@ fn the_flusher_waits_for_pins_as_fsync_does() {
     assert_eq!(waiters(&config, &state), 1);
     state.pages[0].pins = 0;
     assert_eq!(waiters(&config, &state), 0);
+}
+
+/// A waiter that gets to look in some gap gets through, before the write protection as after it; one that may miss every gap may wait
+/// for ever.
+#[test]
+fn a_wait_is_as_fair_as_it_is_said_to_be_wherever_it_stands() {
+    for wait_at in [WaitAt::BeforeProtect, WaitAt::AfterProtect] {
+        let outcome = |fairness| {
+            let config = Config {
+                wait_at,
+                fairness,
+                flusher: false,
+                reclaim: false,
+                truncate: false,
+                dma_writes: 1,
+                ..Config::base(Policy::Wait, Driver::Chain, Callsites::Converted)
+            };
+            explore(&config).unwrap().outcome(Property::FsyncStuck)
+        };
+        assert_eq!(outcome(Fairness::Strong), Outcome::Holds, "{wait_at:?}");
+        assert_eq!(outcome(Fairness::Weak), Outcome::Broken, "{wait_at:?}");
+    }
+}
+
+/// folio_lock(): might_sleep() complains before it looks at the lock, which under this policy nobody holds for long.
+#[test]
+fn a_release_that_may_sleep_is_wrong_in_atomic_context_whatever_the_lock_says() {
+    let outcome = |driver| {
+        let config = Config::base(Policy::Wait, driver, Callsites::Converted);
+        explore(&config).unwrap().outcome(Property::SleepAtomic)
+    };
+    assert_eq!(outcome(Driver::Atomic), Outcome::Broken);
+    assert_eq!(outcome(Driver::AtOnce), Outcome::Holds);
 }

@@ -180,7 +180,8 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
             to.pages[p].clear(flag::WRITABLE);
             invalidate(config, &mut to, p);
             syncer(&mut to, actor).pass = Pass::Protected;
-            moves.add(actor, p, Event::Mkclean, weak(actor), to, 0);
+            let class = after_wait(config, actor, Pass::Locked);
+            moves.add(actor, p, Event::Mkclean, class, to, 0);
         }
         Pass::Protected => match config.policy.writeback() {
             Writeback::Wait if waits && waiting_pass(config) == Pass::Protected => {
@@ -193,14 +194,22 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
             _ => {
                 to.pages[p].clear(flag::DIRTY);
                 syncer(&mut to, actor).pass = Pass::Cleared;
-                let asked = config.policy.writeback() == Writeback::Wait
-                    && config.fairness == Fairness::Strong;
-                let class = if asked { strong(actor) } else { weak(actor) };
+                let class = after_wait(config, actor, Pass::Protected);
                 moves.add(actor, p, Event::ClearsDirty, class, to, 0);
             }
         },
         Pass::Cleared | Pass::Copied => writepage(moves, actor, p, task.pass),
         Pass::Idle | Pass::Scan | Pass::WaitIo => {}
+    }
+}
+
+/// Who may count on the step that ends a wait for pins, where the wait stands at `pass`.
+fn after_wait(config: &Config, actor: Actor, pass: Pass) -> Class {
+    let waits = config.policy.writeback() == Writeback::Wait && waiting_pass(config) == pass;
+    if waits && config.fairness == Fairness::Strong {
+        strong(actor)
+    } else {
+        weak(actor)
     }
 }
 

@@ -456,20 +456,21 @@ pub(super) static THROTTLE: Scenario = Scenario {
     shows: &[Q::ThrottleStuck],
 };
 
-/// Where the wait stands matters to a chain of writable pins.
+/// S7e-one with the wait at its other place.
 pub(super) static BEFORE: Scenario = Scenario {
     name: "S7e-before",
-    title: "one device with gaps, and the wait stands before the write protection",
-    about: "Polling before write permission is gone: new writable pins do not even fault. A task that looks only now and then may miss every gap.",
+    title: "the same, and the wait stands before the write protection",
+    about: "Where the wait stands changes nothing for one device with gaps: what counts is that the waiter gets to look in one of them.",
     subject: protocol(
         Config {
             dma_writes: 1,
+            fairness: Fairness::Strong,
             wait_at: WaitAt::BeforeProtect,
-            ..waits(Waiting::Yield)
+            ..waits(Waiting::Queue)
         },
         &[P::Wait],
         &[Chain],
         GOOD,
     ),
-    shows: &[Q::FsyncStuck, Q::OneCpuBusy],
+    shows: &[Q::FsyncStuck],
 };

@@ -237,6 +237,34 @@ fn a_write_keeps_the_exclusive_page_that_a_device_has_pinned() {
     );
 }
 
+/// copy_present_page() came with 5.9; until then a pinned page is shared, and whoever writes first leaves it.
+#[test]
+fn fork_copies_a_pinned_page_since_5_9() {
+    for version in with_pins() {
+        let mut world = World::new(version, Area::Anon, 1);
+        let page = world.pin(1, WRITE, Path::Slow).unwrap()[0];
+        assert!(world.mm.fork(&mut world.memory));
+        world.touch(true);
+        let kept = world.mm.pte(START).unwrap().pfn == page;
+        assert_eq!(kept, version >= Version::V5_9, "{}", version.name());
+    }
+}
+
+/// do_wp_page() of a page that nobody shares any more: until 5.8 mapped once is enough, from 5.9 a pin makes it copy
+/// (the page that the device writes is lost to the program), since 5.19 the owner keeps it.
+#[test]
+fn a_write_fault_keeps_a_pinned_page_but_for_5_9_to_5_17() {
+    for version in with_pins() {
+        let mut world = World::new(version, Area::Anon, 1);
+        let page = world.pin(1, WRITE, Path::Slow).unwrap()[0];
+        world.write_back(&[page]);
+        world.touch(true);
+        let kept = world.mm.pte(START).unwrap().pfn == page;
+        let copies = [Version::V5_9, Version::V5_10].contains(&version);
+        assert_eq!(kept, !copies, "{}", version.name());
+    }
+}
+
 /// unpin_user_pages_dirty_lock(): every run, not the first alone.
 #[test]
 fn every_folio_of_the_array_is_dirtied() {
