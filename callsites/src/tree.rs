@@ -10,6 +10,7 @@
 //! # Ok::<(), callsites::tree::Error>(())
 //! ```
 
+pub mod beneath;
 mod directory;
 mod error;
 mod listing;
