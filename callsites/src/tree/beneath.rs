@@ -36,11 +36,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// ("drivers/gpu/drm/amd/include/asic_reg/dcn/dcn_3_2_0_sh_mask.h", 6.12).
 pub const LIMIT: u64 = 32 << 20;
 
-/// How a directory on the way is opened: nothing is read from it, and a link in its place fails.
-const DIRECTORY: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+/// How a directory on the way is opened: nothing is read from it.
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// An open directory, beneath which [`TreePath`]s are looked up.
 #[derive(Debug)]
@@ -253,6 +250,7 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
     if path.is_empty() {
         return rustix::io::fcntl_dupfd_cloexec(root, 0);
     }
+    // With O_NOFOLLOW a link at the end would be opened itself, and be said to be no directory.
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     // The kernel asks for another try when a directory was renamed meanwhile; whoever renames for ever gets no answer.
     for _ in 0..32 {
@@ -277,7 +275,7 @@ fn walk_beneath(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
 
 /// Opens the directory `name` in `at`.
 fn step(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(at, name, DIRECTORY, Mode::empty()).map_err(|errno| {
+    rustix::fs::openat(at, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(|errno| {
         let found = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
         let is_link = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::Symlink;
         match errno {
