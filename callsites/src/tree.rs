@@ -34,7 +34,7 @@ pub struct Tree {
     era: Era,
     files: Vec<Utf8PathBuf>,
     unread: Vec<UnreadItem>,
-    overlay: BTreeMap<Utf8PathBuf, Vec<u8>>,
+    overlay: BTreeMap<Utf8PathBuf, Option<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -156,14 +156,16 @@ impl Tree {
         }
     }
 
-    /// The same tree with other bytes in `files`, as it is after a patch; nothing is written.
-    pub fn overlaid(mut self, files: BTreeMap<Utf8PathBuf, Vec<u8>>) -> Tree {
-        for path in files.keys() {
-            let place = self
+    /// The same tree with other bytes in `files`, or without a file, as it is after a patch; nothing is written.
+    pub fn overlaid(mut self, files: BTreeMap<Utf8PathBuf, Option<Vec<u8>>>) -> Tree {
+        for (path, bytes) in files.iter().filter(|(path, _)| is_source(path)) {
+            let found = self
                 .files
                 .binary_search_by(|file| file.as_str().cmp(path.as_str()));
-            if let (true, Err(at)) = (is_source(path), place) {
-                self.files.insert(at, path.clone());
+            match (found, bytes) {
+                (Err(at), Some(_)) => self.files.insert(at, path.clone()),
+                (Ok(at), None) => drop(self.files.remove(at)),
+                (Ok(_), Some(_)) | (Err(_), None) => {}
             }
         }
         self.overlay = files;
@@ -256,9 +258,13 @@ impl Tree {
     /// The bytes of any file of the tree, into a buffer that is emptied first.
     pub fn read_into(&self, path: &Utf8Path, bytes: &mut Vec<u8>) -> Result<(), Error> {
         bytes.clear();
-        if let Some(laid) = self.overlay.get(path) {
-            bytes.extend_from_slice(laid);
-            return Ok(());
+        match self.overlay.get(path) {
+            Some(Some(laid)) => {
+                bytes.extend_from_slice(laid);
+                return Ok(());
+            }
+            Some(None) => return Err(Error::absent(path)),
+            None => {}
         }
         match &self.store {
             Store::Directory(root) => {

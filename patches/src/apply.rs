@@ -4,21 +4,27 @@
 //! `git am` does the work, with its three-way fallback where the base's blobs are at hand. It never runs in the user's
 //! checkout: in a linked worktree where that is asked for by name, otherwise in a new repository beside the target that
 //! takes the target's name only when everything has applied.
+//!
+//! Series come from strangers. Every path of a mail goes through [`callsites::tree::beneath`] before anything is copied,
+//! and what git made of the mails goes through it once more before it is written into a copy of a tree without git.
 
-use crate::commit::{Files, UNDATED, share};
-use crate::conflict::conflicts;
-use crate::error::{Error, Hunk};
-use crate::mbox::{Mail, concatenate, parse};
+mod place;
+mod take;
+
+use crate::commit::share;
+use crate::error::Error;
+use crate::mbox::Mail;
 use crate::options::{ApplyOptions, Form};
 use crate::origin::{Origin, origin};
 use crate::series::Series;
-use callsites::embedded;
-use callsites::report::Era;
 use callsites::tree::Tree;
+use callsites::tree::beneath::{Entry, TreePath};
 use camino::{Utf8Path, Utf8PathBuf};
-use proc::git::mail::{Committer, am, am_abort};
 use proc::git::store;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+/// Files as they are after a patch; None where one is gone.
+pub type Touched = BTreeMap<TreePath, Option<Entry>>;
 
 /// An applied series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +45,15 @@ pub struct AppliedPatch {
     /// Its commit.
     pub commit: String,
     /// The touched files as they are after this patch.
-    pub files: Files,
+    pub files: Touched,
 }
 
 /// Applies the series in `series_dir` to the tree.
 ///
 /// # Errors
-/// [`Error::Conflict`] with the hunks when a patch does not apply, and [`Error::TargetInUse`]; nothing is left behind.
+/// [`Error::Conflict`] with the hunks when a patch does not apply, [`Error::BadPath`] when one names a path outside of
+/// the tree, [`Error::Path`] when the tree has something else than a file there, [`Error::TargetInUse`] and
+/// [`Error::TargetInTree`]; nothing is left behind.
 pub fn apply(tree: &Tree, series_dir: &Utf8Path, options: &ApplyOptions) -> Result<Applied, Error> {
     let series = Series::read(series_dir)?;
     let mails: Vec<Mail> = series
@@ -54,9 +62,17 @@ pub fn apply(tree: &Tree, series_dir: &Utf8Path, options: &ApplyOptions) -> Resu
         .filter(|mail| !mail.file.starts_with("0000-"))
         .take(options.limit.unwrap_or(usize::MAX))
         .collect();
+    let named = place::named(&mails)?;
     let target = absolute(&options.target)?;
     refuse_in_use(&target)?;
+    if let Some(root) = tree.root() {
+        refuse_inside(&target, root)?;
+    }
     let origin = origin(tree)?;
+    let source = place::Source {
+        tree,
+        named: &named,
+    };
     match (options.form, &origin, tree.root()) {
         (Form::Worktree, None, _) => Err(Error::NotARepository(tree.version().to_owned())),
         (Form::Worktree, Some(origin), _) => in_worktree(origin, &mails, &target, options),
@@ -64,11 +80,11 @@ pub fn apply(tree: &Tree, series_dir: &Utf8Path, options: &ApplyOptions) -> Resu
             store::init(dir.as_std_path())?;
             share(&dir.join(".git"), &origin.repository)?;
             store::checkout(dir.as_std_path(), &origin.commit, None)?;
-            take(dir, &mails, true, options)
+            take::take(dir, &mails, true, options)
         }),
-        (Form::Full, None, _) => beside(&target, |dir| full_copy(tree, dir, &mails, options)),
+        (Form::Full, None, _) => beside(&target, |dir| full_copy(&source, dir, &mails, options)),
         (Form::Touched, origin, _) => beside(&target, |dir| {
-            touched(tree, origin.as_ref(), dir, &mails, options)
+            touched(&source, origin.as_ref(), dir, &mails, options)
         }),
     }
 }
@@ -86,6 +102,19 @@ fn refuse_in_use(target: &Utf8Path) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::TargetInUse(target.to_owned()))
+    }
+}
+
+/// A copy inside of what is copied would hold itself.
+fn refuse_inside(target: &Utf8Path, root: &Utf8Path) -> Result<(), Error> {
+    let root = root.canonicalize_utf8().map_err(Error::io(root))?;
+    // What is there of the target already says where it will be.
+    let place = target
+        .ancestors()
+        .find_map(|path| path.canonicalize_utf8().ok());
+    match place.is_some_and(|place| place.starts_with(&root)) {
+        true => Err(Error::TargetInTree(target.to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -114,81 +143,40 @@ fn beside(
 
 /// A small repository that holds the touched files.
 fn touched(
-    tree: &Tree,
+    source: &place::Source<'_>,
     origin: Option<&Origin>,
     dir: &Utf8Path,
     mails: &[Mail],
     options: &ApplyOptions,
 ) -> Result<Applied, Error> {
     store::init(dir.as_std_path())?;
-    let three_way = match origin {
-        Some(origin) => {
-            share(&dir.join(".git"), &origin.repository)?;
-            true
-        }
-        None => false,
-    };
-    for path in named(mails) {
-        // A file that the patch creates is not there yet; one that should be there is found missing by git am.
-        if let Ok(bytes) = tree.read(&path) {
-            write(&dir.join(&path), &bytes)?;
-        }
+    if let Some(origin) = origin {
+        share(&dir.join(".git"), &origin.repository)?;
     }
-    let message = format!(
-        "Linux {}: the files that the series touches",
-        tree.version()
-    );
-    store::commit_all(dir.as_std_path(), &message, &tool())?;
-    take(dir, mails, three_way, options)
+    source.copy_in(dir)?;
+    let version = source.tree.version();
+    let message = format!("Linux {version}: the files that the series touches");
+    store::commit_all(dir.as_std_path(), &message, &take::tool())?;
+    take::take(dir, mails, origin.is_some(), options)
 }
 
 /// A copy of a tree without git, the patched files on top.
 fn full_copy(
-    tree: &Tree,
+    source: &place::Source<'_>,
     dir: &Utf8Path,
     mails: &[Mail],
     options: &ApplyOptions,
 ) -> Result<Applied, Error> {
     let small = dir.with_file_name("small");
     std::fs::create_dir(&small).map_err(Error::io(&small))?;
-    let applied = touched(tree, None, &small, mails, options)?;
-    match tree.root() {
-        Some(root) => {
-            proc::Command::new("cp")
-                .args(["-a", "--reflink=auto"])
-                .arg(root.join("."))
-                .arg(dir)
-                .deadline(std::time::Duration::from_secs(1800))
-                .run()?;
-        }
-        // Only the tree that comes with the program is neither a directory nor a revision.
-        None => write_out(tree, dir)?,
-    }
+    let applied = touched(source, None, &small, mails, options)?;
+    place::copy_tree(source.tree, dir)?;
+    let mut last = Touched::new();
     for patch in &applied.patches {
-        for (path, bytes) in &patch.files {
-            write(&dir.join(path), bytes)?;
-        }
+        last.extend(patch.files.clone());
     }
+    source.place(&last, dir)?;
     Ok(applied)
-}
-
-/// Writes the embedded tree with all its files, those that no audit reads among them.
-fn write_out(tree: &Tree, dir: &Utf8Path) -> Result<(), Error> {
-    let era = match tree.era() {
-        Era::Pin => embedded::Era::V6_12,
-        Era::PutPage | Era::PutUserPage => embedded::Era::V4_19,
-    };
-    embedded::materialise(era, dir).map_err(|error| Error::Io {
-        path: error.path,
-        source: error.source,
-    })
-}
-
-fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), Error> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
-    }
-    std::fs::write(path, bytes).map_err(Error::io(path))
 }
 
 fn in_worktree(
@@ -198,129 +186,20 @@ fn in_worktree(
     options: &ApplyOptions,
 ) -> Result<Applied, Error> {
     let repo = origin.repository.as_std_path();
-    if let Some(branch) = &options.branch
-        && store::branch_exists(repo, branch)?
-    {
-        return Err(Error::BranchExists {
-            branch: branch.clone(),
-            into: origin.repository.clone(),
-        });
+    if let Some(branch) = &options.branch {
+        if store::branch_exists(repo, branch)? {
+            return Err(Error::BranchExists {
+                branch: branch.clone(),
+                into: origin.repository.clone(),
+            });
+        }
     }
     let made = store::worktree_add(repo, target.as_std_path(), &origin.commit)
         .map_err(Error::from)
-        .and_then(|()| take(target, mails, true, options));
+        .and_then(|()| take::take(target, mails, true, options));
     if made.is_err() && target.exists() {
         // The first failure is the one to report.
         let _removed = store::worktree_remove(repo, target.as_std_path());
     }
     made
-}
-
-/// Runs `git am` in a work tree whose head is the base.
-fn take(
-    dir: &Utf8Path,
-    mails: &[Mail],
-    three_way: bool,
-    options: &ApplyOptions,
-) -> Result<Applied, Error> {
-    let worktree = dir.as_std_path();
-    let base = proc::git::commit_id(worktree, "HEAD")?;
-    let committer = match mails.first().map(parse) {
-        Some(Ok(read)) => Committer {
-            name: read.author.name,
-            email: read.author.email,
-            seconds: UNDATED,
-        },
-        _ => tool(),
-    };
-    let output = am(worktree, &concatenate(mails), three_way, &committer)?;
-    if !output.success() {
-        let error = conflict(worktree, mails, &base, &output.stderr_text())?;
-        // In a linked worktree this also clears the state that git keeps for it.
-        let _aborted = am_abort(worktree);
-        return Err(error);
-    }
-    if let Some(branch) = &options.branch {
-        store::checkout(worktree, "HEAD", Some(branch))?;
-    }
-    let mut patches = Vec::new();
-    for commit in store::commits_since(worktree, &base)? {
-        let mut files = Files::new();
-        for path in store::changed_paths(worktree, &commit)? {
-            if let Some(bytes) = store::show(worktree, &commit, &path)? {
-                files.insert(path.into(), bytes);
-            }
-        }
-        patches.push(AppliedPatch {
-            subject: store::subject(worktree, &commit)?,
-            commit,
-            files,
-        });
-    }
-    Ok(Applied {
-        target: dir.to_owned(),
-        base,
-        patches,
-    })
-}
-
-/// What stopped `git am`: the first mail without a commit, with its hunks that the tree does not have.
-fn conflict(
-    worktree: &std::path::Path,
-    mails: &[Mail],
-    base: &str,
-    said: &str,
-) -> Result<Error, Error> {
-    let done = store::commits_since(worktree, base)?.len();
-    let Some(mail) = mails.get(done) else {
-        return Ok(Error::Unproven(format!(
-            "git am failed after its last patch: {said}"
-        )));
-    };
-    let read = parse(mail)?;
-    let text = String::from_utf8_lossy(&mail.bytes).into_owned();
-    let mut hunks = conflicts(&read.subject, &text, |path| {
-        store::show(worktree, "HEAD", path).ok().flatten()
-    });
-    if hunks.is_empty() {
-        // Every hunk is somewhere, but not where git can take it: its own words are all there is.
-        hunks.push(Hunk {
-            subject: read.subject.clone(),
-            path: mail.file.clone(),
-            line: 0,
-            patch: String::new(),
-            tree: format!("  {said}\n"),
-        });
-    }
-    Ok(Error::Conflict {
-        subject: read.subject,
-        hunks,
-    })
-}
-
-/// The files that the mails change.
-fn named(mails: &[Mail]) -> BTreeSet<Utf8PathBuf> {
-    let mut paths = BTreeSet::new();
-    for mail in mails {
-        let text = String::from_utf8_lossy(&mail.bytes);
-        for line in text.lines() {
-            let name = line
-                .strip_prefix("--- a/")
-                .or_else(|| line.strip_prefix("+++ b/"));
-            // A path that leads out of the tree is git am's to refuse, not ours to read.
-            if let Some(name) = name.filter(|name| !name.split('/').any(|part| part == "..")) {
-                paths.insert(Utf8PathBuf::from(name));
-            }
-        }
-    }
-    paths
-}
-
-/// Who commits a base that is nobody's work.
-fn tool() -> Committer {
-    Committer {
-        name: "patches".into(),
-        email: "patches@localhost".into(),
-        seconds: UNDATED,
-    }
 }

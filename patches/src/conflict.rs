@@ -1,66 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why a patch does not apply: its hunks beside what the tree has there.
 
+use crate::diff;
 use crate::error::Hunk;
+use callsites::tree::beneath::TreePath;
 
 /// Lines of the tree that are shown around the place.
 const AROUND: usize = 3;
-
-/// A hunk of a unified diff.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Parsed<'a> {
-    path: &'a str,
-    line: usize,
-    /// Context and removed lines, without their first column.
-    old: Vec<&'a str>,
-    text: Vec<&'a str>,
-}
-
-fn hunks(patch: &str) -> Vec<Parsed<'_>> {
-    let mut result: Vec<Parsed<'_>> = Vec::new();
-    let mut path = "";
-    let mut left = (0_usize, 0_usize);
-    for line in patch.lines() {
-        if left != (0, 0)
-            && let Some(hunk) = result.last_mut()
-        {
-            let (old, new) = match line.as_bytes().first() {
-                Some(b'-') => (1, 0),
-                Some(b'+') => (0, 1),
-                Some(b'\\') => (0, 0),
-                _ => (1, 1),
-            };
-            left = (left.0.saturating_sub(old), left.1.saturating_sub(new));
-            hunk.text.push(line);
-            if old == 1 {
-                hunk.old.push(line.get(1..).unwrap_or(""));
-            }
-        } else if let Some(name) = line.strip_prefix("--- a/") {
-            path = name;
-        } else if let Some((start, counts)) = header(line) {
-            left = counts;
-            result.push(Parsed {
-                path,
-                line: start,
-                old: Vec::new(),
-                text: vec![line],
-            });
-        }
-    }
-    result
-}
-
-/// `@@ -10,7 +10,8 @@` as (10, (7, 8)).
-fn header(line: &str) -> Option<(usize, (usize, usize))> {
-    let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
-    let (old, new) = ranges.split_once(" +")?;
-    let range = |text: &str| match text.split_once(',') {
-        Some((start, count)) => Some((start.parse().ok()?, count.parse().ok()?)),
-        None => Some((text.parse().ok()?, 1)),
-    };
-    let ((start, old), (_, new)) = (range(old)?, range(new)?);
-    Some((start, (old, new)))
-}
 
 /// The hunks of `patch` whose old lines the tree does not have in one piece; `read` gives a file of the tree.
 pub fn conflicts(
@@ -69,16 +15,28 @@ pub fn conflicts(
     mut read: impl FnMut(&str) -> Option<Vec<u8>>,
 ) -> Vec<Hunk> {
     let mut result = Vec::new();
-    for hunk in hunks(patch) {
-        let bytes = read(hunk.path);
+    // A mail with a path that is none is refused elsewhere, before anything is applied.
+    let files = diff::files(patch).unwrap_or_default();
+    let hunks = files.iter().flat_map(|file| {
+        let path = file.path().map_or("", TreePath::as_str);
+        file.hunks.iter().map(move |hunk| (path, hunk))
+    });
+    for (path, hunk) in hunks {
+        // Context and removed lines, without their first column.
+        let old = hunk.text.iter().skip(1);
+        let old = old.filter(|line| !line.starts_with(['+', '\\']));
+        let old: Vec<&str> = old
+            .map(|line| line.get(1..).unwrap_or("").trim_end_matches('\r'))
+            .collect();
+        let bytes = read(path);
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let lines: Vec<&str> = text.as_deref().unwrap_or("").lines().collect();
-        let there = !hunk.old.is_empty() && lines.windows(hunk.old.len()).any(|w| w == hunk.old);
+        let there = !old.is_empty() && lines.windows(old.len()).any(|w| w == old);
         if there {
             continue;
         }
         let from = hunk.line.saturating_sub(1 + AROUND).min(lines.len());
-        let to = (hunk.line + hunk.old.len() + AROUND).min(lines.len());
+        let to = (hunk.line + old.len() + AROUND).min(lines.len());
         let tree = match &text {
             None => "  no such file\n".to_owned(),
             Some(_) if from == to => format!("  {} lines, none at that place\n", lines.len()),
@@ -88,7 +46,7 @@ pub fn conflicts(
         };
         result.push(Hunk {
             subject: subject.to_owned(),
-            path: hunk.path.to_owned(),
+            path: path.to_owned(),
             line: hunk.line,
             patch: hunk.text.iter().map(|line| format!("  {line}\n")).collect(),
             tree,
@@ -102,6 +60,7 @@ mod tests {
     use super::*;
 
     const PATCH: &str = "\
+diff --git a/drivers/foo.c b/drivers/foo.c
 --- a/drivers/foo.c
 +++ b/drivers/foo.c
 @@ -1,3 +1,3 @@ head

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An audit becomes a series.
 
+use crate::base;
 use crate::commit::Identity;
 use crate::draft::{Draft, Job, Prepared};
 use crate::edits::{self, Planned, Source, Sources, Words};
 use crate::error::Error;
+use crate::info::Refused;
 use crate::options::{Api, ConvertOptions, Select, Signer};
 use crate::origin::{Origin, origin};
+use crate::series::Series;
 use crate::series::unit;
-use crate::series::{Refused, Series};
 use callsites::report::{Group, Report};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -62,7 +64,7 @@ pub(crate) fn planned(
 }
 
 pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
-    let header = tree.read(Utf8Path::new("include/linux/mm.h"))?;
+    let header = base::read(tree, Utf8Path::new("include/linux/mm.h"))?;
     Words::of(api, report.tree.era, &header).map_err(|why| Error::ApiMissing {
         api: match api {
             Api::PutUserPage => "put_user_page",

@@ -4,23 +4,23 @@
 use crate::commit::{BRANCH, Files, Identity, Store, UNDATED};
 use crate::edits::{Planned, Sources, Words};
 use crate::error::Error;
+use crate::info::{Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA};
 use crate::mbox::{self, Mail};
 use crate::options::{Api, ConvertOptions, Export};
 use crate::origin::Origin;
+use crate::series::Series;
 use crate::series::cover;
 use crate::series::scripts::{Script, checkpatch, get_maintainer};
 use crate::series::tested::NOT_TESTED;
 use crate::series::text;
 use crate::series::unit;
-use crate::series::{
-    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA, Series,
-};
 use crate::verify;
 use crate::version::{self, Edited};
 use callsites::tree::Tree;
 use camino::Utf8PathBuf;
 use git2::Oid;
 use proc::git::mail::Committer;
+use proc::git::store;
 use std::collections::BTreeSet;
 
 /// What a series is made from.
@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
             }
         };
         let public = match repository {
-            Some(path) => proc::git::store::is_public(path.as_std_path(), &base.to_string())?,
+            Some(path) => store::is_public(path.as_std_path(), &base.to_string())?,
             None => false,
         };
         let seconds = match (job.options.date, origin) {
@@ -182,11 +182,12 @@ impl<'a> Draft<'a> {
         };
         let words = words.as_ref().unwrap_or(self.job.words);
         let learnt = match self.job.origin {
-            Some(origin) => {
+            Some(_) => {
                 let names: Vec<&str> = files.keys().map(|path| path.as_str()).collect();
                 let base = self.base.to_string();
-                let subjects = proc::git::store::log_subjects(
-                    origin.repository.as_std_path(),
+                // In a repository of our own, whose configuration is nobody else's; its objects are those of the tree's.
+                let subjects = store::log_subjects(
+                    self.store.path().as_std_path(),
                     &base,
                     &names,
                     unit::HISTORY,
@@ -345,10 +346,13 @@ impl<'a> Draft<'a> {
             )));
         }
         let round = verify::round_trip(&self.store, self.base, &self.commits, &patch_mails)?;
+        let scratch = self.store.scratch().join("scripts");
+        std::fs::create_dir_all(&scratch).map_err(Error::io(self.store.path()))?;
         let script = |name| Script {
             name,
             root: tree.root(),
             enabled: options.scripts,
+            scratch: &scratch,
         };
         let signed = match self.identity.is_some() {
             true => Check::new(
@@ -377,7 +381,7 @@ impl<'a> Draft<'a> {
                 )));
             }
             patch.file = mail.file.clone();
-            let written = version::digest(&mbox::parse(mail)?);
+            let written = mbox::digest(&mbox::parse(mail)?);
             patch.written = Some(match by_hand {
                 Some(edited) => edited.digest(written),
                 None => written,
@@ -392,7 +396,7 @@ impl<'a> Draft<'a> {
             ));
             checks.push(signed.clone());
             let reversed = self.store.scratch().join("reversed.patch");
-            let back = proc::git::store::diff(repo, &commit.to_string(), &parent.to_string())?;
+            let back = store::diff(repo, &commit.to_string(), &parent.to_string())?;
             std::fs::write(&reversed, back).map_err(Error::io(self.store.path()))?;
             checks.push(checkpatch(&script("checkpatch.pl"), &file, &reversed));
             let (recipients, check) = get_maintainer(&script("get_maintainer.pl"), &file);
@@ -414,14 +418,25 @@ impl<'a> Draft<'a> {
 
     fn export(&self, export: &Export) -> Result<(), Error> {
         let into = export.into.as_std_path();
-        if proc::git::store::branch_exists(into, &export.branch)? {
+        if store::branch_exists(into, &export.branch)? {
             return Err(Error::BranchExists {
                 branch: export.branch.clone(),
                 into: export.into.clone(),
             });
         }
         let from = self.store.path().as_std_path();
-        proc::git::store::fetch_branch(into, from, BRANCH, &export.branch)?;
+        let tip = self
+            .commits
+            .last()
+            .copied()
+            .unwrap_or(self.base)
+            .to_string();
+        let base = self.base.to_string();
+        let base = store::has_commit(into, &base)?.then_some(base);
+        let bundle = self.store.scratch().join("branch.bundle");
+        store::bundle(from, BRANCH, base.as_deref(), &bundle)?;
+        store::unbundle(into, &bundle)?;
+        store::create_branch(into, &export.branch, &tip)?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can go wrong, which exit code it means, and the command that mends it.
 
+use callsites::tree::beneath;
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Act, Exit, Failure, Hint};
 
@@ -62,6 +63,19 @@ pub enum Error {
     /// The target of an application is in use.
     #[error("apply into {0}: it exists and is not empty")]
     TargetInUse(Utf8PathBuf),
+    /// The target of an application lies in the tree, which is only read.
+    #[error("apply into {0}: it lies in the tree itself")]
+    TargetInTree(Utf8PathBuf),
+    /// A mail names a path that leads elsewhere than into the tree.
+    #[error("take the patch {mail}")]
+    BadPath {
+        /// Name of the mail in its series.
+        mail: String,
+        source: beneath::Error,
+    },
+    /// Something else than an ordinary file stands where a patch has one.
+    #[error("stay inside the tree")]
+    Path(#[from] beneath::Error),
     /// A worktree was asked of a tree that is not a git repository.
     #[error("make a worktree of {0}: it is not a git repository")]
     NotARepository(String),
@@ -136,7 +150,13 @@ impl Failure for Error {
             | Error::NotARepository(_)
             | Error::BranchExists { .. }
             | Error::Truth(_)
+            | Error::TargetInTree(_)
+            | Error::BadPath { .. }
             | Error::BadSeries { .. } => Exit::Usage,
+            Error::Path(error) => match error.is_refused() {
+                true => Exit::Usage,
+                false => Exit::Infrastructure,
+            },
             Error::Conflict { .. } | Error::HandEdit(_) => Exit::Conflict,
             Error::Tree(error) => error.exit(),
             Error::Io { .. } | Error::Store { .. } => Exit::Infrastructure,
@@ -170,6 +190,14 @@ impl Failure for Error {
                     .into(),
             ),
             Error::TargetInUse(_) => Some("name a directory that does not exist yet".into()),
+            Error::TargetInTree(_) => Some("name a directory outside of the tree".into()),
+            Error::BadPath { mail, .. } => Some(
+                format!("grep -En '^(diff|---|[+]{{3}}|rename|copy) ' {mail} shows the paths that it names; do not take it from whoever sent it")
+                    .into(),
+            ),
+            Error::Path(error) if error.is_refused() => Some(
+                "put an ordinary file there, or take the tree that the link leads to; nothing was written".into(),
+            ),
             Error::NotARepository(_) => Some(Act::ApplyToCopy.into()),
             Error::BranchExists { branch, into } => {
                 Some(format!("git -C {into} branch -m {branch} {branch}-old").into())

@@ -45,15 +45,19 @@
 //!
 //! This crate deliberately does not know how a verdict was found, how a kernel is built or booted, and no driver.
 
-pub mod apply;
-pub mod commit;
+mod apply;
+mod base;
+mod commit;
 pub mod conflict;
-pub mod convert;
+mod convert;
+pub mod diff;
 mod draft;
-pub mod edits;
+mod edits;
 pub mod error;
-pub mod mbox;
-pub mod options;
+mod info;
+mod lines;
+mod mbox;
+mod options;
 mod origin;
 pub mod series;
 pub mod steps;
@@ -61,12 +65,15 @@ pub mod truth;
 pub mod verify;
 mod version;
 
-pub use apply::{Applied, AppliedPatch, apply};
+pub use apply::{Applied, AppliedPatch, Touched, apply};
 pub use convert::convert;
 pub use error::{Error, Hunk};
+pub use info::{Checks, Evidence, Info};
+pub use mbox::Mail;
 pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
-pub use series::tested::Evidence;
-pub use series::{Checks, Info, Series};
+pub use series::Series;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;

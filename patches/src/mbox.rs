@@ -7,6 +7,7 @@
 
 use crate::commit::{BRANCH, Identity, Store};
 use crate::error::Error;
+use crate::info::Digest;
 use camino::Utf8PathBuf;
 use git2::{ObjectType, Oid};
 use mail_parser::MessageParser;
@@ -131,6 +132,28 @@ pub fn parse(mail: &Mail) -> Result<Read, Error> {
     })
 }
 
+/// What a mail says, told by ids: whether people have changed it since.
+pub fn digest(read: &Read) -> Digest {
+    let id = |bytes: &[u8]| {
+        Oid::hash_object(ObjectType::Blob, bytes).map_or(String::new(), |id| id.to_string())
+    };
+    Digest {
+        message: id(format!("{}\n\n{}", read.subject, read.message).as_bytes()),
+        diff: id(diff(&read.patch)),
+    }
+}
+
+/// The diff of a mail, without the summary above it and git's version below.
+fn diff(patch: &[u8]) -> &[u8] {
+    let start = match patch.starts_with(b"diff --git ") {
+        true => 0,
+        false => bstr::ByteSlice::find(patch, b"\ndiff --git ").map_or(patch.len(), |at| at + 1),
+    };
+    let diff = &patch[start..];
+    let end = bstr::ByteSlice::rfind(diff, b"\n-- \n").map_or(diff.len(), |at| at + 1);
+    &diff[..end]
+}
+
 /// "[PATCH v2 1/3] foo: bar" without its bracket.
 pub fn strip_prefix(subject: &str) -> &str {
     match subject.strip_prefix('[').and_then(|s| s.split_once(']')) {
@@ -176,10 +199,16 @@ pub fn concatenate(mails: &[Mail]) -> Vec<u8> {
         let hash = Oid::hash_object(ObjectType::Blob, &mail.bytes);
         let id = hash.map_or(mail.file.clone(), |hash| hash.to_string());
         let id = format!("<{id}@series.invalid>");
+        // A mail that was saved with carriage returns has them in every line.
+        let end = if from.ends_with(b"\r\n") {
+            "\r\n"
+        } else {
+            "\n"
+        };
         all.extend_from_slice(from);
-        all.extend_from_slice(format!("Message-ID: {id}\n").as_bytes());
+        all.extend_from_slice(format!("Message-ID: {id}{end}").as_bytes());
         if let Some(first) = &first {
-            all.extend_from_slice(format!("In-Reply-To: {first}\n").as_bytes());
+            all.extend_from_slice(format!("In-Reply-To: {first}{end}").as_bytes());
         }
         all.extend_from_slice(rest);
         first.get_or_insert(id);

@@ -28,13 +28,11 @@ pub fn origin(tree: &Tree) -> Result<Option<Origin>, Error> {
     let Some(root) = tree.root().filter(|root| root.join(".git").exists()) else {
         return Ok(None);
     };
-    match proc::git::commit_id(root.as_std_path(), "HEAD") {
-        Ok(commit) => Ok(Some(Origin {
-            repository: root.to_owned(),
-            commit,
-        })),
-        // A repository without a commit has no history either.
-        Err(proc::Error::Failed { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    // A repository without a commit has no history either. One that git does not read is an error: what it says of the tree
+    // would be dropped in silence otherwise.
+    let head = proc::git::head(root.as_std_path())?;
+    Ok(head.map(|commit| Origin {
+        repository: root.to_owned(),
+        commit,
+    }))
 }

@@ -10,8 +10,9 @@
 use crate::convert::{planned, words};
 use crate::edits::Planned;
 use crate::error::Error;
+use crate::info::Replaced;
+use crate::lines;
 use crate::options::{Api, Select};
-use crate::series::Replaced;
 use callsites::index::ir::{Expr, Function};
 use callsites::index::{NameSet, Wanted, parse};
 use callsites::report::{Era, Report};
@@ -24,7 +25,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 mod judged;
-pub(crate) mod lines;
 
 pub use judged::{Judged, Word};
 

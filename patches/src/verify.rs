@@ -3,14 +3,17 @@
 //!
 //! `git apply` works on an index of its own in our store; tree ids decide, so a single different byte is seen.
 
+use crate::apply::apply;
 use crate::commit::Store;
 use crate::error::Error;
+use crate::info::{Check, Info, Outcome, Patch, Replaced};
 use crate::mbox::Mail;
 use crate::options::ApplyOptions;
-use crate::series::{Check, Info, Outcome, Patch, Replaced, Series};
+use crate::series::Series;
 use callsites::AuditOptions;
 use callsites::report::{Finding, Report, Verdict};
 use callsites::tree::Tree;
+use callsites::tree::beneath::Entry;
 use camino::Utf8Path;
 use git2::Oid;
 use proc::git::store;
@@ -22,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// No checkout is made: the touched files are laid over `tree`. `before` is the audit of the tree alone.
 ///
 /// # Errors
-/// What [`crate::apply()`] and the audit return.
+/// What [`apply`] and the audit return.
 pub fn audit(
     tree: Tree,
     dir: &Utf8Path,
@@ -38,9 +41,17 @@ pub fn audit(
     let target = Utf8Path::from_path(scratch.path())
         .ok_or_else(|| Error::bad_path(scratch.path()))?
         .join("patched");
-    let applied = crate::apply(&tree, dir, &ApplyOptions::touched(target))?;
-    let files = applied.patches.into_iter().flat_map(|patch| patch.files);
-    let patched = tree.overlaid(files.collect());
+    let applied = apply(&tree, dir, &ApplyOptions::touched(target))?;
+    let mut files = BTreeMap::new();
+    for (path, entry) in applied.patches.into_iter().flat_map(|patch| patch.files) {
+        let bytes = match entry {
+            Some(Entry::File { bytes, .. }) => Some(bytes),
+            // No link is read in an audit.
+            Some(Entry::Link { .. }) | None => None,
+        };
+        files.insert(path.into(), bytes);
+    }
+    let patched = tree.overlaid(files);
     let after = callsites::audit(&patched, options)
         .map_err(|error| Error::Unproven(format!("audit of the patched tree: {error}")))?;
     for (at, check) in audited(&series.info, before, &after)
@@ -252,13 +263,13 @@ mod tests {
             written: None,
         };
         Info {
-            schema: crate::series::SCHEMA.into(),
+            schema: crate::info::SCHEMA.into(),
             title: String::new(),
             version: 1,
             api: "pin".into(),
             signed: false,
             cover: String::new(),
-            base: crate::series::Base {
+            base: crate::info::Base {
                 version: "6.12.1".into(),
                 revision: None,
                 tree: String::new(),

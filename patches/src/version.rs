@@ -3,11 +3,12 @@
 
 use crate::commit::{Files, Identity, Store, UNDATED};
 use crate::error::Error;
-use crate::mbox::{Read, parse, strip_prefix};
+use crate::info::Digest;
+use crate::mbox::{digest, parse, strip_prefix};
+use crate::series::Series;
 use crate::series::cover::Since;
-use crate::series::{Digest, Series};
 use camino::Utf8PathBuf;
-use git2::{ObjectType, Oid};
+use git2::Oid;
 use proc::git::store;
 use std::collections::BTreeSet;
 
@@ -66,28 +67,6 @@ impl Edited {
     }
 }
 
-/// What `mail` says, for [`edited`].
-pub fn digest(read: &Read) -> Digest {
-    let id = |bytes: &[u8]| {
-        Oid::hash_object(ObjectType::Blob, bytes).map_or(String::new(), |id| id.to_string())
-    };
-    Digest {
-        message: id(format!("{}\n\n{}", read.subject, read.message).as_bytes()),
-        diff: id(diff(&read.patch)),
-    }
-}
-
-/// The diff of a mail, without the summary above it and git's version below.
-fn diff(patch: &[u8]) -> &[u8] {
-    let start = match patch.starts_with(b"diff --git ") {
-        true => 0,
-        false => bstr::ByteSlice::find(patch, b"\ndiff --git ").map_or(patch.len(), |at| at + 1),
-    };
-    let diff = &patch[start..];
-    let end = bstr::ByteSlice::rfind(diff, b"\n-- \n").map_or(diff.len(), |at| at + 1);
-    &diff[..end]
-}
-
 /// The patches of `previous` that people changed by hand after they were written.
 ///
 /// # Errors
@@ -119,7 +98,7 @@ pub fn edited(previous: &Series) -> Result<Vec<Edited>, Error> {
 /// The files of a patch with the diff of its older version, by hand, on top of `parent` in place of ours.
 ///
 /// # Errors
-/// [`Error::HandEdit`] when that diff does not apply any more: nothing of it must get lost.
+/// [`Error::HandEdit`] when that diff does not apply any more or does more than change lines: nothing of it must get lost.
 pub fn by_hand(
     store: &Store,
     parent: Oid,
@@ -146,7 +125,12 @@ pub fn by_hand(
             kept.insert(path, bytes);
         }
     }
-    Ok(kept)
+    // A file that is removed, a mode, a link: what the edits of a series cannot say must not get lost either.
+    let again = store.commit(parent, &kept, "by hand", &nobody, UNDATED)?;
+    match store.tree_id(again)? == store.tree_id(commit)? {
+        true => Ok(kept),
+        false => Err(Error::HandEdit(edited.file.clone())),
+    }
 }
 
 /// The range-diff between the old series and `base..tip`.

@@ -4,6 +4,7 @@
 //! What touches an index, a worktree or mail goes through here; the object store is libgit2's.
 
 pub mod mail;
+mod pinned;
 pub mod store;
 
 use crate::command::{Command, Output};
@@ -12,39 +13,10 @@ use std::path::Path;
 
 /// A git command in `repo` (a work tree, a bare repository or a `.git`), with configuration, locale and clock zone pinned.
 ///
-/// The user's own configuration is not read, so neither a hook path nor a diff setting of theirs changes a result.
+/// Neither the user's settings nor those of the repository change a result, and no program that they name is started; no
+/// object is fetched. A repository further up is not looked for.
 pub fn git(repo: &Path) -> Command {
-    Command::new("git")
-        .args([
-            "-c",
-            "core.autocrlf=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "diff.noprefix=false",
-            "-c",
-            "diff.algorithm=histogram",
-        ])
-        .args([
-            "-c",
-            "commit.gpgSign=false",
-            "-c",
-            "gc.auto=0",
-            "-c",
-            "advice.detachedHead=false",
-            "-c",
-            "am.threeWay=false",
-        ])
-        .current_dir(repo)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_PAGER", "cat")
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
+    pinned::overruled(repo)
 }
 
 /// `git config --get KEY` with the user's own configuration, which every other function here ignores.
@@ -52,11 +24,7 @@ pub fn git(repo: &Path) -> Command {
 /// # Errors
 /// Only when git itself cannot be run; an unset key is `None`.
 pub fn user_config(dir: &Path, key: &str) -> Result<Option<String>, Error> {
-    let output = Command::new("git")
-        .args(["config", "--get", key])
-        .current_dir(dir)
-        .env("LC_ALL", "C")
-        .run_unchecked()?;
+    let output = pinned::as_the_user(dir, key).run_unchecked()?;
     Ok(output
         .success()
         .then(|| output.stdout_text())
@@ -80,11 +48,26 @@ pub fn version() -> Result<String, Error> {
 /// # Errors
 /// When `rev` names no commit of `repo`.
 pub fn commit_id(repo: &Path, rev: &str) -> Result<String, Error> {
-    Ok(git(repo)
+    Ok(resolve(repo, rev).run()?.stdout_text())
+}
+
+/// The full id of HEAD; None in a repository without a commit.
+///
+/// # Errors
+/// When `repo` is no repository that git reads: damaged, or of an owner that the user does not trust.
+pub fn head(repo: &Path) -> Result<Option<String>, Error> {
+    match resolve(repo, "HEAD").run() {
+        Ok(output) => Ok(Some(output.stdout_text())),
+        // With --quiet, 1 says that there is no such commit, and 128 everything else.
+        Err(Error::Failed { code: Some(1), .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn resolve(repo: &Path, rev: &str) -> Command {
+    git(repo)
         .args(["rev-parse", "--verify", "--quiet", "--end-of-options"])
         .arg(format!("{rev}^{{commit}}"))
-        .run()?
-        .stdout_text())
 }
 
 /// `git status --porcelain`: empty when nothing is changed.

@@ -56,7 +56,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn absent(path: &Utf8Path) -> Self {
+    /// A file that the tree does not have.
+    pub fn absent(path: &Utf8Path) -> Self {
         Error::Read {
             path: path.to_owned(),
             source: std::io::ErrorKind::NotFound.into(),

@@ -33,11 +33,13 @@ pub(crate) mod walk;
 mod words;
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use plan::{Planned, Sources, files, group};
-pub use replace::{Edit, Overlap, carry_out, ordered, reversed};
+pub use replace::{Edit, carry_out, ordered};
 pub use source::Source;
 pub use words::Words;

@@ -9,7 +9,7 @@ use super::unused;
 use super::walk::holds;
 use super::words::Words;
 use crate::commit::Files;
-use crate::series::Replaced;
+use crate::info::Replaced;
 use callsites::index::ir::Span;
 use callsites::report::{Callsite, Group, Report, Role, Verdict};
 use camino::Utf8PathBuf;

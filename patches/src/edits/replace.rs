@@ -67,24 +67,24 @@ pub fn carry_out(base: &[u8], edits: &[Edit]) -> Vec<u8> {
     result
 }
 
-/// The edits that turn the edited file back into `base`.
-pub fn reversed(base: &[u8], edits: &[Edit]) -> Vec<Edit> {
-    let mut shift = 0_i64;
-    edits
-        .iter()
-        .map(|edit| {
-            let start = (i64::from(edit.span.start) + shift) as usize;
-            shift += edit.text.len() as i64 - i64::from(edit.span.end - edit.span.start);
-            let old = &base[edit.span.start as usize..edit.span.end as usize];
-            Edit::new(start, start + edit.text.len(), old)
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// The edits that turn the edited file back into `base`.
+    fn reversed(base: &[u8], edits: &[Edit]) -> Vec<Edit> {
+        let mut shift = 0_i64;
+        edits
+            .iter()
+            .map(|edit| {
+                let start = (i64::from(edit.span.start) + shift) as usize;
+                shift += edit.text.len() as i64 - i64::from(edit.span.end - edit.span.start);
+                let old = &base[edit.span.start as usize..edit.span.end as usize];
+                Edit::new(start, start + edit.text.len(), old)
+            })
+            .collect()
+    }
 
     /// A file and edits of it that do not overlap.
     fn file_and_edits() -> impl Strategy<Value = (Vec<u8>, Vec<Edit>)> {

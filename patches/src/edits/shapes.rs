@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Shapes that need more than their loop to be judged: what the acquire returned, and pages that follow each other.
 
-use crate::fixture::diff;
+use super::fixture::diff;
 use callsites::report::Era::{Pin, PutUserPage};
 use insta::assert_snapshot;
 

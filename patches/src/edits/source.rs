@@ -2,6 +2,7 @@
 //! A file that is edited: its bytes, and what the index read in them.
 
 use super::walk::{all_expressions, holds};
+use crate::base;
 use crate::error::Error;
 use callsites::index::ir::{Expr, FileFacts, Function, Linkage, Span};
 use callsites::index::{self, NameSet, Wanted};
@@ -41,7 +42,7 @@ impl Source {
     /// # Errors
     /// When the tree cannot be read.
     pub fn read(tree: &Tree, path: &Utf8Path, names: &BTreeSet<&str>) -> Result<Source, Error> {
-        let bytes = tree.read(path)?;
+        let bytes = base::read(tree, path)?;
         Ok(Source::parse(path, bytes, names))
     }
 

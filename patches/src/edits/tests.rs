@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each shape of release in each era: what changes, and what is left alone.
 
-use crate::fixture::{diff, planned};
+use super::fixture::{diff, planned};
 use callsites::report::Era::{Pin, PutPage, PutUserPage};
 use insta::assert_snapshot;
 

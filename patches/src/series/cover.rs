@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The cover letter: what the series does, its patches, how they were tested, what was left alone, the base.
 
-use super::info::{Base, Patch, Refused};
 use super::reason::shortened;
 use super::text::{paragraph, wrap};
 use crate::edits::Words;
+use crate::info::{Base, Patch, Refused};
 use crate::options::Api;
 use std::fmt::Write as _;
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The directory of a series: written whole or not at all, read with every mistake named.
 
-use super::info::{Checks, Info, SCHEMA};
 use crate::error::Error;
+use crate::info::{Checks, Info, SCHEMA};
 use crate::mbox::{Mail, concatenate};
+use callsites::tree::beneath::{Root, TreePath};
 use camino::Utf8Path;
+
+/// The cover letter's name.
+const COVER: &str = "0000-cover-letter.patch";
 
 /// A series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,39 +135,62 @@ impl Series {
             path: dir.to_owned(),
             why,
         };
-        let text = std::fs::read_to_string(dir.join("series.toml"))
+        // A series comes from a stranger: a link, a FIFO or a device in it is not read.
+        let root = Root::open(dir).map_err(|error| bad(chain(&error)))?;
+        let read = |name: &str| match TreePath::parse(name).and_then(|name| root.read(&name)) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(bad(chain(&error))),
+        };
+        let needed = |name: &str| read(name)?.ok_or_else(|| bad(format!("{name}: no such file")));
+        let text = String::from_utf8(needed("series.toml")?)
             .map_err(|error| bad(format!("series.toml: {error}")))?;
         let info: Info =
             toml::from_str(&text).map_err(|error| bad(format!("series.toml: {error}")))?;
         if info.schema != SCHEMA {
             return Err(bad(format!("its schema is {}, not {SCHEMA}", info.schema)));
         }
-        let checks = match std::fs::read(dir.join("checks.json")) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
+        let paths = info.patches.iter().flat_map(|patch| {
+            let calls = patch.callsites.iter().map(|call| &call.path);
+            patch.files.iter().chain(calls)
+        });
+        for path in paths {
+            TreePath::parse(path).map_err(|error| bad(format!("series.toml: {error}")))?;
+        }
+        let checks = match read("checks.json")? {
+            Some(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| bad(format!("checks.json: {error}")))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Checks::default(),
-            Err(error) => return Err(bad(format!("checks.json: {error}"))),
+            None => Checks::default(),
         };
         let mut mails = Vec::new();
-        let cover = dir.join("0000-cover-letter.patch");
-        let names = cover
-            .is_file()
-            .then(|| "0000-cover-letter.patch".to_owned())
-            .into_iter()
-            .chain(info.patches.iter().map(|patch| patch.file.clone()));
-        for file in names {
+        let cover = read(COVER)?.map(|bytes| Mail {
+            file: COVER.to_owned(),
+            bytes,
+        });
+        mails.extend(cover);
+        for patch in &info.patches {
+            let file = &patch.file;
             // A name in series.toml must not lead out of the directory.
             if file.contains('/') || file.starts_with('.') {
                 return Err(bad(format!("`{file}` is not the name of a mail")));
             }
-            let bytes = std::fs::read(dir.join(&file)).map_err(|e| bad(format!("{file}: {e}")))?;
-            mails.push(Mail { file, bytes });
+            mails.push(Mail {
+                file: file.clone(),
+                bytes: needed(file)?,
+            });
         }
         Ok(Series {
             info,
             checks,
             mails,
         })
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
     }
 }
 

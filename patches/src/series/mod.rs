@@ -6,19 +6,15 @@
 
 pub(crate) mod cover;
 mod directory;
-mod info;
 mod reason;
 pub(crate) mod scripts;
 pub mod tested;
 pub(crate) mod text;
 pub(crate) mod unit;
 
-#[cfg(test)]
-mod tests;
-
-pub use directory::Series;
-pub use info::{
+pub use crate::info::{
     Base, Check, Checks, Digest, Info, Outcome, Patch, PatchChecks, Recipients, Refused, Replaced,
     SCHEMA,
 };
+pub use directory::Series;
 pub use reason::shortened;

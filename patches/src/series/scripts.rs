@@ -3,7 +3,7 @@
 //!
 //! Both run with the tree as working directory. That they cannot run is a recorded check, never the end of a series.
 
-use super::info::{Check, Outcome, Recipients};
+use crate::info::{Check, Outcome, Recipients};
 use camino::{Utf8Path, Utf8PathBuf};
 use proc::Command;
 use std::path::Path;
@@ -21,9 +21,12 @@ pub struct Script<'a> {
     pub root: Option<&'a Utf8Path>,
     /// Whether scripts are run at all.
     pub enabled: bool,
+    /// A directory of ours: a script that leaves a file where it runs, or in its home, leaves it there.
+    pub scratch: &'a Path,
 }
 
 impl Script<'_> {
+    /// Its command in `scratch`, and the tree's absolute path.
     fn command(&self) -> Result<(Command, Utf8PathBuf), String> {
         if !self.enabled {
             return Err("scripts of the tree were not asked for".into());
@@ -31,16 +34,24 @@ impl Script<'_> {
         let root = self
             .root
             .ok_or("the tree is a git revision without a checkout")?;
+        let root = root
+            .canonicalize_utf8()
+            .map_err(|error| format!("the tree cannot be entered: {error}"))?;
         let script = root.join("scripts").join(self.name);
         if !script.is_file() {
             return Err(format!("the tree has no scripts/{}", self.name));
         }
-        let root = root
-            .canonicalize_utf8()
-            .map_err(|error| format!("the tree cannot be entered: {error}"))?;
-        let command = Command::new("perl")
-            .arg(format!("scripts/{}", self.name))
-            .current_dir(&root)
+        let mut command = Command::new("perl").arg(&script);
+        // What a stranger's script could read in the environment, tokens among it, is not there, and neither are the
+        // settings of the user's home.
+        for (name, _) in std::env::vars_os() {
+            if name != "PATH" {
+                command = command.env_remove(name);
+            }
+        }
+        let command = command
+            .current_dir(self.scratch)
+            .env("HOME", self.scratch)
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
             .deadline(DEADLINE);
@@ -57,7 +68,8 @@ pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
         )
     };
     let command = match script.command() {
-        Ok((command, _)) => command,
+        // It asks for the top of the tree as its working directory, and writes nothing.
+        Ok((command, root)) => command.current_dir(root),
         Err(why) => return skipped(why),
     };
     let options = [
@@ -87,26 +99,85 @@ pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
     (recipients, Check::new("get_maintainer", outcome, said))
 }
 
-/// Maintainers go to `to`, lists and reviewers to `cc`.
+/// Maintainers go to `to`, lists and reviewers to `cc`; whoever is both, to `to`.
 fn recipients(said: &str) -> Recipients {
     let mut recipients = Recipients::default();
-    for line in said.lines() {
-        let (address, role) = match line.rsplit_once(" (") {
-            Some((address, role)) => (address.trim(), role),
-            None => (line.trim(), ""),
-        };
-        if !address.contains('@') {
+    for (address, role) in said.lines().filter_map(addressed) {
+        let known = |list: &[String]| list.iter().any(|other| other == address);
+        if known(&recipients.to) {
             continue;
         }
-        let list = match role.starts_with("maintainer") || role.starts_with("supporter") {
-            true => &mut recipients.to,
-            false => &mut recipients.cc,
-        };
-        if !list.iter().any(|known| known == address) {
-            list.push(address.to_owned());
+        match role {
+            Role::Maintainer => {
+                recipients.cc.retain(|other| other != address);
+                recipients.to.push(address.to_owned());
+            }
+            Role::Other if !known(&recipients.cc) => recipients.cc.push(address.to_owned()),
+            Role::Other => {}
         }
     }
     recipients
+}
+
+/// What somebody is to a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// An `M:` of the file's entry in MAINTAINERS, whatever the entry's state is.
+    Maintainer,
+    /// A reviewer, a list, somebody from the history.
+    Other,
+}
+
+/// A line "ADDRESS (ROLE:TITLE)" of get_maintainer.pl. Titles have brackets of their own, and so can names, which are
+/// quoted then: the role begins behind the address, not at the last bracket.
+fn addressed(line: &str) -> Option<(&str, Role)> {
+    let line = line.trim();
+    let end = match line.strip_prefix('"') {
+        // A quoted name ends at a quote that is not escaped.
+        Some(rest) => {
+            let close = closing(rest)? + 1;
+            close + line[close..].find('>')? + 1
+        }
+        None => {
+            let role = line.find(" (").unwrap_or(line.len());
+            line.find('>').map_or(role, |at| at + 1)
+        }
+    };
+    let (address, role) = line.split_at(end);
+    let role = role.trim_start().strip_prefix('(').unwrap_or("");
+    let plain = address.rsplit_once('<').map_or(address, |(_, rest)| rest);
+    let is_address = plain.contains('@') && !plain.contains([' ', '(', ')', ',', ';', ':']);
+    // A reviewer, a list and what git knows are named by these words ("scripts/get_maintainer.pl", add_categories(), 6.12);
+    // everything else is the state of an entry: "maintainer", "supporter", "odd fixer", "orphan minder", "chief penguin".
+    let others = [
+        "reviewer",
+        "open list",
+        "moderated list",
+        "subscriber list",
+        "commit_signer",
+        "authored",
+        "added_lines",
+        "removed_lines",
+        "modified",
+        "blamed_fixes",
+        "in file",
+        "commits",
+    ];
+    let role = match role.is_empty() || others.iter().any(|other| role.starts_with(other)) {
+        true => Role::Other,
+        false => Role::Maintainer,
+    };
+    is_address.then_some((address, role))
+}
+
+/// Where the quote that closes `rest` stands.
+fn closing(rest: &str) -> Option<usize> {
+    let mut escaped = false;
+    rest.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
 }
 
 /// Runs checkpatch.pl --strict on a mail in a file. `reversed` is a file with the patch taken back: what checkpatch.pl
@@ -138,7 +209,7 @@ pub fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
 
 /// The lines "LINE:LEVEL:TYPE: message" of checkpatch.pl.
 fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> {
-    let (command, _) = script.command()?;
+    let (command, root) = script.command()?;
     // Whether somebody signed is a check of its own, which knows about rehearsals.
     let options = [
         "--strict",
@@ -149,6 +220,7 @@ fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> 
         "--ignore=COMMIT_MESSAGE",
     ];
     let output = command
+        .arg(format!("--root={root}"))
         .args(options)
         .arg(patch)
         .run_unchecked()
@@ -224,6 +296,30 @@ mod tests {
     }
 
     #[test]
+    fn a_title_or_a_name_with_brackets_does_not_become_part_of_an_address() {
+        let said = "Jane <jane@example.org> (maintainer:TOYS (WOODEN AND OTHER) FOR RDMA (FUTURE))\n\
+                    \"Doe, John (DMA)\" <john@example.org> (supporter:TOYS (WOODEN))\n\
+                    toys@lists.example.org (moderated list:TOYS (NEW AND \"OLD\"))\n\
+                    Max <max@example.org> (orphan minder:TOYS)\n\
+                    Ann <ann@example.org> (reviewer:TOYS (WOODEN))\n\
+                    Ann <ann@example.org> (maintainer:TOYS)\n\
+                    plain@example.org (odd fixer:TOYS)\n\
+                    nobody (maintainer:TOYS)\n";
+        let recipients = recipients(said);
+        assert_eq!(
+            recipients.to,
+            [
+                "Jane <jane@example.org>",
+                "\"Doe, John (DMA)\" <john@example.org>",
+                "Max <max@example.org>",
+                "Ann <ann@example.org>",
+                "plain@example.org",
+            ]
+        );
+        assert_eq!(recipients.cc, ["toys@lists.example.org"]);
+    }
+
+    #[test]
     fn a_tree_without_scripts_skips_the_check_and_says_so() {
         let dir = tempfile::tempdir().expect("a directory");
         let root = Utf8Path::from_path(dir.path()).expect("UTF-8");
@@ -231,6 +327,7 @@ mod tests {
             name: "checkpatch.pl",
             root: Some(root),
             enabled: true,
+            scratch: dir.path(),
         };
         let check = checkpatch(&script, Path::new("0001.patch"), Path::new("reversed"));
         assert_eq!(check.outcome, Outcome::Skipped);
@@ -271,6 +368,7 @@ mod tests {
             name: "get_maintainer.pl",
             root: Utf8Path::from_path(dir.path()),
             enabled: true,
+            scratch: dir.path(),
         };
         get_maintainer(&script, &mail)
     }
@@ -281,6 +379,7 @@ mod tests {
             name: "checkpatch.pl",
             root: Utf8Path::from_path(dir.path()),
             enabled: true,
+            scratch: dir.path(),
         };
         checkpatch(&script, &mail, &dir.path().join("0001.patch"))
     }
@@ -302,6 +401,35 @@ mod tests {
             assert_eq!(check.outcome, Outcome::Failed, "{body}");
             assert_eq!(check.detail, said, "{body}");
         }
+    }
+
+    #[test]
+    fn what_a_script_leaves_where_it_runs_is_not_left_in_the_tree() {
+        let (dir, mail) = tree_with(
+            "checkpatch.pl",
+            "open(F, '>', '.checkpatch-camelcase.x'); print F 'x'; close F; print \"total: 0 errors\\n\";",
+        );
+        let scratch = tempfile::tempdir().expect("a directory");
+        let script = Script {
+            name: "checkpatch.pl",
+            root: Utf8Path::from_path(dir.path()),
+            enabled: true,
+            scratch: scratch.path(),
+        };
+        let check = checkpatch(&script, &mail, &mail);
+        assert_eq!(check.outcome, Outcome::Passed, "{}", check.detail);
+        assert!(!dir.path().join(".checkpatch-camelcase.x").exists());
+        assert!(scratch.path().join(".checkpatch-camelcase.x").exists());
+    }
+
+    #[test]
+    fn a_script_sees_nothing_of_the_environment_but_where_programs_are() {
+        // Cargo sets this one for every test.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let (_, check) = maintainers(
+            "print STDERR join(' ', sort grep { !/^_$/ && !/^PWD$/ } keys %ENV), qq{\\n}; exit 2;",
+        );
+        assert_eq!(check.detail, "HOME LC_ALL PATH TZ");
     }
 
     #[test]

@@ -5,44 +5,18 @@
 //! for the diff that it was shown of, and only on the base that the series is for. A sentence that people have changed
 //! is theirs and stays.
 
+use super::Series;
 use super::cover::testing;
-use super::info::Patch;
 use super::text::paragraph;
-use super::{PatchChecks, Series};
 use crate::error::Error;
+use crate::info::{Evidence, Patch, PatchChecks, Shown};
 use crate::mbox;
-use crate::version;
 use bstr::ByteSlice;
 use camino::Utf8Path;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a patch says of which nothing is known.
 pub const NOT_TESTED: &str = "Not tested.";
-
-/// What is known of a converted call from running it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// A kernel that holds it has booted.
-    Booted,
-    /// The function in which it stands was seen to run.
-    Executed,
-}
-
-/// What was shown of one patch, all runs together.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shown {
-    /// Git blob id of the diff that it was shown of.
-    pub diff: String,
-    /// The architectures, as make's ARCH names them, for which each file of the patch was compiled.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub compiled: BTreeMap<String, BTreeSet<String>>,
-    /// By the id of the callsite.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub calls: BTreeMap<String, Evidence>,
-}
 
 /// What one run has shown of one patch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,7 +51,7 @@ pub fn record(dir: &Utf8Path, version: &str, news: &[News]) -> Result<Vec<String
         let Some(mail) = series.mails.iter_mut().find(|mail| mail.file == patch.file) else {
             continue;
         };
-        let digest = version::digest(&mbox::parse(mail)?);
+        let digest = mbox::digest(&mbox::parse(mail)?);
         while series.checks.patches.len() <= at {
             series.checks.patches.push(PatchChecks {
                 subject: patch.subject.clone(),
@@ -106,7 +80,7 @@ pub fn record(dir: &Utf8Path, version: &str, news: &[News]) -> Result<Vec<String
         if let Some(written) = &mut patch.written
             && written.message == digest.message
         {
-            written.message = version::digest(&read).message;
+            written.message = mbox::digest(&read).message;
         }
         patch.tested = sentence;
     }

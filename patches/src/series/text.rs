@@ -309,8 +309,8 @@ mod tests {
         );
     }
 
-    fn replaced(call: &str, becomes: &str) -> crate::series::Replaced {
-        crate::series::Replaced {
+    fn replaced(call: &str, becomes: &str) -> crate::info::Replaced {
+        crate::info::Replaced {
             id: call.into(),
             path: "drivers/misc/toy.c".into(),
             function: "toy_run".into(),

@@ -117,6 +117,8 @@ pub fn mailinfo(scratch: &Path, mail: &[u8]) -> Result<MailInfo, Error> {
 
 /// `git am` of an mbox in a work tree. The exit code tells whether everything applied.
 ///
+/// Carriage returns at line ends are those of the files, unless every line of the mbox has one.
+///
 /// # Errors
 /// Only when git cannot be run; a patch that does not apply is a non-zero exit code.
 pub fn am(
@@ -125,6 +127,8 @@ pub fn am(
     three_way: bool,
     committer: &Committer,
 ) -> Result<Output, Error> {
+    let sent_so = mbox.split_inclusive(|&byte| byte == b'\n');
+    let sent_so = sent_so.clone().all(|line| line.ends_with(b"\r\n"));
     let command = git(worktree)
         .args([
             "am",
@@ -133,6 +137,7 @@ pub fn am(
             "--keep-non-patch",
             "--committer-date-is-author-date",
         ])
+        .arg(if sent_so { "--no-keep-cr" } else { "--keep-cr" })
         .arg(if three_way { "--3way" } else { "--no-3way" })
         .stdin(mbox);
     committer.on(command).run_unchecked()

@@ -5,17 +5,29 @@ use super::git;
 use crate::error::Error;
 use std::path::{Path, PathBuf};
 
-/// `git init` of a new repository with a work tree.
+/// Files go in and come out byte for byte, whatever a `.gitattributes` among them says.
+const BYTES: &str = "* -text !eol !ident !filter !working-tree-encoding !merge\n";
+
+/// `git init` of a new repository with a work tree, without hooks; file contents are not converted in it.
 ///
 /// # Errors
 /// When `dir` cannot be created.
 pub fn init(dir: &Path) -> Result<(), Error> {
     let parent = dir.parent().unwrap_or(dir);
-    git(parent)
-        .args(["init", "--quiet", "--initial-branch=base"])
-        .arg(dir)
-        .run()
-        .map(drop)
+    let command = git(parent)
+        .args([
+            "init",
+            "--quiet",
+            "--template=",
+            "--initial-branch=base",
+            "--object-format=sha1",
+        ])
+        .arg(dir);
+    command.run()?;
+    let info = dir.join(".git/info");
+    std::fs::create_dir_all(&info)
+        .and_then(|()| std::fs::write(info.join("attributes"), BYTES))
+        .map_err(command.io("write its attributes"))
 }
 
 /// The absolute path of `name` inside the repository's shared directory ("objects", "shallow").
@@ -40,7 +52,7 @@ pub fn log_subjects(
     count: usize,
 ) -> Result<Vec<String>, Error> {
     let output = git(repo)
-        .args(["log", "--no-merges", "--format=%s"])
+        .args(["log", "--no-merges", "--no-show-signature", "--format=%s"])
         .arg(format!("--max-count={count}"))
         .args([rev, "--"])
         .args(paths)
@@ -111,15 +123,61 @@ pub fn branch_exists(repo: &Path, branch: &str) -> Result<bool, Error> {
     Ok(!output.stdout.is_empty())
 }
 
-/// Copies `commit` of the repository `from` to a new branch of `into`.
+/// Whether `repo` has the commit `id`.
 ///
 /// # Errors
-/// When the branch exists on another line of history or its name is refused.
-pub fn fetch_branch(into: &Path, from: &Path, source: &str, branch: &str) -> Result<(), Error> {
-    git(into)
-        .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"])
-        .arg(from)
-        .arg(format!("{source}:refs/heads/{branch}"))
+/// Only when git cannot be run.
+pub fn has_commit(repo: &Path, id: &str) -> Result<bool, Error> {
+    let output = git(repo)
+        .args(["cat-file", "-e"])
+        .arg(format!("{id}^{{commit}}"))
+        .run_unchecked()?;
+    Ok(output.success())
+}
+
+/// `git bundle create`: the branch `branch` without what `base` has, or all of it, as one file.
+///
+/// # Errors
+/// When there is no such branch or the file cannot be written.
+pub fn bundle(repo: &Path, branch: &str, base: Option<&str>, file: &Path) -> Result<(), Error> {
+    let command = git(repo)
+        .args(["bundle", "create", "--quiet"])
+        .arg(file)
+        .arg(format!("refs/heads/{branch}"));
+    match base {
+        Some(base) => command.arg(format!("^{base}")),
+        None => command,
+    }
+    .run()
+    .map(drop)
+}
+
+/// `git bundle unbundle`: the objects of a bundle. Unlike a fetch, it looks up no remote in the configuration.
+///
+/// # Errors
+/// When `repo` has not what the bundle builds on.
+pub fn unbundle(repo: &Path, file: &Path) -> Result<(), Error> {
+    git(repo)
+        .args(["bundle", "unbundle"])
+        .arg(file)
+        .run()
+        .map(drop)
+}
+
+/// `git update-ref`: a new branch at `commit`.
+///
+/// # Errors
+/// When there is a branch of that name or git refuses the name.
+pub fn create_branch(repo: &Path, branch: &str, commit: &str) -> Result<(), Error> {
+    git(repo)
+        .args(["check-ref-format", "--branch", branch])
+        .run()?;
+    git(repo)
+        .arg("update-ref")
+        .arg(format!("refs/heads/{branch}"))
+        .arg(commit)
+        // All zeros: there must be none yet.
+        .arg("0".repeat(commit.len()))
         .run()
         .map(drop)
 }
@@ -172,7 +230,7 @@ pub fn write_tree(repo: &Path, index: &Path) -> Result<String, Error> {
 /// `git add --all --force`, then `git commit`, in a work tree: the id of the commit.
 ///
 /// # Errors
-/// When there is nothing to commit.
+/// When the object store cannot be written.
 pub fn commit_all(
     worktree: &Path,
     message: &str,
@@ -180,7 +238,14 @@ pub fn commit_all(
 ) -> Result<String, Error> {
     git(worktree).args(["add", "--all", "--force"]).run()?;
     committer
-        .on(git(worktree).args(["commit", "--quiet", "--no-verify", "-m", message]))
+        .on(git(worktree).args([
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--allow-empty",
+            "-m",
+            message,
+        ]))
         .env("GIT_AUTHOR_NAME", &committer.name)
         .env("GIT_AUTHOR_EMAIL", &committer.email)
         .env("GIT_AUTHOR_DATE", format!("@{} +0000", committer.seconds))
@@ -200,27 +265,82 @@ pub fn commits_since(repo: &Path, base: &str) -> Result<Vec<String>, Error> {
     Ok(output.stdout_text().lines().map(str::to_owned).collect())
 }
 
-/// The paths that `commit` changes against its parent.
+/// A path that a commit changes against its parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Relative to the work tree.
+    pub path: String,
+    /// What stands there now, as git writes modes: 0o100644 or 0o100755 for a file, 0o120000 for a link, 0o160000 for a
+    /// commit of another repository, 0 where nothing is left.
+    pub mode: u32,
+    /// Id of its contents.
+    pub id: String,
+}
+
+/// `git diff-tree --raw` of a commit.
 ///
 /// # Errors
 /// When `commit` is unknown.
-pub fn changed_paths(repo: &Path, commit: &str) -> Result<Vec<String>, Error> {
+pub fn changed(repo: &Path, commit: &str) -> Result<Vec<Changed>, Error> {
     let output = git(repo)
-        .args([
-            "diff-tree",
-            "--no-commit-id",
-            "--name-only",
-            "--no-renames",
-            "-r",
-            "-z",
-        ])
+        .args(["diff-tree", "--no-commit-id", "--raw", "--full-index"])
+        .args(["--abbrev=40", "--no-renames", "-r", "-z"])
         .arg(commit)
         .run()?;
-    let names = output.stdout.split(|&byte| byte == 0);
-    Ok(names
-        .filter(|name| !name.is_empty())
-        .map(|name| String::from_utf8_lossy(name).into_owned())
-        .collect())
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut parts = text.split('\0');
+    let mut all = Vec::new();
+    // ":100644 100755 ID ID M", then the path.
+    while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
+        let mut words = head.split(' ').skip(1);
+        let (mode, id) = (words.next(), words.nth(1));
+        all.push(Changed {
+            path: path.to_owned(),
+            mode: mode
+                .and_then(|mode| u32::from_str_radix(mode, 8).ok())
+                .unwrap_or(0),
+            id: id.unwrap_or_default().to_owned(),
+        });
+    }
+    Ok(all)
+}
+
+/// The bytes of a blob.
+///
+/// # Errors
+/// When there is no such blob.
+pub fn blob(repo: &Path, id: &str) -> Result<Vec<u8>, Error> {
+    Ok(git(repo).args(["cat-file", "blob", id]).run()?.stdout)
+}
+
+/// `git ls-tree` of one path in a commit; None when it has none.
+///
+/// # Errors
+/// When `commit` is unknown.
+pub fn at(repo: &Path, commit: &str, path: &str) -> Result<Option<Changed>, Error> {
+    let output = git(repo)
+        .args([
+            "--literal-pathspecs",
+            "ls-tree",
+            "-z",
+            "--full-tree",
+            commit,
+            "--",
+        ])
+        .arg(path)
+        .run()?;
+    // "100644 blob ID\tPATH"
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = text.split_once('\t').map(|(head, _)| {
+        let mut words = head.split(' ');
+        let (mode, id) = (words.next().unwrap_or_default(), words.nth(1));
+        Changed {
+            path: path.to_owned(),
+            mode: u32::from_str_radix(mode, 8).unwrap_or(0),
+            id: id.unwrap_or_default().to_owned(),
+        }
+    });
+    Ok(found)
 }
 
 /// The bytes of `path` at `rev`; None when it has no such file.
@@ -241,7 +361,8 @@ pub fn show(repo: &Path, rev: &str, path: &str) -> Result<Option<Vec<u8>>, Error
 /// When `commit` is unknown.
 pub fn subject(repo: &Path, commit: &str) -> Result<String, Error> {
     let output = git(repo)
-        .args(["show", "--no-patch", "--format=%s", commit])
+        .args(["log", "--max-count=1", "--no-show-signature", "--format=%s"])
+        .arg(commit)
         .run()?;
     Ok(output.stdout_text())
 }

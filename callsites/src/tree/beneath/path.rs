@@ -3,6 +3,7 @@
 
 use super::LIMIT;
 use camino::{Utf8Path, Utf8PathBuf};
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -56,7 +57,8 @@ impl TreePath {
         Some(TreePath(Utf8PathBuf::from(above)))
     }
 
-    pub(super) fn refused(&self, why: Refusal) -> Error {
+    /// That it breaks a rule which its text does not show.
+    pub fn refused(&self, why: Refusal) -> Error {
         Error::Refused {
             path: self.as_str().to_owned(),
             why,
@@ -117,6 +119,13 @@ impl From<TreePath> for Utf8PathBuf {
 
 impl AsRef<Utf8Path> for TreePath {
     fn as_ref(&self) -> &Utf8Path {
+        &self.0
+    }
+}
+
+/// A map of [`TreePath`]s is asked by a plain path; both compare alike.
+impl Borrow<Utf8Path> for TreePath {
+    fn borrow(&self) -> &Utf8Path {
         &self.0
     }
 }

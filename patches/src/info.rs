@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! series.toml and checks.json: what a series is, said for programs.
 
-use super::tested::Shown;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The schema of series.toml.
 pub const SCHEMA: &str = "series/1";
@@ -144,6 +144,30 @@ pub struct PatchChecks {
     /// What builds and boots have shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Shown>,
+}
+
+/// What is known of a converted call from running it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// A kernel that holds it has booted.
+    Booted,
+    /// The function in which it stands was seen to run.
+    Executed,
+}
+
+/// What was shown of one patch, all runs together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Git blob id of the diff that it was shown of.
+    pub diff: String,
+    /// The architectures, as make's ARCH names them, for which each file of the patch was compiled.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub compiled: BTreeMap<String, BTreeSet<String>>,
+    /// By the id of the callsite.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, Evidence>,
 }
 
 /// One check.

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Small drivers, planned and edited: what a test of an edit looks at.
+
+use super::{Planned, Source, Sources, Words, group};
+use crate::fixture::{header, report};
+use crate::lines::{Line, aligned};
+use crate::options::Api;
+use callsites::report::{Era, Report};
+use camino::Utf8PathBuf;
+use std::collections::BTreeSet;
+
+/// The parsed files.
+pub(super) fn sources(files: &[(&str, &str)], report: &Report) -> Sources {
+    let names: BTreeSet<&str> = report
+        .callsites
+        .iter()
+        .map(|site| site.function.as_str())
+        .collect();
+    files
+        .iter()
+        .map(|(path, text)| {
+            let path = Utf8PathBuf::from(path);
+            let source = Source::parse(&path, text.as_bytes().to_vec(), &names);
+            (path, source)
+        })
+        .collect()
+}
+
+/// One driver, planned in an era.
+pub(super) fn planned(era: Era, text: &str) -> Result<Planned, Vec<String>> {
+    let files = [("drivers/misc/toy.c", text)];
+    let report = report(era, &files);
+    let words = Words::of(Api::Auto, era, header(era).as_bytes()).map_err(|why| vec![why])?;
+    group(
+        &sources(&files, &report),
+        &report,
+        &report.groups[0],
+        &words,
+    )
+}
+
+/// One driver before and after as a diff of the changed lines.
+pub(super) fn diff(era: Era, text: &str) -> String {
+    let files = [("drivers/misc/toy.c", text)];
+    let report = report(era, &files);
+    let plan = match planned(era, text) {
+        Ok(plan) => plan,
+        Err(reasons) => return format!("refused\n{}\n", reasons.join("\n")),
+    };
+    let contents = plan
+        .contents(&sources(&files, &report))
+        .expect("no overlap");
+    let new = contents.values().next().expect("one file was edited");
+    let new = String::from_utf8(new.clone()).expect("UTF-8 in, UTF-8 out");
+    changed_lines(text, &new)
+}
+
+/// Removed and added lines, those that stay left out; tabs as arrows.
+fn changed_lines(old: &str, new: &str) -> String {
+    let old: Vec<&str> = old.lines().collect();
+    let new: Vec<&str> = new.lines().collect();
+    let mut text = String::new();
+    for line in aligned(&old, &new) {
+        match line {
+            Line::Both(_) => {}
+            Line::Old(at) => text += &format!("-{}\n", old[at].replace('\t', "→")),
+            Line::New(at) => text += &format!("+{}\n", new[at].replace('\t', "→")),
+        }
+    }
+    text
+}
