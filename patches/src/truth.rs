@@ -288,11 +288,9 @@ impl Body {
 fn releases(function: &Function) -> Vec<String> {
     let mut names = Vec::new();
     callsites::index::walk::expressions(&function.body, &mut |expr: &Expr| {
-        if let Some(name) = expr.callee_name()
-            && (name.starts_with("unpin_user_page") || name.starts_with("put_user_page"))
-        {
-            names.push(name.to_owned());
-        }
+        let releases =
+            |name: &&str| name.starts_with("unpin_user_page") || name.starts_with("put_user_page");
+        names.extend(expr.callee_name().filter(releases).map(str::to_owned));
     });
     names
 }

@@ -69,12 +69,105 @@ fn sign_of_name(function: &Function, path: &[&Stmt], name: &str) -> Sign {
             assigned |= is_name(target, name) && is_acquire(value);
         }
     });
-    if tested(function, path, name) {
+    if tested(function, path, name) || never_negative(function, name, DEPTH) {
         Sign::NotNegative
     } else if assigned {
         Sign::MayBeError
     } else {
         Sign::Signed
+    }
+}
+
+/// Through how many variables a value is followed: a count is set from one, seldom from two others.
+const DEPTH: u32 = 3;
+
+/// Whether a variable of the function is only ever given values that cannot be negative.
+fn never_negative(function: &Function, name: &str, depth: u32) -> bool {
+    let is_param = function.params.iter().any(|param| param.name == name);
+    if depth == 0 || is_param {
+        return false;
+    }
+    let (mut set, mut known) = (false, true);
+    for stmt in &function.body {
+        super::walk::statements(stmt, &mut |stmt| {
+            if let Stmt::Decl(list, _) = stmt {
+                for decl in list.iter().filter(|decl| decl.name == name) {
+                    if let Some(value) = &decl.init {
+                        set = true;
+                        known &= not_negative(function, value, depth);
+                    }
+                }
+            }
+        });
+    }
+    all_expressions(function, &mut |expr| match expr {
+        Expr::Assign {
+            op, target, value, ..
+        } if is_name(target, name) => {
+            set = true;
+            let grows = matches!(op.as_str(), "=" | "+=" | "*=" | "/=" | "%=" | "<<=" | ">>=");
+            known &= grows && not_negative(function, value, depth);
+        }
+        Expr::Update { op, operand, .. } if is_name(operand, name) => known &= op == "++",
+        Expr::AddressOf(operand, _) if is_name(operand, name) => known = false,
+        _ => {}
+    });
+    set && known
+}
+
+/// Whether the value of an expression cannot be negative, as far as its text tells.
+fn not_negative(function: &Function, value: &Expr, depth: u32) -> bool {
+    let all = |values: &[&Expr]| values.iter().all(|e| not_negative(function, e, depth));
+    match plain(value) {
+        Expr::Literal(text, _) => text.starts_with(|c: char| c.is_ascii_digit()),
+        Expr::Sizeof(_) => true,
+        Expr::Name(name, _) => {
+            let mut types = Vec::new();
+            let params = function.params.iter();
+            types.extend(
+                params
+                    .filter(|p| p.name == *name)
+                    .map(|p| p.ty.name.clone()),
+            );
+            for stmt in &function.body {
+                super::walk::statements(stmt, &mut |stmt| {
+                    if let Stmt::Decl(list, _) = stmt {
+                        let named = list.iter().filter(|decl| decl.name == *name);
+                        types.extend(named.map(|decl| decl.ty.name.clone()));
+                    }
+                });
+            }
+            match types.is_empty() {
+                // A constant, by the custom of the kernel: PAGE_SIZE, UIO_MAXIOV.
+                true => name
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'),
+                false => {
+                    !types.iter().any(|ty| is_signed(ty))
+                        || never_negative(function, name, depth - 1)
+                }
+            }
+        }
+        Expr::Binary {
+            op, left, right, ..
+        } => match op.as_str() {
+            "+" | "*" | "/" | "%" | "<<" | ">>" => all(&[left, right]),
+            "&" => not_negative(function, left, depth) || not_negative(function, right, depth),
+            "==" | "!=" | "<" | ">" | "<=" | ">=" | "&&" | "||" => true,
+            _ => false,
+        },
+        Expr::Conditional {
+            then: Some(then),
+            otherwise,
+            ..
+        } => all(&[then, otherwise]),
+        call @ Expr::Call { args, .. } => match call.callee_name() {
+            Some("DIV_ROUND_UP" | "ALIGN" | "round_up" | "PFN_UP" | "PFN_DOWN" | "min" | "max") => {
+                all(&args.iter().collect::<Vec<_>>())
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

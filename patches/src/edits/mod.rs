@@ -35,6 +35,8 @@ mod words;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod sentences;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod tests;

@@ -11,10 +11,10 @@ use super::replace::Edit;
 use super::source::{Found, Source, is_macro};
 use super::split;
 use super::walk;
-use super::words::{Dirty, Words};
+use super::words::{Dirty, Words, begins_with_the_last};
 use callsites::index::ir::{Function, OutlineItem, OutlineKind, Span, Stmt};
 use callsites::report::Callsite;
-use refimpl::api::catalogue;
+use refimpl::api::{Role, Sleeps, catalogue};
 
 /// What becomes of one release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,15 +93,17 @@ fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Re
             count = super::count::sign(found.function, &path, expr);
         }
     });
-    let changes = match count {
+    let function = source.shown(found.function);
+    let mut changes = match count {
         Sign::NotNegative => Vec::new(),
-        Sign::Signed => vec![negative_count(source.shown(found.function), name)],
+        Sign::Signed => vec![negative_count(function, name)],
         Sign::MayBeError => {
             return Err(
                 "its count may be a negative error code, which release_pages() ignores".into(),
             );
         }
     };
+    changes.extend(order(function, false, name));
     Ok(Released {
         edits: vec![call(source, found).renamed(name)],
         becomes: name.into(),
@@ -122,7 +124,8 @@ fn put_page(source: &Source, found: &Found<'_>, words: &Words) -> Result<Release
         Err(why) => in_loop.then_some(why),
     };
     // Outside of a loop two statements say it as well as one.
-    if in_loop && let Some(pair) = pair::released(source, found, &path, words) {
+    let pair = in_loop.then(|| pair::released(source, found, &path, words));
+    if let Some(pair) = pair.flatten() {
         return Ok(pair);
     }
     Ok(Released {
@@ -219,7 +222,7 @@ fn folded(
     Ok(Released {
         edits: vec![edit],
         becomes: becomes.into(),
-        changes: changes(source.shown(found.function), &fold, becomes, words),
+        changes: changes(source, found.function, &fold, becomes, words),
         gone: Some(Gone {
             statement: fold.statement,
             variables: fold.variables,
@@ -346,34 +349,80 @@ pub fn has_comment(text: &[u8]) -> bool {
     text.windows(2).any(|two| two == b"/*" || two == b"//")
 }
 
-fn changes(function: &str, fold: &Fold, becomes: &str, words: &Words) -> Vec<String> {
+fn changes(
+    source: &Source,
+    function: &Function,
+    fold: &Fold,
+    becomes: &str,
+    words: &Words,
+) -> Vec<String> {
+    let name = source.shown(function);
     let mut changes = Vec::new();
     let locks = words
         .many_dirty_lock
         .is_some_and(|lock| lock.name == becomes)
         || words.range == Some(becomes);
-    if let Some((Dirty::Unlocked, _)) = fold.dirty
-        && locks
-    {
+    if matches!(fold.dirty, Some((Dirty::Unlocked, _))) && locks {
+        let sleeps = match sleeping_call(function) {
+            Some(other) => format!("So may {other}(), which {name}() calls as well."),
+            None => format!("{name}() must not be called in atomic context."),
+        };
         changes.push(format!(
-            "{function}() dirtied the pages without their lock. {becomes}() takes the page lock, which closes the race with \
-             truncation, but may sleep: this function must not be called in atomic context."
+            "{name}() dirtied the pages without their lock. {becomes}() takes the page lock, which closes the race with \
+             truncation, but may sleep. {sleeps}"
         ));
     }
     if fold.count.sign == Sign::Signed {
-        changes.push(negative_count(function, becomes));
+        changes.push(negative_count(name, becomes));
     }
-    if fold.downwards {
-        changes.push(format!(
-            "{function}() released the pages from the last to the first; {becomes}() begins with the first."
-        ));
-    }
+    changes.extend(order(name, fold.downwards, becomes));
     changes
+}
+
+/// The first call of a function that may sleep, by the catalogue or by its name.
+fn sleeping_call(function: &Function) -> Option<String> {
+    // Each calls might_sleep() or might_fault() before anything else, whatever it is given.
+    const SLEEP: [&str; 10] = [
+        "copy_from_user",
+        "copy_to_user",
+        "down_read",
+        "down_write",
+        "mmap_read_lock",
+        "mmap_write_lock",
+        "msleep",
+        "mutex_lock",
+        "mutex_lock_interruptible",
+        "wait_for_completion",
+    ];
+    let acquires = |name: &str| {
+        let known = catalogue().get(name);
+        known.is_some_and(|known| known.role == Role::Acquire && known.sleeps == Sleeps::May)
+    };
+    let mut found = None;
+    walk::all_expressions(function, &mut |expr| {
+        let name = expr.callee_name().unwrap_or_default();
+        if found.is_none() && (SLEEP.contains(&name) || acquires(name)) {
+            found = Some(name.to_owned());
+        }
+    });
+    found
+}
+
+/// What changes in the order of release.
+fn order(function: &str, downwards: bool, becomes: &str) -> Option<String> {
+    let (before, after) = match (downwards, begins_with_the_last(becomes)) {
+        (true, false) => ("from the last to the first", "first"),
+        (false, true) => ("from the first to the last", "last"),
+        _ => return None,
+    };
+    Some(format!(
+        "{function}() released the pages {before}; {becomes}() begins with the {after}."
+    ))
 }
 
 pub fn negative_count(function: &str, becomes: &str) -> String {
     format!(
-        "The count in {function}() is signed. A negative one was ignored; {becomes}() takes an unsigned count and must \
-         never be given one."
+        "The count in {function}() is signed, and nothing there keeps it from being negative. A negative one released \
+         nothing; {becomes}() takes an unsigned count and must never be given one."
     )
 }

@@ -72,14 +72,20 @@ fn without(source: &Source, list: &[Stmt], block: Span, statement: Span) -> Resu
     let one_line = |stmt: &&Stmt| {
         matches!(stmt, Stmt::Expr(..)) && !source.slice(stmt.span()).contains(&b'\n')
     };
-    if let [only] = rest.as_slice()
-        && one_line(only)
-    {
+    if let [only] = rest.as_slice() {
+        if !one_line(only) {
+            return cut(bytes, start, end);
+        }
         let open = bytes[..block.start as usize].trim_ascii_end().len();
         let from = line_start(bytes, only.span().start as usize);
         let text = [b"\n", &bytes[from..only.span().end as usize]].concat();
         return Ok(vec![Edit::new(open, block.end as usize, text)]);
     }
+    cut(bytes, start, end)
+}
+
+/// Takes the lines from `start` to `end` out.
+fn cut(bytes: &[u8], start: usize, end: usize) -> Result<Vec<Edit>, Why> {
     if !begins_line(bytes, start) {
         return Err("its release does not begin its line");
     }

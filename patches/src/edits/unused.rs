@@ -22,12 +22,13 @@ pub fn remove(
     let mut edits = Vec::new();
     for stmt in &function.body {
         statements(stmt, &mut |stmt| {
-            if let Stmt::Decl(list, span) = stmt
-                && !gone.iter().any(|&gone| holds(gone, *span))
-                && list
-                    .iter()
-                    .any(|decl| unused.iter().any(|name| decl.name == **name))
-            {
+            let Stmt::Decl(list, span) = stmt else {
+                return;
+            };
+            let names_one = list
+                .iter()
+                .any(|decl| unused.iter().any(|name| decl.name == **name));
+            if names_one && !gone.iter().any(|&gone| holds(gone, *span)) {
                 edits.extend(shrink(source, function, list, *span, &unused));
             }
         });

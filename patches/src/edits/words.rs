@@ -22,8 +22,8 @@ pub struct Words {
     pub many_dirty: Option<&'static str>,
     /// Where no function dirties and releases an array, the release leaves the loop that dirties.
     pub split_loops: bool,
-    /// The functions are not declared in the tree yet: the series needs the patches that introduce them.
-    pub introduced_elsewhere: bool,
+    /// The tree does not declare the functions: the first patch of the series introduces them.
+    pub introduced_first: bool,
 }
 
 /// The two signatures that the dirtying function has had.
@@ -64,7 +64,7 @@ impl Words {
                 }),
                 many_dirty: None,
                 split_loops: false,
-                introduced_elsewhere: false,
+                introduced_first: false,
             });
         }
         match era {
@@ -84,7 +84,7 @@ impl Words {
                     }),
                     many_dirty: has("put_user_pages_dirty").then_some("put_user_pages_dirty"),
                     split_loops: false,
-                    introduced_elsewhere: false,
+                    introduced_first: false,
                 })
             }
             Era::PutPage => Ok(Words {
@@ -95,7 +95,7 @@ impl Words {
                 many_dirty_lock: None,
                 many_dirty: None,
                 split_loops: false,
-                introduced_elsewhere: !has("put_user_page"),
+                introduced_first: !has("put_user_page"),
             }),
         }
     }
@@ -111,6 +111,12 @@ impl Words {
 
 fn declares(header: &[u8], name: &str, then: &str) -> bool {
     Regex::new(&format!(r"\b{name}\s*\({then}")).is_ok_and(|regex| regex.is_match(header))
+}
+
+/// Whether a function releases an array from its last entry to the first: of all that are written here only the one that
+/// first-steps introduces does. `put_user_pages()` and `unpin_user_pages()` begin with the first ("mm/gup.c", 5.2 and 6.12).
+pub fn begins_with_the_last(name: &str) -> bool {
+    name == "release_user_pages"
 }
 
 /// The functions that mark one page dirty, and whether they take the page's lock.

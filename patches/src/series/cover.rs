@@ -36,10 +36,10 @@ pub fn cover_body(words: &Words, patches: &[Patch]) -> String {
             n => format!("{n} calls are"),
         }
     )));
-    if words.introduced_elsewhere {
+    if words.introduced_first {
         text.push_str("\n\n");
         text.push_str(&paragraph(
-            "The tree does not have these functions yet: the patches that introduce them come first.",
+            "The tree does not have these functions yet: the first patch introduces them.",
         ));
     }
     text
@@ -149,7 +149,7 @@ pub fn cover_tables(
         {
             let _ = writeln!(
                 text,
-                " - and {more} more, whose calls the audit could not all tell"
+                " - and {more} more; series.toml has the reasons of each"
             );
         }
     }

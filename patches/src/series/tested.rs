@@ -9,7 +9,7 @@ use super::Series;
 use super::cover::testing;
 use super::text::paragraph;
 use crate::error::Error;
-use crate::info::{Evidence, Patch, PatchChecks, Shown};
+use crate::info::{Digest, Evidence, Patch, PatchChecks, Shown};
 use crate::mbox;
 use bstr::ByteSlice;
 use camino::Utf8Path;
@@ -77,9 +77,8 @@ pub fn record(dir: &Utf8Path, version: &str, news: &[News]) -> Result<Vec<String
         };
         mail.bytes = bytes;
         let read = mbox::read(mail, scratch.path())?;
-        if let Some(written) = &mut patch.written
-            && written.message == digest.message
-        {
+        let unchanged = |written: &&mut Digest| written.message == digest.message;
+        if let Some(written) = patch.written.as_mut().filter(unchanged) {
             written.message = mbox::digest(&read).message;
         }
         patch.tested = sentence;

@@ -74,7 +74,8 @@ fn names(plan: &Planned) -> Names<'_> {
         if catalogue.is(&site.call, refimpl::api::Role::Acquire) {
             names.acquirers.insert(&site.function);
             names.acquires.insert(pair);
-        } else if pair.0 != pair.1 {
+        } else if pair.0 != pair.1 && !catalogue.is(&site.call, refimpl::api::Role::Dirty) {
+            // What dirtied in a loop that is one call now went with it, and released nothing.
             names.releases.insert(pair);
             names.release_calls += 1;
         }
@@ -307,6 +308,26 @@ mod tests {
             message.replace('\n', " ").contains("leaves the pin behind"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_dirtying_call_is_not_counted_among_those_that_release() {
+        let mut plan = Planned::default();
+        plan.replaced
+            .push(replaced("get_user_pages_fast", "pin_user_pages_fast"));
+        for call in ["set_page_dirty_lock", "put_page"] {
+            plan.replaced
+                .push(replaced(call, "unpin_user_pages_dirty_lock"));
+        }
+        let words =
+            Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).expect("the era has it");
+        let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
+        let flat = message.replace('\n', " ");
+        assert!(
+            flat.contains("The one call that releases them"),
+            "{message}"
+        );
+        assert!(!flat.contains("set_page_dirty_lock"), "{message}");
     }
 
     fn replaced(call: &str, becomes: &str) -> crate::info::Replaced {

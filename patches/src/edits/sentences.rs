@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a message says of a change in behaviour is true of the very function, or it is not said.
+
+use super::fixture::planned;
+use callsites::report::Era;
+
+/// What the message would say of one driver.
+fn said(era: Era, text: &str) -> String {
+    let plan = planned(era, text).expect("it converts");
+    plan.changes.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+/// A driver that takes and releases pages with this count.
+fn counted(declared: &str) -> String {
+    format!(
+        "static void toy_run(unsigned long addr, struct page **pages, size_t len)\n{{\n\t{declared}\n\tint i;\n\n\
+         \tget_user_pages_fast(addr, n, 0, pages);\n\tfor (i = 0; i < n; i++)\n\t\tput_page(pages[i]);\n}}\n"
+    )
+}
+
+#[test]
+fn a_count_that_cannot_be_negative_is_not_said_to_be() {
+    for declared in [
+        "int n = DIV_ROUND_UP(len, PAGE_SIZE);",
+        "long n = (len >> PAGE_SHIFT) + 1;",
+        "int m = 4, n = m;",
+    ] {
+        assert_eq!(said(Era::Pin, &counted(declared)), "", "{declared}");
+    }
+    for declared in [
+        "int n = toy_count(len);",
+        "int n = len - 1;",
+        "int n = toy->n;",
+    ] {
+        let said = said(Era::Pin, &counted(declared));
+        assert!(
+            said.contains("nothing there keeps it from being negative"),
+            "{declared}: {said}"
+        );
+    }
+}
+
+#[test]
+fn an_order_that_is_reversed_is_named_in_either_direction() {
+    let text = |head: &str| {
+        format!(
+            "static void toy_put(struct page **pages, unsigned int n)\n{{\n\tunsigned int i;\n\n\t{head}\n\t\tput_page(pages[i]);\n}}\n"
+        )
+    };
+    let up = text("for (i = 0; i < n; i++)");
+    assert_eq!(said(Era::Pin, &up), "");
+    assert_eq!(
+        said(Era::PutPage, &up),
+        "toy_put() released the pages from the first to the last; release_user_pages() begins with the last."
+    );
+    // The data that introduces it says so.
+    let introduced = include_str!("../../first-steps/series.toml");
+    assert!(introduced.contains("put_user_page(pages[npages - 1]);"));
+}
+
+#[test]
+fn atomic_context_is_not_warned_of_below_a_call_that_sleeps() {
+    let text = |call: &str| {
+        format!(
+            "static void toy_put(struct toy *toy, struct page **pages, unsigned int n)\n{{\n\tunsigned int i;\n\n\t{call}\n\
+             \tfor (i = 0; i < n; i++) {{\n\t\tset_page_dirty(pages[i]);\n\t\tput_page(pages[i]);\n\t}}\n}}\n"
+        )
+    };
+    let sleeps = said(Era::Pin, &text("mutex_lock(&toy->lock);"));
+    assert!(
+        sleeps.contains("So may mutex_lock(), which toy_put() calls as well."),
+        "{sleeps}"
+    );
+    assert!(!sleeps.contains("atomic"), "{sleeps}");
+    let other = said(Era::Pin, &text("toy_prepare(toy);"));
+    assert!(
+        other.contains("toy_put() must not be called in atomic context."),
+        "{other}"
+    );
+}
