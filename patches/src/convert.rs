@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An audit becomes a series.
+//! An audit becomes a series, on a tree that has the functions to convert to.
 
 use crate::base;
 use crate::commit::Identity;
@@ -16,26 +16,15 @@ use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::btree_map::Entry;
 
-/// Converts the selected groups of an audited tree.
+/// Converts the selected groups of an audited tree to functions that it has.
 ///
 /// # Errors
 /// [`Error::Nothing`] when no group could be converted, and whatever stops git, the file system or a check of our own.
 pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result<Series, Error> {
     let words = words(tree, report, options.api)?;
     let (sources, plans, refused) = planned(tree, report, &options.select, &words)?;
-    let selected = plans.len() + refused.len();
     if plans.is_empty() {
-        let reasons = refused
-            .iter()
-            .flat_map(|group| {
-                let why = group.reasons.iter();
-                why.map(|why| format!("{}: {why}", group.subsystem))
-            })
-            .collect();
-        return Err(Error::Nothing {
-            groups: selected,
-            reasons,
-        });
+        return Err(nothing(&refused));
     }
     let origin = origin(tree)?;
     let identity = identity(origin.as_ref(), options.signer)?;
@@ -48,6 +37,18 @@ pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result
         origin: origin.as_ref(),
     };
     Draft::commit(job, patches, identity)?.series(refused)
+}
+
+/// That none of the selected groups could be converted, with the reasons.
+pub(crate) fn nothing(refused: &[Refused]) -> Error {
+    let reasons = refused.iter().flat_map(|group| {
+        let why = group.reasons.iter();
+        why.map(|why| format!("{}: {why}", group.subsystem))
+    });
+    Error::Nothing {
+        groups: refused.len(),
+        reasons: reasons.collect(),
+    }
 }
 
 /// Plans the selected groups: the files, what each group becomes, and those that are left alone.

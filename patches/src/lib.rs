@@ -40,6 +40,9 @@
 //! Invariant: the user's tree, index, checkout and `.git` are only read. The two acts that write there are asked for by
 //! name: [`ConvertOptions::export`] (a branch) and [`Form::Worktree`] (a linked worktree).
 //!
+//! Invariant: a series is a stranger's. Each path that it names is a [`TreePath`](callsites::tree::beneath::TreePath), and is
+//! read and written beneath an open directory, over no link; no program that a repository or a series names is started.
+//!
 //! Invariant: nobody is named who did not sign: author and `Signed-off-by` come from `git config`, or the series is
 //! unsigned and says so.
 //!
@@ -64,14 +67,15 @@ pub mod steps;
 pub mod truth;
 pub mod verify;
 mod version;
+mod whole;
 
 pub use apply::{Applied, AppliedPatch, Touched, apply};
-pub use convert::convert;
 pub use error::{Error, Hunk};
 pub use info::{Checks, Evidence, Info};
 pub use mbox::Mail;
 pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
 pub use series::Series;
+pub use whole::convert;
 
 #[cfg(test)]
 mod fixture;

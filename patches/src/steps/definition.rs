@@ -109,3 +109,13 @@ pub fn find(name: &str) -> Option<(&'static Definition, &'static Variant)> {
     let variant = FIRST_STEPS.variant.iter().find(|v| v.name == name)?;
     Some((&FIRST_STEPS, variant))
 }
+
+/// The definition with the variant that introduces the least.
+pub fn simplest() -> (&'static Definition, &'static Variant) {
+    let fewest = FIRST_STEPS
+        .variant
+        .iter()
+        .min_by_key(|v| v.introduces.len());
+    let variant = fewest.expect("the series is part of the program, and has variants");
+    (&FIRST_STEPS, variant)
+}

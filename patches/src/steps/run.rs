@@ -2,11 +2,11 @@
 //! The steps of a series become patches, each on top of the one before it.
 
 use super::clash;
-use super::definition::{Definition, Override, Step, Variant, find};
+use super::definition::{Definition, Override, Step, Variant, find, simplest};
 use super::introduce;
 use super::one_exit::one_exit;
 use crate::commit::Files;
-use crate::convert::{identity, read, select};
+use crate::convert::{identity, nothing, planned, read, select};
 use crate::draft::{Draft, Job, Prepared, Written};
 use crate::edits::{self, Edit, Planned, Source, Sources, Words, carry_out, ordered};
 use crate::error::Error;
@@ -52,6 +52,27 @@ pub fn convert(
         run.step(step, variant)?;
     }
     run.finish(definition, options)
+}
+
+/// Converts the selected groups of a tree that has no releasing functions for user pages: the first patch introduces the
+/// simplest ones, the others are those of [`convert`](crate::convert()).
+///
+/// # Errors
+/// As [`convert()`], and [`Error::Nothing`] when no group could be converted.
+pub(crate) fn introduced(
+    tree: &Tree,
+    report: &Report,
+    options: &ConvertOptions,
+) -> Result<Series, Error> {
+    let (definition, variant) = simplest();
+    let mut run = Run::new(tree, report.clone());
+    for step in &definition.step {
+        if let Step::Introduce { subject, body } = step {
+            run.introduce(variant, subject, body)?;
+        }
+    }
+    run.selected(&options.select)?;
+    run.series(options)
 }
 
 /// What has been prepared so far.
@@ -216,6 +237,38 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// The selected groups, a patch for each unit.
+    fn selected(&mut self, selection: &Select) -> Result<(), Error> {
+        let Some(words) = &mut self.words else {
+            return Err(Error::Unproven("nothing was introduced".into()));
+        };
+        words.introduced_first = true;
+        let words = words.clone();
+        let (mut sources, plans, refused) = planned(self.tree, &self.report, selection, &words)?;
+        if plans.is_empty() {
+            return Err(nothing(&refused));
+        }
+        for (path, source) in &self.sources {
+            if let Some(other) = sources.get_mut(path) {
+                other.renamed.clone_from(&source.renamed);
+            }
+        }
+        self.refused.extend(refused);
+        let mut patches = Vec::new();
+        for (unit, plan) in unit::patches(plans) {
+            let edits = plan.finish(&sources).map_err(Error::Unproven)?;
+            patches.push((unit, edits, plan));
+        }
+        self.sources.extend(sources);
+        for (unit, edits, plan) in patches {
+            self.add(edits, plan, None)?;
+            if let Some(last) = self.patches.last_mut() {
+                last.unit = unit;
+            }
+        }
+        Ok(())
+    }
+
     /// A patch of `edits` on top of all edits so far.
     fn add(
         &mut self,
@@ -259,19 +312,23 @@ impl<'a> Run<'a> {
     }
 
     fn finish(self, definition: &Definition, options: &ConvertOptions) -> Result<Series, Error> {
-        let words = self
-            .words
-            .ok_or_else(|| Error::Unproven("nothing was introduced".into()))?;
         let mut options = options.clone();
         if options.cover.is_none() && options.previous.is_none() {
             let body = paragraphs(&definition.cover);
             options.cover = Some(format!("{}\n\n{body}\n", definition.title));
         }
+        self.series(&options)
+    }
+
+    fn series(self, options: &ConvertOptions) -> Result<Series, Error> {
+        let words = self
+            .words
+            .ok_or_else(|| Error::Unproven("nothing was introduced".into()))?;
         let origin = origin(self.tree)?;
         let identity = identity(origin.as_ref(), options.signer)?;
         let job = Job {
             tree: self.tree,
-            options: &options,
+            options,
             words: &words,
             sources: &self.sources,
             origin: origin.as_ref(),

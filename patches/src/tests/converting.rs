@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A tree becomes a series: what stands in it, and what is refused.
 
-use super::{Fixture, HOST, put, text};
+use super::{FILES, Fixture, HOST, put, text};
 use crate::apply::apply;
-use crate::convert::convert;
 use crate::error::Error;
+use crate::fixture::report;
 use crate::info::Outcome;
 use crate::mbox::parse;
 use crate::options::{ApplyOptions, Export, Select};
 use crate::series::Series;
 use crate::verify::audit;
+use crate::whole::convert;
+use callsites::report::Era;
 use camino::Utf8Path;
 use failure::{Exit, Failure};
 use proc::git::store;
@@ -274,4 +276,52 @@ fn what_is_for_reviewers_stands_below_the_line_and_never_becomes_history() {
     series.write(&dir).expect("it can be written");
     let target = fixture.path("patched");
     apply(&fixture.tree(), &dir, &ApplyOptions::touched(&target)).expect("it applies");
+}
+
+#[test]
+fn a_tree_without_the_functions_gets_them_in_the_first_patch() {
+    let mut fixture = Fixture::new();
+    let tree = fixture.path("tree");
+    let old = "static inline void put_page(struct page *page)\n{\n\tput(page);\n}\n";
+    put(&tree, "include/linux/mm.h", old);
+    put(
+        &tree,
+        "Makefile",
+        "VERSION = 4\nPATCHLEVEL = 19\nSUBLEVEL = 1\nEXTRAVERSION =\n",
+    );
+    fixture.report = report(Era::PutPage, &FILES);
+    fixture.report.tree.version = "4.19.1".into();
+    let series = fixture.convert(&fixture.rehearsal()).expect("it converts");
+    let subjects: Vec<&str> = series
+        .info
+        .patches
+        .iter()
+        .map(|p| p.subject.as_str())
+        .collect();
+    assert_eq!(
+        subjects,
+        [
+            "mm: introduce put_user_page*(), without effect for now",
+            "misc: toy: convert put_page() to put_user_page()",
+        ]
+    );
+    let cover = text(&series.mails[0].bytes).replace('\n', " ");
+    assert!(
+        cover.contains("not have these functions yet: the first patch introduces them."),
+        "{cover}"
+    );
+    let dir = fixture.path("series");
+    series.write(&dir).expect("it can be written");
+    let target = fixture.path("patched");
+    apply(&fixture.tree(), &dir, &ApplyOptions::touched(&target)).expect("it applies");
+    let header = fs::read_to_string(target.join("include/linux/mm.h")).expect("a file");
+    let context = fs::read_to_string(target.join("drivers/misc/toy/context.c")).expect("a file");
+    for name in ["put_user_page", "release_user_pages"] {
+        assert!(
+            header.contains(&format!("static inline void {name}(")),
+            "{name}"
+        );
+        let called = context.contains(&format!("{name}("));
+        assert_eq!(called, name == "put_user_page", "{context}");
+    }
 }

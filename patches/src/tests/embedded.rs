@@ -3,11 +3,11 @@
 
 use super::{Fixture, text};
 use crate::apply::apply;
-use crate::convert::convert;
 use crate::fixture::report;
 use crate::options::ApplyOptions;
 use crate::series::Series;
 use crate::series::unit;
+use crate::whole::convert;
 use callsites::embedded::{self, Expectation, Expected};
 use callsites::report::{Era, Group, Report, Role};
 use callsites::tree::Tree;

@@ -9,11 +9,11 @@ mod strangers;
 mod tested;
 mod versions;
 
-use crate::convert::convert;
 use crate::error::Error;
 use crate::fixture::{self, header};
 use crate::options::{ConvertOptions, Signer};
 use crate::series::Series;
+use crate::whole::convert;
 use callsites::report::{Era, Report};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};

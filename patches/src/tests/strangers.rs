@@ -127,7 +127,7 @@ fn nothing_that_a_repository_names_runs() {
             }),
             ..fixture.rehearsal()
         };
-        crate::convert::convert(&tree, &fixture.report, &options).expect("it converts");
+        crate::whole::convert(&tree, &fixture.report, &options).expect("it converts");
         trap.untouched("convert --into");
         for form in [Form::Touched, Form::Full, Form::Worktree] {
             let target = fixture.path(&format!("{form:?}-{}", of.len()));
