@@ -35,6 +35,8 @@ pub struct Planned {
     pub cases: BTreeSet<u8>,
     /// What else its message must say, a paragraph each.
     pub remarks: BTreeSet<String>,
+    /// All that changes is wrong as it stands: what it releases plainly is pinned.
+    pub fix: bool,
     /// Loops that stay, with the reason, whole sentences.
     pub kept: BTreeSet<String>,
     folds: Vec<Folded>,
@@ -207,7 +209,8 @@ impl Planned {
     fn mends(&mut self, report: &Report, group: &Group) {
         let mut acquires = members(report, group).filter(|site| site.role == Role::Acquire);
         let changed = self.replaced.iter().any(|site| site.call != site.becomes);
-        if changed && acquires.all(|site| site.verdict == Verdict::Done) {
+        self.fix = changed && acquires.all(|site| site.verdict == Verdict::Done);
+        if self.fix {
             self.notes.insert(
                 "This mends a bug and needs a Fixes: tag with the commit that began to pin these pages; `git log -S` on the name of the \
                  acquire finds it.".into(),
@@ -239,6 +242,7 @@ impl Planned {
     /// Two plans as one.
     pub fn join(mut self, other: Planned) -> Planned {
         self.groups.extend(other.groups);
+        self.fix &= other.fix;
         for (path, edits) in other.edits {
             self.edits.entry(path).or_default().extend(edits);
         }

@@ -422,7 +422,7 @@ fn order(function: &str, downwards: bool, becomes: &str) -> Option<String> {
 
 pub fn negative_count(function: &str, becomes: &str) -> String {
     format!(
-        "The count in {function}() is signed, and nothing there keeps it from being negative. A negative one released \
+        "The count in {function}() is signed and is not tested before it is used. A negative one would have released \
          nothing; {becomes}() takes an unsigned count and must never be given one."
     )
 }

@@ -34,7 +34,7 @@ fn a_count_that_cannot_be_negative_is_not_said_to_be() {
     ] {
         let said = said(Era::Pin, &counted(declared));
         assert!(
-            said.contains("nothing there keeps it from being negative"),
+            said.contains("is signed and is not tested before"),
             "{declared}: {said}"
         );
     }

@@ -57,6 +57,7 @@ fn calls(names: &BTreeSet<&str>) -> String {
 struct Names<'a> {
     acquirers: BTreeSet<&'a str>,
     acquires: BTreeSet<(&'a str, &'a str)>,
+    releasers: BTreeSet<&'a str>,
     releases: BTreeSet<(&'a str, &'a str)>,
     release_calls: usize,
 }
@@ -65,6 +66,7 @@ fn names(plan: &Planned) -> Names<'_> {
     let mut names = Names {
         acquirers: BTreeSet::new(),
         acquires: BTreeSet::new(),
+        releasers: BTreeSet::new(),
         releases: BTreeSet::new(),
         release_calls: 0,
     };
@@ -77,6 +79,7 @@ fn names(plan: &Planned) -> Names<'_> {
         } else if pair.0 != pair.1 && !catalogue.is(&site.call, refimpl::api::Role::Dirty) {
             // What dirtied in a loop that is one call now went with it, and released nothing.
             names.releases.insert(pair);
+            names.releasers.insert(&site.function);
             names.release_calls += 1;
         }
     }
@@ -93,6 +96,13 @@ fn changed<'a>(
 /// The subject of a patch.
 pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
     let names = names(plan);
+    if plan.fix {
+        let one = format!("{prefix}: fix pin leak in {}", calls(&names.releasers));
+        return match names.releasers.len() == 1 && one.chars().count() <= SUBJECT {
+            true => one,
+            false => format!("{prefix}: fix pin leaks"),
+        };
+    }
     let changed: BTreeSet<(&str, &str)> = changed(&names.acquires).collect();
     // Where the pages are pins already, the releases are the news.
     let pairs = match words.api {
@@ -170,10 +180,18 @@ pub fn message(
                 "take"
             };
             if new.is_empty() && !old.is_empty() {
+                let verb = |names: &BTreeSet<&str>, one, more| match names.len() {
+                    1 => one,
+                    _ => more,
+                };
                 say(paragraph(&format!(
-                    "The pages come from {}, which pins them, but are released by {}. That drops one reference and leaves \
+                    "{} {} the pages by {}, which pins them, but {} {} them by {}. That drops one reference and leaves \
                      the pin behind.",
+                    calls(&names.acquirers),
+                    verb(&names.acquirers, "takes", "take"),
                     calls(&old),
+                    calls(&names.releasers),
+                    verb(&names.releasers, "releases", "release"),
                     calls(&before),
                 )));
             } else if !names.acquirers.is_empty() {
@@ -292,7 +310,7 @@ mod tests {
     use callsites::report::Era;
 
     #[test]
-    fn a_release_that_lags_behind_its_pin_is_the_subject() {
+    fn a_release_that_lags_behind_its_pin_is_the_subject_and_alone_it_is_a_fix() {
         let mut plan = Planned::default();
         plan.replaced
             .push(replaced("pin_user_pages_fast", "pin_user_pages_fast"));
@@ -303,9 +321,16 @@ mod tests {
             subject("misc: toy", &plan, &words),
             "misc: toy: convert put_page() to unpin_user_page()"
         );
+        plan.fix = true;
+        assert_eq!(
+            subject("misc: toy", &plan, &words),
+            "misc: toy: fix pin leak in toy_run()"
+        );
         let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
         assert!(
-            message.replace('\n', " ").contains("leaves the pin behind"),
+            message.replace('\n', " ").contains(
+                "toy_run() takes the pages by pin_user_pages_fast(), which pins them, but toy_run() releases them by put_page()."
+            ),
             "{message}"
         );
     }

@@ -28,6 +28,9 @@ struct Subsystem {
     dir: String,
     prefix: String,
     unit: Kind,
+    /// Words of a file's name that its subjects leave out, as they do the subsystem's own.
+    #[serde(default)]
+    without: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -84,7 +87,14 @@ pub fn prefix_of(unit: &str) -> String {
                 .strip_prefix(class)
                 .and_then(|rest| rest.strip_prefix('_'))
                 .filter(|_| !class.is_empty());
-            entry.prefix.replace("{driver}", short.unwrap_or(driver))
+            let short = entry
+                .without
+                .iter()
+                .fold(short.unwrap_or(driver), |name, word| {
+                    let rest = name.strip_prefix(word.as_str());
+                    rest.and_then(|rest| rest.strip_prefix('_')).unwrap_or(name)
+                });
+            entry.prefix.replace("{driver}", short)
         }
         None => unit.rsplit('/').next().unwrap_or(unit).to_owned(),
     }
@@ -136,7 +146,8 @@ pub fn patches(plans: Vec<Planned>) -> Vec<(String, Planned)> {
         .into_iter()
         .map(|(_, plan)| (most_touched(&plan), plan))
         .collect();
-    result.sort_by(|a, b| (&a.0, &a.1.groups).cmp(&(&b.0, &b.1.groups)));
+    // Fixes come first, so that they can be taken alone.
+    result.sort_by(|a, b| (!a.1.fix, &a.0, &a.1.groups).cmp(&(!b.1.fix, &b.0, &b.1.groups)));
     result
 }
 
@@ -179,6 +190,9 @@ mod tests {
         assert_eq!(prefix_of("arch/powerpc/kvm"), "KVM: PPC");
         assert_eq!(prefix_of("drivers/tee/tee_shm"), "tee: shm");
         assert_eq!(prefix_of("unheard/of"), "of");
+        assert_eq!(prefix_of("drivers/vfio/vfio_iommu_foo"), "vfio/foo");
+        assert_eq!(prefix_of("drivers/staging/media/foo"), "media: foo");
+        assert_eq!(prefix_of("drivers/staging/foo"), "staging: foo");
     }
 
     #[test]

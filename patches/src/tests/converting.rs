@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::fixture::report;
 use crate::info::Outcome;
 use crate::mbox::parse;
-use crate::options::{ApplyOptions, Export, Select};
+use crate::options::{ApplyOptions, Export, Form, Select};
 use crate::series::Series;
 use crate::verify::audit;
 use crate::whole::convert;
@@ -324,4 +324,46 @@ fn a_tree_without_the_functions_gets_them_in_the_first_patch() {
         let called = context.contains(&format!("{name}("));
         assert_eq!(called, name == "put_user_page", "{context}");
     }
+}
+
+#[test]
+fn carriage_returns_blanks_in_names_and_a_long_author_go_through_unchanged() {
+    let mut fixture = Fixture::new();
+    let (path, tree) = ("drivers/misc/my toy/host.c", fixture.path("tree"));
+    let bytes = HOST.replace('\n', "\r\n");
+    put(&tree, path, &bytes);
+    fixture.report = report(Era::Pin, &[(path, &bytes)]);
+    let fixture = fixture.with_git();
+    let name = "Jørn-Ångström Łukasz von und zu Müller-Lüdenscheidt";
+    let git = proc::git::git(tree.as_std_path());
+    git.args(["config", "user.name", name])
+        .run()
+        .expect("git config");
+    let series = fixture.convert(&fixture.options()).expect("it converts");
+    let read = parse(&series.mails[1]).expect("a mail");
+    assert_eq!(read.author.name, name);
+    let dir = fixture.path("series");
+    series.write(&dir).expect("it can be written");
+    for (form, target) in [(Form::Touched, "touched"), (Form::Full, "full")] {
+        let target = fixture.path(target);
+        let options = ApplyOptions {
+            form,
+            ..ApplyOptions::touched(&target)
+        };
+        apply(&fixture.tree(), &dir, &options).expect("it applies");
+        let patched = fs::read_to_string(target.join(path)).expect("a file");
+        assert_eq!(
+            patched,
+            bytes.replace("get_user_pages_fast", "pin_user_pages_fast")
+        );
+    }
+    // On a tree without git too.
+    fs::remove_dir_all(tree.join(".git")).expect("it is there");
+    let target = fixture.path("copy");
+    apply(&fixture.tree(), &dir, &ApplyOptions::full(&target)).expect("it applies");
+    let patched = fs::read_to_string(target.join(path)).expect("a file");
+    assert_eq!(
+        patched,
+        bytes.replace("get_user_pages_fast", "pin_user_pages_fast")
+    );
 }
