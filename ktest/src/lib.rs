@@ -7,7 +7,8 @@
 //! build     make, one patch after another; warnings are compared with the base
 //! image     our static init and its programs as an initramfs
 //! boot      QEMU, deadlines, the console watched with patterns that are data
-//! verdict   exactly one guest verdict, the pin counters, splats, drift: what each target and each patch is worth
+//! judge     exactly one guest verdict, the pin counters, splats, taint, drift: what each target is worth, and what ran of a patch
+//! verdict   the outcome as plain data, and what the kernels of a series and the shards of a run come to together
 //! ```
 //!
 //! # Entry points
@@ -24,7 +25,7 @@
 //! An [`Error`] means that no verdict could be reached: its [`exit`](failure::Failure::exit) is 2 (a request that cannot be met), 3 (the
 //! series does not apply), 69 (the machine or the base is at fault), 70 or 130. Everything the patched kernel does,
 //! panics and hangs included, is a [`Verdict`]: [`Verdict::exit`] is 0 only when every chosen target of every patch
-//! passed; 1 failed, inconclusive or all skipped; 4 a patch did not compile; 5 crashed; 6 hung; 69 the base failed.
+//! passed and something of every patch ran; 1 failed, inconclusive, not exercised or all skipped; 4 a patch did not compile; 5 crashed; 6 hung; 69 the base failed.
 //!
 //! # What this crate deliberately does not know
 //!
@@ -40,6 +41,7 @@ mod error;
 pub mod formats;
 pub mod host;
 pub mod image;
+pub mod judge;
 pub mod measure;
 mod options;
 pub mod perl;
@@ -56,5 +58,5 @@ pub use build::BuildReport;
 pub use error::Error;
 pub use options::{BuildOptions, Driver, KtestOptions, Stages, What};
 pub use progress::{Event, Progress};
-pub use run::{Shard, run};
-pub use verdict::Verdict;
+pub use run::run;
+pub use verdict::{Shard, Verdict};

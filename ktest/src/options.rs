@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a caller chooses.
 
-use crate::boot::Accelerator;
 use crate::progress::Progress;
-use crate::run::Shard;
+use crate::verdict::{Accelerator, Shard};
 use callsites::report::Callsite;
 use camino::Utf8PathBuf;
 

@@ -187,10 +187,11 @@ impl TargetSpec {
 
     /// Whether it provokes this complaint of the kernel: a warning of a file that it names.
     pub fn provokes(&self, kind: &str, first_line: &str) -> bool {
+        // `at FILE:LINE` until 6.18, `FILE:LINE at` since; the path may begin above the tree where it was built elsewhere.
         let of = |file: &String| {
-            // Before and since 6.18.
-            first_line.contains(&format!(" at {file}:"))
-                || first_line.starts_with(&format!("WARNING: {file}:"))
+            let place = format!("{file}:");
+            let mut places = first_line.match_indices(&place);
+            places.any(|(at, _)| first_line[..at].ends_with([' ', '/']))
         };
         kind == "warning" && self.warnings.keys().any(of)
     }
@@ -339,6 +340,8 @@ mod tests {
         assert!(target.provokes("warning", line));
         assert!(target.provokes("warning", "WARNING: mm/gup.c:149 at try_grab_folio+0x1/0x2"));
         assert!(!target.provokes("warning", "WARNING: CPU: 0 PID: 1 at mm/swap.c:9 f+0x1/0x2"));
+        assert!(target.provokes("warning", "WARNING: [x] ../mm/gup.c:149 at f+0x1/0x2, CPU#0: a/1"));
+        assert!(!target.provokes("warning", "WARNING: arch/foomm/gup.c:149 at f+0x1/0x2"));
         assert!(!target.provokes("oops", line));
         let other = select(&["vmci".into()]).unwrap().remove(0);
         assert!(!other.provokes("warning", line));

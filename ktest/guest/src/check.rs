@@ -213,9 +213,8 @@ impl Check {
                     moved.acquired, moved.released
                 )));
             }
-            if let (Ok(()), Some(expected)) = (&result, expected)
-                && moved.acquired != expected
-            {
+            let expected = expected.filter(|expected| moved.acquired != *expected);
+            if let (Ok(()), Some(expected)) = (&result, expected) {
                 result = Err(Stop::Fail(format!(
                     "pins acquired {}, not {expected}",
                     moved.acquired

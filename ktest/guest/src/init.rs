@@ -4,7 +4,7 @@
 use crate::plan::Job;
 use crate::port::Port;
 use crate::probes::Probes;
-use crate::{mounts, plan, supervise};
+use crate::{leaks, mounts, plan, supervise, taint};
 use rustix::system::{RebootCommand, reboot};
 
 /// Runs everything, then powers off.
@@ -43,13 +43,19 @@ pub fn verdict(port: &mut Port, passed: bool) {
 pub fn everything(port: &mut Port, jobs: &[Job]) -> bool {
     let probes = Probes::place(&plan::probes());
     port.line(&format!("1..{}", jobs.len()));
+    for line in probes.unwatched() {
+        port.line(&line);
+    }
     let mut passed = true;
     for (index, job) in jobs.iter().enumerate() {
         // Failed from its first moment on: what dies on the way has not passed.
         port.line(&format!("# begin {} FAILED", job.name));
         port.mark(&format!("begin {}", job.name));
-        let before = probes.hits();
+        taint::speak_again();
+        leaks::clear();
+        let (before, clean) = (probes.hits(), taint::read());
         let end = supervise::run(job, port);
+        leaks::scan(&job.name, port);
         for ((function, symbol), hits) in probes.hits() {
             let earlier = before.get(&(function.clone(), symbol.clone())).copied();
             let hits = hits - earlier.unwrap_or(0).min(hits);
@@ -57,6 +63,9 @@ pub fn everything(port: &mut Port, jobs: &[Job]) -> bool {
             port.line(&format!(
                 "# probe {name} function={function} symbol={symbol} hits={hits}"
             ));
+        }
+        if let Some(line) = taint::read().since(clean, &job.name) {
+            port.line(&line);
         }
         port.mark(&format!("end {}", job.name));
         port.kernel_messages();
@@ -68,6 +77,9 @@ pub fn everything(port: &mut Port, jobs: &[Job]) -> bool {
         };
         passed &= ok == "ok";
         port.line(&format!("{ok} {} {}{note}", index + 1, job.name));
+    }
+    if let Some(line) = taint::read().at_the_end() {
+        port.line(&line);
     }
     passed
 }

@@ -10,6 +10,7 @@
 
 mod check;
 mod init;
+mod leaks;
 mod machine;
 mod memory;
 mod mounts;
@@ -20,6 +21,7 @@ mod port;
 mod probes;
 mod supervise;
 mod sys;
+mod taint;
 mod targets;
 
 fn main() {

@@ -102,7 +102,7 @@ fn attribute(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
     message.extend_from_slice(&length.to_ne_bytes());
     message.extend_from_slice(&kind.to_ne_bytes());
     message.extend_from_slice(value);
-    while !message.len().is_multiple_of(4) {
+    while message.len() % 4 != 0 {
         message.push(0);
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Hit counters on functions: kprobes, read from tracefs' `kprobe_profile`.
+//! Hit counters on functions and on calls in them: kprobes, read from tracefs' `kprobe_profile`.
 //!
 //! A function that the compiler has split or renamed (`f.isra.0`, `f.constprop.0`, `f.part.0`) is probed under each of
-//! its names; one that was inlined everywhere has no symbol, gets no probe, and is reported without hits.
+//! its names; one that was inlined everywhere has no symbol, gets no probe, and is reported as unwatched with its reason. So is
+//! one whose name several functions have: a probe by name would count another one's calls. A place `f+0x12` is probed as it
+//! stands.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -12,32 +14,61 @@ const TRACING: &str = "/sys/kernel/tracing";
 
 /// The probes that could be placed.
 pub struct Probes {
-    /// Event name to (function, symbol).
+    /// Event name, function or place, symbol.
     events: Vec<(String, String, String)>,
+    /// What is not watched, and why.
+    unwatched: Vec<(String, String)>,
 }
 
 impl Probes {
-    /// Places a probe on every symbol of every function of `functions`.
-    pub fn place(functions: &[String]) -> Probes {
-        let mut events = Vec::new();
-        if functions.is_empty() {
-            return Probes { events };
+    /// Places a probe on every symbol of every function, and on every place, of `wanted`.
+    pub fn place(wanted: &[String]) -> Probes {
+        let mut probes = Probes {
+            events: Vec::new(),
+            unwatched: Vec::new(),
+        };
+        if wanted.is_empty() {
+            return probes;
         }
         let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-        for function in functions {
-            for symbol in symbols_of(&symbols, function) {
-                let event = format!("f{}", events.len());
-                if append("kprobe_events", &format!("p:ktest/{event} {symbol}\n")).is_ok()
-                    && append(&format!("events/ktest/{event}/enable"), "1").is_ok()
-                {
-                    events.push((event, function.clone(), symbol));
-                }
+        for wanted in wanted {
+            let name = wanted.split('+').next().unwrap_or(wanted);
+            let found = match symbols_of(&symbols, name) {
+                Ok(_) if name != wanted => Ok(vec![wanted.clone()]),
+                other => other,
+            };
+            match found {
+                Ok(found) => probes.place_on(wanted, &found),
+                Err(why) => probes.unwatched.push((wanted.clone(), why)),
             }
         }
-        Probes { events }
+        probes
     }
 
-    /// Hits so far: (function, symbol) to count.
+    fn place_on(&mut self, wanted: &str, symbols: &[String]) {
+        let before = self.events.len();
+        let mut refused = String::new();
+        for symbol in symbols {
+            let event = format!("f{}", self.events.len());
+            let placed = append("kprobe_events", &format!("p:ktest/{event} {symbol}\n"))
+                .and_then(|()| append(&format!("events/ktest/{event}/enable"), "1"));
+            match placed {
+                Ok(()) => self.events.push((event, wanted.to_owned(), symbol.clone())),
+                Err(error) => refused = format!("the kernel takes no probe on it: {error}"),
+            }
+        }
+        if self.events.len() == before {
+            self.unwatched.push((wanted.to_owned(), refused));
+        }
+    }
+
+    /// A line for each function that is not watched.
+    pub fn unwatched(&self) -> impl Iterator<Item = String> + '_ {
+        let functions = self.unwatched.iter().filter(|(name, _)| !name.contains('+'));
+        functions.map(|(name, why)| format!("# unwatched {name} {why}"))
+    }
+
+    /// Hits so far: (function or place, symbol) to count.
     pub fn hits(&self) -> BTreeMap<(String, String), u64> {
         let text = std::fs::read_to_string(format!("{TRACING}/kprobe_profile")).unwrap_or_default();
         let mut counts = BTreeMap::new();
@@ -58,7 +89,10 @@ impl Probes {
 }
 
 /// Every text symbol that is `function` or a part of it.
-fn symbols_of(kallsyms: &str, function: &str) -> Vec<String> {
+///
+/// # Errors
+/// Why none can be told apart from others.
+fn symbols_of(kallsyms: &str, function: &str) -> Result<Vec<String>, String> {
     let mut found: Vec<String> = kallsyms
         .lines()
         .filter_map(|line| {
@@ -70,8 +104,13 @@ fn symbols_of(kallsyms: &str, function: &str) -> Vec<String> {
         })
         .collect();
     found.sort();
+    let all = found.len();
     found.dedup();
-    found
+    match (all, found.len()) {
+        (0, _) => Err("it has no symbol: it is not built in, or inlined".into()),
+        (all, one) if all != one => Err("several functions have this name".into()),
+        _ => Ok(found),
+    }
 }
 
 fn append(file: &str, text: &str) -> std::io::Result<()> {
@@ -90,6 +129,13 @@ mod tests {
     fn parts_of_a_function_are_found_and_longer_names_are_not() {
         let text =
             "ff t pin_it\nff t pin_it.isra.0\nff t pin_it.cold\nff t pin_it_all\nff d pin_it\n";
-        assert_eq!(symbols_of(text, "pin_it"), ["pin_it", "pin_it.isra.0"]);
+        assert_eq!(symbols_of(text, "pin_it").unwrap(), ["pin_it", "pin_it.isra.0"]);
+        assert!(symbols_of(text, "pin").unwrap_err().contains("no symbol"));
+    }
+
+    #[test]
+    fn a_name_that_two_functions_have_is_not_watched() {
+        let text = "f1 t notify\nf2 t notify\n";
+        assert!(symbols_of(text, "notify").unwrap_err().contains("several"));
     }
 }

@@ -9,11 +9,10 @@
 use super::{Machine, boot};
 use crate::error::Error;
 use crate::host;
-use crate::verdict::{Ended, Seen};
+use super::seen::{Ended, Seen};
+use crate::verdict::Accelerator;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// The host's part of KVM: Documentation/virt/kvm/api.rst, version 6.12.
 const DEVICE: &str = "/dev/kvm";
@@ -23,44 +22,6 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const TRIAL_SECONDS: u64 = 20;
 /// Where the outcome is kept in the cache.
 const FILE: &str = "accelerator.json";
-
-/// What executes a guest's instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Accelerator {
-    /// QEMU's software emulation.
-    Tcg,
-    /// The host's processor.
-    Kvm,
-}
-
-impl Accelerator {
-    /// As QEMU's `-accel` names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Accelerator::Tcg => "tcg",
-            Accelerator::Kvm => "kvm",
-        }
-    }
-}
-
-impl fmt::Display for Accelerator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Accelerator {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Accelerator, String> {
-        match text {
-            "tcg" => Ok(Accelerator::Tcg),
-            "kvm" => Ok(Accelerator::Kvm),
-            _ => Err(format!("`{text}` is neither tcg nor kvm")),
-        }
-    }
-}
 
 /// What was chosen, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +182,7 @@ mod tests {
             let head = format!(
                 "#!/bin/sh\n[ \"$1\" = --version ] && echo \"emulator 1\" && exit\n\
                  echo \"$@\" >> {path}/started\n{}",
-                include_str!("../../tests/serial_lines.sh"),
+                include_str!("../../tests/it/serial_lines.sh"),
             );
             let emulator = path.join("emulator");
             std::fs::write(&emulator, head + script).unwrap();

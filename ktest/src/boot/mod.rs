@@ -5,15 +5,14 @@
 //! q35, by software emulation unless KVM was seen to work ([`Accelerator`]).
 
 mod accelerator;
+mod seen;
 
-pub use accelerator::Accelerator;
+pub use crate::verdict::Accelerator;
 pub(crate) use accelerator::{Choice, choose, distrust};
+pub use seen::{Ended, Seen, seen};
 
-use crate::console::Patterns;
 use crate::error::Error;
-use crate::results::Results;
 use crate::target::Guest;
-use crate::verdict::{Ended, Seen};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -197,23 +196,6 @@ pub fn boot(machine: &Machine, dir: &Utf8Path) -> Result<Seen, Error> {
         }
     };
     seen(ended, &console, &results)
-}
-
-/// Reads what a boot left behind; also for a run that is resumed.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn seen(ended: Ended, console: &Utf8Path, results: &Utf8Path) -> Result<Seen, Error> {
-    let read = |path: &Utf8Path| {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let end = bytes.len().min(2 * LOG_BYTES as usize);
-        Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
-    };
-    Ok(Seen {
-        ended,
-        scan: Patterns::built_in()?.scan(&read(console)?),
-        results: Results::parse(&read(results)?),
-    })
 }
 
 fn size(file: &Utf8Path) -> u64 {

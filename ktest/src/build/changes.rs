@@ -2,54 +2,11 @@
 //! Which functions' code a patch changed, and whether those are the ones it edits.
 
 use super::functions::{Functions, differing, of_file};
-use super::shadow::Overlay;
 use super::stage::Made;
-use crate::run::changed_functions;
+use crate::series::{Content, Overlay, changed_functions};
+use crate::verdict::Changes;
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// `path:function` each, sorted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Changes {
-    /// The code differs, and the patch edits the function or a file that is compiled into it.
-    pub meant: Vec<String>,
-    /// The code differs although the patch does not edit the function: it takes in one that is edited, or a line number.
-    pub beyond: Vec<String>,
-    /// The patch edits the function, and its code is the same.
-    pub without_effect: Vec<String>,
-    /// The patch edits the function, and the object has no code under its name: what it became stands in its callers.
-    #[serde(default)]
-    pub inlined: Vec<String>,
-    /// `path: why` of each touched file whose object is of a kind that is not read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_compared: Vec<String>,
-}
-
-impl Changes {
-    /// Nothing was compared, or nothing differs.
-    pub fn is_empty(&self) -> bool {
-        *self == Changes::default()
-    }
-
-    /// A line for each kind that there is.
-    pub fn lines(&self) -> Vec<String> {
-        let said = [
-            ("changes the code of", &self.meant),
-            ("changes code that it does not edit, of", &self.beyond),
-            ("edits without effect on the code", &self.without_effect),
-            (
-                "edits what has no code of its own, being inlined:",
-                &self.inlined,
-            ),
-            ("functions are not compared of", &self.not_compared),
-        ];
-        said.iter()
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(what, names)| format!("{what} {}", names.join(", ")))
-            .collect()
-    }
-}
 
 /// The functions of an object, or why they cannot be told apart.
 pub(crate) type Compiled = Result<Functions, &'static str>;
@@ -74,11 +31,7 @@ impl Ledger {
     pub(crate) fn step(&mut self, tree: &Utf8Path, overlay: &Overlay, made: &Made) -> Changes {
         let mut changes = Changes::default();
         for (file, now) in &made.functions {
-            let text = |overlay: &Overlay| match overlay.get(file) {
-                Some(contents) => contents.clone().unwrap_or_default(),
-                None => std::fs::read(tree.join(file)).unwrap_or_default(),
-            };
-            let edited = changed_functions(&text(&self.overlay), &text(overlay));
+            let edited = edited(tree, file, &self.overlay, overlay);
             let Some(before) = self.functions.insert(file.clone(), now.clone()) else {
                 continue;
             };
@@ -107,6 +60,21 @@ impl Ledger {
         self.overlay = overlay.clone();
         changes
     }
+}
+
+/// The functions of `file` whose text differs between two states of the tree.
+pub(crate) fn edited(
+    tree: &Utf8Path,
+    file: &Utf8Path,
+    before: &Overlay,
+    now: &Overlay,
+) -> Vec<String> {
+    let text = |overlay: &Overlay| match overlay.get(file) {
+        Some(content) => content.bytes().to_vec(),
+        // A file of the tree that cannot be read has no functions.
+        None => Content::at(tree, file).map_or(Vec::new(), |content| content.bytes().to_vec()),
+    };
+    changed_functions(&text(before), &text(now))
 }
 
 /// Of every file of `files` that was compiled to an object in `output`.
@@ -142,6 +110,7 @@ mod tests {
             objects: Vec::new(),
             warnings: BTreeMap::new(),
             functions: BTreeMap::from([("a.c".into(), Ok(functions))]),
+            calls: BTreeMap::new(),
             seconds: 0.0,
         }
     }
@@ -157,7 +126,7 @@ mod tests {
         };
         std::fs::write(tree.join("a.c"), text("one", "two")).unwrap();
         let overlay =
-            |f: &str, g: &str| Overlay::from([("a.c".into(), Some(text(f, g).into_bytes()))]);
+            |f: &str, g: &str| Overlay::from([("a.c".into(), Content::file(text(f, g)))]);
         let mut ledger = Ledger::new(&made(&[("f", "1"), ("g", "2"), ("h", "3")]));
         let second = made(&[("f", "9"), ("g", "2"), ("h", "4")]);
         let changes = ledger.step(tree, &overlay("new", "new"), &second);
@@ -183,7 +152,7 @@ mod tests {
         let tree = Utf8Path::from_path(dir.path()).unwrap();
         std::fs::write(tree.join("a.c"), "int f(void)\n{\n}\n").unwrap();
         let text = b"int f(void)\n{\n\treturn 1;\n}\n".to_vec();
-        let overlay = Overlay::from([("a.c".into(), Some(text))]);
+        let overlay = Overlay::from([("a.c".into(), Content::file(text))]);
         let unread = |functions| {
             let mut made = made(&[]);
             made.functions.insert("a.c".into(), functions);

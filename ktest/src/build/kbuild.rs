@@ -131,10 +131,8 @@ impl Kbuild {
         let about = files.iter().find_map(known);
         let steps = self.progress.steps(about.filter(|_| whole));
         let (made, heard) = self.hear("build the image", &[target], steps, log);
-        if let Ok(made) = &made
-            && whole
-            && made.success()
-        {
+        let finished = |made: &&proc::Output| whole && made.success();
+        if let Some(made) = made.as_ref().ok().filter(finished) {
             let count = count(&made.stdout_text());
             for file in &files {
                 // It serves the eye alone: what cannot be kept is not missed.

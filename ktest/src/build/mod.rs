@@ -4,6 +4,7 @@
 //! In go a tree, a series and options; out comes a [`BuildReport`]. Output directories are kept between runs and keyed by
 //! configuration and compiler, so that only what a patch touches is compiled again. Nothing is written to the user's tree.
 
+mod calls;
 mod changes;
 mod elf;
 mod everything;
@@ -20,8 +21,8 @@ mod shadow;
 pub(crate) mod stage;
 mod warnings;
 
-pub use changes::Changes;
-pub(crate) use changes::Ledger;
+pub(crate) use calls::Call;
+pub(crate) use changes::{Ledger, edited};
 pub(crate) use everything::Plan;
 pub(crate) use fault::machine as machine_failed;
 pub use kbuild::Kbuild;
@@ -32,5 +33,6 @@ pub(crate) use record::learn;
 pub use report::{BuildReport, BuildStage, SCHEMA, not_compared};
 pub use run::{Prepared, run};
 pub(crate) use run::{home, output_key, prepare, prepare_above};
-pub use shadow::{Overlay, Shadow};
+pub use shadow::Shadow;
+pub(crate) use shadow::forget;
 pub(crate) use warnings::{Known, Warnings, strings};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a build was worth, the schema `build/1`.
 
-use super::changes::Changes;
 use super::objects::ObjectBuild;
-use crate::verdict::Outcome;
+use crate::verdict::{Changes, Outcome};
 use failure::Exit;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Base, then patch after patch.
 
-use super::changes::{Changes, Ledger};
+use super::changes::Ledger;
 use super::everything::{Plan, plan};
 use super::kbuild::Kbuild;
 use super::reach::extend;
 use super::report::{BuildReport, BuildStage, SCHEMA};
-use super::shadow::{Overlay, Shadow};
+use super::shadow::Shadow;
 use super::stage::{Made, fragment, fragment_of_user, hash, make_base, make_stage, touched};
 use super::warnings::{Known, strings};
 use crate::config::{DotConfig, Fragment};
@@ -14,8 +14,9 @@ use crate::error::Error;
 use crate::host;
 use crate::options::{BuildOptions, What};
 use crate::progress::Progress;
+use crate::series::{Overlay, stage};
 use crate::source::Source;
-use crate::verdict::Outcome;
+use crate::verdict::{Changes, Outcome};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -71,7 +72,7 @@ pub(crate) fn prepare_above(
     let home = home(cache, source);
     std::fs::create_dir_all(&home).map_err(Error::io("make directory", &home))?;
     let shadow = Shadow::open(&source.root, &home)?;
-    crate::perl::forget(shadow.source())?;
+    super::shadow::forget(shadow.source())?;
     shadow.set(&Overlay::new())?;
     let output = match user.iter().find(|(name, _)| name == "O") {
         Some((_, dir)) => {
@@ -150,9 +151,9 @@ pub fn run(
     series: Option<&Utf8Path>,
     options: &BuildOptions,
 ) -> Result<BuildReport, Error> {
-    let source = &Source::of(tree, &options.cache)?;
+    let source = &Source::of(tree, series, &options.cache)?;
     let staged = match series {
-        Some(dir) => crate::series::stage(source, dir)?,
+        Some(dir) => stage(source, dir)?,
         None => Vec::new(),
     };
     let elsewhere = options.what == What::Objects && is_elsewhere(&options.kbuild);

@@ -10,17 +10,16 @@
 //!   the moment it was given back. make compares times only: with a link it would keep the patched object.
 
 use crate::error::Error;
+use crate::series::{Content, Overlay, RESERVED as LINK, from_outside, tree_path};
+use callsites::tree::beneath::Root;
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use walkdir::WalkDir;
-
-/// Files that differ from the tree: new contents, or `None` where the file is gone. Paths are relative to the tree.
-pub type Overlay = BTreeMap<Utf8PathBuf, Option<Vec<u8>>>;
-
-const LINK: &str = ".tree";
 
 /// A shadow of one tree. While it lives, no other process uses the same one.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Drop for Shadow {
     /// file is not enough.
     fn drop(&mut self) {
         // It fails for a file that is not open, which it is.
-        let _unlocked = self.lock.unlock();
+        let _unlocked = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
@@ -50,12 +49,10 @@ impl Shadow {
         std::fs::create_dir_all(&source).map_err(Error::io("make directory", &source))?;
         let lock_path = home.join("lock");
         let lock = File::create(&lock_path).map_err(Error::io("open", &lock_path))?;
-        match lock.try_lock() {
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(Error::Locked(home.to_owned())),
-            Err(std::fs::TryLockError::Error(error)) => {
-                return Err(Error::io("lock", &lock_path)(error));
-            }
+            Err(Errno::WOULDBLOCK) => return Err(Error::Locked(home.to_owned())),
+            Err(error) => return Err(Error::io("lock", &lock_path)(error.into())),
         }
         let shadow = Shadow {
             tree: tree.to_owned(),
@@ -92,10 +89,10 @@ impl Shadow {
         write_file(&self.state, list.as_bytes())?;
         for path in &replaced {
             let wanted = match overlay.get(path) {
-                Some(contents) => contents.clone(),
-                None => self.original(path)?,
+                Some(content) => content.clone(),
+                None => Content::at(&self.tree, path)?,
             };
-            self.place(path, wanted.as_deref())?;
+            self.place(path, &wanted)?;
         }
         Ok(())
     }
@@ -105,32 +102,31 @@ impl Shadow {
         text.lines().map(Utf8PathBuf::from).collect()
     }
 
-    fn original(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, Error> {
-        let file = self.tree.join(path);
-        match std::fs::read(&file) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &file)(error)),
-        }
-    }
-
-    fn place(&self, path: &Utf8Path, contents: Option<&[u8]>) -> Result<(), Error> {
-        let file = self.source.join(path);
-        let Some(contents) = contents else {
-            return remove(&file);
-        };
-        if std::fs::read(&file).is_ok_and(|now| now == contents) {
+    /// Nothing is written behind a link: a directory that is one in the tree is one here, and leads there.
+    fn place(&self, path: &Utf8Path, content: &Content) -> Result<(), Error> {
+        let (place, file) = (tree_path(path)?, self.source.join(path));
+        let root = Root::open(&self.source).map_err(from_outside)?;
+        let was_directory = std::fs::symlink_metadata(&file).is_ok_and(|is| is.is_dir());
+        if was_directory && *content == Content::Gone {
+            // There is no such file: a later entry of the list stands beneath it.
             return Ok(());
         }
-        if let Some(parent) = file.parent() {
-            std::fs::create_dir_all(parent).map_err(Error::io("make directory", parent))?;
+        if was_directory {
+            // Its parents are no links, or this would be refused before anything is removed.
+            root.make_directories(&place).map_err(from_outside)?;
+            std::fs::remove_dir_all(&file).map_err(Error::io("remove", &file))?;
         }
-        write_file(&file, contents)?;
-        let mode = std::fs::metadata(self.tree.join(path)).map(|m| m.permissions());
-        if let Ok(mode) = mode {
-            std::fs::set_permissions(&file, mode).map_err(Error::io("set mode of", &file))?;
+        if Content::at(&self.source, path)? == *content {
+            return Ok(());
         }
-        Ok(())
+        match content {
+            Content::Gone => root.remove(&place),
+            Content::Link(to) => root.link(&place, to.as_str().as_bytes()),
+            Content::File { bytes, executable } => {
+                root.write(&place, bytes, if *executable { 0o755 } else { 0o644 })
+            }
+        }
+        .map_err(from_outside)
     }
 
     /// Adds links for what is new in the tree and takes away those of what is gone.
@@ -236,6 +232,17 @@ fn listing(root: &Utf8Path, of_the_user: bool) -> Result<BTreeMap<Utf8PathBuf, K
     Ok(found)
 }
 
+/// Removes what a repository left in the shadow, also that of a run that was killed.
+pub(crate) fn forget(root: &Utf8Path) -> Result<(), Error> {
+    let dir = root.join(".git");
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", &dir)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn gone_is_fine(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound {
         return Ok(());
@@ -266,6 +273,7 @@ pub(crate) fn write_file(file: &Utf8Path, contents: &[u8]) -> Result<(), Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn setup() -> (tempfile::TempDir, Utf8PathBuf, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -279,7 +287,7 @@ mod tests {
     }
 
     fn overlay(path: &str, contents: Option<&str>) -> Overlay {
-        Overlay::from([(path.into(), contents.map(|c| c.as_bytes().to_vec()))])
+        Overlay::from([(path.into(), contents.map_or(Content::Gone, Content::file))])
     }
 
     fn read(shadow: &Shadow, path: &str) -> Option<String> {
@@ -329,6 +337,32 @@ mod tests {
         assert_eq!(read(&shadow, "mm/sub/a.h").unwrap(), "changed");
         assert_eq!(read(&shadow, "Makefile"), None);
         assert_eq!(read(&shadow, "mm/new/b.c"), None);
+    }
+
+    #[test]
+    fn modes_and_links_come_and_go_and_nothing_is_written_behind_a_link() {
+        let (_dir, tree, home) = setup();
+        symlink("mm", tree.join("linked")).unwrap();
+        let shadow = Shadow::open(&tree, &home).unwrap();
+        let script = Content::File {
+            bytes: b"base".to_vec(),
+            executable: true,
+        };
+        let mut patched = Overlay::from([("mm/gup.c".into(), script)]);
+        patched.insert("mm/alias.c".into(), Content::Link("gup.c".into()));
+        shadow.set(&patched).unwrap();
+        let mode = |s: &Shadow| {
+            let is = std::fs::metadata(s.source().join("mm/gup.c")).unwrap();
+            is.permissions().mode() & 0o111
+        };
+        assert_eq!((mode(&shadow), read(&shadow, "mm/alias.c").unwrap()), (0o111, "base".into()));
+        shadow.set(&Overlay::new()).unwrap();
+        assert_eq!((mode(&shadow), read(&shadow, "mm/alias.c")), (0, None));
+        for path in ["linked/new.c", "mm/.tree/new.c", "../new.c", "/new.c"] {
+            assert!(shadow.set(&overlay(path, Some("x"))).is_err(), "{path}");
+            std::fs::remove_file(home.join("replaced")).unwrap();
+        }
+        assert!(!tree.join("mm/new.c").exists() && !home.join("new.c").exists());
     }
 
     #[test]

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One stage: an overlay laid over, objects and image made.
 
+use super::calls::{Call, calls_of};
 use super::changes::{Compiled, functions_of};
 use super::everything::Plan;
 use super::fault::machine;
 use super::objects::{ObjectBuild, compile_everywhere};
 use super::record::learn;
 use super::run::Prepared;
-use super::shadow::Overlay;
 use super::warnings::{Known, Warnings, add};
 use crate::config::{self, Fragment};
 use crate::error::Error;
 use crate::options::What;
-use crate::series::Staged;
+use crate::series::{Overlay, Staged};
 use crate::source::Source;
 use crate::target::TargetSpec;
 use crate::verdict::Outcome;
@@ -29,6 +29,8 @@ pub(crate) struct Made {
     pub warnings: Warnings,
     /// Of the touched files that were compiled.
     pub functions: BTreeMap<Utf8PathBuf, Compiled>,
+    /// The calls in them that are about pages, as far as they can be told.
+    pub calls: BTreeMap<Utf8PathBuf, Vec<Call>>,
     pub seconds: f64,
 }
 
@@ -123,11 +125,12 @@ fn make(
             ));
         }
     }
-    let mut functions = BTreeMap::new();
+    let (mut functions, mut calls) = (BTreeMap::new(), BTreeMap::new());
     for group in &plan.groups {
         let own = files.iter().filter(|file| group.files.contains(file));
         let own: Vec<Utf8PathBuf> = own.cloned().collect();
         functions.extend(functions_of(&group.kbuild.output, &own));
+        calls.extend(calls_of(&group.kbuild.output, &own));
     }
     Ok(Made {
         result,
@@ -135,6 +138,7 @@ fn make(
         objects,
         warnings: heard.clone(),
         functions,
+        calls,
         seconds: started.elapsed().as_secs_f64(),
     })
 }
@@ -179,6 +183,7 @@ mod tests {
     use super::super::{Kbuild, Shadow};
     use super::*;
     use crate::progress::{Event, Progress};
+    use crate::series::Content;
     use std::sync::{Arc, Mutex};
 
     struct Desk {
@@ -246,8 +251,8 @@ mod tests {
         let prepared = desk.prepared();
         let (base, known) = desk.base(&prepared);
         assert!(base.warnings.is_empty(), "it was made already");
-        let patched = "// old\n// fresh\n".as_bytes().to_vec();
-        let overlay = Overlay::from([("d/a.h".into(), Some(patched))]);
+        let patched = Content::file("// old\n// fresh\n");
+        let overlay = Overlay::from([("d/a.h".into(), patched)]);
         let plan = Plan::one(&prepared.kbuild, &[]);
         let logs = desk.root.join("01");
         let made = make_stage(&prepared, &plan, &overlay, &[], What::Image, &logs).unwrap();

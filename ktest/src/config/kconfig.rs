@@ -70,7 +70,7 @@ fn read(text: &str, names: &BTreeSet<&str>, symbols: &mut BTreeMap<String, Vec<S
                 let expression = rest.trim_start_matches("on").trim().to_owned();
                 if let Some((_, symbol)) = &mut current {
                     symbol.depends.push(expression);
-                } else if head_of_menu && let Some(Around::Menu(depends)) = around.last_mut() {
+                } else if let (true, Some(Around::Menu(depends))) = (head_of_menu, around.last_mut()) {
                     depends.push(expression);
                 }
                 continue;

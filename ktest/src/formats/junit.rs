@@ -4,21 +4,17 @@
 //! The form is that of the schema which Jenkins, GitLab and GitHub's reporters share: counts on every suite and on the
 //! whole, seconds as decimals, a non-empty `message` on whatever did not pass.
 
+use super::leaves::{Leaf, groups, run};
 use super::word;
-use crate::verdict::{Outcome, Stage, Target, Verdict};
+use crate::verdict::{Outcome, Stage, Verdict};
 use quick_xml::Writer;
-use quick_xml::events::BytesDecl;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesDecl, BytesText, Event};
 use std::io;
 
-/// A test case: its name, what came of it, why, how long it took, and the numbers that go with it.
+/// A test case: a leaf and the class that it stands in.
 struct Case {
     class: String,
-    name: String,
-    outcome: Outcome,
-    reason: Option<String>,
-    seconds: Option<f64>,
-    properties: Vec<(&'static str, u64)>,
+    leaf: Leaf,
 }
 
 /// How many cases there are of each kind.
@@ -38,9 +34,14 @@ pub(super) fn junit<'a>(
     verdict: &Verdict,
     stages: impl Iterator<Item = &'a Stage>,
 ) -> io::Result<String> {
-    let suites: Vec<(&str, Vec<Case>)> = stages
+    let mut suites: Vec<(&str, Vec<Case>)> = stages
         .map(|stage| (&*stage.subject, cases(stage)))
         .collect();
+    let whole = Case {
+        class: "run".into(),
+        leaf: run(verdict),
+    };
+    suites.push(("run", vec![whole]));
     let all = Counts::of(suites.iter().flat_map(|(_, cases)| cases));
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 4);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -61,7 +62,7 @@ pub(super) fn junit<'a>(
 
 fn suite(writer: &mut Writer<Vec<u8>>, subject: &str, cases: &[Case]) -> io::Result<()> {
     let counts = Counts::of(cases.iter()).attributes();
-    let seconds: f64 = cases.iter().filter_map(|case| case.seconds).sum();
+    let seconds: f64 = cases.iter().map(Case::seconds).sum();
     writer
         .create_element("testsuite")
         .with_attribute(("name", &*text(subject)))
@@ -73,90 +74,56 @@ fn suite(writer: &mut Writer<Vec<u8>>, subject: &str, cases: &[Case]) -> io::Res
 
 /// The cases of one kernel.
 fn cases(stage: &Stage) -> Vec<Case> {
-    let mut cases = vec![Case {
-        class: stage.subject.clone(),
-        name: "build".into(),
-        outcome: stage.build.result,
-        reason: stage.build.reason.clone(),
-        seconds: Some(stage.build.seconds),
-        properties: Vec::new(),
-    }];
-    cases.extend(
-        stage
-            .targets
-            .iter()
-            .flat_map(|target| of_target(stage, target)),
-    );
-    cases
-}
-
-fn of_target<'a>(stage: &'a Stage, target: &'a Target) -> impl Iterator<Item = Case> + 'a {
-    let pins = target.pins.map(|pins| {
-        vec![
-            ("pins_acquired", pins.acquired),
-            ("pins_released", pins.released),
-        ]
-    });
-    let whole = Case {
-        class: stage.subject.clone(),
-        name: target.name.clone(),
-        outcome: target.result,
-        reason: target.reason.clone(),
-        seconds: None,
-        properties: pins.unwrap_or_default(),
+    let of = |group: super::leaves::Group| {
+        let class = format!("{}.{}", stage.subject, group.name);
+        let leaves = group.leaves.into_iter();
+        leaves.map(move |leaf| Case {
+            class: class.clone(),
+            leaf,
+        })
     };
-    let subtests = target.subtests.iter().map(|subtest| Case {
-        class: format!("{}.{}", stage.subject, target.name),
-        name: format!("{}/{}", target.name, subtest.name),
-        outcome: subtest.result,
-        reason: subtest.reason.clone(),
-        seconds: Some(subtest.seconds.max(0.0)),
-        properties: Vec::new(),
-    });
-    std::iter::once(whole).chain(subtests)
+    groups(stage).into_iter().flat_map(of).collect()
 }
 
 impl Case {
+    /// A verdict that is read from a file may hold any number.
+    fn seconds(&self) -> f64 {
+        match self.leaf.seconds.is_finite() {
+            true => self.leaf.seconds.max(0.0),
+            false => 0.0,
+        }
+    }
+
     fn write(&self, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
-        let mut element = writer
+        let element = writer
             .create_element("testcase")
             .with_attribute(("classname", &*text(&self.class)))
-            .with_attribute(("name", &*text(&self.name)));
-        if let Some(seconds) = self.seconds {
-            element = element.with_attribute(("time", &*format!("{seconds:.3}")));
-        }
-        let kind = match self.outcome {
+            .with_attribute(("name", &*text(&self.leaf.name)))
+            .with_attribute(("time", &*format!("{:.3}", self.seconds())));
+        let kind = match self.leaf.result {
             Outcome::Pass => None,
             Outcome::Skip => Some("skipped"),
             Outcome::Fail => Some("failure"),
             Outcome::Inconclusive | Outcome::Crash | Outcome::Timeout => Some("error"),
         };
-        if kind.is_none() && self.properties.is_empty() {
+        if kind.is_none() && self.leaf.output.is_empty() {
             element.write_empty()?;
             return Ok(());
         }
         element.write_inner_content(|writer| {
-            if !self.properties.is_empty() {
-                writer
-                    .create_element("properties")
-                    .write_inner_content(|writer| {
-                        for (name, value) in &self.properties {
-                            writer
-                                .create_element("property")
-                                .with_attribute(("name", *name))
-                                .with_attribute(("value", &*value.to_string()))
-                                .write_empty()?;
-                        }
-                        Ok(())
-                    })?;
-            }
             if let Some(kind) = kind {
-                let reason = self.reason.as_deref().unwrap_or("no reason given");
+                let reason = self.leaf.reason.as_deref().unwrap_or("no reason given");
                 writer
                     .create_element(kind)
                     .with_attribute(("message", &*text(reason)))
-                    .with_attribute(("type", &*word(self.outcome).to_lowercase()))
+                    .with_attribute(("type", &*word(self.leaf.result).to_lowercase()))
                     .write_empty()?;
+            }
+            if !self.leaf.output.is_empty() {
+                let output = text(&self.leaf.output.join("\n"));
+                writer
+                    .create_element("system-out")
+                    .write_text_content(BytesText::new(&output))?;
             }
             Ok(())
         })?;
@@ -169,7 +136,7 @@ impl Counts {
         let mut counts = Counts::default();
         for case in cases {
             counts.tests += 1;
-            match case.outcome {
+            match case.leaf.result {
                 Outcome::Pass => {}
                 Outcome::Skip => counts.skipped += 1,
                 Outcome::Fail => counts.failures += 1,
@@ -211,11 +178,13 @@ mod tests {
         );
         let case = Case {
             class: "c".into(),
-            name: "<a href=\"x\">&\u{1b}".into(),
-            outcome: Outcome::Fail,
-            reason: Some("]]> </testcase>\nsecond".into()),
-            seconds: None,
-            properties: Vec::new(),
+            leaf: Leaf {
+                name: "<a href=\"x\">&\u{1b}".into(),
+                result: Outcome::Fail,
+                reason: Some("]]> </testcase>\nsecond".into()),
+                seconds: f64::INFINITY,
+                output: vec!["</system-out>".into()],
+            },
         };
         let mut writer = Writer::new(Vec::new());
         case.write(&mut writer).unwrap();
@@ -242,7 +211,9 @@ mod tests {
             [
                 "c",
                 "<a href=\"x\">&\u{fffd}",
-                "]]> </testcase>\nsecond",
+                "0.000",
+                // A reader of XML takes a line break in an attribute for a blank.
+                "]]> </testcase> second",
                 "fail"
             ]
         );

@@ -5,11 +5,12 @@ use super::boots::{Boot, boot, busybox};
 use super::{ROWS, Row, least};
 use crate::boot::Accelerator;
 use crate::build::stage::fragment;
-use crate::build::{Overlay, Prepared, output_key, prepare};
+use crate::build::{Prepared, output_key, prepare};
 use crate::error::Error;
 use crate::image;
 use crate::options::KtestOptions;
 use crate::progress::Progress;
+use crate::series::{Content, Overlay};
 use crate::source::Source;
 use crate::target::{TargetSpec, select};
 use crate::verdict::{Outcome, Verdict};
@@ -35,7 +36,7 @@ pub(super) fn rows(
 ) -> Result<Vec<Row>, Error> {
     let skip = |why: String| Ok(vec![Row::skipped(ROWS[0], why)]);
     let spec = one(target)?;
-    let source = match Source::of(tree, &options.cache) {
+    let source = match Source::of(tree, None, &options.cache) {
         Ok(source) => source,
         Err(Error::NotKbuild(version)) => return skip(format!("{version} cannot be built")),
         Err(error) => return Err(error),
@@ -255,7 +256,7 @@ fn changed(root: &Utf8Path, file: &Utf8Path, text: &str) -> Result<Overlay, Erro
     let path = root.join(file);
     let mut bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
     bytes.extend_from_slice(difference(text).as_bytes());
-    Ok(Overlay::from([(file.to_owned(), Some(bytes))]))
+    Ok(Overlay::from([(file.to_owned(), Content::file(bytes))]))
 }
 
 /// The same as a series of one patch.

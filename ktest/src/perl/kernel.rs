@@ -7,9 +7,10 @@
 use super::boots::Boot;
 use super::passage::{Passage, console};
 use super::remote::{Brought, brought};
+use crate::boot::Seen;
 use crate::console::{Found, Patterns, Scan};
 use crate::error::Error;
-use crate::verdict::{Outcome, Seen, Splat, Target};
+use crate::verdict::{Outcome, Splat, Target};
 
 /// What ktest.pl says of a kernel that make did not finish (ktest.pl: build()).
 const NOT_BUILT: &str = "failed build";
@@ -55,14 +56,14 @@ pub(crate) fn came(
     }
     let fatal = scan.found.iter().find(|f| f.fatal);
     let (outcome, reason) = match (fatal, scan.found.first(), console.followed_by) {
-        (Some(found), _, _) => (Outcome::Crash, found.splat.first_line.clone()),
+        (Some(found), _, _) => (Outcome::Crash, found.splat.told()),
         (None, _, Some(other)) => (
             Outcome::Crash,
             format!("the machine started Linux {other} by itself"),
         ),
         (None, Some(found), None) => (
             Outcome::Fail,
-            format!("console: {}", found.splat.first_line),
+            format!("console: {}", found.splat.told()),
         ),
         (None, None, None) if why.contains(NO_PROMPT) => (
             Outcome::Timeout,
@@ -81,9 +82,8 @@ fn tested(
     mut why: Option<String>,
     name: &str,
 ) -> Result<Came, Error> {
-    if let Some(kernel) = &brought.results.kernel
-        && !kernel.contains(&format!(" #{name} "))
-    {
+    let other = |kernel: &&String| !kernel.contains(&format!(" #{name} "));
+    if let Some(kernel) = brought.results.kernel.as_ref().filter(other) {
         return Ok(Came::Unknown(format!(
             "the machine runs Linux {kernel}, not the kernel that was built (#{name})"
         )));
@@ -146,7 +146,8 @@ pub(crate) fn not_better(targets: &mut [Target], seen: &Seen, why: Option<&str>)
 mod tests {
     use super::*;
     use crate::results::Results;
-    use crate::verdict::{Converted, Ended, judge};
+    use crate::boot::Ended;
+    use crate::judge::{Converted, judge};
 
     #[test]
     fn what_ktest_pl_says_is_held_against_all_where_nothing_shows_why() {

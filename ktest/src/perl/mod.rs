@@ -36,5 +36,5 @@ pub(crate) use log::{Said, read};
 pub(crate) use machine::power_switch;
 pub(crate) use passage::{Passage, by_lines, passages};
 pub(crate) use remote::{Remote, end_logins, name, names};
-pub(crate) use repository::{Repository, forget};
+pub(crate) use repository::Repository;
 pub use user::User;

@@ -58,9 +58,7 @@ pub(crate) fn passages(printed: &str) -> Vec<Passage> {
     for (number, line) in printed.lines().enumerate() {
         count = number + 1;
         let mut begin = |commit: Option<String>, test: usize| {
-            if let Some(last) = passages.last_mut()
-                && last.lines.end == 0
-            {
+            if let Some(last) = passages.last_mut().filter(|last| last.lines.end == 0) {
                 last.lines.end = number;
             }
             passages.push(Passage {
@@ -106,9 +104,7 @@ pub(crate) fn passages(printed: &str) -> Vec<Passage> {
             }
         }
     }
-    if let Some(last) = passages.last_mut()
-        && last.lines.end == 0
-    {
+    if let Some(last) = passages.last_mut().filter(|last| last.lines.end == 0) {
         last.lines.end = count;
     }
     passages

@@ -13,9 +13,9 @@
 
 use super::boots::Boot;
 use super::user::User;
+use crate::boot::Ended;
 use crate::error::Error;
 use crate::results::Results;
-use crate::verdict::Ended;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -116,9 +116,8 @@ pub(crate) fn end_logins(boots: &[Boot]) {
         let id = text.trim().parse().ok().and_then(Pid::from_raw);
         let program = std::fs::read_to_string(format!("/proc/{}/comm", text.trim()));
         // timeout(1) leads a group of its own; what has the number now may be another program.
-        if let Some(id) = id
-            && program.is_ok_and(|name| name.trim() == "timeout")
-        {
+        let is_ours = program.is_ok_and(|name| name.trim() == "timeout");
+        if let Some(id) = id.filter(|_| is_ours) {
             let _gone = kill_process_group(id, Signal::KILL);
         }
     }
@@ -216,7 +215,7 @@ fn apart(output: &str) -> Parts {
         if number != expected {
             problem(format!("line {expected} of the results is missing"));
         }
-        expected = number + 1;
+        expected = number.saturating_add(1);
         let text = text.strip_prefix(' ').unwrap_or(text);
         if ours {
             parts.results.push_str(text);
@@ -225,12 +224,10 @@ fn apart(output: &str) -> Parts {
         }
         let (number, text) = text.split_once(' ').unwrap_or((text, ""));
         let number = number.parse::<u64>().ok();
-        if let (Some(before), Some(now)) = (record, number)
-            && now != before + 1
-        {
+        let expected = record.map(|before| before.saturating_add(1));
+        if let Some((expected, now)) = expected.zip(number).filter(|(expected, now)| expected != now) {
             problem(format!(
-                "the kernel's log ran over: its messages {} to {} are lost",
-                before + 1,
+                "the kernel's log ran over: its messages {expected} to {} are lost",
                 now.saturating_sub(1)
             ));
         }

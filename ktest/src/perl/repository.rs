@@ -4,10 +4,10 @@
 //! Only the touched files are tracked: importing a whole tree takes a minute and half a gigabyte, and neither checkout
 //! nor patchcheck looks at more.
 
-use crate::build::{Overlay, Shadow};
+use crate::build::{Shadow, forget};
 use crate::error::Error;
-use crate::series::Staged;
-use camino::Utf8Path;
+use crate::series::{Content, Overlay, Staged};
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// Commits by place in the series; the base is the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,8 @@ impl Repository {
         let root = shadow.source();
         forget(root)?;
         let files = staged.iter().flat_map(|stage| &stage.touched);
-        let base: Overlay = files
-            .map(|path| (path.clone(), std::fs::read(tree.join(path)).ok()))
-            .collect();
+        let content = |path: &Utf8PathBuf| Ok((path.clone(), Content::at(tree, path)?));
+        let base: Overlay = files.map(content).collect::<Result<_, Error>>()?;
         // Files, not links: a checkout would replace a link's target by nothing it may touch.
         shadow.set(&base)?;
         git(root, &["init", "--quiet"])?;
@@ -43,20 +42,9 @@ impl Repository {
     }
 }
 
-/// Removes what a repository left in the shadow, also that of a run that was killed.
-pub(crate) fn forget(root: &Utf8Path) -> Result<(), Error> {
-    let dir = root.join(".git");
-    match std::fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", &dir)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn commit(root: &Utf8Path, files: &Overlay, subject: &str) -> Result<String, Error> {
     for path in files.keys() {
-        if root.join(path).exists() {
+        if std::fs::symlink_metadata(root.join(path)).is_ok() {
             git(root, &["add", "--force", "--", path.as_str()])?;
         } else {
             git(

@@ -5,8 +5,10 @@
 
 use super::passage::{Passage, by_lines, passages};
 use super::remote::{Remote, name, names};
-use super::{Came, Conf, SCRIPT, User, WAITS, boots, came, forget, not_better};
-use crate::verdict::{Converted, Outcome, judge};
+use super::{Came, Conf, SCRIPT, User, WAITS, boots, came, not_better};
+use crate::build::forget;
+use crate::judge::{Converted, judge};
+use crate::verdict::Outcome;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;

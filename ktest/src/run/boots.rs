@@ -3,14 +3,29 @@
 
 use super::evidence::converted;
 use super::stages::Session;
-use crate::boot::{Accelerator, Choice, Machine, QEMU, boot, choose, distrust};
-use crate::build::{Kbuild, Overlay, machine_failed};
+use crate::boot::{Choice, Machine, QEMU, Seen, boot, choose, distrust};
+use crate::build::{Call, Kbuild, machine_failed};
 use crate::error::Error;
+use crate::judge::judge;
+use crate::series::Overlay;
 use crate::target::{Guest, TargetSpec};
-use crate::verdict::{CallsiteEvidence, Evidence, Seen, Target, judge};
+use crate::verdict::{Accelerator, CallsiteEvidence, Evidence, Target};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
+
+/// What the boots of one kernel came to.
+pub(super) struct Booted {
+    pub(super) targets: Vec<Target>,
+    pub(super) seen: Vec<Seen>,
+}
+
+/// What is known of the objects of the kernel that is booted.
+#[derive(Clone, Copy)]
+pub(super) struct Objects<'a> {
+    pub(super) kbuild: &'a Kbuild,
+    pub(super) calls: &'a BTreeMap<Utf8PathBuf, Vec<Call>>,
+}
 
 impl Session<'_> {
     /// Boots `kernel` (image and initramfs) with those of `specs` that are booted, once for all that ask for the same devices: a device of one
@@ -20,9 +35,9 @@ impl Session<'_> {
         specs: &[&TargetSpec],
         kernel: (&Utf8Path, &Utf8Path),
         overlay: &Overlay,
-        kbuild: Option<&Kbuild>,
+        objects: Option<Objects<'_>>,
         dir: &Utf8Path,
-    ) -> Result<Vec<Target>, Error> {
+    ) -> Result<Booted, Error> {
         let mut groups: BTreeMap<&[String], Vec<&TargetSpec>> = BTreeMap::new();
         for spec in specs {
             if let Some(guest) = spec.guest() {
@@ -45,7 +60,7 @@ impl Session<'_> {
             free_mib(),
             self.options.memory_mib,
         );
-        let mut targets = Vec::new();
+        let (mut targets, mut all_seen) = (Vec::new(), Vec::new());
         if !groups.is_empty() {
             self.choose(kernel, dir)?;
         }
@@ -56,12 +71,16 @@ impl Session<'_> {
                     let converted = converted(&self.source.root, overlay, spec);
                     let mut target = judge(spec, converted, &seen);
                     target.accelerator = Some(accelerator);
-                    target.callsites = self.evidence(spec, Some(&seen), kbuild);
+                    target.callsites = self.evidence(spec, Some(&seen), objects);
                     target
                 }));
+                all_seen.push(seen);
             }
         }
-        Ok(targets)
+        Ok(Booted {
+            targets,
+            seen: all_seen,
+        })
     }
 
     /// Several guests side by side, each in a directory of its own.
@@ -182,35 +201,48 @@ impl Session<'_> {
         }
     }
 
-    /// Only of the callsites in files that the target exercises.
+    /// Of the callsites in files that the target exercises, and of all whose function ran in it.
     pub(super) fn evidence(
         &self,
         spec: &TargetSpec,
         seen: Option<&Seen>,
-        kbuild: Option<&Kbuild>,
+        objects: Option<Objects<'_>>,
     ) -> Vec<CallsiteEvidence> {
         let report = seen.and_then(|seen| seen.results.target(&spec.name));
-        let ended = report.is_some_and(|r| r.end.is_some());
-        let nothing = BTreeMap::new();
-        let hits = report.map_or(&nothing, |r| &r.hits);
-        self.watched
-            .iter()
-            .filter(|w| spec.reaches(w.path.as_str()))
-            .map(|w| {
-                let object = kbuild.map(|k| k.output.join(w.path.with_extension("o")));
-                let built = object.is_some_and(|o| o.is_file());
-                let evidence = match (built, ended, hits.get(&w.function)) {
-                    (true, _, Some(1..)) => Evidence::Executed,
-                    (true, true, _) => Evidence::Booted,
-                    (true, false, _) => Evidence::Built,
-                    (false, _, _) => Evidence::None,
-                };
-                CallsiteEvidence {
-                    id: w.id.clone(),
-                    evidence,
-                }
-            })
-            .collect()
+        let came_up = seen.is_some_and(|seen| !seen.results.targets.is_empty());
+        let hits = |name: &str| report.and_then(|report| report.hits.get(name)).copied();
+        let of_target = seen.into_iter().flat_map(|seen| &seen.scan.found);
+        let of_target = of_target.filter(|f| f.target.as_deref() == Some(spec.name.as_str()));
+        let traced: BTreeSet<&str> = of_target
+            .flat_map(|f| f.splat.function.iter().chain(&f.splat.trace))
+            .map(String::as_str)
+            .collect();
+        let mut evidence = Vec::new();
+        for site in &self.watch.sites {
+            let ran = hits(&site.function).unwrap_or(0) > 0 || traced.contains(site.function.as_str());
+            if !ran && !spec.reaches(site.path.as_str()) {
+                continue;
+            }
+            // Of several calls of the same function only those together are known.
+            let calls = objects.and_then(|objects| objects.calls.get(&site.path));
+            let all_made = calls.into_iter().flatten().all(|call| {
+                let same = call.function == site.function && Some(&call.callee) == site.callee.as_ref();
+                !same || hits(&call.place) != Some(0)
+            });
+            let object = objects.map(|o| o.kbuild.output.join(site.path.with_extension("o")));
+            let built = object.is_some_and(|object| object.is_file());
+            let evidence_of = match (built, came_up) {
+                (true, _) if ran && all_made => Evidence::Executed,
+                (true, true) => Evidence::Booted,
+                (true, false) => Evidence::Built,
+                (false, _) => Evidence::None,
+            };
+            evidence.push(CallsiteEvidence {
+                id: site.id.clone(),
+                evidence: evidence_of,
+            });
+        }
+        evidence
     }
 }
 

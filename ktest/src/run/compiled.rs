@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::options::KtestOptions;
 use crate::source::Source;
 use crate::target::{TargetSpec, Way};
-use crate::verdict::{CallsiteEvidence, Outcome, Subtest, Target};
+use crate::verdict::{Outcome, Subtest, Target};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -143,15 +143,10 @@ pub(super) fn not_done(target: &TargetSpec, reason: &str) -> Target {
 
 fn target_of(spec: &TargetSpec, result: Outcome, reason: String, subtests: Vec<Subtest>) -> Target {
     Target {
-        name: spec.name.clone(),
         result,
         reason: Some(reason),
         subtests,
-        pins: None,
-        drift_pages: None,
-        accelerator: None,
-        splats: Vec::new(),
-        callsites: Vec::<CallsiteEvidence>::new(),
+        ..Target::named(&spec.name)
     }
 }
 

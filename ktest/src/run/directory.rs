@@ -4,12 +4,12 @@
 //! The id is a number that counts up and the beginning of the inputs' hash. A run is locked while it is written; every
 //! result is written beside and renamed, so that what is there is whole, and a resumed run does not do it again.
 
-use super::plan::Shard;
-use crate::boot::Accelerator;
 use crate::build::Shadow;
 use crate::error::Error;
-use crate::verdict::{Stage, Verdict};
+use crate::verdict::{Accelerator, Shard, Stage, Verdict};
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 
@@ -154,6 +154,21 @@ impl RunDirectory {
         self.write("verdict.json", verdict)
     }
 
+    /// Takes it away where it holds nothing but what every run begins with.
+    pub fn forget_unless_used(&self) {
+        let begins_with = |path: &Utf8Path| {
+            let name = path.strip_prefix(&self.path).unwrap_or(path);
+            name == "run.json" || name == "lock" || name.starts_with("selftests")
+        };
+        let files = walkdir::WalkDir::new(&self.path).into_iter().flatten();
+        let mut files = files.filter(|entry| !entry.file_type().is_dir());
+        let unused = files.all(|file| Utf8Path::from_path(file.path()).is_some_and(begins_with));
+        if unused {
+            // What cannot be removed is an empty run, and harms nobody.
+            let _stays = std::fs::remove_dir_all(&self.path);
+        }
+    }
+
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         let mut bytes = serde_json::to_vec_pretty(value)
             .map_err(|error| Error::Internal(format!("write {name} as JSON: {error}")))?;
@@ -204,9 +219,44 @@ fn highest(runs: &Utf8Path) -> Result<usize, Error> {
 fn lock(path: &Utf8Path) -> Result<File, Error> {
     let file = path.join("lock");
     let lock = File::create(&file).map_err(Error::io("open", &file))?;
-    match lock.try_lock() {
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked(path.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", &file)(error)),
+        Err(Errno::WOULDBLOCK) => Err(Error::Locked(path.to_owned())),
+        Err(error) => Err(Error::io("lock", &file)(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_refused_leaves_nothing_and_one_with_a_log_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let inputs = Inputs {
+            schema: "run/1".into(),
+            tree: "6.12".into(),
+            patches: Vec::new(),
+            targets: Vec::new(),
+            config: String::new(),
+            kbuild: Vec::new(),
+            image: None,
+            machine: (512, 2),
+            conf: None,
+            accelerator: None,
+            boot_all: false,
+            tools: Vec::new(),
+            shard: None,
+            reproduce: String::new(),
+        };
+        let refused = RunDirectory::create(root, &inputs).unwrap();
+        refused.stage(0).unwrap();
+        refused.forget_unless_used();
+        assert!(!refused.path.exists());
+        let built = RunDirectory::create(root, &inputs).unwrap();
+        std::fs::write(built.stage(0).unwrap().join("make.log"), "make").unwrap();
+        built.forget_unless_used();
+        assert!(built.path.join("00/make.log").exists());
     }
 }

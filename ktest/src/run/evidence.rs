@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which functions to watch, and whether a series has made a target ask for pins.
 
-use crate::build::Overlay;
-use crate::series::Staged;
+use crate::build::{Call, edited};
+use crate::judge::{Changed, Converted};
+use crate::series::{Content, Overlay, Staged};
 use crate::source::Source;
 use crate::target::TargetSpec;
-use crate::verdict::Converted;
+use crate::verdict::Changes;
 use callsites::report::{Callsite, Verdict};
 use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
@@ -21,6 +22,8 @@ pub(crate) struct Watched {
     pub(crate) path: Utf8PathBuf,
     /// The function that holds it.
     pub(crate) function: String,
+    /// What is called there once the series has converted it.
+    pub(crate) callee: Option<String>,
 }
 
 static PINNING: LazyLock<Regex> = LazyLock::new(|| {
@@ -28,101 +31,113 @@ static PINNING: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a literal pattern compiles")
 });
 
-/// What to watch for a series: the audit's converted callsites in files that it touches, and the functions whose text it
-/// changes without such a callsite in them.
-pub(crate) fn watched(source: &Source, staged: &[Staged], callsites: &[Callsite]) -> Vec<Watched> {
-    let Some(last) = staged.last() else {
-        return Vec::new();
-    };
-    let mut watched = BTreeSet::new();
-    for site in callsites {
-        let path = Utf8PathBuf::from(&site.path);
-        if site.verdict == Verdict::Convert && last.overlay.contains_key(&path) {
-            watched.insert(Watched {
-                id: site.id.clone(),
+/// What to watch for a series.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch {
+    /// The audit's converted callsites in files that the series touches, and the functions whose text it changes without such a
+    /// callsite in them.
+    pub(super) sites: Vec<Watched>,
+    /// The functions whose text each patch changes, with their files.
+    pub(super) edited: Vec<Vec<(Utf8PathBuf, String)>>,
+}
+
+impl Watch {
+    /// Of a series on a tree.
+    pub(super) fn new(source: &Source, staged: &[Staged], callsites: &[Callsite]) -> Watch {
+        let mut before = Overlay::new();
+        let mut by_patch = Vec::new();
+        for stage in staged {
+            let of = |path: &Utf8PathBuf| {
+                let names = edited(&source.root, path, &before, &stage.overlay);
+                names.into_iter().map(|name| (path.clone(), name)).collect::<Vec<_>>()
+            };
+            by_patch.push(stage.touched.iter().flat_map(of).collect::<Vec<_>>());
+            before = stage.overlay.clone();
+        }
+        let touched = |path: &str| staged.iter().any(|s| s.touched.iter().any(|t| t == path));
+        let mut sites = BTreeSet::new();
+        for site in callsites {
+            if site.verdict == Verdict::Convert && touched(&site.path) {
+                sites.insert(Watched {
+                    id: site.id.clone(),
+                    path: Utf8PathBuf::from(&site.path),
+                    function: site.function.clone(),
+                    callee: Some(site.replacement.as_ref().unwrap_or(&site.call).clone()),
+                });
+            }
+        }
+        let known: BTreeSet<(Utf8PathBuf, String)> = sites
+            .iter()
+            .map(|w: &Watched| (w.path.clone(), w.function.clone()))
+            .collect();
+        for (path, function) in by_patch.iter().flatten() {
+            if !known.contains(&(path.clone(), function.clone())) {
+                sites.insert(Watched {
+                    id: format!("{path}:{function}"),
+                    path: path.clone(),
+                    function: function.clone(),
+                    callee: None,
+                });
+            }
+        }
+        Watch {
+            sites: sites.into_iter().collect(),
+            edited: by_patch,
+        }
+    }
+
+    /// Names of the functions, each once.
+    pub(super) fn functions(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.sites.iter().map(|w| &w.function).collect();
+        names.into_iter().cloned().collect()
+    }
+
+    /// The functions that the patches `numbers` (from 1) change, as far as the compiled code says that they do: one whose code is
+    /// the same has nothing to run. Where no function is edited, those whose code changed all the same (a macro, a structure).
+    pub(super) fn changed(
+        &self,
+        numbers: std::ops::RangeInclusive<usize>,
+        changes: &Changes,
+        calls: &BTreeMap<Utf8PathBuf, Vec<Call>>,
+    ) -> Vec<Changed> {
+        let skipped = numbers.start().saturating_sub(1);
+        let count = (numbers.end() + 1).saturating_sub(*numbers.start());
+        let mut edited: BTreeSet<(String, String)> = self
+            .edited
+            .iter()
+            .skip(skipped)
+            .take(count)
+            .flatten()
+            .map(|(path, function)| (path.to_string(), function.clone()))
+            .collect();
+        let is = |list: &[String], path: &str, function: &str| {
+            list.iter().any(|name| name.strip_prefix(path).and_then(|rest| rest.strip_prefix(':')) == Some(function))
+        };
+        if edited.is_empty() {
+            let beyond = changes.beyond.iter().filter_map(|name| name.rsplit_once(':'));
+            edited.extend(beyond.map(|(path, function)| (path.to_owned(), function.to_owned())));
+        }
+        edited.retain(|(path, function)| !is(&changes.without_effect, path, function));
+        let changed = edited.into_iter().map(|(path, function)| {
+            let within = match is(&changes.inlined, &path, &function) {
+                true => {
+                    let beyond = changes.beyond.iter().filter_map(|name| name.rsplit_once(':'));
+                    let same = beyond.filter(|(of, _)| *of == path);
+                    same.map(|(_, function)| function.to_owned()).collect()
+                }
+                false => Vec::new(),
+            };
+            let own = calls.get(Utf8Path::new(&path)).into_iter().flatten();
+            let own = own.filter(|call| call.function == function);
+            Changed {
+                calls: own.map(|call| (call.place.clone(), call.callee.clone())).collect(),
+                within,
                 path,
-                function: site.function.clone(),
-            });
-        }
-    }
-    let known: BTreeSet<(Utf8PathBuf, String)> = watched
-        .iter()
-        .map(|w: &Watched| (w.path.clone(), w.function.clone()))
-        .collect();
-    for (path, now) in &last.overlay {
-        let before = std::fs::read(source.root.join(path)).unwrap_or_default();
-        let now = now.as_deref().unwrap_or_default();
-        for function in changed_functions(&before, now) {
-            if known.contains(&(path.clone(), function.clone())) {
-                continue;
-            }
-            watched.insert(Watched {
-                id: format!("{path}:{function}"),
-                path: path.clone(),
                 function,
-            });
-        }
+            }
+        });
+        changed.collect()
     }
-    watched.into_iter().collect()
-}
-
-/// Functions whose text differs, sorted.
-pub(crate) fn changed_functions(before: &[u8], now: &[u8]) -> Vec<String> {
-    let (before, now) = (functions(before), functions(now));
-    let differs = |(name, text): &(&String, &String)| before.get(*name) != Some(*text);
-    now.iter()
-        .filter(differs)
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-/// Functions by name, as kernel style writes them: a head that begins in column one, a body between `{` and `}` in
-/// column one. What is written otherwise is not found, and then not watched.
-fn functions(bytes: &[u8]) -> BTreeMap<String, String> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut found = BTreeMap::new();
-    let (mut head, mut body): (String, Option<String>) = (String::new(), None);
-    for line in text.lines() {
-        match &mut body {
-            Some(text) if line.starts_with('}') => {
-                if let Some(name) = name_of(&head) {
-                    found.insert(name, format!("{head}{text}"));
-                }
-                (head, body) = (String::new(), None);
-            }
-            Some(text) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            None if line.starts_with('{') => body = Some(String::new()),
-            None => {
-                let fresh = line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-                if fresh && !head.ends_with(",\n") && head.contains('(') {
-                    head.clear();
-                }
-                if line.is_empty() || line.ends_with(';') || line.starts_with(['#', '/', ' ']) {
-                    head.clear();
-                } else {
-                    head.push_str(line);
-                    head.push('\n');
-                }
-            }
-        }
-    }
-    found
-}
-
-/// The name before the first parenthesis.
-fn name_of(head: &str) -> Option<String> {
-    let before = head.split('(').next().filter(|b| b.len() < head.len())?;
-    let name: String = before
-        .trim_end()
-        .chars()
-        .rev()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect();
-    let name: String = name.chars().rev().collect();
-    (!name.is_empty()).then_some(name)
 }
 
 /// Whether `overlay` brings more pinning calls into files that the target exercises than the base has there.
@@ -132,9 +147,8 @@ pub(crate) fn converted(source: &Utf8Path, overlay: &Overlay, target: &TargetSpe
         .iter()
         .filter(|(path, _)| target.reaches(path.as_str()))
         .any(|(path, now)| {
-            let before = std::fs::read(source.join(path)).unwrap_or_default();
-            now.as_deref()
-                .is_some_and(|now| count(now) > count(&before))
+            let before = Content::at(source, path).map_or(0, |before| count(before.bytes()));
+            count(now.bytes()) > before
         });
     if more { Converted::Yes } else { Converted::No }
 }
@@ -143,31 +157,13 @@ pub(crate) fn converted(source: &Utf8Path, overlay: &Overlay, target: &TargetSpe
 mod tests {
     use super::*;
 
-    const BEFORE: &str = "#include <x.h>\nstatic int take(struct ctx *c,\n\t\tunsigned long a)\n{\n\tget(a);\n}\n\nint other(void);\n\n\
-        /* text */\nvoid give(struct page *p)\n{\n\tput_page(p);\n}\n\nstatic const struct ops o = {\n\t.f = give,\n};\n";
-
-    #[test]
-    fn only_functions_whose_text_changed_are_watched() {
-        let now = BEFORE.replace("put_page(p)", "unpin_user_page(p)");
-        assert_eq!(
-            changed_functions(BEFORE.as_bytes(), now.as_bytes()),
-            ["give"]
-        );
-        let now = BEFORE.replace("get(a)", "pin(a)");
-        assert_eq!(
-            changed_functions(BEFORE.as_bytes(), now.as_bytes()),
-            ["take"]
-        );
-        assert!(changed_functions(BEFORE.as_bytes(), BEFORE.as_bytes()).is_empty());
-    }
-
     #[test]
     fn a_series_that_only_changes_releases_does_not_make_a_target_pin() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let mut target = crate::target::select(&["vmci".into()]).unwrap().remove(0);
         target.exercises = vec!["d/".into()];
-        let with = |text: &str| Overlay::from([("d/a.c".into(), Some(text.as_bytes().to_vec()))]);
+        let with = |text: &str| Overlay::from([("d/a.c".into(), Content::file(text))]);
         assert_eq!(
             converted(root, &with("unpin_user_page(p);"), &target),
             Converted::No
@@ -180,5 +176,69 @@ mod tests {
             ),
             Converted::Yes
         );
+    }
+
+    fn staged(text: &str) -> Staged {
+        Staged {
+            subject: "a".into(),
+            overlay: Overlay::from([("d/a.c".into(), Content::file(text))]),
+            touched: vec!["d/a.c".into()],
+        }
+    }
+
+    #[test]
+    fn each_patch_answers_for_the_functions_that_it_edits_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let text = |f: &str, g: &str| format!("int f(void)\n{{\n{f}\n}}\n\nint g(void)\n{{\n{g}\n}}\n");
+        std::fs::create_dir(root.join("d")).unwrap();
+        std::fs::write(root.join("d/a.c"), text("1", "1")).unwrap();
+        let source = Source::at(root, "6.12");
+        // The second takes back what the first did to f, and edits g.
+        let series = [staged(&text("2", "1")), staged(&text("1", "2"))];
+        let watch = Watch::new(&source, &series, &[]);
+        assert_eq!(watch.functions(), ["f", "g"]);
+        let names = |changes: &Changes, numbers| -> Vec<String> {
+            let changed = watch.changed(numbers, changes, &BTreeMap::new());
+            changed.into_iter().map(|c| c.function).collect()
+        };
+        let none = Changes::default();
+        assert_eq!(names(&none, 1..=1), ["f"]);
+        assert_eq!(names(&none, 2..=2), ["f", "g"]);
+        assert_eq!(names(&none, 1..=2), ["f", "g"]);
+        let same = Changes {
+            without_effect: vec!["d/a.c:f".into()],
+            ..Changes::default()
+        };
+        assert_eq!(names(&same, 2..=2), ["g"]);
+        let inlined = Changes {
+            inlined: vec!["d/a.c:f".into()],
+            beyond: vec!["d/a.c:caller".into(), "d/b.c:other".into()],
+            ..Changes::default()
+        };
+        let call = Call {
+            function: "f".into(),
+            place: "f+0x12".into(),
+            callee: "unpin_user_page".into(),
+        };
+        let calls = BTreeMap::from([("d/a.c".into(), vec![call])]);
+        let changed = watch.changed(1..=1, &inlined, &calls);
+        assert_eq!(changed[0].within, ["caller"]);
+        assert_eq!(changed[0].calls, [("f+0x12".to_owned(), "unpin_user_page".to_owned())]);
+    }
+
+    #[test]
+    fn where_no_function_is_edited_those_whose_code_changed_stand_in() {
+        let watch = Watch {
+            edited: vec![Vec::new()],
+            ..Watch::default()
+        };
+        let changes = Changes {
+            beyond: vec!["d/a.c:f".into()],
+            ..Changes::default()
+        };
+        let changed = watch.changed(1..=1, &changes, &BTreeMap::new());
+        assert_eq!(changed.len(), 1);
+        assert!(watch.changed(1..=1, &Changes::default(), &BTreeMap::new()).is_empty());
     }
 }

@@ -3,13 +3,12 @@
 
 use super::directory::{Inputs, ToolVersion};
 use crate::boot::QEMU;
-use crate::build::Overlay;
 use crate::build::stage::{fragment, hash};
 use crate::error::Error;
 use crate::host;
 use crate::options::KtestOptions;
 use crate::perl::User;
-use crate::series::Staged;
+use crate::series::{Overlay, Staged};
 use crate::source::Source;
 use crate::target::TargetSpec;
 
@@ -25,8 +24,7 @@ pub(super) fn inputs(
         for (path, contents) in overlay {
             hasher.update(path.as_str().as_bytes());
             hasher.update(&[0]);
-            let contents = contents.as_deref();
-            hasher.update(blake3::hash(contents.unwrap_or(b"\0gone")).as_bytes());
+            hasher.update(blake3::hash(format!("{contents:?}").as_bytes()).as_bytes());
         }
         hasher.finalize().to_hex().to_string()
     };

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kernels on a machine of the user's that ktest.pl drove, judged.
 
+use super::boots::{Booted, Objects};
 use super::compiled::not_done;
 use super::evidence::converted;
 use super::stages::Session;
+use crate::boot::Seen;
 use crate::build::stage::hash;
-use crate::build::{Overlay, Prepared, machine_failed};
+use crate::build::{Prepared, machine_failed};
 use crate::error::Error;
+use crate::judge::{exercise, judge};
 use crate::perl::{Came, Passage, Repository, boots, came, name, not_better};
-use crate::series::Staged;
-use crate::verdict::{Build, Outcome, Seen, Stage, Target, judge};
+use crate::series::{Overlay, Staged};
+use crate::verdict::{Build, Changes, Outcome, Stage, Target};
 use camino::Utf8Path;
+use std::collections::BTreeMap;
 
 /// What one kernel's stage is made of.
 struct Kernel<'a> {
@@ -92,13 +96,8 @@ impl Session<'_> {
         let mut stage = match came {
             Came::Unknown(why) => self.unknown(*number, subject.clone(), &why),
             Came::NotBuilt(why) => Stage {
-                targets: Vec::new(),
-                build: Build {
-                    result: Outcome::Fail,
-                    ..self.unknown(*number, subject.clone(), &why).build
-                },
-                number: *number,
                 subject: subject.clone(),
+                ..Stage::new(*number, Build::of(Outcome::Fail, Some(why)))
             },
             Came::Started(outcome, why, splats) => {
                 let mut stage = self.unknown(*number, subject.clone(), &why);
@@ -110,9 +109,16 @@ impl Session<'_> {
                 stage
             }
             Came::Tested(seen, why) => {
-                let mut stage = self.unknown(*number, subject.clone(), "");
-                stage.targets = self.tested(&kernel, &seen, why.as_deref());
-                built(&mut stage);
+                let booted = Booted {
+                    targets: self.tested(&kernel, &seen, why.as_deref()),
+                    seen: vec![*seen],
+                };
+                let build = Build::of(Outcome::Pass, None);
+                let mut stage = self.stage_of(*number, subject, build, &booted);
+                let seen: Vec<&Seen> = booted.seen.iter().collect();
+                let changed = self.changed(*number, &Changes::default(), &BTreeMap::new());
+                stage.exercise = exercise(&changed, &seen);
+                stage.targets = booted.targets;
                 stage
             }
         };
@@ -130,8 +136,11 @@ impl Session<'_> {
             .map(|spec| {
                 let converted = converted(&self.source.root, &kernel.overlay, spec);
                 let mut target = judge(spec, converted, seen);
-                let kbuild = Some(&kernel.prepared.kbuild);
-                target.callsites = self.evidence(spec, Some(seen), kbuild);
+                let objects = Objects {
+                    kbuild: &kernel.prepared.kbuild,
+                    calls: &BTreeMap::new(),
+                };
+                target.callsites = self.evidence(spec, Some(seen), Some(objects));
                 target
             })
             .collect();

@@ -12,7 +12,6 @@ mod perl;
 mod plan;
 mod shorten;
 mod stages;
+mod whole;
 
-pub(crate) use evidence::changed_functions;
-pub use plan::Shard;
-pub use stages::run;
+pub use whole::run;

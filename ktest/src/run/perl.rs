@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A run by way of the tree's ktest.pl.
 
+use super::boots::{Booted, Objects};
 use super::compiled::not_done;
 use super::evidence::converted;
 use super::stages::Session;
-use crate::boot::{Accelerator, Machine, QEMU, seen};
+use crate::boot::{Ended, Machine, QEMU, seen};
 use crate::build::stage::hash;
-use crate::build::{Overlay, Prepared};
+use crate::build::{Prepared, forget};
 use crate::error::Error;
 use crate::host;
+use crate::judge::{exercise, judge};
 use crate::perl::{
-    Conf, Remote, Repository, SCRIPT, Said, User, WAITS, boots, by_lines, end_logins, forget,
+    Conf, Remote, Repository, SCRIPT, Said, User, WAITS, boots, by_lines, end_logins,
     names, not_better, passages, power_switch, read,
 };
-use crate::series::Staged;
+use crate::series::{Overlay, Staged};
 use crate::target::{Guest, TargetSpec};
-use crate::verdict::{Build, Ended, Outcome, Stage, Target, judge};
+use crate::verdict::{Accelerator, Build, Changes, Outcome, Stage, Target};
 use camino::Utf8Path;
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -170,7 +173,7 @@ impl Session<'_> {
             ));
         }
         let specs: Vec<&TargetSpec> = self.booted().collect();
-        let initrd = self.initrd(&specs, None, dir)?;
+        let initrd = self.initrd(&specs, None, &[], dir)?;
         let disk = super::boots::disk(&guests, &self.directory.path)?;
         let disk = disk.map(|disk| camino::absolute_utf8(&disk).unwrap_or(disk));
         Ok(Machine {
@@ -273,39 +276,45 @@ impl Session<'_> {
             let why = why
                 .filter(|_| is_last)
                 .map(|why| format!("ktest.pl says: {why}"));
-            let mut targets: Vec<Target> = Vec::new();
-            let mut image_hash = None;
+            let result = match boot {
+                Some(_) => Outcome::Pass,
+                None => Outcome::Fail,
+            };
+            let mut build = Build::of(result, why.clone().filter(|_| boot.is_none()));
+            let mut booted = Booted {
+                targets: Vec::new(),
+                seen: Vec::new(),
+            };
             if let Some(boot) = boot {
                 let seen = seen(
                     Ended::Exited,
                     &boot.dir.join("console.log"),
                     &boot.dir.join("results.ktap"),
                 )?;
-                image_hash = Some(hash(&boot.dir.join("bzImage"))?);
+                build.image_hash = Some(hash(&boot.dir.join("bzImage"))?);
+                let objects = Objects {
+                    kbuild: &prepared.kbuild,
+                    calls: &BTreeMap::new(),
+                };
                 for spec in self.booted() {
                     let converted = converted(&self.source.root, &overlay, spec);
                     let mut target = judge(spec, converted, &seen);
-                    target.callsites = self.evidence(spec, Some(&seen), Some(&prepared.kbuild));
-                    targets.push(target);
+                    target.callsites = self.evidence(spec, Some(&seen), Some(objects));
+                    booted.targets.push(target);
                 }
-                not_better(&mut targets, &seen, why.as_deref());
+                not_better(&mut booted.targets, &seen, why.as_deref());
                 let others = self.targets(0).into_iter();
-                targets.extend(others.filter_map(|t| Some(not_done(t, self.lacking(t)?))));
+                let others = others.filter_map(|t| Some(not_done(t, self.lacking(t)?)));
+                booted.targets.extend(others);
+                booted.seen.push(seen);
             }
-            let result = match boot {
-                Some(_) => Outcome::Pass,
-                None => Outcome::Fail,
-            };
-            let build = Build {
-                image_hash,
-                ..Build::of(result, why.filter(|_| boot.is_none()))
-            };
-            let stage = Stage {
-                number,
-                subject,
-                build,
-                targets,
-            };
+            let mut stage = self.stage_of(number, &subject, build, &booted);
+            if boot.is_some() {
+                let seen: Vec<_> = booted.seen.iter().collect();
+                let changed = self.changed(number, &Changes::default(), &BTreeMap::new());
+                stage.exercise = exercise(&changed, &seen);
+            }
+            stage.targets = booted.targets;
             self.directory.record(number, &stage)?;
             stages.push(stage);
         }
@@ -351,10 +360,9 @@ impl Session<'_> {
             ..not_done(target, why)
         });
         Stage {
-            number,
             subject,
-            build: Build::of(Outcome::Inconclusive, Some(why.to_owned())),
             targets: targets.collect(),
+            ..Stage::new(number, Build::of(Outcome::Inconclusive, Some(why.to_owned())))
         }
     }
 }

@@ -7,39 +7,7 @@
 
 use crate::series::Staged;
 use crate::target::TargetSpec;
-use serde::{Deserialize, Serialize};
-
-/// Part `index` of `count`, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Shard {
-    /// Which part.
-    pub index: usize,
-    /// Of how many.
-    pub count: usize,
-}
-
-impl std::str::FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shard, String> {
-        let bad = || format!("`{text}` is no part: 1/3 is the first of three");
-        let (index, count) = text.split_once('/').ok_or_else(bad)?;
-        let shard = Shard {
-            index: index.parse().map_err(|_| bad())?,
-            count: count.parse().map_err(|_| bad())?,
-        };
-        if shard.index == 0 || shard.index > shard.count {
-            return Err(bad());
-        }
-        Ok(shard)
-    }
-}
-
-impl std::fmt::Display for Shard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
-    }
-}
+use crate::verdict::Shard;
 
 /// For each kernel, the base first, the indices of the targets that it is booted with.
 pub(super) fn plan(
@@ -86,11 +54,11 @@ pub(super) fn plan(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::Overlay;
+    use crate::series::{Content, Overlay};
     use crate::target::select;
 
     fn staged(count: usize) -> Vec<Staged> {
-        let overlay = Overlay::from([("io_uring/rsrc.c".into(), Some(Vec::new()))]);
+        let overlay = Overlay::from([("io_uring/rsrc.c".into(), Content::file(""))]);
         (0..count)
             .map(|number| Staged {
                 subject: format!("patch {number}"),
@@ -130,13 +98,5 @@ mod tests {
         let targets = select(&["vmci,io-uring".into()]).unwrap();
         let part = |index| plan(&targets, &[], &[], Some(Shard { index, count: 2 }));
         assert_eq!((part(1), part(2)), (vec![vec![0]], vec![vec![1]]));
-    }
-
-    #[test]
-    fn a_part_that_is_none_is_refused() {
-        assert_eq!("2/3".parse::<Shard>().unwrap().to_string(), "2/3");
-        for text in ["", "1", "0/3", "4/3", "a/b", "1/0"] {
-            assert!(text.parse::<Shard>().is_err(), "{text}");
-        }
     }
 }

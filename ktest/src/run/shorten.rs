@@ -121,15 +121,8 @@ mod tests {
             inner: None,
         };
         let target = |subtests| Target {
-            name: "refimpl-conformance".into(),
-            result: Outcome::Fail,
-            reason: None,
             subtests,
-            pins: None,
-            drift_pages: None,
-            accelerator: None,
-            splats: Vec::new(),
-            callsites: Vec::new(),
+            ..Target::named("refimpl-conformance")
         };
         let found = first_difference(&target(vec![
             subtest("trace-a", Outcome::Pass, ""),

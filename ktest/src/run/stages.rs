@@ -1,158 +1,45 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loop over kernels.
 
+use super::boots::{Booted, Objects};
 use super::compiled::{Compiler, not_done};
 use super::directory::RunDirectory;
-use super::evidence::{Watched, watched};
+use super::evidence::Watch;
 use super::flags::keep_functions;
-use super::inputs::inputs;
-use super::plan::plan;
-use crate::boot::{Accelerator, QEMU};
 use crate::build::stage::{Made, fragment, hash, make_base, make_stage, touched};
-use crate::build::{
-    Changes, Kbuild, Known, Ledger, Overlay, Plan, Prepared, prepare_above, strings,
-};
+use crate::boot::Seen;
+use crate::build::{Call, Kbuild, Known, Ledger, Plan, Prepared, prepare_above, strings};
 use crate::config::Fragment;
+use crate::conformance;
 use crate::error::Error;
-use crate::image::{Programs, build_guest, build_selftests, write};
+use crate::image::{Programs, write};
+use crate::judge::{self, Changed, exercise};
 use crate::options::{Driver, KtestOptions, Stages, What};
-use crate::perl::{SCRIPT, User};
-use crate::series::Staged;
+use crate::perl::User;
+use crate::series::{Overlay, Staged};
 use crate::source::Source;
-use crate::target::{TargetSpec, select};
-use crate::verdict::{Build, Outcome, Stage, Target, Verdict, summarise};
-use crate::{conformance, host, series};
-use callsites::tree::Tree;
+use crate::target::TargetSpec;
+use crate::verdict::{Accelerator, Build, Changes, Outcome, Stage, Target};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// Everything that stays the same from kernel to kernel.
 pub(super) struct Session<'a> {
     pub(super) source: &'a Source,
     pub(super) options: &'a KtestOptions,
-    targets: Vec<TargetSpec>,
+    pub(super) targets: Vec<TargetSpec>,
     /// Indices of the targets of each kernel; the base is the first.
-    plan: Vec<Vec<usize>>,
-    pub(super) directory: RunDirectory,
+    pub(super) plan: Vec<Vec<usize>>,
+    pub(super) directory: &'a RunDirectory,
     pub(super) guest: Programs,
+    /// Names of the functions that are watched in every kernel.
     pub(super) functions: Vec<String>,
     /// The user's machine, where ktest.pl is to drive that.
     pub(super) user: Option<User>,
-    pub(super) watched: Vec<Watched>,
+    pub(super) watch: Watch,
     /// What executes the guests' instructions, once it is known.
     pub(super) accelerator: Mutex<Option<Accelerator>>,
-}
-
-/// Tests the base, then every patch of the series in `series`.
-///
-/// # Errors
-/// See [`Error`]: whatever keeps a verdict from being reached. What a kernel does is in the verdict.
-pub fn run(
-    tree: &Tree,
-    series: Option<&Utf8Path>,
-    options: &KtestOptions,
-) -> Result<Verdict, Error> {
-    let mut targets = select(&options.targets)?;
-    let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
-    if options.ktest_conf.is_none() && targets.iter().any(|target| target.guest().is_some()) {
-        host::require(qemu.as_str(), "booting kernels")?;
-    }
-    let source = &match (tree.root(), tree.repository(), &options.image) {
-        (None, None, Some(_)) => Source::nowhere(tree),
-        _ => Source::of(tree, &options.cache)?,
-    };
-    if let Some(image) = &options.image {
-        std::fs::metadata(image).map_err(Error::named("the image", image))?;
-    }
-    let version = source.kernel_version()?;
-    for target in &mut targets {
-        target.at(version);
-    }
-    let staged = match series {
-        Some(dir) => series::stage(source, dir)?,
-        None => Vec::new(),
-    };
-    let watched = watched(source, &staged, &options.callsites);
-    let user = user(source, options)?;
-    let inputs = inputs(source, &staged, &targets, user.as_ref(), options)?;
-    let directory = match &options.resume {
-        Some(id) => RunDirectory::resume(&options.runs, id, &inputs)?,
-        None => RunDirectory::create(&options.runs, &inputs)?,
-    };
-    options.progress.say(&format!("run {}", directory.id));
-    let guest = guest(source, &directory, options)?;
-    let functions: Vec<String> = watched.iter().map(|w| w.function.clone()).collect();
-    let kernels: Vec<usize> = match options.stages {
-        Stages::EachPatch => (1..=staged.len()).collect(),
-        Stages::Last => (1..=staged.len()).last().into_iter().collect(),
-    };
-    let session = Session {
-        source,
-        options,
-        plan: plan(&targets, &staged, &kernels, options.shard),
-        targets,
-        directory,
-        guest,
-        functions,
-        user,
-        watched,
-        accelerator: Mutex::new(options.accelerator),
-    };
-    let (base, mut patches) = match &options.image {
-        Some(image) => (session.given(image)?, Vec::new()),
-        None => session.built(&staged)?,
-    };
-    // ktest.pl does not know our verdict on the base, and goes on.
-    if !base.is_good() {
-        let numbered = (1..).zip(&staged);
-        let left_out =
-            numbered.map(|(at, patch)| left_out(at, &patch.subject, &session.targets(at)));
-        patches = left_out.filter(|stage| !stage.targets.is_empty()).collect();
-    }
-    let mut verdict = summarise(&session.directory.id, base, patches);
-    verdict.shard = options.shard;
-    verdict.inputs = Some(blake3::hash(inputs.of_the_run().as_bytes()).to_hex()[..16].to_owned());
-    if verdict.base.targets.is_empty() {
-        verdict.reason = "there is no job for this shard".into();
-    }
-    session.directory.conclude(&verdict)?;
-    Ok(verdict)
-}
-
-/// A kernel of a series whose base is not good: nothing is said about it, and it is not to vanish.
-fn left_out(number: usize, subject: &str, targets: &[&TargetSpec]) -> Stage {
-    let why = "not judged, as the base itself is not good";
-    Stage {
-        number,
-        subject: subject.to_owned(),
-        build: Build::of(Outcome::Skip, Some(why.into())),
-        targets: targets.iter().map(|spec| not_done(spec, why)).collect(),
-    }
-}
-
-/// The user's configuration of ktest.pl, read; what of it is not taken is said.
-fn user(source: &Source, options: &KtestOptions) -> Result<Option<User>, Error> {
-    let Some(conf) = &options.ktest_conf else {
-        return Ok(None);
-    };
-    let user = User::read(&source.root.join(SCRIPT), conf)?;
-    for sentence in user.said() {
-        options.progress.say(&sentence);
-    }
-    Ok(Some(user))
-}
-
-fn guest(
-    source: &Source,
-    directory: &RunDirectory,
-    options: &KtestOptions,
-) -> Result<Programs, Error> {
-    let init = match &options.guest {
-        Some(init) => init.clone(),
-        None => build_guest(&options.cache, &options.progress)?,
-    };
-    let selftests = build_selftests(&source.root, &directory.path)?;
-    Ok(Programs { init, selftests })
 }
 
 impl Session<'_> {
@@ -163,11 +50,13 @@ impl Session<'_> {
     }
 
     /// The initramfs for one kernel: the same for all, but for a probe module that is built against each. Of an image
-    /// that was given nothing is known to build against, and the target says that it lacks the module.
+    /// that was given nothing is known to build against, and the target says that it lacks the module. `more` is watched besides
+    /// what is watched in every kernel.
     pub(super) fn initrd(
         &self,
         specs: &[&TargetSpec],
         kbuild: Option<&Kbuild>,
+        more: &[String],
         dir: &Utf8Path,
     ) -> Result<Utf8PathBuf, Error> {
         let probe = specs.iter().any(|t| t.guest().is_some_and(|g| g.probe));
@@ -178,11 +67,13 @@ impl Session<'_> {
                 conformance::extras(self.source.kernel_version()?, kbuild, dir, said)?
             }
         };
-        write(&self.guest, &self.functions, &extras, &dir.join("initrd"))
+        let watched: BTreeSet<&String> = self.functions.iter().chain(more).collect();
+        let watched: Vec<String> = watched.into_iter().cloned().collect();
+        write(&self.guest, &watched, &extras, &dir.join("initrd"))
     }
 
     /// An image that somebody else built.
-    fn given(&self, image: &Utf8Path) -> Result<Stage, Error> {
+    pub(super) fn given(&self, image: &Utf8Path) -> Result<Stage, Error> {
         let build = Build {
             image_hash: Some(hash(image)?),
             ..Build::of(Outcome::Skip, Some("the image was given".into()))
@@ -192,18 +83,20 @@ impl Session<'_> {
         }
         let dir = self.directory.stage(0)?;
         let specs = self.targets(0);
-        let initrd = self.initrd(&specs, None, &dir)?;
+        let initrd = self.initrd(&specs, None, &[], &dir)?;
         let kernel = (image, initrd.as_path());
-        let mut targets = self.boot(&specs, kernel, &Overlay::new(), None, &dir)?;
+        let booted = self.boot(&specs, kernel, &Overlay::new(), None, &dir)?;
+        let mut stage = self.stage_of(0, image.file_name().unwrap_or("image"), build, &booted);
+        let mut targets = booted.targets;
         let compiled = specs.into_iter().filter(|t| t.guest().is_none());
         let why = "compiled only, and the image was given";
         targets.extend(compiled.map(|target| not_done(target, why)));
-        let subject = image.file_name().unwrap_or("image").to_owned();
-        self.finish(0, subject, build, targets)
+        stage.targets = targets;
+        self.finish(stage)
     }
 
     /// The base, and the kernels of the series.
-    fn built(&self, staged: &[Staged]) -> Result<(Stage, Vec<Stage>), Error> {
+    pub(super) fn built(&self, staged: &[Staged]) -> Result<(Stage, Vec<Stage>), Error> {
         let options = self.options;
         let all_touched = touched(staged);
         let fragment = fragment(self.source, &options.fragments)?;
@@ -306,7 +199,10 @@ impl Session<'_> {
             seconds: made.seconds,
         };
         if made.result != Outcome::Pass {
-            return self.finish(number, subject.to_owned(), build, Vec::new());
+            return self.finish(Stage {
+                subject: subject.to_owned(),
+                ..Stage::new(number, build)
+            });
         }
         let image = dir.join("bzImage");
         let built = prepared.kbuild.image().1;
@@ -314,32 +210,53 @@ impl Session<'_> {
         let digest = hash(&built)?;
         build.image_hash = Some(digest.clone());
         let same = self.same_image(number, &digest);
-        let mut targets = match same.filter(|_| !self.options.boot_all) {
+        let changed = self.changed(number, &build.changes, &made.calls);
+        let mut stage = match same.filter(|_| !self.options.boot_all) {
             Some(same) => {
                 let why = format!("not booted: its image is byte for byte that of \"{same}\"");
                 self.options.progress.say(&why);
                 let booted = specs.iter().filter(|spec| spec.guest().is_some());
-                booted.map(|spec| not_done(spec, &why)).collect()
+                Stage {
+                    subject: subject.to_owned(),
+                    exercise: exercise(&changed, &[]),
+                    targets: booted.map(|spec| not_done(spec, &why)).collect(),
+                    ..Stage::new(number, build)
+                }
             }
             None => {
                 std::fs::copy(&built, &image).map_err(Error::io("copy", &built))?;
                 self.options.progress.say(&format!("booting {subject}"));
-                let initrd = self.initrd(&specs, Some(&prepared.kbuild), &dir)?;
+                let kbuild = &prepared.kbuild;
+                let mut more: Vec<String> = changed.iter().flat_map(|c| c.within.clone()).collect();
+                more.extend(changed.iter().map(|c| c.function.clone()));
+                more.extend(made.calls.values().flatten().map(|call| call.place.clone()));
+                let initrd = self.initrd(&specs, Some(kbuild), &more, &dir)?;
                 let kernel = (image.as_path(), initrd.as_path());
-                let mut targets =
-                    self.boot(&specs, kernel, overlay, Some(&prepared.kbuild), &dir)?;
-                self.shorten(&specs, &image, &dir, &mut targets)?;
-                targets
+                let objects = Objects {
+                    kbuild,
+                    calls: &made.calls,
+                };
+                let mut booted = self.boot(&specs, kernel, overlay, Some(objects), &dir)?;
+                self.shorten(&specs, &image, &dir, &mut booted.targets)?;
+                let mut stage = self.stage_of(number, subject, build, &booted);
+                let seen: Vec<&Seen> = booted.seen.iter().collect();
+                stage.exercise = exercise(&changed, &seen);
+                stage.targets = booted.targets;
+                stage
             }
         };
         if let Some(compiler) = compiler {
             for spec in specs.into_iter().filter(|t| t.guest().is_none()) {
                 let mut target = compiler.compile(spec, number == 0, &dir)?;
-                target.callsites = self.evidence(spec, None, Some(&compiler.kbuild));
-                targets.push(target);
+                let objects = Objects {
+                    kbuild: &compiler.kbuild,
+                    calls: &made.calls,
+                };
+                target.callsites = self.evidence(spec, None, Some(objects));
+                stage.targets.push(target);
             }
         }
-        self.finish(number, subject.to_owned(), build, targets)
+        self.finish(stage)
     }
 
     /// The kernel of an earlier stage that has this very image and was booted with the same targets: there is nothing new to learn.
@@ -352,45 +269,48 @@ impl Session<'_> {
             .map(|stage| stage.subject)
     }
 
-    fn finish(
+    /// What came of the boots of one kernel, but for its targets.
+    pub(super) fn stage_of(
         &self,
         number: usize,
-        subject: String,
+        subject: &str,
         build: Build,
-        mut targets: Vec<Target>,
-    ) -> Result<Stage, Error> {
-        let place = |target: &Target| self.targets.iter().position(|t| t.name == target.name);
-        targets.sort_by_key(place);
-        let stage = Stage {
-            number,
-            subject,
-            build,
-            targets,
+        booted: &Booted,
+    ) -> Stage {
+        let base = match number {
+            0 => None,
+            _ => self.directory.finished(0).and_then(|base| base.boot),
         };
-        self.directory.record(number, &stage)?;
-        Ok(stage)
+        let seen: Vec<&Seen> = booted.seen.iter().collect();
+        let came_up = (!seen.is_empty()).then(|| judge::boot(&seen, base.as_ref()));
+        Stage {
+            subject: subject.to_owned(),
+            boot: came_up,
+            ..Stage::new(number, build)
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use failure::Exit;
+    /// The functions that the kernel changes against the one before it; the base changes none.
+    pub(super) fn changed(
+        &self,
+        number: usize,
+        changes: &Changes,
+        calls: &BTreeMap<Utf8PathBuf, Vec<Call>>,
+    ) -> Vec<Changed> {
+        let first = match self.options.stages {
+            Stages::EachPatch => number,
+            Stages::Last => 1,
+        };
+        match number {
+            0 => Vec::new(),
+            _ => self.watch.changed(first..=number, changes, calls),
+        }
+    }
 
-    #[test]
-    fn a_base_that_is_not_good_is_infrastructure_and_no_verdict_on_the_series() {
-        let targets = select(&["process-vm".into()]).unwrap();
-        let specs: Vec<&TargetSpec> = targets.iter().collect();
-        let patch = left_out(1, "a patch", &specs);
-        assert!(patch.is_good(), "it is not the first bad one");
-        let mut base = left_out(0, "the base", &specs);
-        base.build.result = Outcome::Pass;
-        base.targets[0].result = Outcome::Fail;
-        let verdict = summarise("run", base, vec![patch]);
-        assert_eq!(verdict.result, Outcome::Inconclusive);
-        assert_eq!(
-            (verdict.exit(), verdict.first_bad),
-            (Exit::Infrastructure, None)
-        );
+    fn finish(&self, mut stage: Stage) -> Result<Stage, Error> {
+        let place = |target: &Target| self.targets.iter().position(|t| t.name == target.name);
+        stage.targets.sort_by_key(place);
+        self.directory.record(stage.number, &stage)?;
+        Ok(stage)
     }
 }

@@ -93,11 +93,10 @@ fn build(result: Outcome, reason: Option<String>, new_warnings: Vec<String>) -> 
 }
 
 fn unbuilt(subject: &str, error: &Error) -> Stage {
+    let build = build(Outcome::Fail, Some(error.to_string()), Vec::new());
     Stage {
-        number: 0,
         subject: subject.to_owned(),
-        build: build(Outcome::Fail, Some(error.to_string()), Vec::new()),
-        targets: Vec::new(),
+        ..Stage::new(0, build)
     }
 }
 
@@ -118,14 +117,13 @@ fn stage(
         .iter()
         .filter(|line| !known.contains(&without_place(line)));
     Stage {
-        number: 0,
         subject: subject.to_owned(),
-        build: build(Outcome::Pass, None, new.cloned().collect()),
         targets: after
             .drivers
             .iter()
             .map(|driver| target(driver, before, after, changed, callsites))
             .collect(),
+        ..Stage::new(0, build(Outcome::Pass, None, new.cloned().collect()))
     }
 }
 
@@ -174,15 +172,11 @@ fn target(
         Pins::new(number(run.vmstat_acquired), number(run.vmstat_released))
     });
     Target {
-        name: driver.module.clone(),
         result,
         reason,
-        subtests: Vec::new(),
         pins,
-        drift_pages: None,
-        accelerator: None,
-        splats: Vec::new(),
         callsites: evidence(driver, callsites),
+        ..Target::named(&driver.module)
     }
 }
 

@@ -2,7 +2,7 @@
 //! From a tree and a series to a verdict.
 
 use super::{Error, Kernel, Options, compile, verdict};
-use crate::series::stage;
+use crate::series::{Content, stage};
 use crate::source::Source;
 use crate::verdict::Verdict;
 use callsites::embedded::{self, Era};
@@ -42,10 +42,7 @@ pub fn test(
     };
     let mut patches = Vec::new();
     if let Some(dir) = series_dir {
-        let source = Source {
-            root: root.clone(),
-            version: tree.version().to_owned(),
-        };
+        let source = Source::at(&root, tree.version());
         for (index, staged) in stage(&source, dir)
             .map_err(Box::new)?
             .into_iter()
@@ -53,8 +50,8 @@ pub fn test(
         {
             let copy = scratch.join(format!("patched-{index:04}"));
             copy_tree(&root, &copy)?;
-            for (path, bytes) in &staged.overlay {
-                lay(&copy.join(path), bytes.as_deref())?;
+            for (path, content) in &staged.overlay {
+                lay_over(&copy.join(path), content)?;
             }
             patches.push(Kernel {
                 subject: staged.subject,
@@ -68,7 +65,7 @@ pub fn test(
 /// The directory that holds the tree's files.
 fn directory(tree: &Tree, scratch: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     if tree.root().is_some() || tree.repository().is_some() {
-        return Ok(Source::of(tree, &scratch.join("export"))
+        return Ok(Source::of(tree, None, &scratch.join("export"))
             .map_err(Box::new)?
             .root);
     }
@@ -97,6 +94,17 @@ fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
         lay(&to.join(relative), Some(&bytes))?;
     }
     Ok(())
+}
+
+fn lay_over(path: &Utf8Path, content: &Content) -> Result<(), Error> {
+    match content {
+        Content::File { bytes, .. } => lay(path, Some(bytes)),
+        Content::Gone => lay(path, None),
+        Content::Link(_) => {
+            let why = std::io::Error::other("a driver's tree has files only, and a patch makes this a link");
+            Err(Error::io("write", path.to_owned(), why))
+        }
+    }
 }
 
 /// Makes a file what it should be, or takes it away.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Shards of one run put together again.
 
-use super::judge::summarise;
-use super::types::{Outcome, Stage, Verdict};
+use super::summary::summarise;
+use super::types::{Boot, Outcome, Stage, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why shards do not make a run.
@@ -74,6 +74,14 @@ fn add(known: &mut Stage, other: &Stage) {
     if other.build.result == Outcome::Fail {
         known.build = other.build.clone();
     }
+    let worse = |boot: &Boot| known.boot.as_ref().is_none_or(|of| boot.result > of.result);
+    if let Some(boot) = other.boot.clone().filter(worse) {
+        known.boot = Some(boot);
+    }
+    known.exercise = match (known.exercise.take(), &other.exercise) {
+        (Some(one), Some(two)) => Some(one.with(two)),
+        (one, two) => one.or_else(|| two.clone()),
+    };
     for target in &other.targets {
         match known.targets.iter_mut().find(|t| t.name == target.name) {
             Some(same) if target.result > same.result => *same = target.clone(),
@@ -86,29 +94,23 @@ fn add(known: &mut Stage, other: &Stage) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Shard;
+    use crate::verdict::Shard;
     use crate::verdict::{Build, SCHEMA, Target};
 
     fn stage(number: usize, targets: &[(&str, Outcome)]) -> Stage {
         let target = |(name, result): &(&str, Outcome)| Target {
-            name: (*name).into(),
             result: *result,
             reason: Some("a reason".into()),
-            subtests: Vec::new(),
-            pins: None,
-            drift_pages: None,
-            accelerator: None,
-            splats: Vec::new(),
-            callsites: Vec::new(),
+            ..Target::named(name)
+        };
+        let build = Build {
+            seconds: 1.0,
+            ..Build::of(Outcome::Pass, None)
         };
         Stage {
-            number,
             subject: format!("kernel {number}"),
-            build: Build {
-                seconds: 1.0,
-                ..Build::of(Outcome::Pass, None)
-            },
             targets: targets.iter().map(target).collect(),
+            ..Stage::new(number, build)
         }
     }
 

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a run was worth: plain data, the schema `verdict/1`, and the rules that make a verdict of what was seen.
+//! What a run was worth: plain data, the schema `verdict/1`, and what its stages and shards come to together.
 //!
-//! In goes what one boot left behind: the console, the results, how QEMU ended. Out comes a [`Target`] for every target
-//! that was asked for, and of all of them a [`Verdict`]. Nothing is guessed: what was not seen is inconclusive.
+//! The rules that make a [`Target`] of what one boot left behind are in [`crate::judge`].
 
-mod judge;
+mod accelerator;
+mod changes;
+mod exercise;
 mod merge;
+mod shard;
+mod summary;
 mod types;
 
-pub use judge::{Converted, Ended, Seen, judge, summarise};
+pub use accelerator::Accelerator;
+pub use changes::Changes;
+pub use exercise::{Exercise, Exercised, NotRun};
 pub use merge::{MergeError, merge};
+pub use shard::Shard;
+pub use summary::summarise;
 pub use types::{
-    Build, CallsiteEvidence, Evidence, Inner, Outcome, Pins, SCHEMA, Splat, Stage, Subtest, Target,
-    Verdict,
+    Boot, Build, CallsiteEvidence, Evidence, Inner, Outcome, Pins, SCHEMA, Splat, Stage, Subtest,
+    Target, Verdict,
 };

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! verdict.json. The field names are a contract: scripts read them. Add to them freely, never change them.
 
-use crate::boot::Accelerator;
-use crate::build::Changes;
-use crate::run::Shard;
+use super::accelerator::Accelerator;
+use super::changes::Changes;
+use super::exercise::Exercise;
+use super::shard::Shard;
 use failure::Exit;
 use serde::{Deserialize, Serialize};
 
 /// The schema this crate writes.
 pub const SCHEMA: &str = "verdict/1";
+
+/// How many functions of a trace are told in a sentence: the helper that noticed, and its nearest callers.
+const TOLD: usize = 5;
 
 /// How something ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +67,12 @@ pub struct Stage {
     pub subject: String,
     /// How it was built.
     pub build: Build,
+    /// What its console showed before the first target, where it was booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
+    /// Which of the functions that the patch changes ran, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<Exercise>,
     /// In the order in which they were asked for.
     pub targets: Vec<Target>,
 }
@@ -86,6 +96,20 @@ pub struct Build {
     pub image_hash: Option<String>,
     /// Seconds that make took.
     pub seconds: f64,
+}
+
+/// How a kernel came up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Pass, fail (it complains of something that the base does not), or crash.
+    pub result: Outcome,
+    /// One sentence where there is something to say.
+    pub reason: Option<String>,
+    /// Bits of /proc/sys/kernel/tainted before the first target that say that something went wrong.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub taint: u64,
+    /// What it complained about before the first target.
+    pub splats: Vec<Splat>,
 }
 
 /// One target on one kernel.
@@ -173,6 +197,54 @@ pub struct Splat {
     pub first_line: String,
     /// 1-based line of the console log.
     pub console_line: usize,
+    /// The function that it is about: the one that the line names, else the one that the processor was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Its callers, the nearest first, as far as the console has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<String>,
+    /// How many times it was printed, where that was more than once.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference over"
+)]
+fn is_nothing(bits: &u64) -> bool {
+    *bits == 0
+}
+
+fn once() -> u64 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference over"
+)]
+fn is_once(times: &u64) -> bool {
+    *times == 1
+}
+
+impl Splat {
+    /// Its first line, and the way that led there where that is known.
+    pub fn told(&self) -> String {
+        let names: Vec<&str> = self.function.iter().chain(&self.trace).map(String::as_str).collect();
+        let way: Vec<&str> = names.iter().take(TOLD).copied().collect();
+        let times = match self.times {
+            1 => String::new(),
+            times => format!(" ({times} times)"),
+        };
+        match way.as_slice() {
+            [] => format!("{}{times}", self.first_line),
+            [only] if self.first_line.contains(&format!("{only}+")) => {
+                format!("{}{times}", self.first_line)
+            }
+            way => format!("{}{times}, in {}", self.first_line, way.join(" < ")),
+        }
+    }
 }
 
 /// How far a callsite got.
@@ -213,11 +285,41 @@ impl Build {
     }
 }
 
+impl Target {
+    /// One of which nothing is known.
+    pub fn named(name: &str) -> Target {
+        Target {
+            name: name.to_owned(),
+            result: Outcome::Inconclusive,
+            reason: None,
+            subtests: Vec::new(),
+            pins: None,
+            drift_pages: None,
+            accelerator: None,
+            splats: Vec::new(),
+            callsites: Vec::new(),
+        }
+    }
+}
+
 impl Stage {
+    /// One that was built, and of which nothing else is known.
+    pub fn new(number: usize, build: Build) -> Stage {
+        Stage {
+            number,
+            subject: String::new(),
+            build,
+            boot: None,
+            exercise: None,
+            targets: Vec::new(),
+        }
+    }
+
     /// Whether it was built, and nothing in it did worse than being skipped.
     pub fn is_good(&self) -> bool {
         let good = |result| matches!(result, Outcome::Pass | Outcome::Skip);
-        good(self.build.result) && self.targets.iter().all(|t| good(t.result))
+        let came_up = self.boot.as_ref().is_none_or(|boot| good(boot.result));
+        came_up && good(self.build.result) && self.targets.iter().all(|t| good(t.result))
     }
 }
 

@@ -254,7 +254,7 @@ impl End {
         let [_, _, id, event, status, ..] = std::hint::black_box(answer);
         let why = format!(
             "event {event} with status {}: no {what}",
-            status.cast_signed()
+            i32::from_ne_bytes(status.to_ne_bytes())
         );
         ensure(event == wanted, why)?;
         Ok(id)

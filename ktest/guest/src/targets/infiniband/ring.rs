@@ -86,7 +86,7 @@ impl Shared {
             .is_some_and(|end| end <= self.bytes);
         assert!(fits, "{offset} in a ring of {} bytes", self.bytes);
         assert!(
-            offset.is_multiple_of(align_of::<T>()),
+            offset % align_of::<T>() == 0,
             "{offset}: not aligned"
         );
         // SAFETY: the offset lies within the mapping.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One real boot. It needs an image of our configuration, so it is run by name:
-//! `KTEST_IMAGE=…/bzImage cargo test -p ktest --test real_boot -- --ignored`
+//! `KTEST_IMAGE=…/bzImage cargo test -p ktest --test it real_boot -- --ignored`
 
 use callsites::report::Era;
 use callsites::tree::Tree;

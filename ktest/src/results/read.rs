@@ -1,59 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads what the guest wrote to its results port: KTAP, with the counters as diagnostic lines.
-//!
-//! Reading never fails: what is not understood is kept as a problem, and the judge makes of it what it deserves.
+//! The reader of a results file.
 
+use super::{Report, Results, Tainted, VERDICT};
 use crate::verdict::{Inner, Outcome, Pins, Subtest};
 use std::collections::BTreeMap;
 
-/// The line that ends every results file, followed by `pass` or `fail`.
-pub const VERDICT: &str = "ktest verdict: ";
-
-/// What one target reported.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Report {
-    /// Subtests in order.
-    pub subtests: Vec<Subtest>,
-    /// The counters over the whole target.
-    pub pins: Option<Pins>,
-    /// Pages gone, over all repetitions.
-    pub drift_pages: Option<i64>,
-    /// How many times a probed symbol ran, by function.
-    pub hits: BTreeMap<String, u64>,
-    /// What init said at its end: `pass`, `fail`, `skip`, `timeout`, `crash`, and the reason. `None`: it never ended.
-    pub end: Option<(String, String)>,
-}
-
-/// A whole results file.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Results {
-    /// By target, in order of their beginning.
-    pub targets: Vec<(String, Report)>,
-    /// The words of every verdict line.
-    pub verdicts: Vec<String>,
-    /// What was not understood.
-    pub problems: Vec<String>,
-    /// Release and version of the kernel that ran, where the host did not start it.
-    pub kernel: Option<String>,
-    /// Why the init could do nothing at all.
-    pub refused: Option<String>,
-    /// Pins that others took while nothing of ours ran.
-    pub noise: Option<Pins>,
-}
+/// A week: no subtest of a guest that has a deadline takes longer.
+const LONGEST_SECONDS: f64 = 604_800.0;
 
 impl Results {
-    /// What `target` reported, if it began.
-    pub fn target(&self, target: &str) -> Option<&Report> {
-        let found = self.targets.iter().find(|(name, _)| name == target);
-        found.map(|(_, report)| report)
-    }
-
     /// Of the bytes of the results port.
     pub fn parse(text: &str) -> Results {
         let mut results = Results::default();
         let mut details: BTreeMap<String, Details> = BTreeMap::new();
-        for raw in text.lines() {
-            let line = raw.trim_end_matches('\r');
+        // What a crash cut off in the middle of a line is no line.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        for raw in text[..whole].lines() {
+            let line = &clean(raw);
             let inner = line.trim_start();
             let indented = inner.len() < line.len();
             if let Some(word) = inner.strip_prefix(VERDICT) {
@@ -103,6 +66,11 @@ impl Results {
             "kernel" => self.kernel = text.split_once(' ').map(|(_, said)| said.to_owned()),
             "init" => self.refused = text.split_once(' ').map(|(_, said)| said.to_owned()),
             "noise" => self.noise = pins(),
+            "tainted" => self.tainted = hexadecimal(name),
+            "unwatched" => {
+                let why = rest.join(" ");
+                self.unwatched.insert(name.to_owned(), why);
+            }
             "begin" => {
                 details.clear();
                 self.targets.push((name.to_owned(), Report::default()));
@@ -134,9 +102,9 @@ impl Results {
             }
             "seconds" if indented => {
                 details.entry(name.to_owned()).or_default().seconds =
-                    rest.first().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+                    rest.first().map_or(0.0, |word| seconds(word));
             }
-            "pins" | "drift" | "probe" => {
+            "pins" | "drift" | "probe" | "taint" => {
                 let Some((_, report)) = self.targets.last_mut() else {
                     self.problems
                         .push(format!("counters outside a target: {text}"));
@@ -147,13 +115,25 @@ impl Results {
                     "drift" => {
                         let pages = fields.get("pages").and_then(|v| v.parse::<i64>().ok());
                         report.drift_pages = match (report.drift_pages, pages) {
-                            (Some(a), Some(b)) => Some(a + b),
+                            (Some(a), Some(b)) => Some(a.saturating_add(b)),
                             (a, b) => a.or(b),
                         };
                     }
+                    "taint" => {
+                        let bits = |key: &str| hexadecimal(fields.get(key)?);
+                        report.taint = bits("before").zip(bits("after")).map(|(before, after)| {
+                            Tainted {
+                                before,
+                                after,
+                                warnings: number("warnings"),
+                                oopses: number("oopses"),
+                            }
+                        });
+                    }
                     _ => {
                         let function = fields.get("function").copied().unwrap_or("").to_owned();
-                        *report.hits.entry(function).or_default() += number("hits").unwrap_or(0);
+                        let hits = report.hits.entry(function).or_default();
+                        *hits = hits.saturating_add(number("hits").unwrap_or(0));
                     }
                 }
             }
@@ -167,6 +147,25 @@ impl Results {
 struct Details {
     pins: Option<Pins>,
     seconds: f64,
+}
+
+/// A line without what a terminal or a document would obey.
+pub(crate) fn clean(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn hexadecimal(word: &str) -> Option<u64> {
+    u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+}
+
+/// Seconds of a guest's clock; what is no time of a run is none.
+fn seconds(word: &str) -> f64 {
+    let said = word.parse::<f64>().unwrap_or(0.0);
+    match said.is_finite() && (0.0..=LONGEST_SECONDS).contains(&said) {
+        true => said,
+        false => 0.0,
+    }
 }
 
 fn is_plan(line: &str) -> bool {
@@ -196,65 +195,4 @@ fn test_line(line: &str) -> Option<(Outcome, String, Option<String>)> {
         None => reason.to_owned(),
     });
     Some((outcome, name.trim().to_owned(), reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "KTAP version 1\n1..1\n# begin vmci FAILED\n    KTAP version 1\n    # pins notify held=1 acquired=1 released=0\n\
-        \x20   # seconds notify 0.25\n    not ok 1 notify # pins acquired 1, released 0\n    ok 2 huge # SKIP no huge pages\n    # inner huge passed=3 skipped=1\n    1..2\n\
-        # pins vmci acquired=1 released=0\n# drift vmci pages=-3 repetitions=64\n# probe vmci function=f symbol=f.isra.0 hits=2\n\
-        # probe vmci function=f symbol=f hits=1\n# end vmci fail notify\nnot ok 1 vmci\nktest verdict: fail\n";
-
-    #[test]
-    fn counters_reasons_and_hits_are_read() {
-        let results = Results::parse(GOOD);
-        assert_eq!(results.problems, Vec::<String>::new());
-        assert_eq!(results.verdicts, ["fail"]);
-        let report = results.target("vmci").unwrap();
-        assert_eq!(report.subtests[0].result, Outcome::Fail);
-        assert_eq!(report.subtests[0].seconds, 0.25);
-        assert_eq!(report.subtests[0].pins.unwrap().held, Some(1));
-        assert_eq!(report.subtests[1].result, Outcome::Skip);
-        assert_eq!(report.subtests[1].reason.as_deref(), Some("no huge pages"));
-        let inner = Inner {
-            passed: 3,
-            skipped: 1,
-        };
-        assert_eq!(report.subtests[1].inner, Some(inner));
-        assert_eq!(report.pins, Some(Pins::new(1, 0)));
-        assert_eq!(report.drift_pages, Some(-3));
-        assert_eq!(report.hits["f"], 3);
-        assert_eq!(report.end, Some(("fail".into(), "notify".into())));
-    }
-
-    #[test]
-    fn what_a_machine_that_others_started_says_of_itself_is_read() {
-        let results = Results::parse(
-            "# kernel 6.12.1-test #0001-abc SMP\n# noise machine acquired=3 released=1\n# init not root\n",
-        );
-        assert_eq!(results.kernel.as_deref(), Some("6.12.1-test #0001-abc SMP"));
-        assert_eq!(results.noise, Some(Pins::new(3, 1)));
-        assert_eq!(results.refused.as_deref(), Some("not root"));
-    }
-
-    #[test]
-    fn two_verdicts_and_rubbish_are_kept_for_the_judge() {
-        let results = Results::parse("ktest verdict: pass\nktest verdict: pass\n\u{fffd}oops\n");
-        assert_eq!(results.verdicts.len(), 2);
-        assert_eq!(results.problems.len(), 1);
-    }
-
-    #[test]
-    fn every_prefix_of_a_results_file_can_be_read() {
-        for end in 0..GOOD.len() {
-            let results = Results::parse(&GOOD[..end]);
-            if end < GOOD.len() - 1 {
-                assert!(
-                    results.verdicts.is_empty() || !results.verdicts.contains(&"fail".to_owned())
-                );
-            }
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! with the right reason and named as the first bad one. The first and the third change nothing.
 //!
 //! Whole kernels are built and booted, so they are run by name:
-//! `KTEST_TREE=…/linux-6.12 KTEST_CACHE=… cargo test -p ktest --test planted -- --ignored --test-threads 1`
+//! `KTEST_TREE=…/linux-6.12 KTEST_CACHE=… cargo test -p ktest --test it planted -- --ignored --test-threads 1`
 
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};

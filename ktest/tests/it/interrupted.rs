@@ -8,8 +8,7 @@ use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::Exit;
 use failure::Failure as _;
-use ktest::boot::Accelerator;
-use ktest::verdict::Outcome;
+use ktest::verdict::{Accelerator, Outcome};
 use ktest::{Error, KtestOptions, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
@@ -95,13 +94,14 @@ impl Place {
 
     /// This program as a process of its own that runs in this place, with the signals `ignored`.
     fn started(&self, ignored: &str) -> proc::Child {
-        let itself = "exec \"$0\" --ignored --exact runs_until_it_is_stopped";
+        let itself = "exec \"$0\" --ignored --exact interrupted::runs_until_it_is_stopped";
         let script = match ignored {
             "" => itself.to_owned(),
             signals => format!("trap '' {signals}; {itself}"),
         };
-        proc::Command::new("sh")
-            .args(["-c", &script])
+        // Whoever started these tests may have had signals ignored (nohup, a shell's background), and a shell cannot take that back.
+        proc::Command::new("env")
+            .args(["--default-signal=INT,TERM,HUP", "sh", "-c", &script])
             .arg(std::env::current_exe().unwrap())
             .env(PLACE, &self.root)
             .spawn()

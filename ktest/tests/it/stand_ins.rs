@@ -4,9 +4,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::Failure as _;
-use ktest::boot::{Accelerator, Machine, boot};
+use ktest::boot::{Ended, Machine, Seen, boot};
+use ktest::judge::{Converted, judge};
 use ktest::target::{TargetSpec, select};
-use ktest::verdict::{Converted, Ended, Outcome, Seen, Target, judge};
+use ktest::verdict::{Accelerator, Outcome, Target};
 use std::os::unix::fs::PermissionsExt;
 
 /// What a stand-in's script finds.
@@ -180,6 +181,73 @@ fn a_panic_is_a_crash_of_the_target_that_ran_and_the_next_is_not_reached() {
     assert_eq!(vmci.result, Outcome::Crash);
     assert_eq!(gup.result, Outcome::Inconclusive);
     assert_eq!(reason(&gup), "not reached: the kernel crashed during vmci");
+}
+
+#[test]
+fn a_crash_leaves_what_had_ended_before_it_as_it_was() {
+    let script = BOTH_PASS.replace(
+        "sub pin 8 8",
+        "say 'kernel BUG at mm/gup.c:1!'; say 'RIP: 0010:unpin_user_page+0x1/0x2'; say ' gup_test_ioctl+0x1/0x2'; exit 0",
+    );
+    let (vmci, gup) = verdicts(&script);
+    assert_eq!(vmci.result, Outcome::Pass, "{}", reason(&vmci));
+    assert_eq!(gup.result, Outcome::Crash);
+    let way = "kernel BUG at mm/gup.c:1!, in unpin_user_page < gup_test_ioctl";
+    assert_eq!(reason(&gup), way);
+}
+
+#[test]
+fn a_hang_leaves_what_had_ended_before_it_as_it_was() {
+    let script = BOTH_PASS.replace("sub pin 8 8", "exec sleep 600");
+    let (vmci, gup) = verdicts(&script);
+    assert_eq!((vmci.result, gup.result), (Outcome::Pass, Outcome::Timeout));
+}
+
+#[test]
+fn a_complaint_of_the_boot_is_no_targets() {
+    let warning = "say 'WARNING: CPU: 0 PID: 1 at drivers/a.c:1 f+0x1/0x2'; ";
+    let script = format!("{warning}{BOTH_PASS}put 'ktest verdict: pass'");
+    let seen = Guest::new(&script).boot();
+    let (vmci, _) = specs();
+    assert_eq!(judge(&vmci, Converted::Yes, &seen).result, Outcome::Pass);
+    let base = ktest::judge::boot(&[&seen], None);
+    assert_eq!((base.result, base.splats.len()), (Outcome::Pass, 1));
+    assert_eq!(ktest::judge::boot(&[&seen], Some(&base)).result, Outcome::Pass);
+    let clean = ktest::verdict::Boot { splats: Vec::new(), ..base };
+    assert_eq!(ktest::judge::boot(&[&seen], Some(&clean)).result, Outcome::Fail);
+}
+
+#[test]
+fn what_a_target_leaves_behind_is_its_own_and_not_that_of_the_next() {
+    let script = BOTH_PASS.replace(
+        "end vmci pass\n",
+        "end vmci pass; say 'BUG kmalloc-64 (Not tainted): Poison overwritten'\n",
+    );
+    let (vmci, gup) = verdicts(&format!("{script}put 'ktest verdict: pass'"));
+    assert_eq!((vmci.result, gup.result), (Outcome::Fail, Outcome::Pass));
+}
+
+#[test]
+fn a_taint_fails_the_target_in_which_it_came_whatever_the_console_shows() {
+    let script = BOTH_PASS.replace(
+        "end vmci pass",
+        "put '# taint vmci before=0x0 after=0x20'; end vmci pass",
+    );
+    let (vmci, gup) = verdicts(&format!("{script}put 'ktest verdict: pass'"));
+    assert_eq!((vmci.result, gup.result), (Outcome::Fail, Outcome::Pass));
+    assert_eq!(reason(&vmci), "the kernel tainted itself B (a bad page)");
+}
+
+#[test]
+fn a_flood_of_warnings_fails_the_target_that_ran() {
+    let warning = "WARNING: CPU: 0 PID: 7 at mm/gup.c:84 f+0x1/0x2";
+    let script = format!("begin vmci; yes '{warning}' >> \"$console\"");
+    let (vmci, gup) = verdicts(&script);
+    assert_eq!(vmci.result, Outcome::Fail);
+    assert!(reason(&vmci).starts_with(&format!("console: {warning} (")), "{}", reason(&vmci));
+    assert!(reason(&vmci).contains("times"));
+    assert_eq!(gup.result, Outcome::Inconclusive);
+    assert!(reason(&gup).starts_with("not reached: in vmci"), "{}", reason(&gup));
 }
 
 #[test]

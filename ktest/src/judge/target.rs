@@ -1,39 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rules.
+//! The verdict on one target.
 
-use super::types::{CallsiteEvidence, Outcome, Pins, SCHEMA, Splat, Stage, Target, Verdict};
-use crate::console::{Found, Scan};
-use crate::results::{Report, Results};
+use super::died::{died, explained};
+use super::taint;
+use crate::boot::{Ended, Seen};
+use crate::console::Found;
+use crate::results::Report;
 use crate::target::{PinRule, TargetSpec};
-
-/// How QEMU's run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// By itself.
-    Exited,
-    /// It was stopped at its deadline.
-    Deadline,
-    /// It was stopped because the console or the results grew beyond their limit.
-    Flooded,
-}
-
-/// All that one boot left behind.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// How it ended.
-    pub ended: Ended,
-    /// The console.
-    pub scan: Scan,
-    /// The results port.
-    pub results: Results,
-}
-
-impl Seen {
-    /// The guest gave no verdict, and its kernel did not complain.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.results.verdicts.is_empty() && self.scan.found.is_empty()
-    }
-}
+use crate::verdict::{Outcome, Pins, Splat, Target};
 
 /// What a series has changed about a target: whether what it exercises now asks for pins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,37 +20,32 @@ pub enum Converted {
 
 /// The verdict on one target after one boot.
 pub fn judge(spec: &TargetSpec, converted: Converted, seen: &Seen) -> Target {
-    let splats: Vec<Splat> = seen
-        .scan
-        .found
-        .iter()
-        .filter(|f| f.target.as_deref().is_none_or(|t| t == spec.name))
-        .filter(|f| !provoked(spec, f))
-        .map(|f| f.splat.clone())
-        .collect();
+    let splats: Vec<Splat> = complaints(spec, seen).map(|f| f.splat.clone()).collect();
     let report = seen.results.target(&spec.name);
     let (result, reason) = outcome(spec, converted, seen, report);
     let report = report.cloned().unwrap_or_default();
     Target {
-        name: spec.name.clone(),
         result,
         reason,
         subtests: report.subtests,
         pins: report.pins,
         drift_pages: report.drift_pages,
-        accelerator: None,
         splats,
-        callsites: Vec::<CallsiteEvidence>::new(),
+        ..Target::named(&spec.name)
     }
 }
 
-/// A warning that the target says it provokes, and that was printed while it ran.
-fn provoked(spec: &TargetSpec, found: &Found) -> bool {
-    found.target.as_deref() == Some(spec.name.as_str())
-        && spec.provokes(&found.splat.kind, &found.splat.first_line)
+/// What the kernel complained of while it ran and before the next one, but for the warnings that it says it provokes.
+pub(super) fn complaints<'s>(
+    spec: &'s TargetSpec,
+    seen: &'s Seen,
+) -> impl Iterator<Item = &'s Found> + 's {
+    let own = |f: &&Found| f.target.as_deref() == Some(spec.name.as_str());
+    let provoked = |f: &&Found| spec.provokes(&f.splat.kind, &f.splat.first_line);
+    seen.scan.found.iter().filter(own).filter(move |f| !provoked(f))
 }
 
-type Judgement = (Outcome, Option<String>);
+pub(super) type Judgement = (Outcome, Option<String>);
 
 fn outcome(
     spec: &TargetSpec,
@@ -87,7 +56,7 @@ fn outcome(
     if let Some(judgement) = died(spec, seen, report) {
         return judgement;
     }
-    if let Some(reason) = untrustworthy(seen) {
+    if let Some(reason) = untrustworthy(spec, seen) {
         return (Outcome::Inconclusive, Some(reason));
     }
     let Some(report) = report else {
@@ -96,28 +65,25 @@ fn outcome(
     let Some((word, why)) = &report.end else {
         return inconclusive("the guest began it and never ended it");
     };
+    let complaint = complaints(spec, seen).next().map(|f| format!("console: {}", f.splat.told()));
     match word.as_str() {
-        "timeout" => return (Outcome::Timeout, Some(why.clone())),
+        "timeout" => {
+            let reason = match complaint {
+                Some(complaint) => format!("{why}; {complaint}"),
+                None => why.clone(),
+            };
+            return (Outcome::Timeout, Some(reason));
+        }
         "pass" | "fail" | "skip" => {}
         other => {
-            return inconclusive(&format!(
-                "the guest ended it with the unknown word `{other}`"
-            ));
+            return inconclusive(&format!("the guest ended it with the unknown word `{other}`"));
         }
     }
-    let complaint = seen
-        .scan
-        .found
-        .iter()
-        .find(|f| f.target.as_deref().is_none_or(|t| t == spec.name) && !provoked(spec, f));
     if let Some(reason) = imbalance(report) {
         return (Outcome::Fail, Some(reason));
     }
-    if let Some(found) = complaint {
-        return (
-            Outcome::Fail,
-            Some(format!("console: {}", found.splat.first_line)),
-        );
+    if let Some(reason) = complaint.or_else(|| taint::complaint(spec, &seen.results)) {
+        return (Outcome::Fail, Some(reason));
     }
     if let Some(failed) = report.subtests.iter().find(|s| s.result == Outcome::Fail) {
         let why = failed.reason.as_deref().unwrap_or("failed");
@@ -131,78 +97,16 @@ fn outcome(
         _ if report.subtests.iter().all(|s| s.result == Outcome::Skip) => {
             let first = report.subtests.first().and_then(|s| s.reason.clone());
             let why = Some(why.clone()).filter(|w| !w.is_empty()).or(first);
-            (
-                Outcome::Skip,
-                Some(why.unwrap_or_else(|| "no reason given".into())),
-            )
+            let why = why.unwrap_or_else(|| "no reason given".into());
+            (Outcome::Skip, Some(why))
         }
         "skip" => inconclusive("the guest skipped it although subtests ran"),
         _ => unmoved(spec, converted, report),
     }
 }
 
-/// Crash, hang, flood: whatever keeps the guest from speaking for itself.
-fn died(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> Option<Judgement> {
-    let ended = report.is_some_and(|r| r.end.is_some());
-    let fatal = seen.scan.found.iter().find(|f| {
-        let mine = f.target.as_deref() == Some(spec.name.as_str());
-        f.fatal && (mine || (f.target.is_none() && !ended))
-    });
-    if let Some(found) = fatal {
-        return Some((Outcome::Crash, Some(found.splat.first_line.clone())));
-    }
-    let elsewhere = seen.scan.found.iter().find(|f| f.fatal);
-    if let (Some(found), false) = (elsewhere, ended) {
-        let during = found.target.as_deref().unwrap_or("another");
-        return Some(inconclusive(&format!(
-            "not reached: the kernel crashed during {during}"
-        )));
-    }
-    // In a guest of ours an oops ends the kernel; a machine of the user's may go on.
-    let began = |name: &str| seen.results.targets.iter().position(|(n, _)| n == name);
-    let earlier = seen.scan.found.iter().filter(|f| f.fatal).find_map(|f| {
-        let during = f.target.as_deref()?;
-        (began(during)? < began(&spec.name)?).then_some(during)
-    });
-    if let Some(during) = earlier {
-        return Some(inconclusive(&format!(
-            "it ran on a kernel that had crashed during {during}"
-        )));
-    }
-    if seen.ended == Ended::Flooded && !ended {
-        return Some(inconclusive(
-            "the guest wrote more than its logs may hold, and was stopped",
-        ));
-    }
-    if seen.ended == Ended::Deadline && !ended {
-        let running = seen.results.targets.iter().rfind(|(_, r)| r.end.is_none());
-        return Some(match running {
-            Some((name, _)) if *name == spec.name => (
-                Outcome::Timeout,
-                Some("the guest hung in it and was stopped".into()),
-            ),
-            Some((name, _)) => inconclusive(&format!("not reached: the guest hung in {name}")),
-            None if seen.results.targets.is_empty() => (
-                Outcome::Timeout,
-                Some("the guest hung while booting and was stopped".into()),
-            ),
-            None => (
-                Outcome::Timeout,
-                Some("the guest hung between two targets and was stopped".into()),
-            ),
-        });
-    }
-    if seen.ended == Ended::Deadline && seen.results.verdicts.len() == 1 {
-        return Some((
-            Outcome::Timeout,
-            Some("the guest gave its verdict, then hung instead of powering off".into()),
-        ));
-    }
-    None
-}
-
-/// Why nothing that the guest says counts.
-fn untrustworthy(seen: &Seen) -> Option<String> {
+/// Why nothing that the guest says of a target counts.
+fn untrustworthy(spec: &TargetSpec, seen: &Seen) -> Option<String> {
     if let Some(why) = &seen.results.refused {
         return Some(format!("the guest could do nothing: {why}"));
     }
@@ -212,8 +116,15 @@ fn untrustworthy(seen: &Seen) -> Option<String> {
             noise.acquired, noise.released
         ));
     }
+    if let Some(problem) = seen.results.problems.first() {
+        return Some(format!(
+            "the results hold a line that nobody can read: {problem}"
+        ));
+    }
     let verdicts = &seen.results.verdicts;
     match verdicts.as_slice() {
+        // What ended the guest ended it after this target.
+        [] if explained(spec, seen) => return None,
         [] => return Some("the guest ended without a verdict".into()),
         [word] if word == "pass" || word == "fail" => {}
         [word] => return Some(format!("the guest's verdict is the unknown word `{word}`")),
@@ -223,20 +134,13 @@ fn untrustworthy(seen: &Seen) -> Option<String> {
         return Some("the guest wrote more than its logs may hold, and was stopped".into());
     }
     let all_well = seen.results.targets.iter().all(|(_, report)| {
-        report
-            .end
-            .as_ref()
-            .is_some_and(|(word, _)| word == "pass" || word == "skip")
+        let end = report.end.as_ref();
+        end.is_some_and(|(word, _)| word == "pass" || word == "skip")
     });
     if (verdicts[0] == "pass") != all_well {
         return Some(format!(
             "the guest's verdict is `{}`, its targets say otherwise",
             verdicts[0]
-        ));
-    }
-    if let Some(problem) = seen.results.problems.first() {
-        return Some(format!(
-            "the results hold a line that nobody can read: {problem}"
         ));
     }
     None
@@ -295,88 +199,15 @@ fn drifted(report: &Report) -> Judgement {
     }
 }
 
-fn inconclusive(reason: &str) -> Judgement {
+pub(super) fn inconclusive(reason: &str) -> Judgement {
     (Outcome::Inconclusive, Some(reason.to_owned()))
-}
-
-/// The verdict on a run of which every stage has been judged.
-pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
-    let bad = |stage: &Stage| -> Option<String> {
-        if stage.build.result == Outcome::Fail {
-            return Some(
-                stage
-                    .build
-                    .reason
-                    .clone()
-                    .unwrap_or_else(|| "it does not compile".into()),
-            );
-        }
-        let of = stage
-            .targets
-            .iter()
-            .find(|t| !matches!(t.result, Outcome::Pass | Outcome::Skip))?;
-        let reason = of.reason.as_deref().unwrap_or("failed");
-        Some(format!("{}: {reason}", of.name))
-    };
-    let inconclusive_only = |stage: &Stage| {
-        stage.build.result != Outcome::Fail
-            && stage.targets.iter().all(|t| {
-                matches!(
-                    t.result,
-                    Outcome::Pass | Outcome::Skip | Outcome::Inconclusive
-                )
-            })
-    };
-    let mut first_bad = None;
-    let (result, reason) = if let Some(why) = bad(&base) {
-        // With patches to judge, a bad base means that nothing can be said about them.
-        let result = if patches.is_empty() && !inconclusive_only(&base) {
-            Outcome::Fail
-        } else {
-            Outcome::Inconclusive
-        };
-        (result, format!("the base itself is not good: {why}"))
-    } else if let Some((stage, why)) = patches.iter().find_map(|s| bad(s).map(|why| (s, why))) {
-        first_bad = Some(stage.subject.clone());
-        let result = if inconclusive_only(stage) {
-            Outcome::Inconclusive
-        } else {
-            Outcome::Fail
-        };
-        (result, format!("\"{}\": {why}", stage.subject))
-    } else {
-        // A kernel with nothing new in it was not booted; the last that was is what is known.
-        let booted = |stage: &&Stage| stage.targets.iter().any(|t| t.result != Outcome::Skip);
-        let last = patches.iter().rfind(booted).or(patches.last());
-        let last = last.unwrap_or(&base);
-        let count = |r| last.targets.iter().filter(|t| t.result == r).count();
-        let (passed, skipped) = (count(Outcome::Pass), count(Outcome::Skip));
-        let result = if passed == 0 {
-            Outcome::Inconclusive
-        } else {
-            Outcome::Pass
-        };
-        (
-            result,
-            format!("{passed} target(s) passed, {skipped} skipped"),
-        )
-    };
-    Verdict {
-        schema: SCHEMA.into(),
-        result,
-        reason,
-        run: run.to_owned(),
-        shard: None,
-        inputs: None,
-        first_bad,
-        base,
-        patches,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::Scan;
+    use crate::results::Results;
 
     #[test]
     fn what_runs_on_a_kernel_that_has_crashed_proves_nothing() {
@@ -388,7 +219,7 @@ mod tests {
         let text = [&of("io-uring"), &of("vmci"), &of("process-vm")]
             .map(String::as_str)
             .concat();
-        let console = "ktest: begin vmci\nkernel BUG at mm/gup.c:1!\nktest: end vmci\n";
+        let console = "ktest: begin io-uring\nktest: end io-uring\nktest: begin vmci\nkernel BUG at mm/gup.c:1!\nktest: end vmci\n";
         let seen = Seen {
             ended: Ended::Exited,
             scan: crate::console::Patterns::built_in().unwrap().scan(console),

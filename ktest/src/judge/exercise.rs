@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which of the functions that a patch changes ran in any target of its kernel.
+
+use crate::boot::Seen;
+use crate::verdict::{Exercise, NotRun};
+use std::collections::BTreeSet;
+
+/// A function that a patch changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Changed {
+    /// Relative to the tree.
+    pub(crate) path: String,
+    /// Its name.
+    pub(crate) function: String,
+    /// It has no code of its own: what it became stands in functions of the same file that differ though they were not edited.
+    pub(crate) within: Vec<String>,
+    /// Calls in it that were watched: where (`symbol+0x12`), and of what.
+    pub(crate) calls: Vec<(String, String)>,
+}
+
+/// `None` where the patch changes no function. A function ran where its probe was hit, or where it stands in the trace of what the
+/// kernel complained of during a target.
+pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> {
+    if changed.is_empty() {
+        return None;
+    }
+    let reports = || seen.iter().flat_map(|s| &s.results.targets).map(|(_, report)| report);
+    let hits = |name: &str| -> Option<u64> {
+        let of_all = reports().filter_map(|report| report.hits.get(name));
+        of_all.copied().reduce(u64::saturating_add)
+    };
+    let during = seen.iter().flat_map(|s| &s.scan.found).filter(|f| f.target.is_some());
+    let traced: BTreeSet<&str> = during
+        .flat_map(|f| f.splat.function.iter().chain(&f.splat.trace))
+        .map(String::as_str)
+        .collect();
+    let has_run = |name: &str| hits(name).unwrap_or(0) > 0 || traced.contains(name);
+    let (mut ran, mut not_run, mut calls_not_run) = (Vec::new(), Vec::new(), Vec::new());
+    for changed in changed {
+        let name = format!("{}:{}", changed.path, changed.function);
+        if has_run(&changed.function) {
+            for (place, callee) in &changed.calls {
+                // A place without a count was not watched.
+                if hits(place) == Some(0) {
+                    let at = place.split_once('+').map_or("", |(_, at)| at);
+                    calls_not_run.push(format!("{name}: {callee} at +{at}"));
+                }
+            }
+            ran.push(name);
+        } else if changed.within.iter().any(|within| has_run(within)) {
+            ran.push(name);
+        } else {
+            let said = seen.iter().find_map(|s| s.results.unwatched.get(&changed.function));
+            not_run.push(NotRun {
+                function: name,
+                why: said.cloned(),
+            });
+        }
+    }
+    Some(Exercise::new(ran, not_run, calls_not_run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::Ended;
+    use crate::console::Patterns;
+    use crate::results::Results;
+    use crate::verdict::Exercised;
+
+    fn seen(console: &str, results: &str) -> Seen {
+        Seen {
+            ended: Ended::Exited,
+            scan: Patterns::built_in().unwrap().scan(console),
+            results: Results::parse(results),
+        }
+    }
+
+    fn changed(function: &str, within: &[&str], calls: &[(&str, &str)]) -> Changed {
+        Changed {
+            path: "a.c".into(),
+            function: function.into(),
+            within: within.iter().map(|w| (*w).to_owned()).collect(),
+            calls: calls.iter().map(|(at, of)| ((*at).into(), (*of).into())).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_hit_or_stands_in_a_trace_ran_and_the_rest_did_not() {
+        let results = "# unwatched twin several functions have this name\n# begin vmci FAILED\n\
+            # probe vmci function=take symbol=take hits=2\n# probe vmci function=take+0x12 symbol=take+0x12 hits=0\n\
+            # probe vmci function=take+0x30 symbol=take+0x30 hits=1\n# probe vmci function=give symbol=give hits=0\n\
+            # probe vmci function=caller symbol=caller hits=1\n";
+        let console = "ktest: begin vmci\nkernel BUG at a.c:1!\nRIP: 0010:helper+0x1/0x2\n died+0x1/0x2\n";
+        let seen = seen(console, results);
+        let all = [
+            changed("take", &[], &[("take+0x12", "unpin_user_page"), ("take+0x30", "pin_user_pages"), ("take+0x44", "put")]),
+            changed("give", &[], &[]),
+            changed("twin", &[], &[]),
+            changed("died", &[], &[]),
+            changed("inlined", &["caller"], &[]),
+        ];
+        let exercise = exercise(&all, &[&seen]).unwrap();
+        assert_eq!(exercise.result, Exercised::Partly);
+        assert_eq!(exercise.ran, ["a.c:died", "a.c:inlined", "a.c:take"]);
+        assert_eq!(exercise.calls_not_run, ["a.c:take: unpin_user_page at +0x12"]);
+        let reason = exercise.reason().unwrap();
+        assert!(reason.contains("a.c:give, a.c:twin (several functions have this name)"), "{reason}");
+    }
+
+    #[test]
+    fn a_patch_without_a_function_asks_for_nothing() {
+        assert_eq!(exercise(&[], &[]), None);
+        let none = exercise(&[changed("f", &[], &[])], &[]).unwrap();
+        assert_eq!(none.result, Exercised::NotExercised);
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A whole run, from what the caller chose to a verdict.
+
+use super::compiled::not_done;
+use super::directory::RunDirectory;
+use super::evidence::Watch;
+use super::inputs::inputs;
+use super::plan::plan;
+use super::stages::Session;
+use crate::boot::QEMU;
+use crate::error::Error;
+use crate::host;
+use crate::image::{Programs, build_guest, build_selftests};
+use crate::options::{KtestOptions, Stages};
+use crate::perl::{SCRIPT, User};
+use crate::series::{Staged, stage};
+use crate::source::Source;
+use crate::target::{TargetSpec, select};
+use crate::verdict::{Build, Outcome, Stage, Verdict, summarise};
+use callsites::tree::Tree;
+use camino::Utf8Path;
+use std::sync::Mutex;
+
+/// Tests the base, then every patch of the series in `series`.
+///
+/// # Errors
+/// See [`Error`]: whatever keeps a verdict from being reached. What a kernel does is in the verdict.
+pub fn run(
+    tree: &Tree,
+    series: Option<&Utf8Path>,
+    options: &KtestOptions,
+) -> Result<Verdict, Error> {
+    let mut targets = select(&options.targets)?;
+    let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
+    if options.ktest_conf.is_none() && targets.iter().any(|target| target.guest().is_some()) {
+        host::require(qemu.as_str(), "booting kernels")?;
+    }
+    let source = &match (tree.root(), tree.repository(), &options.image) {
+        (None, None, Some(_)) => Source::nowhere(tree),
+        _ => Source::of(tree, series, &options.cache)?,
+    };
+    if let Some(image) = &options.image {
+        std::fs::metadata(image).map_err(Error::named("the image", image))?;
+    }
+    let version = source.kernel_version()?;
+    for target in &mut targets {
+        target.at(version);
+    }
+    let staged = match series {
+        Some(from) => stage(source, from)?,
+        None => Vec::new(),
+    };
+    let watch = Watch::new(source, &staged, &options.callsites);
+    let user = user(source, options)?;
+    let inputs = inputs(source, &staged, &targets, user.as_ref(), options)?;
+    let directory = match &options.resume {
+        Some(id) => RunDirectory::resume(&options.runs, id, &inputs)?,
+        None => RunDirectory::create(&options.runs, &inputs)?,
+    };
+    options.progress.say(&format!("run {}", directory.id));
+    let kernels: Vec<usize> = match options.stages {
+        Stages::EachPatch => (1..=staged.len()).collect(),
+        Stages::Last => (1..=staged.len()).last().into_iter().collect(),
+    };
+    let plan = plan(&targets, &staged, &kernels, options.shard);
+    let judged = guest(source, &directory, options).and_then(|guest| {
+        let session = Session {
+            source,
+            options,
+            plan,
+            targets,
+            directory: &directory,
+            guest,
+            functions: watch.functions(),
+            user,
+            watch,
+            accelerator: Mutex::new(options.accelerator),
+        };
+        session.judged(&staged)
+    });
+    let (base, patches) = match judged {
+        Ok(stages) => stages,
+        Err(error) => {
+            // What was refused before anything was done leaves nothing behind.
+            if options.resume.is_none() && !interrupted(&error) {
+                directory.forget_unless_used();
+            }
+            return Err(error);
+        }
+    };
+    let mut verdict = summarise(&directory.id, base, patches);
+    verdict.shard = options.shard;
+    verdict.inputs = Some(blake3::hash(inputs.of_the_run().as_bytes()).to_hex()[..16].to_owned());
+    if verdict.base.targets.is_empty() {
+        verdict.reason = "there is no job for this shard".into();
+    }
+    directory.conclude(&verdict)?;
+    Ok(verdict)
+}
+
+fn interrupted(error: &Error) -> bool {
+    let Error::Child { source, .. } = error else {
+        return false;
+    };
+    matches!(**source, proc::Error::Interrupted { .. })
+}
+
+impl Session<'_> {
+    /// The base and the kernels of the series.
+    fn judged(&self, staged: &[Staged]) -> Result<(Stage, Vec<Stage>), Error> {
+        let (base, mut patches) = match &self.options.image {
+            Some(image) => (self.given(image)?, Vec::new()),
+            None => self.built(staged)?,
+        };
+        // ktest.pl does not know our verdict on the base, and goes on.
+        if !base.is_good() {
+            let numbered = (1..).zip(staged);
+            let left_out =
+                numbered.map(|(at, patch)| left_out(at, &patch.subject, &self.targets(at)));
+            patches = left_out.filter(|stage| !stage.targets.is_empty()).collect();
+        }
+        Ok((base, patches))
+    }
+}
+
+/// A kernel of a series whose base is not good: nothing is said about it, and it is not to vanish.
+fn left_out(number: usize, subject: &str, targets: &[&TargetSpec]) -> Stage {
+    let why = "not judged, as the base itself is not good";
+    Stage {
+        subject: subject.to_owned(),
+        targets: targets.iter().map(|spec| not_done(spec, why)).collect(),
+        ..Stage::new(number, Build::of(Outcome::Skip, Some(why.into())))
+    }
+}
+
+/// The user's configuration of ktest.pl, read; what of it is not taken is said.
+fn user(source: &Source, options: &KtestOptions) -> Result<Option<User>, Error> {
+    let Some(conf) = &options.ktest_conf else {
+        return Ok(None);
+    };
+    let user = User::read(&source.root.join(SCRIPT), conf)?;
+    for sentence in user.said() {
+        options.progress.say(&sentence);
+    }
+    Ok(Some(user))
+}
+
+fn guest(
+    source: &Source,
+    directory: &RunDirectory,
+    options: &KtestOptions,
+) -> Result<Programs, Error> {
+    let init = match &options.guest {
+        Some(init) => init.clone(),
+        None => build_guest(&options.cache, &options.progress)?,
+    };
+    let selftests = build_selftests(&source.root, &directory.path)?;
+    Ok(Programs { init, selftests })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use failure::Exit;
+
+    #[test]
+    fn a_base_that_is_not_good_is_infrastructure_and_no_verdict_on_the_series() {
+        let targets = select(&["process-vm".into()]).unwrap();
+        let specs: Vec<&TargetSpec> = targets.iter().collect();
+        let patch = left_out(1, "a patch", &specs);
+        assert!(patch.is_good(), "it is not the first bad one");
+        let mut base = left_out(0, "the base", &specs);
+        base.build.result = Outcome::Pass;
+        base.targets[0].result = Outcome::Fail;
+        let verdict = summarise("run", base, vec![patch]);
+        assert_eq!(verdict.result, Outcome::Inconclusive);
+        assert_eq!(
+            (verdict.exit(), verdict.first_bad),
+            (Exit::Infrastructure, None)
+        );
+    }
+}
