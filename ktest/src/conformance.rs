@@ -53,7 +53,7 @@ impl SplitMix {
 ///
 /// # Errors
 /// When a kept trace does not parse, which a test rules out.
-pub fn traces(version: Version) -> Result<Vec<Trace>, Error> {
+pub(crate) fn traces(version: Version) -> Result<Vec<Trace>, Error> {
     let mut traces = kept(version).map_err(|error| Error::Data {
         path: "refimpl/data/traces".into(),
         why: error.to_string(),
@@ -62,7 +62,9 @@ pub fn traces(version: Version) -> Result<Vec<Trace>, Error> {
     for number in 0..TRACES {
         let span = (LENGTH.end - LENGTH.start) as u64;
         let length = LENGTH.start + usize::try_from(random.next() % span).unwrap_or(0);
-        let numbers: Vec<u64> = std::iter::repeat_with(|| random.next()).take(length).collect();
+        let numbers: Vec<u64> = std::iter::repeat_with(|| random.next())
+            .take(length)
+            .collect();
         traces.push(generate(&format!("g{number}"), version, &numbers));
     }
     Ok(traces)
@@ -72,7 +74,7 @@ pub fn traces(version: Version) -> Result<Vec<Trace>, Error> {
 ///
 /// # Errors
 /// When a trace is none for this version.
-pub fn text(traces: &[Trace], version: Version, bias: i32) -> Result<String, Error> {
+pub(crate) fn text(traces: &[Trace], version: Version, bias: i32) -> Result<String, Error> {
     let answered = traces.iter().map(|trace| {
         answered(trace, version, bias).map_err(|error| Error::Data {
             path: format!("trace {}", trace.name),
@@ -93,7 +95,7 @@ fn wrong(traces: &[Trace], version: Version) -> Vec<Trace> {
 }
 
 /// How often each call stands in `traces`, in words.
-pub fn mix(traces: &[Trace]) -> String {
+pub(crate) fn mix(traces: &[Trace]) -> String {
     let mut times = BTreeMap::<&str, usize>::new();
     for op in traces.iter().flat_map(|trace| &trace.ops) {
         *times.entry(op.word()).or_default() += 1;

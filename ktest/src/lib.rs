@@ -34,19 +34,19 @@
 
 pub mod boot;
 pub mod build;
-pub mod config;
-pub mod conformance;
-pub mod console;
+mod config;
+mod conformance;
+mod console;
 mod error;
 pub mod formats;
 pub mod host;
-pub mod image;
+mod image;
 pub mod judge;
 pub mod measure;
 mod options;
-pub mod perl;
+mod perl;
 mod progress;
-pub mod results;
+mod results;
 mod run;
 mod series;
 mod source;

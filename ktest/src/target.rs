@@ -340,7 +340,10 @@ mod tests {
         assert!(target.provokes("warning", line));
         assert!(target.provokes("warning", "WARNING: mm/gup.c:149 at try_grab_folio+0x1/0x2"));
         assert!(!target.provokes("warning", "WARNING: CPU: 0 PID: 1 at mm/swap.c:9 f+0x1/0x2"));
-        assert!(target.provokes("warning", "WARNING: [x] ../mm/gup.c:149 at f+0x1/0x2, CPU#0: a/1"));
+        assert!(target.provokes(
+            "warning",
+            "WARNING: [x] ../mm/gup.c:149 at f+0x1/0x2, CPU#0: a/1"
+        ));
         assert!(!target.provokes("warning", "WARNING: arch/foomm/gup.c:149 at f+0x1/0x2"));
         assert!(!target.provokes("oops", line));
         let other = select(&["vmci".into()]).unwrap().remove(0);
@@ -352,5 +355,26 @@ mod tests {
         let vmci = select(&["vmci".into()]).unwrap().remove(0);
         assert!(vmci.reaches("drivers/misc/vmw_vmci/vmci_host.c"));
         assert!(!vmci.reaches("drivers/misc/vmw_vmci_other.c"));
+    }
+
+    #[test]
+    fn the_fragments_of_all_targets_do_not_contradict_each_other() {
+        let mut fragments = vec![crate::config::base().unwrap()];
+        fragments.extend(
+            all()
+                .unwrap()
+                .into_iter()
+                .filter(|t| t.guest().is_some())
+                .map(|t| t.fragment),
+        );
+        for a in &fragments {
+            for b in &fragments {
+                for (name, setting) in &a.settings {
+                    if let Some(other) = b.settings.get(name) {
+                        assert_eq!(setting.value, other.value, "{name}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ mod series;
 mod tests;
 
 pub use error::Error;
-pub use judge::{Kernel, verdict};
+pub(crate) use judge::{Kernel, verdict};
 pub use report::{DriverRun, Ended, UserspaceRun};
 pub use series::test;
 

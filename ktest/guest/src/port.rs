@@ -28,7 +28,8 @@ impl Port {
             .write(true)
             .open("/dev/ttyS1")
             .ok();
-        if let Some((file, Ok(mut settings))) = results.as_ref().map(|file| (file, tcgetattr(file))) {
+        if let Some((file, Ok(mut settings))) = results.as_ref().map(|file| (file, tcgetattr(file)))
+        {
             settings.make_raw();
             let _stays_cooked = tcsetattr(file, OptionalActions::Now, &settings);
         }

@@ -64,7 +64,10 @@ impl Probes {
 
     /// A line for each function that is not watched.
     pub fn unwatched(&self) -> impl Iterator<Item = String> + '_ {
-        let functions = self.unwatched.iter().filter(|(name, _)| !name.contains('+'));
+        let functions = self
+            .unwatched
+            .iter()
+            .filter(|(name, _)| !name.contains('+'));
         functions.map(|(name, why)| format!("# unwatched {name} {why}"))
     }
 
@@ -129,7 +132,10 @@ mod tests {
     fn parts_of_a_function_are_found_and_longer_names_are_not() {
         let text =
             "ff t pin_it\nff t pin_it.isra.0\nff t pin_it.cold\nff t pin_it_all\nff d pin_it\n";
-        assert_eq!(symbols_of(text, "pin_it").unwrap(), ["pin_it", "pin_it.isra.0"]);
+        assert_eq!(
+            symbols_of(text, "pin_it").unwrap(),
+            ["pin_it", "pin_it.isra.0"]
+        );
         assert!(symbols_of(text, "pin").unwrap_err().contains("no symbol"));
     }
 

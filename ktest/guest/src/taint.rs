@@ -73,7 +73,10 @@ mod tests {
         let line = "# taint vmci before=0x1000 after=0x1200 warnings=3";
         assert_eq!(after.since(before, "vmci").as_deref(), Some(line));
         assert_eq!(after.at_the_end().as_deref(), Some("# tainted 0x1200"));
-        let unknown = Taint { bits: None, ..after };
+        let unknown = Taint {
+            bits: None,
+            ..after
+        };
         assert_eq!(unknown.since(before, "vmci"), None);
     }
 }

@@ -6,10 +6,10 @@
 //! still. So the kernel at hand is booted once with nothing to do, and has to give its verdict and power off in time.
 //! What came of that holds until the host is booted again.
 
+use super::seen::{Ended, Seen};
 use super::{Machine, boot};
 use crate::error::Error;
 use crate::host;
-use super::seen::{Ended, Seen};
 use crate::verdict::Accelerator;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};

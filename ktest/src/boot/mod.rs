@@ -9,7 +9,8 @@ mod seen;
 
 pub use crate::verdict::Accelerator;
 pub(crate) use accelerator::{Choice, choose, distrust};
-pub use seen::{Ended, Seen, seen};
+pub(crate) use seen::seen;
+pub use seen::{Ended, Seen};
 
 use crate::error::Error;
 use crate::target::Guest;
@@ -18,7 +19,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// The emulator.
-pub const QEMU: &str = "qemu-system-x86_64";
+pub(crate) const QEMU: &str = "qemu-system-x86_64";
 /// A console of a sound run has some 500 lines; one of a kernel that complains without end must not fill the disk.
 const LOG_BYTES: u64 = 8 << 20;
 /// How much later than its own deadlines a guest is stopped: software emulation on a busy host is slow.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What one boot left behind.
 
+use super::LOG_BYTES;
 use crate::console::{Patterns, Scan};
 use crate::error::Error;
 use crate::results::Results;
-use super::LOG_BYTES;
 use camino::Utf8Path;
 
 /// How QEMU's run ended.
@@ -40,7 +40,7 @@ impl Seen {
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn seen(ended: Ended, console: &Utf8Path, results: &Utf8Path) -> Result<Seen, Error> {
+pub(crate) fn seen(ended: Ended, console: &Utf8Path, results: &Utf8Path) -> Result<Seen, Error> {
     let read = |path: &Utf8Path| {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let end = bytes.len().min(2 * LOG_BYTES as usize);

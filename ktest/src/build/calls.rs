@@ -44,7 +44,11 @@ fn calls(object: &Object<'_>) -> Vec<Call> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for symbol in object.symbols.iter().filter(|s| s.kind == STT_FUNC && s.size > 0) {
+    for symbol in object
+        .symbols
+        .iter()
+        .filter(|s| s.kind == STT_FUNC && s.size > 0)
+    {
         found.extend(of_function(object, symbol).into_iter().flatten());
     }
     found
@@ -56,7 +60,11 @@ fn of_function(object: &Object<'_>, function: &Symbol<'_>) -> Option<Vec<Call>> 
     let mut calls = Vec::new();
     for relocation in object.relocations.get(function.section)? {
         let is_distance = DISTANCES.contains(&relocation.kind);
-        let Some(at) = relocation.offset.checked_sub(1).filter(|at| range.contains(at)) else {
+        let Some(at) = relocation
+            .offset
+            .checked_sub(1)
+            .filter(|at| range.contains(at))
+        else {
             continue;
         };
         let byte = usize::try_from(at).ok().and_then(|at| data.get(at));
@@ -100,9 +108,14 @@ mod tests {
             eprintln!("skip: no C compiler for x86-64");
             return;
         }
-        let calls = calls_of(root, &["a.c".into()]).remove(Utf8Path::new("a.c")).unwrap();
+        let calls = calls_of(root, &["a.c".into()])
+            .remove(Utf8Path::new("a.c"))
+            .unwrap();
         assert_eq!(calls.len(), 1, "{calls:?}");
-        assert_eq!((calls[0].function.as_str(), calls[0].callee.as_str()), ("give", "unpin_user_page"));
+        assert_eq!(
+            (calls[0].function.as_str(), calls[0].callee.as_str()),
+            ("give", "unpin_user_page")
+        );
         assert!(calls[0].place.starts_with("give+0x"));
     }
 }

@@ -125,8 +125,7 @@ mod tests {
             )
         };
         std::fs::write(tree.join("a.c"), text("one", "two")).unwrap();
-        let overlay =
-            |f: &str, g: &str| Overlay::from([("a.c".into(), Content::file(text(f, g)))]);
+        let overlay = |f: &str, g: &str| Overlay::from([("a.c".into(), Content::file(text(f, g)))]);
         let mut ledger = Ledger::new(&made(&[("f", "1"), ("g", "2"), ("h", "3")]));
         let second = made(&[("f", "9"), ("g", "2"), ("h", "4")]);
         let changes = ledger.step(tree, &overlay("new", "new"), &second);

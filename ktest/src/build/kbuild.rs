@@ -15,7 +15,7 @@ const COMPILE: Duration = Duration::from_secs(4 * 3600);
 
 /// A source tree, an output directory, and the variables of make.
 #[derive(Debug, Clone)]
-pub struct Kbuild {
+pub(crate) struct Kbuild {
     /// `make`, or what stands in for it.
     pub(crate) program: Utf8PathBuf,
     /// The shadow.
@@ -32,7 +32,7 @@ pub struct Kbuild {
 
 impl Kbuild {
     /// With ccache in front of the compilers where there is one and the user named no compiler.
-    pub fn new(
+    pub(crate) fn new(
         source: &Utf8Path,
         output: &Utf8Path,
         user: &[(String, String)],
@@ -69,14 +69,14 @@ impl Kbuild {
     }
 
     /// make's ARCH.
-    pub fn architecture(&self) -> Option<&str> {
+    pub(crate) fn architecture(&self) -> Option<&str> {
         let named = |(name, _): &&(String, String)| name == "ARCH";
         let (_, value) = self.variables.iter().find(named)?;
         Some(value)
     }
 
     /// `make TARGETS`, with everything pinned that would make two builds differ.
-    pub fn make(&self, targets: &[&str]) -> proc::Command {
+    pub(crate) fn make(&self, targets: &[&str]) -> proc::Command {
         let steps = self.progress.steps(None);
         self.command(targets)
             .each_line(move |line| steps.line(line))
@@ -203,7 +203,11 @@ impl Kbuild {
     ///
     /// # Errors
     /// [`Error::Config`] naming the options that did not take; [`Error::Child`] when kbuild fails.
-    pub fn configure(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
+    pub(crate) fn configure(
+        &self,
+        fragment: &Fragment,
+        log: &Utf8Path,
+    ) -> Result<DotConfig, Error> {
         let (wanted, dot_config, text) = self.config_files(fragment);
         if !self.is_configured(fragment)? {
             let configure = |target: &str| {
@@ -238,7 +242,11 @@ impl Kbuild {
     ///
     /// # Errors
     /// [`Error::Child`] when kbuild fails.
-    pub fn configure_all(&self, fragment: &Fragment, log: &Utf8Path) -> Result<DotConfig, Error> {
+    pub(crate) fn configure_all(
+        &self,
+        fragment: &Fragment,
+        log: &Utf8Path,
+    ) -> Result<DotConfig, Error> {
         let (wanted, dot_config, text) = self.config_files(fragment);
         if !self.is_configured(fragment)? {
             let chosen = self.output.join("chosen.config");
@@ -259,7 +267,7 @@ impl Kbuild {
     ///
     /// # Errors
     /// As [`Kbuild::configure`], but only for `fragment`.
-    pub fn configure_more(
+    pub(crate) fn configure_more(
         &self,
         fragment: &Fragment,
         more: &Fragment,
@@ -284,7 +292,7 @@ impl Kbuild {
     }
 
     /// The name of the image for the architecture that is built, and where it comes to lie.
-    pub fn image(&self) -> (&'static str, Utf8PathBuf) {
+    pub(crate) fn image(&self) -> (&'static str, Utf8PathBuf) {
         ("bzImage", self.output.join("arch/x86/boot/bzImage"))
     }
 }

@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 
 /// Options without `CONFIG_`: a file is compiled where all of one of the sets are on.
-pub type Alternatives = Vec<BTreeSet<String>>;
+pub(crate) type Alternatives = Vec<BTreeSet<String>>;
 
 /// A Makefile that names things around three corners is not followed further.
 const DEPTH: usize = 6;
@@ -19,7 +19,7 @@ const DEPTH: usize = 6;
 const LEVELS: usize = 3;
 
 /// What lies between the top of the tree and `file`; one empty set where nothing is known.
-pub fn options_of(source: &Utf8Path, file: &Utf8Path) -> Alternatives {
+pub(crate) fn options_of(source: &Utf8Path, file: &Utf8Path) -> Alternatives {
     let (Some(stem), Some(mut directory)) = (file.file_stem(), file.parent()) else {
         return vec![BTreeSet::new()];
     };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
 /// The schema this crate writes.
-pub const SCHEMA: &str = "build/1";
+pub(super) const SCHEMA: &str = "build/1";
 
 /// A whole build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

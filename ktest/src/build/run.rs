@@ -22,7 +22,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 /// A shadow, an output directory and a proven configuration.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// Where patches are laid over.
     pub shadow: Shadow,
     /// How to call make.

@@ -23,7 +23,7 @@ use walkdir::WalkDir;
 
 /// A shadow of one tree. While it lives, no other process uses the same one.
 #[derive(Debug)]
-pub struct Shadow {
+pub(crate) struct Shadow {
     tree: Utf8PathBuf,
     source: Utf8PathBuf,
     state: Utf8PathBuf,
@@ -44,7 +44,7 @@ impl Shadow {
     ///
     /// # Errors
     /// [`Error::Locked`] while another process uses it, [`Error::Io`].
-    pub fn open(tree: &Utf8Path, home: &Utf8Path) -> Result<Shadow, Error> {
+    pub(crate) fn open(tree: &Utf8Path, home: &Utf8Path) -> Result<Shadow, Error> {
         let source = home.join("source");
         std::fs::create_dir_all(&source).map_err(Error::io("make directory", &source))?;
         let lock_path = home.join("lock");
@@ -68,12 +68,12 @@ impl Shadow {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn write_beside(file: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write_beside(file: &Utf8Path, contents: &[u8]) -> Result<(), Error> {
         write_file(file, contents)
     }
 
     /// The directory to build from.
-    pub fn source(&self) -> &Utf8Path {
+    pub(crate) fn source(&self) -> &Utf8Path {
         &self.source
     }
 
@@ -81,7 +81,7 @@ impl Shadow {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn set(&self, overlay: &Overlay) -> Result<(), Error> {
+    pub(crate) fn set(&self, overlay: &Overlay) -> Result<(), Error> {
         let mut replaced = self.replaced();
         replaced.extend(overlay.keys().cloned());
         // Written first: what is listed too much is looked at once more, what is listed too little stays patched.
@@ -355,7 +355,10 @@ mod tests {
             let is = std::fs::metadata(s.source().join("mm/gup.c")).unwrap();
             is.permissions().mode() & 0o111
         };
-        assert_eq!((mode(&shadow), read(&shadow, "mm/alias.c").unwrap()), (0o111, "base".into()));
+        assert_eq!(
+            (mode(&shadow), read(&shadow, "mm/alias.c").unwrap()),
+            (0o111, "base".into())
+        );
         shadow.set(&Overlay::new()).unwrap();
         assert_eq!((mode(&shadow), read(&shadow, "mm/alias.c")), (0, None));
         for path in ["linked/new.c", "mm/.tree/new.c", "../new.c", "/new.c"] {

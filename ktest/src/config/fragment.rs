@@ -59,7 +59,7 @@ struct Data {
 }
 
 /// Options with their reasons, by the release from which on, or until which, they are wanted.
-pub type Releases = BTreeMap<KernelVersion, BTreeMap<String, String>>;
+pub(crate) type Releases = BTreeMap<KernelVersion, BTreeMap<String, String>>;
 
 impl Fragment {
     /// Of the three tables that a data file has.
@@ -224,7 +224,7 @@ pub(super) fn option_line(line: &str) -> Option<(&str, &str)> {
 ///
 /// # Errors
 /// When the data does not parse, which a test rules out.
-pub fn base() -> Result<Fragment, Error> {
+pub(crate) fn base() -> Result<Fragment, Error> {
     let path = "ktest/config/base.toml";
     let data: Data = toml::from_str(BASE).map_err(|e| Error::Data {
         path: path.into(),
@@ -236,7 +236,7 @@ pub fn base() -> Result<Fragment, Error> {
 }
 
 /// All of them as one; of two that set an option the later one counts (the user's fragments come last).
-pub fn merge<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Fragment {
+pub(crate) fn merge<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Fragment {
     let mut merged = Fragment::default();
     for fragment in fragments {
         for (name, setting) in &fragment.settings {
@@ -255,27 +255,6 @@ mod tests {
         let base = base().unwrap();
         assert!(base.settings.len() > 80);
         assert!(base.settings.values().all(|s| s.reason.len() > 5));
-    }
-
-    #[test]
-    fn the_fragments_of_all_targets_do_not_contradict_each_other() {
-        let mut fragments = vec![base().unwrap()];
-        fragments.extend(
-            crate::target::all()
-                .unwrap()
-                .into_iter()
-                .filter(|t| t.guest().is_some())
-                .map(|t| t.fragment),
-        );
-        for a in &fragments {
-            for b in &fragments {
-                for (name, setting) in &a.settings {
-                    if let Some(other) = b.settings.get(name) {
-                        assert_eq!(setting.value, other.value, "{name}");
-                    }
-                }
-            }
-        }
     }
 
     #[test]

@@ -10,13 +10,16 @@ use walkdir::WalkDir;
 
 /// One definition of an option.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Symbol {
+pub(crate) struct Symbol {
     /// Every expression that must hold, as written.
     pub depends: Vec<String>,
 }
 
 /// The definitions of `names` in every Kconfig file below `source`, architectures other than x86 left out.
-pub fn find_symbols(source: &Utf8Path, names: &BTreeSet<&str>) -> BTreeMap<String, Vec<Symbol>> {
+pub(crate) fn find_symbols(
+    source: &Utf8Path,
+    names: &BTreeSet<&str>,
+) -> BTreeMap<String, Vec<Symbol>> {
     let mut symbols: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();
     let of_interest = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
@@ -70,7 +73,9 @@ fn read(text: &str, names: &BTreeSet<&str>, symbols: &mut BTreeMap<String, Vec<S
                 let expression = rest.trim_start_matches("on").trim().to_owned();
                 if let Some((_, symbol)) = &mut current {
                     symbol.depends.push(expression);
-                } else if let (true, Some(Around::Menu(depends))) = (head_of_menu, around.last_mut()) {
+                } else if let (true, Some(Around::Menu(depends))) =
+                    (head_of_menu, around.last_mut())
+                {
                     depends.push(expression);
                 }
                 continue;

@@ -8,6 +8,6 @@ mod fragment;
 mod kconfig;
 mod prove;
 
-pub use fragment::{Fragment, Releases, Setting, Value, base, merge};
-pub use kconfig::{Symbol, find_symbols};
-pub use prove::{DotConfig, prove};
+pub(crate) use fragment::{Fragment, Releases, Value, base, merge};
+pub(crate) use kconfig::find_symbols;
+pub(crate) use prove::{DotConfig, prove};

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A parsed `.config`: only what is set, names without `CONFIG_`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DotConfig(pub BTreeMap<String, String>);
+pub(crate) struct DotConfig(pub BTreeMap<String, String>);
 
 impl DotConfig {
     /// Of the text of a `.config`.
-    pub fn parse(text: &str) -> DotConfig {
+    pub(crate) fn parse(text: &str) -> DotConfig {
         DotConfig(
             text.lines()
                 .filter_map(option_line)
@@ -23,7 +23,7 @@ impl DotConfig {
     }
 
     /// Whether `name` is y or m.
-    pub fn is_on(&self, name: &str) -> bool {
+    pub(crate) fn is_on(&self, name: &str) -> bool {
         matches!(self.0.get(name).map(String::as_str), Some("y" | "m"))
     }
 }
@@ -31,7 +31,7 @@ impl DotConfig {
 /// One sentence for every option that did not take, naming what its dependencies lack; empty when all did.
 ///
 /// `source` is only read where something is wrong.
-pub fn prove(wanted: &Fragment, got: &DotConfig, source: &Utf8Path) -> Vec<String> {
+pub(crate) fn prove(wanted: &Fragment, got: &DotConfig, source: &Utf8Path) -> Vec<String> {
     let differing: Vec<_> = wanted
         .settings
         .iter()

@@ -99,7 +99,10 @@ mod tests {
             assert_eq!(text(line), "BUG: x", "{line}");
         }
         assert_eq!(text("[    1.2]  f+0x1/0x2"), " f+0x1/0x2");
-        assert_eq!(text("[ BUG: Invalid wait context ]"), "[ BUG: Invalid wait context ]");
+        assert_eq!(
+            text("[ BUG: Invalid wait context ]"),
+            "[ BUG: Invalid wait context ]"
+        );
         assert_eq!(text(""), "");
     }
 
@@ -109,7 +112,13 @@ mod tests {
         assert_eq!(step("RIP: 0010:f.isra.0+0x1/0x2"), Step::At("f".into()));
         assert_eq!(step(" f+0x1/0x2"), caller("f"));
         assert_eq!(step(" f+0x1/0x2 [mod]"), caller("f"));
-        for line in [" ? f+0x1/0x2", "f+0x1/0x2", "RIP: 0033:0x7f00", "Code: 00", ""] {
+        for line in [
+            " ? f+0x1/0x2",
+            "f+0x1/0x2",
+            "RIP: 0033:0x7f00",
+            "Code: 00",
+            "",
+        ] {
             assert_eq!(step(line), Step::Other, "{line}");
         }
     }
@@ -118,7 +127,10 @@ mod tests {
     fn numbers_and_addresses_make_no_difference() {
         assert_eq!(identity("at 0xdead pid 12"), identity("at 0xbeef pid 3"));
         assert_ne!(identity("in f+0x12"), identity("in g+0x12"));
-        assert_eq!(identity("at ffffea0004c3a008 mm/gup.c:84"), "at N mm/gup.c:N");
+        assert_eq!(
+            identity("at ffffea0004c3a008 mm/gup.c:84"),
+            "at N mm/gup.c:N"
+        );
         let line = "WARNING: CPU: 1 PID: 41 at mm/gup.c:84 f+0x1/0x2";
         let place = "WARNING: CPU: N PID: N at mm/gup.c:84 f+N/N";
         assert_eq!(identity_of_place(line), place);

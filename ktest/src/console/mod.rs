@@ -15,5 +15,5 @@ mod scan;
 mod tests;
 
 pub(crate) use line::identity;
-pub use patterns::Patterns;
-pub use scan::{Found, Scan};
+pub(crate) use patterns::Patterns;
+pub(crate) use scan::{Found, Scan};

@@ -34,7 +34,7 @@ struct ExceptionData {
 
 /// The patterns, compiled.
 #[derive(Debug)]
-pub struct Patterns {
+pub(crate) struct Patterns {
     splats: Vec<Splats>,
     exceptions: Vec<Regex>,
 }
@@ -51,7 +51,7 @@ impl Patterns {
     ///
     /// # Errors
     /// When the data does not parse, which a test rules out.
-    pub fn built_in() -> Result<Patterns, Error> {
+    pub(crate) fn built_in() -> Result<Patterns, Error> {
         Patterns::parse(DATA)
     }
 

@@ -38,10 +38,13 @@ pub struct Scan {
 
 impl Patterns {
     /// Reads a whole log.
-    pub fn scan(&self, console: &str) -> Scan {
+    pub(crate) fn scan(&self, console: &str) -> Scan {
         let mut reader = Reader::default();
         for (index, raw) in console.split('\n').enumerate() {
-            let cut = raw.char_indices().nth(LONGEST).map_or(raw.len(), |(at, _)| at);
+            let cut = raw
+                .char_indices()
+                .nth(LONGEST)
+                .map_or(raw.len(), |(at, _)| at);
             reader.line(self, index + 1, text(&raw[..cut]));
         }
         Scan {
@@ -125,11 +128,11 @@ impl Reader {
             };
             match &step {
                 Step::At(name) if splat.function.is_none() => splat.function = Some(name.clone()),
-                Step::Caller(name) if splat.trace.len() < CALLERS => {
-                    // The first line of a dump is the function itself, below the one that prints it.
-                    if splat.function.as_ref() != Some(name) {
-                        splat.trace.push(name.clone());
-                    }
+                // The first line of a dump is the function itself, below the one that prints it.
+                Step::Caller(name)
+                    if splat.trace.len() < CALLERS && splat.function.as_ref() != Some(name) =>
+                {
+                    splat.trace.push(name.clone());
                 }
                 _ => {}
             }

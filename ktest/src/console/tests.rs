@@ -44,8 +44,16 @@ fn every_complaint_of_4_19_to_7_3_is_recognised() {
     assert!(lines.complaint.len() > 80);
     for complaint in lines.complaint {
         let (line, kind) = (&complaint.line, &complaint.kind);
-        assert!(!complaint.source.is_empty() && !complaint.releases.is_empty(), "{line}");
-        for stamp in ["", "[    1.234567] ", "[    1.234567][   T41] ", "<4>[   12.000001] "] {
+        assert!(
+            !complaint.source.is_empty() && !complaint.releases.is_empty(),
+            "{line}"
+        );
+        for stamp in [
+            "",
+            "[    1.234567] ",
+            "[    1.234567][   T41] ",
+            "<4>[   12.000001] ",
+        ] {
             let found = told(&format!("{stamp}{line}\r\n"));
             assert_eq!(found, [(kind.clone(), None)], "{stamp}{line}");
         }
@@ -67,7 +75,10 @@ fn what_a_sound_kernel_says_while_it_boots_is_no_complaint() {
 fn every_pattern_has_a_line_that_it_alone_names() {
     let lines: Lines = toml::from_str(LINES).unwrap();
     let text = include_str!("../../config/splats.toml");
-    let kinds = text.lines().filter_map(|l| l.strip_prefix("kind = ")).map(|k| k.trim_matches('"'));
+    let kinds = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("kind = "))
+        .map(|k| k.trim_matches('"'));
     for kind in kinds {
         assert!(lines.complaint.iter().any(|c| c.kind == kind), "{kind}");
     }
@@ -75,28 +86,45 @@ fn every_pattern_has_a_line_that_it_alone_names() {
 
 #[test]
 fn a_complaint_belongs_to_the_target_it_came_in() {
-    let warning = |line: u32| format!("WARNING: CPU: 0 PID: 1 at mm/gup.c:{line} f{line}+0x1/0x2\n");
+    let warning =
+        |line: u32| format!("WARNING: CPU: 0 PID: 1 at mm/gup.c:{line} f{line}+0x1/0x2\n");
     let mut log = String::from("booting\n");
     log += &warning(1);
     for (name, inside, after) in [("a", 2, 3), ("b", 4, 5)] {
-        log += &format!("ktest: begin {name}\n{}ktest: end {name}\n{}", warning(inside), warning(after));
+        log += &format!(
+            "ktest: begin {name}\n{}ktest: end {name}\n{}",
+            warning(inside),
+            warning(after)
+        );
     }
     let belongs: Vec<Option<String>> = scan(&log).found.into_iter().map(|f| f.target).collect();
     let named = |name: &str| Some(name.to_owned());
-    assert_eq!(belongs, [None, named("a"), named("a"), named("b"), named("b")]);
+    assert_eq!(
+        belongs,
+        [None, named("a"), named("a"), named("b"), named("b")]
+    );
 }
 
 #[test]
 fn a_flood_is_one_complaint_that_was_made_many_times() {
     let mut log = String::from("ktest: begin a\n");
     for pid in 0..5000 {
-        log += &format!("WARNING: CPU: 0 PID: {pid} at mm/gup.c:84 f+0x1/0x2\nRIP: 0010:f+0x1/0x2\n g+0x1/0x2\n");
+        log += &format!(
+            "WARNING: CPU: 0 PID: {pid} at mm/gup.c:84 f+0x1/0x2\nRIP: 0010:f+0x1/0x2\n g+0x1/0x2\n"
+        );
     }
     let scan = scan(&log);
     assert_eq!(scan.found.len(), 1);
     let splat = &scan.found[0].splat;
-    assert_eq!((splat.times, splat.trace.as_slice()), (5000, &["g".to_owned()][..]));
-    assert!(splat.told().ends_with("(5000 times), in f < g"), "{}", splat.told());
+    assert_eq!(
+        (splat.times, splat.trace.as_slice()),
+        (5000, &["g".to_owned()][..])
+    );
+    assert!(
+        splat.told().ends_with("(5000 times), in f < g"),
+        "{}",
+        splat.told()
+    );
 }
 
 #[test]

@@ -23,7 +23,11 @@ pub(super) fn ktap(verdict: &Verdict) -> String {
             out.push(format!("    # Subtest: {name}"));
             out.push(format!("    1..{}", group.leaves.len()));
             for (n, leaf) in group.leaves.iter().enumerate() {
-                out.extend(leaf.output.iter().map(|said| format!("    # {}", plain(said))));
+                out.extend(
+                    leaf.output
+                        .iter()
+                        .map(|said| format!("    # {}", plain(said))),
+                );
                 out.push(format!("    {}", line(leaf, n)));
                 worst |= is_bad(leaf.result);
             }
@@ -68,7 +72,10 @@ fn line(leaf: &Leaf, index: usize) -> String {
 /// A word or a sentence that no reader takes for more: on one line, without the mark that begins a comment.
 fn plain(text: &str) -> String {
     let text = text.replace('#', "no.");
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match plain.trim() {
         "" => "nameless".into(),
         trimmed => trimmed.to_owned(),

@@ -33,7 +33,14 @@ fn leaf(name: &str, result: Outcome, reason: Option<&str>) -> Leaf {
 }
 
 fn lines(splats: &[Splat]) -> Vec<String> {
-    let line = |splat: &Splat| format!("console:{}: {}: {}", splat.console_line, splat.kind, splat.told());
+    let line = |splat: &Splat| {
+        format!(
+            "console:{}: {}: {}",
+            splat.console_line,
+            splat.kind,
+            splat.told()
+        )
+    };
     splats.iter().map(line).collect()
 }
 
@@ -46,7 +53,11 @@ pub(super) fn groups(stage: &Stage) -> Vec<Group> {
     let build = &stage.build;
     kernel.leaves.push(Leaf {
         seconds: build.seconds,
-        output: build.new_warnings.iter().map(|w| format!("new warning: {w}")).collect(),
+        output: build
+            .new_warnings
+            .iter()
+            .map(|w| format!("new warning: {w}"))
+            .collect(),
         ..leaf("build", build.result, build.reason.as_deref())
     });
     if let Some(boot) = &stage.boot {

@@ -74,11 +74,20 @@ fn ktap_nests_subtests_in_targets_in_kernels() {
 #[test]
 fn junit_has_a_case_with_class_and_time_for_each_leaf() {
     let xml = written(Format::Junit);
-    assert!(xml.contains("tests=\"13\" skipped=\"2\" failures=\"5\" errors=\"0\""), "{xml}");
-    assert!(xml.contains("<skipped message=\"no huge pages\" type=\"skip\"/>"), "{xml}");
+    assert!(
+        xml.contains("tests=\"13\" skipped=\"2\" failures=\"5\" errors=\"0\""),
+        "{xml}"
+    );
+    assert!(
+        xml.contains("<skipped message=\"no huge pages\" type=\"skip\"/>"),
+        "{xml}"
+    );
     let notify = "<testcase classname=\"misc: pin pages.vmci\" name=\"notify\" time=\"0.250\"";
     assert!(xml.contains(notify), "{xml}");
-    assert!(xml.contains("<system-out>console:300: warning: WARNING: CPU: 0"), "{xml}");
+    assert!(
+        xml.contains("<system-out>console:300: warning: WARNING: CPU: 0"),
+        "{xml}"
+    );
 }
 
 /// Every way a run can end, and whether it may be read as a pass.
@@ -86,7 +95,16 @@ fn endings() -> Vec<(&'static str, Verdict)> {
     let good = || target(Outcome::Pass, Pins::new(1, 1), None);
     let base = || stage("Linux 6.12", good());
     let of = |bad: Stage| summarise("0001-abcd", base(), vec![bad]);
-    let with = |result, reason: &str| of(stage("patch", Target { result, reason: Some(reason.into()), ..good() }));
+    let with = |result, reason: &str| {
+        of(stage(
+            "patch",
+            Target {
+                result,
+                reason: Some(reason.into()),
+                ..good()
+            },
+        ))
+    };
     let mut boot = stage("patch", good());
     boot.boot = Some(Boot {
         result: Outcome::Fail,
@@ -95,16 +113,37 @@ fn endings() -> Vec<(&'static str, Verdict)> {
         splats: Vec::new(),
     });
     let mut idle = stage("patch", good());
-    let not_run = NotRun { function: "a.c:f".into(), why: None };
+    let not_run = NotRun {
+        function: "a.c:f".into(),
+        why: None,
+    };
     idle.exercise = Some(Exercise::new(Vec::new(), vec![not_run], Vec::new()));
     let mut unbuilt = stage("patch", good());
     unbuilt.build = Build::of(Outcome::Fail, Some("a.c: error".into()));
     unbuilt.targets.clear();
-    let nothing = Target { subtests: Vec::new(), pins: None, ..Target::named("vmci") };
-    let skipped = Target { result: Outcome::Skip, reason: Some("no device".into()), ..nothing.clone() };
+    let nothing = Target {
+        subtests: Vec::new(),
+        pins: None,
+        ..Target::named("vmci")
+    };
+    let skipped = Target {
+        result: Outcome::Skip,
+        reason: Some("no device".into()),
+        ..nothing.clone()
+    };
     vec![
         ("pass", of(stage("patch", good()))),
-        ("pins", of(stage("patch", Target { pins: Some(Pins::new(2, 1)), result: Outcome::Fail, ..good() }))),
+        (
+            "pins",
+            of(stage(
+                "patch",
+                Target {
+                    pins: Some(Pins::new(2, 1)),
+                    result: Outcome::Fail,
+                    ..good()
+                },
+            )),
+        ),
         ("drift", with(Outcome::Fail, "31 free pages gone")),
         ("crash", with(Outcome::Crash, "kernel BUG at mm/gup.c:1!")),
         ("timeout", with(Outcome::Timeout, "the guest hung in it")),
@@ -124,10 +163,16 @@ fn a_reader_that_counts_leaves_comes_to_the_same_result() {
         let text = ktap::ktap(&verdict);
         // A leaf is a result line that no line of a group before it, indented further, belongs to; each bad group has a bad leaf.
         let bad = |line: &&str| line.trim_start().starts_with("not ok ");
-        let bad_leaves = text.lines().filter(bad).filter(|line| line.starts_with("    ") || line.contains(" verdict # "));
+        let bad_leaves = text
+            .lines()
+            .filter(bad)
+            .filter(|line| line.starts_with("    ") || line.contains(" verdict # "));
         assert_eq!(bad_leaves.count() == 0, passes, "{what}\n{text}");
         let xml = junit::junit(&verdict, stages(&verdict)).unwrap();
-        let head = xml.lines().find(|line| line.contains("<testsuites")).unwrap();
+        let head = xml
+            .lines()
+            .find(|line| line.contains("<testsuites"))
+            .unwrap();
         let none = head.contains("failures=\"0\" errors=\"0\"");
         assert_eq!(none, passes, "{what}: {head}");
     }
@@ -148,7 +193,11 @@ fn plans_names_and_numbers_are_those_that_readers_of_ktap_ask_for() {
             } else if let Some(plan) = line.trim_start().strip_prefix("1..") {
                 open.last_mut().unwrap().1 = plan.parse().unwrap();
                 assert_ne!(plan, "0", "{what}");
-            } else if let Some(rest) = line.trim_start().strip_prefix("not ok ").or(line.trim_start().strip_prefix("ok ")) {
+            } else if let Some(rest) = line
+                .trim_start()
+                .strip_prefix("not ok ")
+                .or(line.trim_start().strip_prefix("ok "))
+            {
                 let (number, name) = rest.split_once(' ').unwrap();
                 let last = open.last().unwrap();
                 if last.0 == depth + 2 {
@@ -183,7 +232,11 @@ fn kunit_py_agrees() {
             .run_unchecked()
             .unwrap();
         let said = read.stdout_text();
-        assert_eq!(read.success(), verdict.result == Outcome::Pass, "{what}\n{said}");
+        assert_eq!(
+            read.success(),
+            verdict.result == Outcome::Pass,
+            "{what}\n{said}"
+        );
     }
 }
 
@@ -201,7 +254,9 @@ fn hostile_names_stay_names() {
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.contains('\u{1b}'), "{text}");
         match format {
-            Format::Junit => assert!(!text.contains("</testcase>\u{1b}") && !text.contains("name=\"</testcase>")),
+            Format::Junit => {
+                assert!(!text.contains("</testcase>\u{1b}") && !text.contains("name=\"</testcase>"))
+            }
             _ => assert!(!text.lines().any(|line| line.starts_with("ok 1 # SKIP"))),
         }
     }

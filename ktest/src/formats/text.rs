@@ -44,7 +44,11 @@ fn write_text(verdict: &Verdict, out: &mut String) -> std::fmt::Result {
         for target in &stage.targets {
             write_target(target, out)?;
         }
-        if let Some(reason) = stage.exercise.as_ref().and_then(|exercise| exercise.reason()) {
+        if let Some(reason) = stage
+            .exercise
+            .as_ref()
+            .and_then(|exercise| exercise.reason())
+        {
             writeln!(out, "  {reason}")?;
         }
     }

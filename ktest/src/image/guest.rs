@@ -14,7 +14,7 @@ const FLAGS: &str = "target.x86_64-unknown-linux-gnu.rustflags=[\"-Ctarget-featu
 
 /// The programs that go into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Programs {
+pub(crate) struct Programs {
     /// The static init.
     pub init: Utf8PathBuf,
     /// The tree's own selftests, those that compile.
@@ -25,7 +25,7 @@ pub struct Programs {
 ///
 /// # Errors
 /// [`Error::Missing`] without cargo, [`Error::Child`] where it does not compile (a host without a static C library).
-pub fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf, Error> {
+pub(crate) fn build_guest(cache: &Utf8Path, progress: &Progress) -> Result<Utf8PathBuf, Error> {
     progress.say("compiling the guest's init");
     // Two checkouts that share a cache do not share an init.
     let key = &blake3::hash(SOURCES.as_bytes()).to_hex()[..8];
@@ -79,7 +79,7 @@ const FOUND_OUT: [&str; 2] = ["local_config.h", "local_config.h_gen"];
 ///
 /// # Errors
 /// [`Error::Child`] when there is no compiler.
-pub fn build_selftests(source: &Utf8Path, to: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Error> {
+pub(crate) fn build_selftests(source: &Utf8Path, to: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Error> {
     let tests = source.join("tools/testing/selftests");
     let Some(dir) = ["mm", "vm"]
         .map(|name| tests.join(name))

@@ -6,20 +6,20 @@
 mod guest;
 mod newc;
 
-pub use guest::{Programs, build_guest, build_selftests};
-pub use newc::Archive;
+pub(crate) use guest::{Programs, build_guest, build_selftests};
+pub(crate) use newc::Archive;
 
 use crate::error::Error;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// A file of the image's `/ktest` besides the programs: name and contents.
-pub type Extra = (String, Vec<u8>);
+pub(crate) type Extra = (String, Vec<u8>);
 
 /// Writes the initramfs of `guest` with `probes` and `extras` to `to`.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn write(
+pub(crate) fn write(
     guest: &Programs,
     probes: &[String],
     extras: &[Extra],

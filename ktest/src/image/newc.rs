@@ -11,7 +11,7 @@ const CHARACTER: u32 = 0o020_000;
 
 /// An archive in the making.
 #[derive(Debug, Clone, Default)]
-pub struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
     inode: u32,
 }
@@ -26,7 +26,7 @@ struct Member<'a> {
 
 impl Archive {
     /// Adds a directory; its parents must be there already.
-    pub fn directory(&mut self, name: &str) {
+    pub(crate) fn directory(&mut self, name: &str) {
         self.member(&Member {
             name,
             mode: DIRECTORY | 0o755,
@@ -37,7 +37,7 @@ impl Archive {
     }
 
     /// Adds a file with permission bits `mode`.
-    pub fn file(&mut self, name: &str, mode: u32, data: &[u8]) {
+    pub(crate) fn file(&mut self, name: &str, mode: u32, data: &[u8]) {
         self.member(&Member {
             name,
             mode: REGULAR | mode,
@@ -48,7 +48,7 @@ impl Archive {
     }
 
     /// Adds a character device.
-    pub fn device(&mut self, name: &str, major: u32, minor: u32) {
+    pub(crate) fn device(&mut self, name: &str, major: u32, minor: u32) {
         self.member(&Member {
             name,
             mode: CHARACTER | 0o600,
@@ -59,7 +59,7 @@ impl Archive {
     }
 
     /// Ends the archive.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.inode = u32::MAX;
         self.member(&Member {
             name: "TRAILER!!!",

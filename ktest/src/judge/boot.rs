@@ -22,7 +22,10 @@ pub fn boot(seen: &[&Seen], base: Option<&Boot>) -> Boot {
         .map(|f| f.splat)
         .collect();
     let first = |seen: &&Seen| seen.results.targets.first()?.1.taint;
-    let taint = seen.iter().filter_map(first).fold(0, |all, t| all | t.before);
+    let taint = seen
+        .iter()
+        .filter_map(first)
+        .fold(0, |all, t| all | t.before);
     let taint = taint & taint::BAD;
     let mut boot = Boot {
         result: Outcome::Pass,
@@ -35,8 +38,15 @@ pub fn boot(seen: &[&Seen], base: Option<&Boot>) -> Boot {
         boot.reason = Some(format!("while booting: {}", fatal.told()));
         return boot;
     }
-    let of_base: BTreeSet<String> = base.iter().flat_map(|b| &b.splats).map(|s| identity(&s.first_line)).collect();
-    let new = boot.splats.iter().find(|s| !of_base.contains(&identity(&s.first_line)));
+    let of_base: BTreeSet<String> = base
+        .iter()
+        .flat_map(|b| &b.splats)
+        .map(|s| identity(&s.first_line))
+        .collect();
+    let new = boot
+        .splats
+        .iter()
+        .find(|s| !of_base.contains(&identity(&s.first_line)));
     let gained = taint & !base.map_or(0, |base| base.taint);
     boot.reason = match (new, gained) {
         (Some(splat), _) => Some(format!("console while booting: {}", splat.told())),
@@ -70,7 +80,11 @@ mod tests {
         let moved = "WARNING: CPU: 0 PID: 7 at drivers/a.c:12 f+0x3/0x4\n";
         let base = boot(&[&seen(warning, "")], None);
         assert_eq!(base.result, Outcome::Pass);
-        assert!(base.reason.as_deref().is_some_and(|r| r.starts_with("console while booting: WARNING")));
+        assert!(
+            base.reason
+                .as_deref()
+                .is_some_and(|r| r.starts_with("console while booting: WARNING"))
+        );
         let same = boot(&[&seen(moved, "")], Some(&base));
         assert_eq!((same.result, same.reason), (Outcome::Pass, None));
         let other = format!("{moved}BUG kmalloc-64 (Not tainted): Poison overwritten\n");
@@ -86,7 +100,10 @@ mod tests {
         let found = boot(&[&seen("", tainted)], Some(&clean));
         assert_eq!(found.result, Outcome::Fail);
         assert!(found.reason.unwrap().contains("W (a warning)"));
-        let dead = boot(&[&seen("Kernel panic - not syncing: VFS: no root\n", "")], None);
+        let dead = boot(
+            &[&seen("Kernel panic - not syncing: VFS: no root\n", "")],
+            None,
+        );
         assert_eq!(dead.result, Outcome::Crash);
     }
 }

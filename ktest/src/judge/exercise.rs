@@ -24,12 +24,19 @@ pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> 
     if changed.is_empty() {
         return None;
     }
-    let reports = || seen.iter().flat_map(|s| &s.results.targets).map(|(_, report)| report);
+    let reports = || {
+        seen.iter()
+            .flat_map(|s| &s.results.targets)
+            .map(|(_, report)| report)
+    };
     let hits = |name: &str| -> Option<u64> {
         let of_all = reports().filter_map(|report| report.hits.get(name));
         of_all.copied().reduce(u64::saturating_add)
     };
-    let during = seen.iter().flat_map(|s| &s.scan.found).filter(|f| f.target.is_some());
+    let during = seen
+        .iter()
+        .flat_map(|s| &s.scan.found)
+        .filter(|f| f.target.is_some());
     let traced: BTreeSet<&str> = during
         .flat_map(|f| f.splat.function.iter().chain(&f.splat.trace))
         .map(String::as_str)
@@ -50,7 +57,9 @@ pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> 
         } else if changed.within.iter().any(|within| has_run(within)) {
             ran.push(name);
         } else {
-            let said = seen.iter().find_map(|s| s.results.unwatched.get(&changed.function));
+            let said = seen
+                .iter()
+                .find_map(|s| s.results.unwatched.get(&changed.function));
             not_run.push(NotRun {
                 function: name,
                 why: said.cloned(),
@@ -81,7 +90,10 @@ mod tests {
             path: "a.c".into(),
             function: function.into(),
             within: within.iter().map(|w| (*w).to_owned()).collect(),
-            calls: calls.iter().map(|(at, of)| ((*at).into(), (*of).into())).collect(),
+            calls: calls
+                .iter()
+                .map(|(at, of)| ((*at).into(), (*of).into()))
+                .collect(),
         }
     }
 
@@ -91,10 +103,19 @@ mod tests {
             # probe vmci function=take symbol=take hits=2\n# probe vmci function=take+0x12 symbol=take+0x12 hits=0\n\
             # probe vmci function=take+0x30 symbol=take+0x30 hits=1\n# probe vmci function=give symbol=give hits=0\n\
             # probe vmci function=caller symbol=caller hits=1\n";
-        let console = "ktest: begin vmci\nkernel BUG at a.c:1!\nRIP: 0010:helper+0x1/0x2\n died+0x1/0x2\n";
+        let console =
+            "ktest: begin vmci\nkernel BUG at a.c:1!\nRIP: 0010:helper+0x1/0x2\n died+0x1/0x2\n";
         let seen = seen(console, results);
         let all = [
-            changed("take", &[], &[("take+0x12", "unpin_user_page"), ("take+0x30", "pin_user_pages"), ("take+0x44", "put")]),
+            changed(
+                "take",
+                &[],
+                &[
+                    ("take+0x12", "unpin_user_page"),
+                    ("take+0x30", "pin_user_pages"),
+                    ("take+0x44", "put"),
+                ],
+            ),
             changed("give", &[], &[]),
             changed("twin", &[], &[]),
             changed("died", &[], &[]),
@@ -103,9 +124,15 @@ mod tests {
         let exercise = exercise(&all, &[&seen]).unwrap();
         assert_eq!(exercise.result, Exercised::Partly);
         assert_eq!(exercise.ran, ["a.c:died", "a.c:inlined", "a.c:take"]);
-        assert_eq!(exercise.calls_not_run, ["a.c:take: unpin_user_page at +0x12"]);
+        assert_eq!(
+            exercise.calls_not_run,
+            ["a.c:take: unpin_user_page at +0x12"]
+        );
         let reason = exercise.reason().unwrap();
-        assert!(reason.contains("a.c:give, a.c:twin (several functions have this name)"), "{reason}");
+        assert!(
+            reason.contains("a.c:give, a.c:twin (several functions have this name)"),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -21,8 +21,28 @@ const RESULTS: &str = "KTAP version 1\n# unwatched f it has no symbol\n1..2\n# b
     # end gup-test pass\nok 2 gup-test\n# noise machine acquired=0 released=0\n# tainted 0x0\nktest verdict: pass\n";
 /// What breaks readers: the largest numbers, numbers that are none, control characters, marks in odd places.
 const ODD: &[&str] = &[
-    "18446744073709551615", "-9223372036854775808", "9223372036854775807", "inf", "NaN", "-1", "1e308", "\u{1b}[2J", "\0", "\r",
-    "\n", "#", " # ", "=", "]]>", "\u{fffd}", "# begin ", "ktest: end ", "ktest verdict: ", "0xffffffffffffffff", "[", "+0x1/0x2",
+    "18446744073709551615",
+    "-9223372036854775808",
+    "9223372036854775807",
+    "inf",
+    "NaN",
+    "-1",
+    "1e308",
+    "\u{1b}[2J",
+    "\0",
+    "\r",
+    "\n",
+    "#",
+    " # ",
+    "=",
+    "]]>",
+    "\u{fffd}",
+    "# begin ",
+    "ktest: end ",
+    "ktest verdict: ",
+    "0xffffffffffffffff",
+    "[",
+    "+0x1/0x2",
 ];
 
 fn specs() -> Vec<TargetSpec> {
@@ -41,7 +61,10 @@ fn verdict(ended: Ended, console: &str, results: &str) -> Verdict {
             subject: "a kernel".into(),
             boot: Some(boot(&[&seen], base.as_ref())),
             exercise: exercise(&[changed()], &[&seen]),
-            targets: specs().iter().map(|spec| judge(spec, Converted::Yes, &seen)).collect(),
+            targets: specs()
+                .iter()
+                .map(|spec| judge(spec, Converted::Yes, &seen))
+                .collect(),
             ..Stage::new(number, Build::of(Outcome::Pass, None))
         }
     };
@@ -73,7 +96,12 @@ fn written_and_read_again(verdict: &Verdict) {
 
 /// A text with some of its pieces replaced, doubled or left out.
 fn mutated(text: &'static str) -> impl Strategy<Value = String> {
-    let edit = (any::<prop::sample::Index>(), 0..24_usize, prop::sample::select(ODD), any::<bool>());
+    let edit = (
+        any::<prop::sample::Index>(),
+        0..24_usize,
+        prop::sample::select(ODD),
+        any::<bool>(),
+    );
     prop::collection::vec(edit, 0..6).prop_map(move |edits| {
         let mut chars: Vec<char> = text.chars().collect();
         for (at, length, odd, again) in edits {

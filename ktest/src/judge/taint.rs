@@ -31,15 +31,23 @@ pub(super) const BAD: u64 = {
 /// The bits in words.
 pub(super) fn told(bits: u64) -> String {
     let set = BITS.iter().filter(|(bit, _, _)| bits & (1 << bit) != 0);
-    let words: Vec<String> = set.map(|(_, letter, what)| format!("{letter} ({what})")).collect();
+    let words: Vec<String> = set
+        .map(|(_, letter, what)| format!("{letter} ({what})"))
+        .collect();
     format!("the kernel tainted itself {}", words.join(", "))
 }
 
 /// What the kernel remembers of the time from the beginning of `spec` to that of the next target.
 pub(super) fn complaint(spec: &TargetSpec, results: &Results) -> Option<String> {
-    let place = results.targets.iter().position(|(name, _)| *name == spec.name)?;
+    let place = results
+        .targets
+        .iter()
+        .position(|(name, _)| *name == spec.name)?;
     let taint = results.targets[place].1.taint?;
-    let next = results.targets.get(place + 1).and_then(|(_, next)| Some(next.taint?.before));
+    let next = results
+        .targets
+        .get(place + 1)
+        .and_then(|(_, next)| Some(next.taint?.before));
     let end = next.or(results.tainted).unwrap_or(taint.after) | taint.after;
     // A target that provokes warnings has its own said which, on the console.
     let own = match spec.warnings.is_empty() {
@@ -50,12 +58,18 @@ pub(super) fn complaint(spec: &TargetSpec, results: &Results) -> Option<String> 
     if gained != 0 {
         return Some(told(gained));
     }
-    let Tainted { warnings, oopses, .. } = taint;
+    let Tainted {
+        warnings, oopses, ..
+    } = taint;
     match (oopses.unwrap_or(0), warnings.unwrap_or(0)) {
         (0, 0) => None,
         (0, _) if own != 0 => None,
-        (0, warnings) => Some(format!("the kernel counted {warnings} warning(s), of which the console shows none")),
-        (oopses, _) => Some(format!("the kernel counted {oopses} oops(es), of which the console shows none")),
+        (0, warnings) => Some(format!(
+            "the kernel counted {warnings} warning(s), of which the console shows none"
+        )),
+        (oopses, _) => Some(format!(
+            "the kernel counted {oopses} oops(es), of which the console shows none"
+        )),
     }
 }
 
@@ -70,10 +84,17 @@ mod tests {
 
     #[test]
     fn a_bad_bit_is_told_and_a_harmless_one_is_not() {
-        let text = |after: &str| format!("# begin vmci FAILED\n# taint vmci before=0x1000 after={after}\n");
+        let text = |after: &str| {
+            format!("# begin vmci FAILED\n# taint vmci before=0x1000 after={after}\n")
+        };
         assert_eq!(of("vmci", &text("0x1000")), None);
         assert_eq!(of("vmci", &text("0x3000")), None, "an unsigned module");
-        for (after, letter) in [("0x1020", 'B'), ("0x1080", 'D'), ("0x1200", 'W'), ("0x5000", 'L')] {
+        for (after, letter) in [
+            ("0x1020", 'B'),
+            ("0x1080", 'D'),
+            ("0x1200", 'W'),
+            ("0x5000", 'L'),
+        ] {
             let said = of("vmci", &text(after)).unwrap();
             assert!(said.contains(&format!("{letter} (")), "{said}");
         }
@@ -89,7 +110,8 @@ mod tests {
 
     #[test]
     fn counts_are_seen_where_the_bit_was_set_before() {
-        let text = "# begin vmci FAILED\n# taint vmci before=0x200 after=0x200 warnings=2 oopses=0\n";
+        let text =
+            "# begin vmci FAILED\n# taint vmci before=0x200 after=0x200 warnings=2 oopses=0\n";
         assert!(of("vmci", text).unwrap().contains("counted 2 warning(s)"));
         let own = text.replace("vmci", "refimpl-conformance");
         assert_eq!(of("refimpl-conformance", &own), None);

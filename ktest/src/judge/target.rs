@@ -42,7 +42,11 @@ pub(super) fn complaints<'s>(
 ) -> impl Iterator<Item = &'s Found> + 's {
     let own = |f: &&Found| f.target.as_deref() == Some(spec.name.as_str());
     let provoked = |f: &&Found| spec.provokes(&f.splat.kind, &f.splat.first_line);
-    seen.scan.found.iter().filter(own).filter(move |f| !provoked(f))
+    seen.scan
+        .found
+        .iter()
+        .filter(own)
+        .filter(move |f| !provoked(f))
 }
 
 pub(super) type Judgement = (Outcome, Option<String>);
@@ -65,7 +69,9 @@ fn outcome(
     let Some((word, why)) = &report.end else {
         return inconclusive("the guest began it and never ended it");
     };
-    let complaint = complaints(spec, seen).next().map(|f| format!("console: {}", f.splat.told()));
+    let complaint = complaints(spec, seen)
+        .next()
+        .map(|f| format!("console: {}", f.splat.told()));
     match word.as_str() {
         "timeout" => {
             let reason = match complaint {
@@ -76,7 +82,9 @@ fn outcome(
         }
         "pass" | "fail" | "skip" => {}
         other => {
-            return inconclusive(&format!("the guest ended it with the unknown word `{other}`"));
+            return inconclusive(&format!(
+                "the guest ended it with the unknown word `{other}`"
+            ));
         }
     }
     if let Some(reason) = imbalance(report) {

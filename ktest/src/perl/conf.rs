@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// What ktest.pl is to do, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// Build a commit and see it boot.
     Boot,
     /// The same, and run the targets.
@@ -18,7 +18,7 @@ pub enum Wanted {
 
 /// All that the file depends on.
 #[derive(Debug, Clone)]
-pub struct Conf<'a> {
+pub(crate) struct Conf<'a> {
     /// Where everything of this way lies.
     pub dir: &'a Utf8Path,
     /// The shadow.
@@ -45,12 +45,12 @@ pub struct Conf<'a> {
 
 impl Conf<'_> {
     /// Where it is written.
-    pub fn path(&self) -> Utf8PathBuf {
+    pub(crate) fn path(&self) -> Utf8PathBuf {
         self.dir.join("ktest.conf")
     }
 
     /// The file.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _infallible = self.write(&mut out);
@@ -70,7 +70,7 @@ impl Conf<'_> {
     }
 
     /// The file for a machine of the user's: their options, then ours, each once.
-    pub fn text_for(&self, user: &User) -> String {
+    pub(crate) fn text_for(&self, user: &User) -> String {
         let mut out = String::new();
         let _infallible = self.write_for(user, &mut out);
         out
@@ -205,7 +205,7 @@ impl Conf<'_> {
     }
 
     /// Its tests, in order.
-    pub fn wanted(&self) -> Vec<Wanted> {
+    pub(crate) fn wanted(&self) -> Vec<Wanted> {
         let mut wanted = vec![Wanted::Boot, Wanted::Test];
         if self.commits.len() > 1 {
             wanted.push(Wanted::Patchcheck);

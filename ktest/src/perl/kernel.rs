@@ -61,10 +61,7 @@ pub(crate) fn came(
             Outcome::Crash,
             format!("the machine started Linux {other} by itself"),
         ),
-        (None, Some(found), None) => (
-            Outcome::Fail,
-            format!("console: {}", found.splat.told()),
-        ),
+        (None, Some(found), None) => (Outcome::Fail, format!("console: {}", found.splat.told())),
         (None, None, None) if why.contains(NO_PROMPT) => (
             Outcome::Timeout,
             "the kernel started, and its boot prompt never came".into(),
@@ -145,9 +142,9 @@ pub(crate) fn not_better(targets: &mut [Target], seen: &Seen, why: Option<&str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Results;
     use crate::boot::Ended;
     use crate::judge::{Converted, judge};
+    use crate::results::Results;
 
     #[test]
     fn what_ktest_pl_says_is_held_against_all_where_nothing_shows_why() {

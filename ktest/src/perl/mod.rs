@@ -30,11 +30,11 @@ pub(crate) const SCRIPT: &str = "tools/testing/ktest/ktest.pl";
 pub(crate) const WAITS: &str = r#"$^F = 9; pipe(R, W); open(STDIN, "<&R"); exec($^X, @ARGV)"#;
 
 pub(crate) use boots::boots;
-pub use conf::{Conf, Wanted};
+pub(crate) use conf::Conf;
 pub(crate) use kernel::{Came, came, not_better};
 pub(crate) use log::{Said, read};
 pub(crate) use machine::power_switch;
 pub(crate) use passage::{Passage, by_lines, passages};
 pub(crate) use remote::{Remote, end_logins, name, names};
 pub(crate) use repository::Repository;
-pub use user::User;
+pub(crate) use user::User;

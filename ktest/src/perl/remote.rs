@@ -225,7 +225,10 @@ fn apart(output: &str) -> Parts {
         let (number, text) = text.split_once(' ').unwrap_or((text, ""));
         let number = number.parse::<u64>().ok();
         let expected = record.map(|before| before.saturating_add(1));
-        if let Some((expected, now)) = expected.zip(number).filter(|(expected, now)| expected != now) {
+        if let Some((expected, now)) = expected
+            .zip(number)
+            .filter(|(expected, now)| expected != now)
+        {
             problem(format!(
                 "the kernel's log ran over: its messages {expected} to {} are lost",
                 now.saturating_sub(1)

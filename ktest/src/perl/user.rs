@@ -106,7 +106,7 @@ struct Entry {
 
 /// A configuration of a user, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// The file.
     pub path: Utf8PathBuf,
     entries: Vec<Entry>,
@@ -120,7 +120,7 @@ impl User {
     ///
     /// # Errors
     /// [`Error::Usage`] with what ktest.pl says where it refuses it, or where it lacks what ktest.pl would ask a person for.
-    pub fn read(script: &Utf8Path, conf: &Utf8Path) -> Result<User, Error> {
+    pub(crate) fn read(script: &Utf8Path, conf: &Utf8Path) -> Result<User, Error> {
         crate::host::require("perl", "the tree's ktest.pl")?;
         let conf = camino::absolute_utf8(conf).map_err(Error::io("find", conf))?;
         if !script.is_file() {
@@ -239,7 +239,7 @@ impl User {
     }
 
     /// The value of an option of the user's, outside of TEST_START sections.
-    pub fn option(&self, name: &str) -> Option<&str> {
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let found = self
             .entries
             .iter()
@@ -250,7 +250,7 @@ impl User {
     }
 
     /// What goes into our configuration, in order: name, `=` or `=~`, value.
-    pub fn kept(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.entries
             .iter()
             .filter(|e| e.kind != "test" && why_ours(&e.name).is_none())
@@ -261,7 +261,7 @@ impl User {
     }
 
     /// A sentence for everything that is not taken, and for what nothing uses.
-    pub fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.tests > 0 {
             said.push(format!(
@@ -291,21 +291,21 @@ impl User {
     }
 
     /// The shell's words that run `command` on the machine.
-    pub fn login(&self, command: &str) -> Option<String> {
+    pub(crate) fn login(&self, command: &str) -> Option<String> {
         let form = self.finals.get("SSH_EXEC")?;
         form.contains("$SSH_COMMAND")
             .then(|| form.replace("$SSH_COMMAND", command))
     }
 
     /// The shell's words that copy a file to the machine.
-    pub fn copy(&self, from: &str, to: &str) -> Option<String> {
+    pub(crate) fn copy(&self, from: &str, to: &str) -> Option<String> {
         let form = self.finals.get("SCP_TO_TARGET")?;
         (form.contains("$SRC_FILE") && form.contains("$DST_FILE"))
             .then(|| form.replace("$SRC_FILE", from).replace("$DST_FILE", to))
     }
 
     /// The kernel configurations that it names, the strongest last (ktest.pl puts MIN_CONFIG behind ADD_CONFIG).
-    pub fn configs(&self) -> Vec<Utf8PathBuf> {
+    pub(crate) fn configs(&self) -> Vec<Utf8PathBuf> {
         ["ADD_CONFIG", "MIN_CONFIG"]
             .into_iter()
             .filter_map(|name| self.finals.get(name))
@@ -318,7 +318,7 @@ impl User {
     ///
     /// # Errors
     /// As [`Fragment::read`].
-    pub fn fragment(&self) -> Result<Fragment, Error> {
+    pub(crate) fn fragment(&self) -> Result<Fragment, Error> {
         let files = self.configs();
         let read: Result<Vec<Fragment>, Error> = files.iter().map(|f| Fragment::read(f)).collect();
         Ok(merge(&read?))
@@ -328,7 +328,7 @@ impl User {
     ///
     /// # Errors
     /// As [`Fragment::read`].
-    pub fn digest(&self) -> Result<String, Error> {
+    pub(crate) fn digest(&self) -> Result<String, Error> {
         let kept: Vec<_> = self.kept().collect();
         let all = format!("{kept:?} {:?} {}", self.finals, self.fragment()?.text());
         Ok(blake3::hash(all.as_bytes()).to_hex().to_string())

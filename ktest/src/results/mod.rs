@@ -15,7 +15,7 @@ use crate::verdict::{Pins, Subtest};
 use std::collections::BTreeMap;
 
 /// The line that ends every results file, followed by `pass` or `fail`.
-pub const VERDICT: &str = "ktest verdict: ";
+pub(crate) const VERDICT: &str = "ktest verdict: ";
 
 /// What one target reported.
 #[derive(Debug, Clone, PartialEq, Default)]

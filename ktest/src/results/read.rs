@@ -121,14 +121,15 @@ impl Results {
                     }
                     "taint" => {
                         let bits = |key: &str| hexadecimal(fields.get(key)?);
-                        report.taint = bits("before").zip(bits("after")).map(|(before, after)| {
-                            Tainted {
-                                before,
-                                after,
-                                warnings: number("warnings"),
-                                oopses: number("oopses"),
-                            }
-                        });
+                        report.taint =
+                            bits("before")
+                                .zip(bits("after"))
+                                .map(|(before, after)| Tainted {
+                                    before,
+                                    after,
+                                    warnings: number("warnings"),
+                                    oopses: number("oopses"),
+                                });
                     }
                     _ => {
                         let function = fields.get("function").copied().unwrap_or("").to_owned();
@@ -152,7 +153,9 @@ struct Details {
 /// A line without what a terminal or a document would obey.
 pub(crate) fn clean(line: &str) -> String {
     let line = line.trim_end_matches('\r');
-    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    line.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn hexadecimal(word: &str) -> Option<u64> {

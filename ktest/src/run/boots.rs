@@ -219,14 +219,16 @@ impl Session<'_> {
             .collect();
         let mut evidence = Vec::new();
         for site in &self.watch.sites {
-            let ran = hits(&site.function).unwrap_or(0) > 0 || traced.contains(site.function.as_str());
+            let ran =
+                hits(&site.function).unwrap_or(0) > 0 || traced.contains(site.function.as_str());
             if !ran && !spec.reaches(site.path.as_str()) {
                 continue;
             }
             // Of several calls of the same function only those together are known.
             let calls = objects.and_then(|objects| objects.calls.get(&site.path));
             let all_made = calls.into_iter().flatten().all(|call| {
-                let same = call.function == site.function && Some(&call.callee) == site.callee.as_ref();
+                let same =
+                    call.function == site.function && Some(&call.callee) == site.callee.as_ref();
                 !same || hits(&call.place) != Some(0)
             });
             let object = objects.map(|o| o.kbuild.output.join(site.path.with_extension("o")));

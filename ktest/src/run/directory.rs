@@ -15,7 +15,7 @@ use std::fs::File;
 
 /// A program that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToolVersion {
+pub(super) struct ToolVersion {
     /// Its name.
     pub name: String,
     /// What it says of itself.
@@ -24,7 +24,7 @@ pub struct ToolVersion {
 
 /// What decides a run's outcome. Two runs with equal inputs may share results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
+pub(super) struct Inputs {
     /// Always `run/1`.
     pub schema: String,
     /// Version of the tree.
@@ -61,7 +61,7 @@ pub struct Inputs {
 
 /// A run's directory, locked.
 #[derive(Debug)]
-pub struct RunDirectory {
+pub(super) struct RunDirectory {
     /// Its name.
     pub id: String,
     /// Where it is.
@@ -74,7 +74,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn create(runs: &Utf8Path, inputs: &Inputs) -> Result<RunDirectory, Error> {
+    pub(super) fn create(runs: &Utf8Path, inputs: &Inputs) -> Result<RunDirectory, Error> {
         std::fs::create_dir_all(runs).map_err(Error::io("make directory", runs))?;
         let hash = &blake3::hash(inputs.identity().as_bytes()).to_hex()[..8];
         let mut number = 1 + highest(runs)?;
@@ -101,7 +101,11 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Resume`] when there is none or it was made from others, [`Error::Locked`].
-    pub fn resume(runs: &Utf8Path, id: &str, inputs: &Inputs) -> Result<RunDirectory, Error> {
+    pub(super) fn resume(
+        runs: &Utf8Path,
+        id: &str,
+        inputs: &Inputs,
+    ) -> Result<RunDirectory, Error> {
         let path = runs.join(id);
         let refuse = |why: &str| Error::Resume {
             run: id.to_owned(),
@@ -125,14 +129,14 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn stage(&self, number: usize) -> Result<Utf8PathBuf, Error> {
+    pub(super) fn stage(&self, number: usize) -> Result<Utf8PathBuf, Error> {
         let path = self.path.join(format!("{number:02}"));
         std::fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
         Ok(path)
     }
 
     /// The result of stage `number`, where it is finished.
-    pub fn finished(&self, number: usize) -> Option<Stage> {
+    pub(super) fn finished(&self, number: usize) -> Option<Stage> {
         let file = self.path.join(format!("{number:02}/stage.json"));
         // Written whole or not at all; one that does not parse is done again.
         serde_json::from_slice(&std::fs::read(file).ok()?).ok()
@@ -142,7 +146,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn record(&self, number: usize, stage: &Stage) -> Result<(), Error> {
+    pub(super) fn record(&self, number: usize, stage: &Stage) -> Result<(), Error> {
         self.write(&format!("{number:02}/stage.json"), stage)
     }
 
@@ -150,12 +154,12 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn conclude(&self, verdict: &Verdict) -> Result<(), Error> {
+    pub(super) fn conclude(&self, verdict: &Verdict) -> Result<(), Error> {
         self.write("verdict.json", verdict)
     }
 
     /// Takes it away where it holds nothing but what every run begins with.
-    pub fn forget_unless_used(&self) {
+    pub(super) fn forget_unless_used(&self) {
         let begins_with = |path: &Utf8Path| {
             let name = path.strip_prefix(&self.path).unwrap_or(path);
             name == "run.json" || name == "lock" || name.starts_with("selftests")

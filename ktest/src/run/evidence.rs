@@ -49,7 +49,10 @@ impl Watch {
         for stage in staged {
             let of = |path: &Utf8PathBuf| {
                 let names = edited(&source.root, path, &before, &stage.overlay);
-                names.into_iter().map(|name| (path.clone(), name)).collect::<Vec<_>>()
+                names
+                    .into_iter()
+                    .map(|name| (path.clone(), name))
+                    .collect::<Vec<_>>()
             };
             by_patch.push(stage.touched.iter().flat_map(of).collect::<Vec<_>>());
             before = stage.overlay.clone();
@@ -111,17 +114,27 @@ impl Watch {
             .map(|(path, function)| (path.to_string(), function.clone()))
             .collect();
         let is = |list: &[String], path: &str, function: &str| {
-            list.iter().any(|name| name.strip_prefix(path).and_then(|rest| rest.strip_prefix(':')) == Some(function))
+            list.iter().any(|name| {
+                name.strip_prefix(path)
+                    .and_then(|rest| rest.strip_prefix(':'))
+                    == Some(function)
+            })
         };
         if edited.is_empty() {
-            let beyond = changes.beyond.iter().filter_map(|name| name.rsplit_once(':'));
+            let beyond = changes
+                .beyond
+                .iter()
+                .filter_map(|name| name.rsplit_once(':'));
             edited.extend(beyond.map(|(path, function)| (path.to_owned(), function.to_owned())));
         }
         edited.retain(|(path, function)| !is(&changes.without_effect, path, function));
         let changed = edited.into_iter().map(|(path, function)| {
             let within = match is(&changes.inlined, &path, &function) {
                 true => {
-                    let beyond = changes.beyond.iter().filter_map(|name| name.rsplit_once(':'));
+                    let beyond = changes
+                        .beyond
+                        .iter()
+                        .filter_map(|name| name.rsplit_once(':'));
                     let same = beyond.filter(|(of, _)| *of == path);
                     same.map(|(_, function)| function.to_owned()).collect()
                 }
@@ -130,7 +143,9 @@ impl Watch {
             let own = calls.get(Utf8Path::new(&path)).into_iter().flatten();
             let own = own.filter(|call| call.function == function);
             Changed {
-                calls: own.map(|call| (call.place.clone(), call.callee.clone())).collect(),
+                calls: own
+                    .map(|call| (call.place.clone(), call.callee.clone()))
+                    .collect(),
                 within,
                 path,
                 function,
@@ -190,7 +205,8 @@ mod tests {
     fn each_patch_answers_for_the_functions_that_it_edits_itself() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        let text = |f: &str, g: &str| format!("int f(void)\n{{\n{f}\n}}\n\nint g(void)\n{{\n{g}\n}}\n");
+        let text =
+            |f: &str, g: &str| format!("int f(void)\n{{\n{f}\n}}\n\nint g(void)\n{{\n{g}\n}}\n");
         std::fs::create_dir(root.join("d")).unwrap();
         std::fs::write(root.join("d/a.c"), text("1", "1")).unwrap();
         let source = Source::at(root, "6.12");
@@ -224,7 +240,10 @@ mod tests {
         let calls = BTreeMap::from([("d/a.c".into(), vec![call])]);
         let changed = watch.changed(1..=1, &inlined, &calls);
         assert_eq!(changed[0].within, ["caller"]);
-        assert_eq!(changed[0].calls, [("f+0x12".to_owned(), "unpin_user_page".to_owned())]);
+        assert_eq!(
+            changed[0].calls,
+            [("f+0x12".to_owned(), "unpin_user_page".to_owned())]
+        );
     }
 
     #[test]
@@ -239,6 +258,10 @@ mod tests {
         };
         let changed = watch.changed(1..=1, &changes, &BTreeMap::new());
         assert_eq!(changed.len(), 1);
-        assert!(watch.changed(1..=1, &Changes::default(), &BTreeMap::new()).is_empty());
+        assert!(
+            watch
+                .changed(1..=1, &Changes::default(), &BTreeMap::new())
+                .is_empty()
+        );
     }
 }

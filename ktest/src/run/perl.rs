@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::host;
 use crate::judge::{exercise, judge};
 use crate::perl::{
-    Conf, Remote, Repository, SCRIPT, Said, User, WAITS, boots, by_lines, end_logins,
-    names, not_better, passages, power_switch, read,
+    Conf, Remote, Repository, SCRIPT, Said, User, WAITS, boots, by_lines, end_logins, names,
+    not_better, passages, power_switch, read,
 };
 use crate::series::{Overlay, Staged};
 use crate::target::{Guest, TargetSpec};
@@ -362,7 +362,10 @@ impl Session<'_> {
         Stage {
             subject,
             targets: targets.collect(),
-            ..Stage::new(number, Build::of(Outcome::Inconclusive, Some(why.to_owned())))
+            ..Stage::new(
+                number,
+                Build::of(Outcome::Inconclusive, Some(why.to_owned())),
+            )
         }
     }
 }

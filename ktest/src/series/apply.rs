@@ -8,9 +8,9 @@
 use super::input::{Patch, mbox, read};
 use super::overlay::{Content, Overlay, stays_inside, tree_path};
 use crate::error::Error;
-use failure::Exit;
 use crate::source::Source;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::Exit;
 use patches::conflict::conflicts;
 use std::collections::BTreeSet;
 use walkdir::WalkDir;
@@ -114,13 +114,22 @@ fn refused(patch: &Patch, root: &Utf8Path, error: proc::Error) -> Error {
 
 /// What a patch makes must have a place in the tree that no link leads away from. A link must stay in the tree: what is compiled or
 /// shown through it would be a file of the machine's.
-fn allowed(tree: &Utf8Path, patch: &Patch, path: &Utf8Path, content: &Content) -> Result<(), Error> {
+fn allowed(
+    tree: &Utf8Path,
+    patch: &Patch,
+    path: &Utf8Path,
+    content: &Content,
+) -> Result<(), Error> {
     Content::at(tree, path)?;
     match content {
         Content::Link(to) if !stays_inside(path, to) => {
             let subject = &patch.subject;
-            let why = format!("\"{subject}\" makes {path} a link to {to}, which is not in the tree");
-            Err(Error::Series(std::io::Error::other(why).into(), Exit::Usage))
+            let why =
+                format!("\"{subject}\" makes {path} a link to {to}, which is not in the tree");
+            Err(Error::Series(
+                std::io::Error::other(why).into(),
+                Exit::Usage,
+            ))
         }
         _ => Ok(()),
     }
@@ -156,8 +165,13 @@ fn named(diff: &[u8]) -> BTreeSet<Utf8PathBuf> {
 /// A name as `diff` writes it: behind it may stand a time, and one with odd characters is quoted.
 fn unquoted(text: &str) -> String {
     let text = text.split('\t').next().unwrap_or(text).trim_end();
-    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    quoted.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"))
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    quoted.map_or_else(
+        || text.to_owned(),
+        |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"),
+    )
 }
 
 fn put(file: &Utf8Path, content: &Content) -> Result<(), Error> {
@@ -189,7 +203,8 @@ fn contents(root: &Utf8Path) -> Result<Overlay, Error> {
         let path = Utf8Path::from_path(entry.path()).and_then(|path| path.strip_prefix(root).ok());
         let Some(path) = path else {
             let name = entry.path().to_string_lossy().into_owned();
-            let odd = std::io::Error::other(format!("the patch makes a file that is not UTF-8: {name}"));
+            let odd =
+                std::io::Error::other(format!("the patch makes a file that is not UTF-8: {name}"));
             return Err(Error::Series(Box::new(odd), Exit::Usage));
         };
         if !entry.file_type().is_dir() {

@@ -3,8 +3,8 @@
 //! range of commits.
 
 use crate::error::{Error, SERIES};
-use failure::Exit;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::Exit;
 use proc::git::mail::mailinfo;
 
 /// One patch.
@@ -58,7 +58,9 @@ fn mails(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Error> {
 fn is_cover(name: &str) -> bool {
     let mut parts = name.split('-');
     let first = parts.next().unwrap_or_default();
-    let versioned = first.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+    let versioned = first
+        .strip_prefix('v')
+        .is_some_and(|n| n.parse::<u32>().is_ok());
     let number = if versioned { parts.next() } else { Some(first) };
     number == Some("0000")
 }
@@ -99,7 +101,10 @@ fn patch(name: &Utf8Path, mail: &[u8], scratch: &Utf8Path) -> Result<Option<Patc
             (info.subject, info.patch)
         }
         // What `git diff` prints has no mail around it.
-        false => (name.file_stem().unwrap_or_default().to_owned(), mail.to_vec()),
+        false => (
+            name.file_stem().unwrap_or_default().to_owned(),
+            mail.to_vec(),
+        ),
     };
     let text = String::from_utf8_lossy(&diff);
     let begins = |line: &str| line.starts_with("diff --git ") || line.starts_with("--- ");
@@ -144,7 +149,10 @@ mod tests {
     fn a_second_version_of_a_series_is_read_without_its_cover_letter() {
         let files = [
             ("v2-0000-cover-letter.patch", mail("[PATCH v2 0/2] all", "")),
-            ("v2-0001-a.patch", mail("[RFC PATCH v2 1/2] a: count\n pages", DIFF)),
+            (
+                "v2-0001-a.patch",
+                mail("[RFC PATCH v2 1/2] a: count\n pages", DIFF),
+            ),
             ("v2-0002-b.patch", mail("[RFC PATCH v2 2/2] b: count", DIFF)),
             ("notes.txt", mail("[PATCH] c: count", DIFF)),
         ];
@@ -177,6 +185,9 @@ mod tests {
         for name in ["nowhere", "in", "in/empty.patch"] {
             assert_eq!(error(name).exit(), Exit::Usage, "{name}");
         }
-        assert_eq!(error("nowhere").hint(), Some(failure::Act::MakeSeries.into()));
+        assert_eq!(
+            error("nowhere").hint(),
+            Some(failure::Act::MakeSeries.into())
+        );
     }
 }

@@ -18,5 +18,4 @@ mod overlay;
 
 pub(crate) use apply::{Staged, stage};
 pub(crate) use functions::changed_functions;
-pub use overlay::{Content, Overlay};
-pub(crate) use overlay::{RESERVED, from_outside, tree_path};
+pub(crate) use overlay::{Content, Overlay, RESERVED, from_outside, tree_path};

@@ -8,11 +8,11 @@ use failure::Exit;
 use std::collections::BTreeMap;
 
 /// Files that differ from the tree. Paths are relative to it.
-pub type Overlay = BTreeMap<Utf8PathBuf, Content>;
+pub(crate) type Overlay = BTreeMap<Utf8PathBuf, Content>;
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// Nothing.
     Gone,
     /// A file.
@@ -28,7 +28,7 @@ pub enum Content {
 
 impl Content {
     /// A file that is not executed.
-    pub fn file(bytes: impl Into<Vec<u8>>) -> Content {
+    pub(crate) fn file(bytes: impl Into<Vec<u8>>) -> Content {
         Content::File {
             bytes: bytes.into(),
             executable: false,
@@ -36,7 +36,7 @@ impl Content {
     }
 
     /// The bytes of a file; none of anything else.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Content::File { bytes, .. } => bytes,
             Content::Gone | Content::Link(_) => &[],
@@ -73,7 +73,10 @@ pub(crate) fn tree_path(path: &Utf8Path) -> Result<TreePath, Error> {
     let parsed = TreePath::parse(path.as_str()).map_err(from_outside)?;
     if path.components().any(|part| part.as_str() == RESERVED) {
         let why = format!("use the path {path}: {RESERVED} is kept for links to the tree");
-        return Err(Error::Series(std::io::Error::other(why).into(), Exit::Usage));
+        return Err(Error::Series(
+            std::io::Error::other(why).into(),
+            Exit::Usage,
+        ));
     }
     Ok(parsed)
 }
@@ -116,7 +119,17 @@ mod tests {
         for path in ["a.c", "d/a.c", "a..b", "..a"] {
             assert!(tree_path(path.into()).is_ok(), "{path}");
         }
-        for path in ["", "/a", "../a", "d/../../a", ".git/config", "d/.GIT/x", "d/.tree/x", "d/", "a\nb"] {
+        for path in [
+            "",
+            "/a",
+            "../a",
+            "d/../../a",
+            ".git/config",
+            "d/.GIT/x",
+            "d/.tree/x",
+            "d/",
+            "a\nb",
+        ] {
             assert!(tree_path(path.into()).is_err(), "{path}");
         }
     }
@@ -125,7 +138,13 @@ mod tests {
     fn a_link_may_lead_to_another_place_of_the_tree_only() {
         let stays = |to: &str| stays_inside("scripts/dtc/link".into(), to.into());
         assert!(stays("../../arch/x86") && stays("file") && stays("./a/../b"));
-        for to in ["/etc/passwd", "../../../x", "../../..", ".git/config", "../../.git/hooks/x"] {
+        for to in [
+            "/etc/passwd",
+            "../../../x",
+            "../../..",
+            ".git/config",
+            "../../.git/hooks/x",
+        ] {
             assert!(!stays(to), "{to}");
         }
     }

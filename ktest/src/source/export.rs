@@ -33,12 +33,22 @@ impl Borrowed {
             .map_err(Error::child("read the repository"))?;
         let own = Utf8Path::from_path(borrowed.dir.path())
             .ok_or_else(|| Error::Internal("the temporary directory is not UTF-8".into()))?;
-        let objects = borrowed.ask(&["rev-parse", "--path-format=absolute", "--git-path", "objects"])?;
+        let objects = borrowed.ask(&[
+            "rev-parse",
+            "--path-format=absolute",
+            "--git-path",
+            "objects",
+        ])?;
         let info = own.join("objects/info");
         std::fs::create_dir_all(&info).map_err(io("make"))?;
         std::fs::write(info.join("alternates"), format!("{objects}\n")).map_err(io("write"))?;
         // Where a shallow clone ends, its commits have no parents to look for.
-        let shallow = borrowed.ask(&["rev-parse", "--path-format=absolute", "--git-path", "shallow"])?;
+        let shallow = borrowed.ask(&[
+            "rev-parse",
+            "--path-format=absolute",
+            "--git-path",
+            "shallow",
+        ])?;
         if let Ok(bytes) = std::fs::read(shallow) {
             std::fs::write(own.join("shallow"), bytes).map_err(io("write"))?;
         }
@@ -49,12 +59,19 @@ impl Borrowed {
     pub(super) fn commit(&self, revision: &str) -> Result<String, Error> {
         let asked = format!("{revision}^{{commit}}");
         let what = format!("find revision {revision}");
-        let found = self.in_theirs(&["rev-parse", "--verify", "--quiet", "--end-of-options", &asked]);
+        let found = self.in_theirs(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &asked,
+        ]);
         found.map_err(Error::child(what))
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<String, Error> {
-        self.in_theirs(arguments).map_err(Error::child("read the repository"))
+        self.in_theirs(arguments)
+            .map_err(Error::child("read the repository"))
     }
 
     /// rev-parse alone is called there; it starts nothing but a transport for an object that a partial clone lacks, which is refused.
@@ -125,7 +142,11 @@ mod tests {
         let root = Utf8Path::from_path(dir.path()).unwrap().to_owned();
         let repository = root.join("repository");
         proc::git::store::init(repository.as_std_path()).unwrap();
-        std::fs::write(repository.join(".gitattributes"), "* filter=theirs diff=theirs\n").unwrap();
+        std::fs::write(
+            repository.join(".gitattributes"),
+            "* filter=theirs diff=theirs\n",
+        )
+        .unwrap();
         std::fs::write(repository.join("a.c"), "one\n").unwrap();
         let git = |arguments: &[&str]| {
             proc::git::git(repository.as_std_path())

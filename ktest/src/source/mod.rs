@@ -44,10 +44,18 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::NotKbuild`] for the embedded tree, [`Error::Child`] when git or tar fails.
-    pub(crate) fn of(tree: &Tree, series: Option<&Utf8Path>, cache: &Utf8Path) -> Result<Source, Error> {
+    pub(crate) fn of(
+        tree: &Tree,
+        series: Option<&Utf8Path>,
+        cache: &Utf8Path,
+    ) -> Result<Source, Error> {
         if let Some(range) = series.and_then(Range::of) {
-            let repository = tree.repository().map(|(repository, _)| repository).or(tree.root());
-            let repository = repository.ok_or_else(|| Error::NotKbuild(tree.version().to_owned()))?;
+            let repository = tree
+                .repository()
+                .map(|(repository, _)| repository)
+                .or(tree.root());
+            let repository =
+                repository.ok_or_else(|| Error::NotKbuild(tree.version().to_owned()))?;
             return range.source(repository, cache);
         }
         if let Some(root) = tree.root() {

@@ -40,14 +40,22 @@ impl Range {
         let (base, head) = (objects.commit(&self.base)?, objects.commit(&self.head)?);
         let mails = objects
             .git()
-            .args(["format-patch", "--stdout", "--no-ext-diff", "--no-textconv", "--full-index"])
+            .args([
+                "format-patch",
+                "--stdout",
+                "--no-ext-diff",
+                "--no-textconv",
+                "--full-index",
+            ])
             .args(["--binary", "--src-prefix=a/", "--dst-prefix=b/"])
             .arg(format!("{base}..{head}"))
             .run()
             .map_err(Error::child("write the commits as mails"))?;
         if mails.stdout.is_empty() {
             let (base, head) = (&self.base, &self.head);
-            return Err(Error::Usage(format!("find commits in {base}..{head}: there is none")));
+            return Err(Error::Usage(format!(
+                "find commits in {base}..{head}: there is none"
+            )));
         }
         Ok(mails.stdout)
     }
@@ -59,7 +67,9 @@ fn version(root: &Utf8Path) -> Result<String, Error> {
     let text = std::fs::read(&file).map_err(Error::io("read", &file))?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
         line.map(str::trim).filter(|value| !value.is_empty())
     };
     match (value("VERSION"), value("PATCHLEVEL")) {
@@ -79,7 +89,10 @@ mod tests {
     #[test]
     fn two_dots_between_two_names_are_a_range_unless_there_is_such_a_file() {
         let range = Range::of("v6.12..my-branch".into()).unwrap();
-        assert_eq!((range.base.as_str(), range.head.as_str()), ("v6.12", "my-branch"));
+        assert_eq!(
+            (range.base.as_str(), range.head.as_str()),
+            ("v6.12", "my-branch")
+        );
         for name in ["..", "../series", "a...b", "-x..y", "series"] {
             assert_eq!(Range::of(name.into()), None, "{name}");
         }

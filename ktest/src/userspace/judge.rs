@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// An embedded tree with some patches applied.
 #[derive(Debug, Clone)]
-pub struct Kernel {
+pub(crate) struct Kernel {
     /// Subject of the last patch in it; of the base its version.
     pub subject: String,
     /// Where it is.
@@ -30,7 +30,7 @@ pub struct Kernel {
 ///
 /// # Errors
 /// As [`run`] for the base. A patch that does not compile is part of the verdict.
-pub fn verdict(
+pub(crate) fn verdict(
     name: &str,
     base: &Kernel,
     patches: &[Kernel],

@@ -101,7 +101,9 @@ fn lay_over(path: &Utf8Path, content: &Content) -> Result<(), Error> {
         Content::File { bytes, .. } => lay(path, Some(bytes)),
         Content::Gone => lay(path, None),
         Content::Link(_) => {
-            let why = std::io::Error::other("a driver's tree has files only, and a patch makes this a link");
+            let why = std::io::Error::other(
+                "a driver's tree has files only, and a patch makes this a link",
+            );
             Err(Error::io("write", path.to_owned(), why))
         }
     }

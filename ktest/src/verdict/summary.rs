@@ -68,20 +68,33 @@ pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
 
 /// What failed comes first, then what is not known, then what was not run.
 fn of_patches(base: &Stage, patches: &[Stage]) -> (Outcome, String, Option<String>) {
-    let bad = |stage: &'_ Stage| worst(stage).map(|(result, why)| (stage.subject.clone(), result, why));
+    let bad =
+        |stage: &'_ Stage| worst(stage).map(|(result, why)| (stage.subject.clone(), result, why));
     let all: Vec<(String, Outcome, String)> = patches.iter().filter_map(bad).collect();
-    let failed = all.iter().find(|(_, result, _)| *result != Outcome::Inconclusive);
+    let failed = all
+        .iter()
+        .find(|(_, result, _)| *result != Outcome::Inconclusive);
     if let Some((subject, result, why)) = failed.or(all.first()) {
         let result = match result {
             Outcome::Inconclusive => Outcome::Inconclusive,
             _ => Outcome::Fail,
         };
-        return (result, format!("\"{subject}\": {why}"), Some(subject.clone()));
+        return (
+            result,
+            format!("\"{subject}\": {why}"),
+            Some(subject.clone()),
+        );
     }
     let unexercised = patches.iter().find_map(|stage| {
         let exercise = stage.exercise.as_ref()?;
         let none = exercise.result == Exercised::NotExercised;
-        none.then(|| format!("\"{}\": {}", stage.subject, exercise.reason().unwrap_or_default()))
+        none.then(|| {
+            format!(
+                "\"{}\": {}",
+                stage.subject,
+                exercise.reason().unwrap_or_default()
+            )
+        })
     });
     if let Some(reason) = unexercised {
         return (Outcome::Inconclusive, reason, None);
@@ -98,7 +111,10 @@ fn of_patches(base: &Stage, patches: &[Stage]) -> (Outcome, String, Option<Strin
     };
     let mut reason = format!("{passed} target(s) passed, {skipped} skipped");
     for stage in patches {
-        let partly = stage.exercise.as_ref().and_then(|exercise| exercise.reason());
+        let partly = stage
+            .exercise
+            .as_ref()
+            .and_then(|exercise| exercise.reason());
         if let Some(partly) = partly {
             reason += &format!("; \"{}\": {partly}", stage.subject);
         }
@@ -138,14 +154,20 @@ mod tests {
             ],
         );
         let verdict = summarise("run", base, vec![bad]);
-        assert_eq!(verdict.reason, "\"xsk: pin\": af-xdp: kernel BUG at mm/gup.c:1!");
+        assert_eq!(
+            verdict.reason,
+            "\"xsk: pin\": af-xdp: kernel BUG at mm/gup.c:1!"
+        );
         assert_eq!(verdict.result, Outcome::Fail);
     }
 
     #[test]
     fn a_patch_that_fails_is_named_before_one_of_which_nothing_is_known() {
         let base = stage("Linux", vec![target("vmci", Outcome::Pass, "")]);
-        let unknown = stage("one", vec![target("vmci", Outcome::Inconclusive, "two verdicts")]);
+        let unknown = stage(
+            "one",
+            vec![target("vmci", Outcome::Inconclusive, "two verdicts")],
+        );
         let failed = stage("two", vec![target("vmci", Outcome::Fail, "pins")]);
         let verdict = summarise("run", base, vec![unknown, failed]);
         assert_eq!(verdict.first_bad.as_deref(), Some("two"));
@@ -163,9 +185,17 @@ mod tests {
         let verdict = summarise("run", base.clone(), vec![siw.clone()]);
         assert_eq!(verdict.result, Outcome::Inconclusive);
         assert_eq!(verdict.exit().code(), 1);
-        assert!(verdict.reason.contains("not-exercised"), "{}", verdict.reason);
+        assert!(
+            verdict.reason.contains("not-exercised"),
+            "{}",
+            verdict.reason
+        );
         assert!(verdict.reason.ends_with("siw_mem.c:siw_umem_get"));
-        siw.exercise = Some(Exercise::new(vec!["siw_mem.c:f".into()], Vec::new(), Vec::new()));
+        siw.exercise = Some(Exercise::new(
+            vec!["siw_mem.c:f".into()],
+            Vec::new(),
+            Vec::new(),
+        ));
         assert_eq!(summarise("run", base, vec![siw]).result, Outcome::Pass);
     }
 }

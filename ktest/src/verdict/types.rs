@@ -231,7 +231,12 @@ fn is_once(times: &u64) -> bool {
 impl Splat {
     /// Its first line, and the way that led there where that is known.
     pub fn told(&self) -> String {
-        let names: Vec<&str> = self.function.iter().chain(&self.trace).map(String::as_str).collect();
+        let names: Vec<&str> = self
+            .function
+            .iter()
+            .chain(&self.trace)
+            .map(String::as_str)
+            .collect();
         let way: Vec<&str> = names.iter().take(TOLD).copied().collect();
         let times = match self.times {
             1 => String::new(),

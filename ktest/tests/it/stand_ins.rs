@@ -212,9 +212,18 @@ fn a_complaint_of_the_boot_is_no_targets() {
     assert_eq!(judge(&vmci, Converted::Yes, &seen).result, Outcome::Pass);
     let base = ktest::judge::boot(&[&seen], None);
     assert_eq!((base.result, base.splats.len()), (Outcome::Pass, 1));
-    assert_eq!(ktest::judge::boot(&[&seen], Some(&base)).result, Outcome::Pass);
-    let clean = ktest::verdict::Boot { splats: Vec::new(), ..base };
-    assert_eq!(ktest::judge::boot(&[&seen], Some(&clean)).result, Outcome::Fail);
+    assert_eq!(
+        ktest::judge::boot(&[&seen], Some(&base)).result,
+        Outcome::Pass
+    );
+    let clean = ktest::verdict::Boot {
+        splats: Vec::new(),
+        ..base
+    };
+    assert_eq!(
+        ktest::judge::boot(&[&seen], Some(&clean)).result,
+        Outcome::Fail
+    );
 }
 
 #[test]
@@ -244,10 +253,18 @@ fn a_flood_of_warnings_fails_the_target_that_ran() {
     let script = format!("begin vmci; yes '{warning}' >> \"$console\"");
     let (vmci, gup) = verdicts(&script);
     assert_eq!(vmci.result, Outcome::Fail);
-    assert!(reason(&vmci).starts_with(&format!("console: {warning} (")), "{}", reason(&vmci));
+    assert!(
+        reason(&vmci).starts_with(&format!("console: {warning} (")),
+        "{}",
+        reason(&vmci)
+    );
     assert!(reason(&vmci).contains("times"));
     assert_eq!(gup.result, Outcome::Inconclusive);
-    assert!(reason(&gup).starts_with("not reached: in vmci"), "{}", reason(&gup));
+    assert!(
+        reason(&gup).starts_with("not reached: in vmci"),
+        "{}",
+        reason(&gup)
+    );
 }
 
 #[test]

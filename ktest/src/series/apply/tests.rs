@@ -23,7 +23,11 @@ impl Desk {
         std::fs::write(root.join("tree/d/a.c"), "one\ntwo\nthree\n").unwrap();
         std::fs::write(root.join("tree/d/empty.c"), "").unwrap();
         std::fs::write(root.join("canary/file"), CANARY).unwrap();
-        std::fs::set_permissions(root.join("canary/file"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(
+            root.join("canary/file"),
+            std::fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
         symlink("a.c", root.join("tree/d/link.c")).unwrap();
         symlink(root.join("canary"), root.join("tree/out")).unwrap();
         Desk { _dir: dir, root }
@@ -31,7 +35,8 @@ impl Desk {
 
     fn stage(&self, diffs: &[&str]) -> Result<Vec<Staged>, Error> {
         for (index, diff) in diffs.iter().enumerate() {
-            let mail = format!("From: A <a@b.c>\nSubject: [PATCH] a: patch {index}\n\ntext\n---\n{diff}");
+            let mail =
+                format!("From: A <a@b.c>\nSubject: [PATCH] a: patch {index}\n\ntext\n---\n{diff}");
             std::fs::write(self.root.join(format!("series/{index:04}1-a.patch")), mail).unwrap();
         }
         let source = Source::at(&self.root.join("tree"), "6.12");
@@ -43,8 +48,14 @@ impl Desk {
     fn canary_sings(&self) {
         let file = self.root.join("canary/file");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), CANARY);
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(self.root.join("canary")).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            std::fs::read_dir(self.root.join("canary")).unwrap().count(),
+            1
+        );
         let text = std::fs::read_to_string(self.root.join("tree/d/a.c")).unwrap();
         assert_eq!(text, "one\ntwo\nthree\n", "the tree is never written");
     }
@@ -64,17 +75,24 @@ fn a_hunk_that_the_tree_does_not_have_is_shown_beside_the_trees_lines() {
     let said = error.to_string();
     assert!(said.contains("-zwei") && said.contains("2 two"), "{said}");
     let overlay = desk.one(EDIT);
-    assert_eq!(overlay[Utf8Path::new("d/a.c")], Content::file("one\n2\nthree\n"));
+    assert_eq!(
+        overlay[Utf8Path::new("d/a.c")],
+        Content::file("one\n2\nthree\n")
+    );
 }
 
 #[test]
 fn files_links_and_modes_come_and_go_on_a_tree_without_git() {
     let desk = Desk::new();
     let new = "diff --git a/n/new.c b/n/new.c\nnew file mode 100644\n--- /dev/null\n+++ b/n/new.c\n@@ -0,0 +1 @@\n+new\n";
-    assert_eq!(desk.one(new)[Utf8Path::new("n/new.c")], Content::file("new\n"));
+    assert_eq!(
+        desk.one(new)[Utf8Path::new("n/new.c")],
+        Content::file("new\n")
+    );
     let gone = "diff --git a/d/a.c b/d/a.c\ndeleted file mode 100644\n--- a/d/a.c\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-two\n-three\n";
     assert_eq!(desk.one(gone)[Utf8Path::new("d/a.c")], Content::Gone);
-    let empty = "diff --git a/d/empty.c b/d/empty.c\ndeleted file mode 100644\nindex e69de29..0000000\n";
+    let empty =
+        "diff --git a/d/empty.c b/d/empty.c\ndeleted file mode 100644\nindex e69de29..0000000\n";
     assert_eq!(desk.one(empty)[Utf8Path::new("d/empty.c")], Content::Gone);
     let mode = "diff --git a/d/a.c b/d/a.c\nold mode 100644\nnew mode 100755\n";
     let executable = Content::File {
@@ -85,20 +103,37 @@ fn files_links_and_modes_come_and_go_on_a_tree_without_git() {
     let unlink = "diff --git a/d/link.c b/d/link.c\ndeleted file mode 120000\n--- a/d/link.c\n+++ /dev/null\n@@ -1 +0,0 @@\n-a.c\n\\ No newline at end of file\n";
     assert_eq!(desk.one(unlink)[Utf8Path::new("d/link.c")], Content::Gone);
     let link = "diff --git a/d/sub/l.c b/d/sub/l.c\nnew file mode 120000\n--- /dev/null\n+++ b/d/sub/l.c\n@@ -0,0 +1 @@\n+../a.c\n\\ No newline at end of file\n";
-    assert_eq!(desk.one(link)[Utf8Path::new("d/sub/l.c")], Content::Link("../a.c".into()));
-    let rename = "diff --git a/d/a.c b/d/b.c\nsimilarity index 100%\nrename from d/a.c\nrename to d/b.c\n";
+    assert_eq!(
+        desk.one(link)[Utf8Path::new("d/sub/l.c")],
+        Content::Link("../a.c".into())
+    );
+    let rename =
+        "diff --git a/d/a.c b/d/b.c\nsimilarity index 100%\nrename from d/a.c\nrename to d/b.c\n";
     let overlay = desk.one(rename);
     assert_eq!(overlay[Utf8Path::new("d/a.c")], Content::Gone);
-    assert_eq!(overlay[Utf8Path::new("d/b.c")], Content::file("one\ntwo\nthree\n"));
+    assert_eq!(
+        overlay[Utf8Path::new("d/b.c")],
+        Content::file("one\ntwo\nthree\n")
+    );
 }
 
 #[test]
 fn what_lies_outside_is_neither_read_nor_written() {
     let desk = Desk::new();
     let canary = desk.root.join("canary/file");
-    let edit = |old: &str, new: &str| format!("--- {old}\n+++ {new}\n@@ -1,2 +1,2 @@\n-nobody may read or write this\n+x\n");
-    let add = |path: &str| format!("diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n");
-    let link = |path: &str, to: &str| format!("diff --git a/{path} b/{path}\nnew file mode 120000\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{to}\n\\ No newline at end of file\n");
+    let edit = |old: &str, new: &str| {
+        format!("--- {old}\n+++ {new}\n@@ -1,2 +1,2 @@\n-nobody may read or write this\n+x\n")
+    };
+    let add = |path: &str| {
+        format!(
+            "diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n"
+        )
+    };
+    let link = |path: &str, to: &str| {
+        format!(
+            "diff --git a/{path} b/{path}\nnew file mode 120000\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{to}\n\\ No newline at end of file\n"
+        )
+    };
     let hostile = [
         edit(&format!("a/{canary}"), &format!("b/{canary}")),
         edit(&format!("a/{}", &canary.as_str()[1..]), "b/d/a.c"),
@@ -113,14 +148,17 @@ fn what_lies_outside_is_neither_read_nor_written() {
         add(".tree/new"),
         link("d/x.c", canary.as_str()),
         link("d/x.c", "../../canary/file"),
-        format!("diff --git a/../canary/file b/../canary/file\ndeleted file mode 100600\nindex e69de29..0000000\n"),
-        format!("diff --git a/d/a.c b/d/b.c\nsimilarity index 100%\nrename from ../canary/file\nrename to d/b.c\n"),
+        "diff --git a/../canary/file b/../canary/file\ndeleted file mode 100600\nindex e69de29..0000000\n".to_owned(),
+        "diff --git a/d/a.c b/d/b.c\nsimilarity index 100%\nrename from ../canary/file\nrename to d/b.c\n".to_owned(),
         "diff --git \"a/d/a\\nb\" \"b/d/a\\nb\"\nnew file mode 100644\n--- /dev/null\n+++ \"b/d/a\\nb\"\n@@ -0,0 +1 @@\n+x\n".to_owned(),
     ];
     for patch in &hostile {
         let error = desk.stage(&[patch]).expect_err(patch);
         let code = error.exit();
-        assert!(matches!(code, Exit::Usage | Exit::Conflict), "{patch}: {error}");
+        assert!(
+            matches!(code, Exit::Usage | Exit::Conflict),
+            "{patch}: {error}"
+        );
         let all = format!("{error} {:?}", error);
         assert!(!all.contains("the secret"), "{all}");
     }

@@ -85,10 +85,7 @@ impl Shared {
             .checked_add(size_of::<T>())
             .is_some_and(|end| end <= self.bytes);
         assert!(fits, "{offset} in a ring of {} bytes", self.bytes);
-        assert!(
-            offset % align_of::<T>() == 0,
-            "{offset}: not aligned"
-        );
+        assert!(offset % align_of::<T>() == 0, "{offset}: not aligned");
         // SAFETY: the offset lies within the mapping.
         unsafe { self.start.cast::<u8>().add(offset).cast() }
     }
