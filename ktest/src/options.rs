@@ -80,6 +80,8 @@ pub struct KtestOptions {
     pub runs: Utf8PathBuf,
     /// Finish this run: jobs with a result are not done again.
     pub resume: Option<String>,
+    /// Names of variants: kernels that check more (`kasan`, `lockdep`, `kmemleak`); a name may be several with commas between.
+    pub variants: Vec<String>,
     /// Fragments of the user's own, in kbuild's format, on top of ours.
     pub fragments: Vec<Utf8PathBuf>,
     /// Variables of make, as in [`BuildOptions::kbuild`].
@@ -124,6 +126,7 @@ impl KtestOptions {
             cache: cache.into(),
             runs: runs.into(),
             resume: None,
+            variants: Vec::new(),
             fragments: Vec::new(),
             kbuild: Vec::new(),
             jobs: processors(),

@@ -159,7 +159,7 @@ pub fn run(
     let elsewhere = options.what == What::Objects && is_elsewhere(&options.kbuild);
     let fragment = match elsewhere {
         true => fragment_of_user(&options.fragments)?,
-        false => fragment(source, &options.fragments)?,
+        false => fragment(source, &[], &options.fragments)?,
     };
     let touched = touched(&staged);
     let (cache, kbuild) = (&options.cache, &options.kbuild);

@@ -9,7 +9,7 @@ use super::objects::{ObjectBuild, compile_everywhere};
 use super::record::learn;
 use super::run::Prepared;
 use super::warnings::{Known, Warnings, add};
-use crate::config::{self, Fragment};
+use crate::config::{self, Fragment, Variant};
 use crate::error::Error;
 use crate::options::What;
 use crate::series::{Overlay, Staged};
@@ -156,8 +156,12 @@ pub(crate) fn fragment_of_user(user: &[Utf8PathBuf]) -> Result<Fragment, Error> 
 }
 
 /// The base's fragment, those of all targets that are booted (one configuration serves all, so that its output directory
-/// is built once), and the user's; what the release of `source` does not have is left out.
-pub(crate) fn fragment(source: &Source, user: &[Utf8PathBuf]) -> Result<Fragment, Error> {
+/// is built once), those of the variants, and the user's; what the release of `source` does not have is left out.
+pub(crate) fn fragment(
+    source: &Source,
+    variants: &[Variant],
+    user: &[Utf8PathBuf],
+) -> Result<Fragment, Error> {
     let version = source.kernel_version()?;
     let mut fragments = vec![config::base()?];
     let booted = |target: &TargetSpec| target.guest().is_some();
@@ -167,6 +171,7 @@ pub(crate) fn fragment(source: &Source, user: &[Utf8PathBuf]) -> Result<Fragment
             .filter(booted)
             .map(|target| target.fragment),
     );
+    fragments.extend(variants.iter().map(|variant| variant.fragment.clone()));
     for path in user {
         fragments.push(Fragment::read(path)?);
     }

@@ -7,7 +7,9 @@
 mod fragment;
 mod kconfig;
 mod prove;
+mod variant;
 
 pub(crate) use fragment::{Fragment, Releases, Value, base, merge};
 pub(crate) use kconfig::find_symbols;
 pub(crate) use prove::{DotConfig, prove};
+pub(crate) use variant::{Variant, variants};

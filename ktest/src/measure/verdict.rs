@@ -52,7 +52,7 @@ pub(super) fn rows(
     {
         return skip("no emulator".into());
     }
-    let fragment = fragment(&source, &options.fragments)?;
+    let fragment = fragment(&source, &[], &options.fragments)?;
     let key = output_key(&fragment, &options.kbuild);
     if !warm(&options.cache, &source, &key) {
         return skip(format!(
@@ -235,7 +235,7 @@ fn timed(
 }
 
 fn prepared(source: &Source, options: &KtestOptions) -> Result<Prepared, Error> {
-    let fragment = fragment(source, &options.fragments)?;
+    let fragment = fragment(source, &[], &options.fragments)?;
     prepare(
         source,
         &options.cache,

@@ -7,7 +7,7 @@ use crate::build::stage::fragment;
 use crate::build::{
     Kbuild, Known, Prepared, Warnings, compile_objects, learn, not_compared, output_key, strings,
 };
-use crate::config::{Fragment, merge};
+use crate::config::{Fragment, Variant, merge};
 use crate::error::Error;
 use crate::options::KtestOptions;
 use crate::source::Source;
@@ -33,6 +33,7 @@ impl Compiler {
         source: &Source,
         prepared: &Prepared,
         targets: &[&TargetSpec],
+        variants: &[Variant],
         options: &KtestOptions,
     ) -> Result<Option<Compiler>, Error> {
         let version = source.kernel_version()?;
@@ -44,7 +45,7 @@ impl Compiler {
         if own.is_empty() {
             return Ok(None);
         }
-        let base = fragment(source, &options.fragments)?;
+        let base = fragment(source, variants, &options.fragments)?;
         let own = merge(own).at(version);
         // What the base keeps off for build time is wanted here.
         let wanted = |name: &str| own.settings.contains_key(name);

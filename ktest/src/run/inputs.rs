@@ -4,6 +4,7 @@
 use super::directory::{Inputs, ToolVersion};
 use crate::boot::QEMU;
 use crate::build::stage::{fragment, hash};
+use crate::config::Variant;
 use crate::error::Error;
 use crate::host;
 use crate::options::KtestOptions;
@@ -17,6 +18,7 @@ pub(super) fn inputs(
     staged: &[Staged],
     targets: &[TargetSpec],
     user: Option<&User>,
+    variants: &[Variant],
     options: &KtestOptions,
 ) -> Result<Inputs, Error> {
     let digest = |overlay: &Overlay| {
@@ -28,7 +30,7 @@ pub(super) fn inputs(
         }
         hasher.finalize().to_hex().to_string()
     };
-    let config = fragment(source, &options.fragments)?.text();
+    let config = fragment(source, variants, &options.fragments)?.text();
     let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
     let tools = ["cc", "ld", "make", QEMU].map(|name| ToolVersion {
         name: name.to_owned(),
@@ -42,8 +44,15 @@ pub(super) fn inputs(
             .map(|s| (s.subject.clone(), digest(&s.overlay)))
             .collect(),
         reproduce: format!(
-            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}{}{}{}{}",
+            "cargo xtask ktest --kernel TREE SERIES_DIR --target {}{}{}{}{}{}",
             names.join(","),
+            match variants {
+                [] => String::new(),
+                some => {
+                    let names: Vec<&str> = some.iter().map(|v| v.name.as_str()).collect();
+                    format!(" --variant {}", names.join(","))
+                }
+            },
             user.map_or(String::new(), |user| format!(" --ktest-conf {}", user.path)),
             options
                 .shard

@@ -9,7 +9,7 @@ use super::flags::keep_functions;
 use crate::boot::Seen;
 use crate::build::stage::{Made, fragment, hash, make_base, make_stage, touched};
 use crate::build::{Call, Kbuild, Known, Ledger, Plan, Prepared, prepare_above, strings};
-use crate::config::Fragment;
+use crate::config::{Fragment, Variant};
 use crate::conformance;
 use crate::error::Error;
 use crate::image::{Programs, write};
@@ -33,6 +33,8 @@ pub(super) struct Session<'a> {
     pub(super) plan: Vec<Vec<usize>>,
     pub(super) directory: &'a RunDirectory,
     pub(super) guest: Programs,
+    /// Checks that the kernels have besides.
+    pub(super) variants: Vec<Variant>,
     /// Names of the functions that are watched in every kernel.
     pub(super) functions: Vec<String>,
     /// The user's machine, where ktest.pl is to drive that.
@@ -99,7 +101,7 @@ impl Session<'_> {
     pub(super) fn built(&self, staged: &[Staged]) -> Result<(Stage, Vec<Stage>), Error> {
         let options = self.options;
         let all_touched = touched(staged);
-        let fragment = fragment(self.source, &options.fragments)?;
+        let fragment = fragment(self.source, &self.variants, &options.fragments)?;
         let below = match &self.user {
             Some(user) => user.fragment()?,
             None => Fragment::default(),
@@ -121,7 +123,13 @@ impl Session<'_> {
             }
             return self.by_ktest_pl(&prepared, staged);
         }
-        let mut compiler = Compiler::prepare(self.source, &prepared, &self.targets(0), options)?;
+        let mut compiler = Compiler::prepare(
+            self.source,
+            &prepared,
+            &self.targets(0),
+            &self.variants,
+            options,
+        )?;
         let name = format!("Linux {}", self.source.version);
         options.progress.say(&format!("building {name}"));
         let plan = Plan::one(&prepared.kbuild, &all_touched);

@@ -8,6 +8,7 @@ use super::inputs::inputs;
 use super::plan::plan;
 use super::stages::Session;
 use crate::boot::QEMU;
+use crate::config::{Variant, variants};
 use crate::error::Error;
 use crate::host;
 use crate::image::{Programs, build_guest, build_selftests};
@@ -15,7 +16,7 @@ use crate::options::{KtestOptions, Stages};
 use crate::perl::{SCRIPT, User};
 use crate::series::{Staged, stage};
 use crate::source::Source;
-use crate::target::{TargetSpec, select};
+use crate::target::{TargetSpec, Way, select};
 use crate::verdict::{Build, Outcome, Stage, Verdict, summarise};
 use callsites::tree::Tree;
 use camino::Utf8Path;
@@ -31,6 +32,8 @@ pub fn run(
     options: &KtestOptions,
 ) -> Result<Verdict, Error> {
     let mut targets = select(&options.targets)?;
+    let variants = variants(&options.variants)?;
+    let options = &on(&variants, &mut targets, options);
     let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
     if options.ktest_conf.is_none() && targets.iter().any(|target| target.guest().is_some()) {
         host::require(qemu.as_str(), "booting kernels")?;
@@ -52,7 +55,7 @@ pub fn run(
     };
     let watch = Watch::new(source, &staged, &options.callsites);
     let user = user(source, options)?;
-    let inputs = inputs(source, &staged, &targets, user.as_ref(), options)?;
+    let inputs = inputs(source, &staged, &targets, user.as_ref(), &variants, options)?;
     let directory = match &options.resume {
         Some(id) => RunDirectory::resume(&options.runs, id, &inputs)?,
         None => RunDirectory::create(&options.runs, &inputs)?,
@@ -71,6 +74,7 @@ pub fn run(
             targets,
             directory: &directory,
             guest,
+            variants,
             functions: watch.functions(),
             user,
             watch,
@@ -96,6 +100,25 @@ pub fn run(
     }
     directory.conclude(&verdict)?;
     Ok(verdict)
+}
+
+/// What the guests of a kernel that checks more are given: memory, words of its command line, and time.
+fn on(variants: &[Variant], targets: &mut [TargetSpec], options: &KtestOptions) -> KtestOptions {
+    let mut options = options.clone();
+    for variant in variants {
+        options
+            .progress
+            .say(&format!("variant {}: {}", variant.name, variant.title));
+        options.memory_mib = options.memory_mib.max(variant.memory_mib);
+        options.boot_seconds = options.boot_seconds.saturating_mul(variant.slower);
+        for target in targets.iter_mut() {
+            if let Way::Booted(guest) = &mut target.way {
+                guest.deadline_seconds = guest.deadline_seconds.saturating_mul(variant.slower);
+                guest.cmdline.extend(variant.cmdline.iter().cloned());
+            }
+        }
+    }
+    options
 }
 
 fn interrupted(error: &Error) -> bool {
@@ -161,6 +184,22 @@ fn guest(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_that_checks_more_gets_memory_words_and_time() {
+        let mut targets = select(&["process-vm".into(), "goldfish-pipe".into()]).unwrap();
+        let before = targets[0].guest().unwrap().deadline_seconds;
+        let chosen = variants(&["kasan,kmemleak".into()]).unwrap();
+        let options = KtestOptions::new("cache", "runs");
+        let options = on(&chosen, &mut targets, &options);
+        let guest = targets[0].guest().unwrap();
+        assert_eq!(guest.deadline_seconds, before * 4 * 3);
+        assert!(guest.cmdline.contains(&"kmemleak=on".to_owned()));
+        assert_eq!(
+            (options.memory_mib, options.boot_seconds),
+            (1024, 60 * 4 * 3)
+        );
+    }
     use failure::Exit;
 
     #[test]
