@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub enum Event<'a> {
     /// One short sentence.
     Said(&'a str),
+    /// A run of this name has begun: it can be gone on with when it is stopped.
+    Begun(&'a str),
     /// make has begun another file.
     Step {
         /// How many it has begun.
@@ -49,6 +51,10 @@ impl Progress {
 
     pub(crate) fn say(&self, sentence: &str) {
         (self.0)(Event::Said(sentence));
+    }
+
+    pub(crate) fn begun(&self, run: &str) {
+        (self.0)(Event::Begun(run));
     }
 
     /// A count of make's steps, which ends with its owner.
@@ -149,6 +155,7 @@ mod tests {
         let to = Arc::clone(&told);
         let progress = Progress::new(move |sentence| to.lock().unwrap().push(sentence.to_owned()));
         progress.say("booting");
+        progress.begun("0001-abcd");
         progress.steps(None).line("  CC      mm/gup.o");
         assert_eq!(*told.lock().unwrap(), ["booting"]);
     }

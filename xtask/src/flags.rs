@@ -258,8 +258,17 @@ pub struct Build {
 /// `ktest`
 #[derive(Debug, Args)]
 pub struct Ktest {
-    /// A directory that `convert` has written; the base alone without it.
+    /// A directory of mails, as `convert` and `git format-patch` write it, one patch, an mbox, or BASE..HEAD of the tree's repository; the base alone
+    /// without it.
     pub series: Option<Utf8PathBuf>,
+    /// Kernels that check more: kasan, lockdep, kmemleak.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "image"
+    )]
+    pub variant: Vec<String>,
     /// Which targets; all by default.
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
     pub target: Vec<String>,

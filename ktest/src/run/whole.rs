@@ -61,6 +61,7 @@ pub fn run(
         None => RunDirectory::create(&options.runs, &inputs)?,
     };
     options.progress.say(&format!("run {}", directory.id));
+    options.progress.begun(&directory.id);
     let kernels: Vec<usize> = match options.stages {
         Stages::EachPatch => (1..=staged.len()).collect(),
         Stages::Last => (1..=staged.len()).last().into_iter().collect(),

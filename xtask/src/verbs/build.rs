@@ -5,7 +5,7 @@ use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Build, Common};
 use crate::kbuild::Variables;
-use crate::{outcome, places, tree};
+use crate::{outcome, places, stopping, tree};
 use ktest::{BuildOptions, Event, Progress, What};
 use std::sync::{Mutex, PoisonError};
 
@@ -69,6 +69,8 @@ pub fn options(
 pub fn progress(console: &Console) -> Progress {
     let console = console.clone();
     let bar = Mutex::new(None);
+    // As it was typed, so that the same is asked for again.
+    let typed: Vec<String> = std::env::args().skip(1).collect();
     Progress::with_steps(move |event| {
         let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -76,6 +78,7 @@ pub fn progress(console: &Console) -> Progress {
                 *bar = None;
                 console.say(sentence);
             }
+            Event::Begun(run) => stopping::resumable(again(&typed, run)),
             Event::Step { done, about, what } => {
                 let bar = bar.get_or_insert_with(|| console.steps(about));
                 bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
@@ -84,4 +87,45 @@ pub fn progress(console: &Console) -> Progress {
             Event::Ended => *bar = None,
         }
     })
+}
+
+/// The command that was typed, going on with `run`.
+fn again(typed: &[String], run: &str) -> String {
+    let mut words = vec!["cargo xtask".to_owned()];
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@+%".contains(c);
+    let mut is_value = false;
+    for word in typed {
+        // An earlier run that was asked for is this one.
+        let is_flag = word == "--resume";
+        if std::mem::replace(&mut is_value, is_flag) || is_flag || word.starts_with("--resume=") {
+            continue;
+        }
+        words.push(match !word.is_empty() && word.chars().all(plain) {
+            true => word.clone(),
+            false => format!("'{}'", word.replace('\'', "'\\''")),
+        });
+    }
+    words.push(format!("--resume {run}"));
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_run_is_gone_on_with_by_what_was_typed() {
+        let typed = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let line = typed("ktest out --target vmci CC=ccache\u{a0}gcc");
+        let said = again(&line, "0007-ab");
+        assert_eq!(
+            said,
+            "cargo xtask ktest out --target vmci 'CC=ccache\u{a0}gcc' --resume 0007-ab"
+        );
+        let line = typed("ktest --resume 0006-cd out --resume=0005");
+        assert_eq!(
+            again(&line, "0006-cd"),
+            "cargo xtask ktest out --resume 0006-cd"
+        );
+    }
 }

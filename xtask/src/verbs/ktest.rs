@@ -48,6 +48,7 @@ pub fn run(
         options.way = Driver::KtestPl;
         options.ktest_conf = args.ktest_conf.clone();
     }
+    options.variants = args.variant.clone();
     options.fragments = args.config.clone();
     options.kbuild = built.kbuild;
     options.jobs = built.jobs;
