@@ -305,8 +305,14 @@ mod tests {
         ("bio_integrity_unmap_user", "its pages stay in a bio"),
         ("free_folio_and_swap_cache", "no module can call it"),
         ("folio_mark_dirty_lock", "set_page_dirty_lock() of a folio"),
-        ("filemap_dirty_folio", "how a mapping dirties; set_page_dirty() calls it"),
-        ("block_dirty_folio", "how a mapping dirties; set_page_dirty() calls it"),
+        (
+            "filemap_dirty_folio",
+            "how a mapping dirties; set_page_dirty() calls it",
+        ),
+        (
+            "block_dirty_folio",
+            "how a mapping dirties; set_page_dirty() calls it",
+        ),
         ("bio_set_pages_dirty", "no module of 6.1 or 7.3 can call it"),
         (
             "bio_check_pages_dirty",

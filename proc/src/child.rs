@@ -17,6 +17,9 @@ const GRACE: Duration = Duration::from_millis(1200);
 /// How long output may still come after the child has ended (a daemon that kept the pipe is not waited for).
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// How much of standard error an [`Error::Failed`] carries.
+const TAIL_LINES: usize = 20;
+
 type Buffer = Arc<Mutex<Vec<u8>>>;
 
 /// A started command.
@@ -242,6 +245,52 @@ impl Child {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
+    }
+}
+
+impl Command {
+    /// Runs it to its end; anything but exit code 0 is an error.
+    ///
+    /// # Errors
+    /// See [`Error`]: not found, failed, out of time, interrupted, or refused by the system.
+    pub fn run(&self) -> Result<Output, Error> {
+        let output = self.run_unchecked()?;
+        if output.success() {
+            return Ok(output);
+        }
+        let said = if output.stderr.is_empty() {
+            output.stdout_text()
+        } else {
+            output.stderr_text()
+        };
+        let lines: Vec<&str> = said.lines().collect();
+        let stderr = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+        let status = match output.code {
+            Some(code) => format!("exit code {code}"),
+            None => "killed by a signal".to_owned(),
+        };
+        Err(Error::Failed {
+            argv: self.line(),
+            status,
+            code: output.code,
+            stderr,
+        })
+    }
+
+    /// Runs it to its end, whatever its exit code.
+    ///
+    /// # Errors
+    /// As [`Command::run`], but never [`Error::Failed`].
+    pub fn run_unchecked(&self) -> Result<Output, Error> {
+        self.spawn()?.wait()
+    }
+
+    /// Starts it and returns at once. The child is killed with its group when the handle is dropped.
+    ///
+    /// # Errors
+    /// Not found, or refused by the system.
+    pub fn spawn(&self) -> Result<Child, Error> {
+        Child::spawn(self)
     }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A command line, what surrounds it, and what came of it.
 
-use crate::child::Child;
 use crate::error::Error;
 use crate::usage::Usage;
 use std::ffi::{OsStr, OsString};
@@ -13,8 +12,6 @@ use std::time::Duration;
 
 /// How long a command may take when nothing else is said.
 const DEADLINE: Duration = Duration::from_secs(600);
-/// How much of standard error an [`Error::Failed`] carries.
-const TAIL_LINES: usize = 20;
 
 /// A program with its arguments, environment, working directory, deadline and log.
 #[derive(Debug, Clone)]
@@ -176,50 +173,6 @@ impl Command {
             .map(|word| quote(&word.to_string_lossy()))
             .collect::<Vec<_>>()
             .join(" ")
-    }
-
-    /// Runs it to its end; anything but exit code 0 is an error.
-    ///
-    /// # Errors
-    /// See [`Error`]: not found, failed, out of time, interrupted, or refused by the system.
-    pub fn run(&self) -> Result<Output, Error> {
-        let output = self.run_unchecked()?;
-        if output.success() {
-            return Ok(output);
-        }
-        let said = if output.stderr.is_empty() {
-            output.stdout_text()
-        } else {
-            output.stderr_text()
-        };
-        let lines: Vec<&str> = said.lines().collect();
-        let stderr = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
-        let status = match output.code {
-            Some(code) => format!("exit code {code}"),
-            None => "killed by a signal".to_owned(),
-        };
-        Err(Error::Failed {
-            argv: self.line(),
-            status,
-            code: output.code,
-            stderr,
-        })
-    }
-
-    /// Runs it to its end, whatever its exit code.
-    ///
-    /// # Errors
-    /// As [`Command::run`], but never [`Error::Failed`].
-    pub fn run_unchecked(&self) -> Result<Output, Error> {
-        self.spawn()?.wait()
-    }
-
-    /// Starts it and returns at once. The child is killed with its group when the handle is dropped.
-    ///
-    /// # Errors
-    /// Not found, or refused by the system.
-    pub fn spawn(&self) -> Result<Child, Error> {
-        Child::spawn(self)
     }
 
     pub(crate) fn io(&self, what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {

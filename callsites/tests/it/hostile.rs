@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn with_driver(text: &str) -> Report {
     let files = BTreeMap::from([(
         Utf8PathBuf::from("drivers/misc/x.c"),
-        text.as_bytes().to_vec(),
+        Some(text.as_bytes().to_vec()),
     )]);
     let (say, hear) = mpsc::channel();
     std::thread::spawn(move || {

@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// The tree or the series could not be prepared.
     #[error(transparent)]
-    Prepare(#[from] Box<crate::Error>),
+    Prepare(#[from] Box<crate::error::Error>),
     /// A program could not be run.
     #[error(transparent)]
     Proc(#[from] proc::Error),
@@ -80,9 +80,7 @@ impl Failure for Error {
             Error::NotEmbedded { .. } => Some(Act::UseEmbeddedTree.into()),
             Error::Proc(error) => error.hint(),
             Error::Prepare(error) => error.hint(),
-            Error::Library(_) => {
-                Some("see what `cargo rustc -p refimpl --lib --crate-type staticlib` says".into())
-            }
+            Error::Library(_) => Some("see what `cargo build -p refimpl` says".into()),
             _ => None,
         }
     }

@@ -30,15 +30,10 @@ pub(super) fn build() -> Result<Utf8PathBuf, Error> {
 fn ask_cargo() -> Result<Utf8PathBuf, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = proc::Command::new(cargo)
+        // With the command line's own package: the features of what both use are then those that it was built with,
+        // and nothing is compiled again.
         .args([
-            "rustc",
-            "--quiet",
-            "--locked",
-            "-p",
-            "refimpl",
-            "--lib",
-            "--crate-type",
-            "staticlib",
+            "build", "--quiet", "--locked", "-p", "refimpl", "-p", "xtask",
         ])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(WORKSPACE)

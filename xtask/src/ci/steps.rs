@@ -4,11 +4,12 @@
 use crate::ci::bare;
 use crate::ci::step::{Outcome, Step, real, shown, xtask};
 use crate::ci::tools::{self, tool};
+use crate::codegen::files::stale;
 use crate::console::Console;
 use crate::exit::Failure;
 use crate::kernels::store::Store;
 use crate::kernels::version::Version;
-use crate::verbs::{codegen, tidy};
+use crate::tidy::house;
 use crate::workspace::cargo;
 use ktest::host::{Need, Tool, doctor};
 
@@ -72,7 +73,7 @@ pub fn all() -> Vec<Step> {
             what: "the rules of the house",
             mend: "cargo xtask tidy lists what to change",
             run: |console| {
-                let problems = tidy::problems()?;
+                let problems = house::problems()?;
                 for problem in &problems {
                     console.say(format!(
                         "{}:{}: {}",
@@ -86,12 +87,7 @@ pub fn all() -> Vec<Step> {
             name: "codegen",
             what: "generated files are up to date",
             mend: "cargo xtask codegen",
-            run: |_| {
-                Ok(none_of(
-                    codegen::stale()?.len(),
-                    "generated files are out of date",
-                ))
-            },
+            run: |_| Ok(none_of(stale()?.len(), "generated files are out of date")),
         },
         Step {
             name: "test",

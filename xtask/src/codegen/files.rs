@@ -3,6 +3,7 @@
 
 use crate::codegen::{cli, dependencies};
 use crate::exit::Failure;
+use crate::workspace;
 
 /// Every generated file: its path from the root, and what it must hold.
 pub fn all() -> Result<Vec<(&'static str, String)>, Failure> {
@@ -11,4 +12,16 @@ pub fn all() -> Result<Vec<(&'static str, String)>, Failure> {
         ("docs/cli.md", cli::page()),
         ("docs/dependencies.md", dependencies::page()?),
     ])
+}
+
+/// The files that differ from what the code would write.
+pub fn stale() -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut files = all()?;
+    files.retain(|(path, text)| {
+        std::fs::read_to_string(workspace::root().join(path))
+            .ok()
+            .as_ref()
+            != Some(text)
+    });
+    Ok(files)
 }

@@ -9,8 +9,11 @@ use serde::Deserialize;
 use std::sync::LazyLock;
 
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\bcrate::(?:([a-z][a-z0-9_]*)|\{([^}]*)\})").expect("a literal pattern")
+    // In a macro `$crate::` names the crate's own top from outside.
+    Regex::new(r"(?:^|[^$\w])crate::").expect("a literal pattern")
 });
+static SUPER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^(?:pub )?use super::").expect("a literal pattern"));
 
 /// What `cargo metadata --no-deps` says of the crates, as far as it matters here.
 #[derive(Debug, Deserialize)]
@@ -70,55 +73,120 @@ pub fn crates(metadata: &Metadata, rooms: &Rooms) -> Vec<Problem> {
     problems
 }
 
-/// Modules of one file that are imported against the order of its crate.
-pub fn modules(path: &Utf8Path, text: &str, rooms: &Rooms) -> Vec<Problem> {
-    let Some((order, module)) = place(path, rooms) else {
-        return Vec::new();
-    };
-    let rank = |name: &str| order.iter().position(|other| other == name);
-    let Some(own) = rank(&module) else {
-        return vec![Problem::new(
-            path,
-            0,
-            format!("module `{module}` is not listed in rooms.toml"),
-        )];
-    };
+/// Crates whose modules have no order, and modules of the order that are not there.
+pub fn orders(metadata: &Metadata, rooms: &Rooms, files: &[Utf8PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let code = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim_start().starts_with("//"));
-    for (index, line) in code {
-        for found in PATH.captures_iter(line) {
-            let names = found
-                .get(1)
-                .or_else(|| found.get(2))
-                .map_or("", |names| names.as_str());
-            for name in names
-                .split(',')
-                .map(|name| name.split("::").next().unwrap_or_default().trim())
-            {
-                if rank(name).is_some_and(|rank| rank > own) {
-                    let message = format!("`{module}` imports `{name}`, which comes after it");
-                    problems.push(Problem::new(path, index + 1, message));
-                }
+    let mut say = |message| problems.push(Problem::new("xtask/data/rooms.toml", 0, message));
+    for package in &metadata.packages {
+        let Some(order) = rooms.modules.get(&package.name) else {
+            say(format!("`{}` has no order of modules", package.name));
+            continue;
+        };
+        for module in order {
+            let is_it = |file: &Utf8PathBuf| {
+                place(file).is_some_and(|place| (place.0, &*place.1) == (&package.name, module))
+            };
+            if !files.iter().any(is_it) {
+                say(format!("`{}` has no module `{module}`", package.name));
             }
         }
     }
     problems
 }
 
-/// The order that holds for a file, and the top-level module it belongs to. lib.rs and main.rs stand above all.
-fn place<'a>(path: &Utf8Path, rooms: &'a Rooms) -> Option<(&'a [String], String)> {
-    let mut parts = path.components().map(|part| part.as_str());
-    let order = rooms.modules.get(parts.next()?)?;
-    if parts.next()? != "src" || path.extension() != Some("rs") {
+/// Modules of one file that are imported against the order of its crate.
+pub fn modules(path: &Utf8Path, text: &str, rooms: &Rooms) -> Vec<Problem> {
+    let Some((package, module)) = place(path) else {
+        return Vec::new();
+    };
+    let Some(order) = rooms.modules.get(package) else {
+        return Vec::new();
+    };
+    let rank = |name: &str| order.iter().position(|other| other == name);
+    let Some(own) = rank(&module) else {
+        let message = format!("module `{module}` is not listed in rooms.toml");
+        return vec![Problem::new(path, 0, message)];
+    };
+    let mut problems = Vec::new();
+    for (line, name) in imported(path, text) {
+        let message = match rank(&name) {
+            Some(other) if other > own => {
+                format!("`{module}` imports `{name}`, which comes after it")
+            }
+            None if name.starts_with(|first: char| first.is_ascii_uppercase()) => {
+                format!("`{module}` imports `{name}` from the top of its crate: name its room")
+            }
+            _ => continue,
+        };
+        problems.push(Problem::new(path, line, message));
+    }
+    problems
+}
+
+/// What follows `crate::` in a file, each name with its line; in a file right under `src`, what `use super::` names too.
+fn imported(path: &Utf8Path, text: &str) -> Vec<(usize, String)> {
+    let is_top = path
+        .parent()
+        .is_some_and(|above| above.file_name() == Some("src"));
+    let code: String = text
+        .split_inclusive('\n')
+        .map(|line| match line.trim_start().starts_with("//") {
+            true => "\n",
+            false => line,
+        })
+        .collect();
+    let mut found = Vec::new();
+    for path in PATH
+        .find_iter(&code)
+        .chain(SUPER.find_iter(&code).filter(|_| is_top))
+    {
+        let line = code[..path.start()].matches('\n').count() + 1;
+        found.extend(
+            names(&code[path.end()..])
+                .into_iter()
+                .map(|name| (line, name)),
+        );
+    }
+    found
+}
+
+/// The first names of `a::b` or of `{a::{b, c}, d}`.
+fn names(after: &str) -> Vec<String> {
+    let name = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        text[..end.unwrap_or(text.len())].to_owned()
+    };
+    let Some(list) = after.strip_prefix('{') else {
+        return vec![name(after)];
+    };
+    let (mut depth, mut begun, mut names) = (0, true, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => begun = true,
+            _ if begun && !c.is_whitespace() => {
+                names.push(name(&list[at..]));
+                begun = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The crate and the top-level module that a source file belongs to. lib.rs and main.rs stand above all.
+fn place(path: &Utf8Path) -> Option<(&str, String)> {
+    let parts: Vec<&str> = path.components().map(|part| part.as_str()).collect();
+    let src = parts.iter().position(|part| *part == "src")?;
+    if path.extension() != Some("rs") {
         return None;
     }
-    let module = Utf8PathBuf::from(parts.next()?)
-        .with_extension("")
-        .into_string();
-    (module != "lib" && module != "main").then_some((order, module))
+    let package = parts.get(src.checked_sub(1)?)?;
+    let module = Utf8PathBuf::from(parts.get(src + 1)?).with_extension("");
+    let module = module.into_string();
+    (module != "lib" && module != "main").then_some((*package, module))
 }
 
 #[cfg(test)]
@@ -191,5 +259,58 @@ mod tests {
             "`index` imports `flow`, which comes after it"
         );
         assert_eq!(check("callsites/src/attic.rs", "").len(), 1);
+        let split = "use crate::{\n    tree::{Tree, Error},\n    flow::{State},\n};\n";
+        let problems = check("callsites/src/index/ir.rs", split);
+        assert_eq!((problems.len(), problems[0].line), (1, 1));
+        assert_eq!(
+            check("callsites/src/index.rs", "use super::flow::State;\n").len(),
+            1
+        );
+        assert!(check("callsites/src/index/ir.rs", "use super::flow;\n").is_empty());
+        let top = check(
+            "callsites/src/index/ir.rs",
+            concat!("fn f(tree: &cra", "te::Tree) {}\n"),
+        );
+        assert_eq!(
+            top[0].message,
+            "`index` imports `Tree` from the top of its crate: name its room"
+        );
+    }
+
+    #[test]
+    fn a_crate_without_an_order_and_an_order_without_its_module_are_rejected() {
+        let mut rooms = rooms();
+        let both = metadata(&[("proc", &[]), ("failure", &[])]);
+        let files = [
+            "failure/src/exit.rs",
+            "failure/src/hint.rs",
+            "proc/src/error.rs",
+        ];
+        let files = files.map(Utf8PathBuf::from);
+        rooms.modules.insert("proc".into(), vec!["error".into()]);
+        assert!(orders(&both, &rooms, &files).is_empty());
+        rooms
+            .modules
+            .insert("proc".into(), vec!["error".into(), "attic".into()]);
+        rooms.modules.remove("failure");
+        let said: Vec<String> = orders(&both, &rooms, &files)
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "`proc` has no module `attic`",
+                "`failure` has no order of modules"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_house_itself_has_an_order_in_every_crate() {
+        let rooms = rooms();
+        for name in rooms.crates.iter().chain(&rooms.apart) {
+            assert!(rooms.modules.contains_key(name), "{name}");
+        }
     }
 }

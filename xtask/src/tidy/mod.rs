@@ -5,6 +5,7 @@
 //! may import which, which module comes before which, and which files may be long is data: `xtask/data/rooms.toml`.
 
 pub mod docs;
+pub mod house;
 pub mod imports;
 pub mod problem;
 pub mod rooms;

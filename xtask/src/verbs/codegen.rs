@@ -3,10 +3,11 @@
 //!
 //! `codegen --trees DIR…` runs refimpl's test of the catalogue on kernel trees.
 
+use crate::codegen::files::stale;
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::flags::{Codegen, Common};
-use crate::{codegen, workspace};
+use crate::workspace;
 use camino::Utf8PathBuf;
 use std::time::Duration;
 
@@ -63,21 +64,10 @@ fn compare(trees: &[Utf8PathBuf]) -> Result<Exit, Failure> {
         .run_unchecked()?;
     if !ended.success() {
         return Err(
-            Failure::new(Exit::Findings, "the catalogue and the trees differ")
-                .hint("correct refimpl/data/api.toml or audit.toml; the lines above name the function"),
+            Failure::new(Exit::Findings, "the catalogue and the trees differ").hint(
+                "correct refimpl/data/api.toml or audit.toml; the lines above name the function",
+            ),
         );
     }
     Ok(Exit::Clean)
-}
-
-/// The files that differ from what the code would write.
-pub fn stale() -> Result<Vec<(&'static str, String)>, Failure> {
-    let mut files = codegen::files::all()?;
-    files.retain(|(path, text)| {
-        std::fs::read_to_string(workspace::root().join(path))
-            .ok()
-            .as_ref()
-            != Some(text)
-    });
-    Ok(files)
 }
