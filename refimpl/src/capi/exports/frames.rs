@@ -53,7 +53,7 @@ pub(super) fn to_page(pfn: Pfn) -> *mut u8 {
 pub(super) fn to_pfn(page: *const u8) -> Option<Pfn> {
     let offset = page.addr().checked_sub(frames().structs)?;
     let index = offset / STRUCT_PAGE;
-    (offset.is_multiple_of(STRUCT_PAGE) && index < FRAMES).then_some(Pfn(index as u64))
+    (offset % STRUCT_PAGE == 0 && index < FRAMES).then_some(Pfn(index as u64))
 }
 
 /// The bytes of a frame.
