@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Audit, Common};
 use crate::{places, tree};
 use callsites::AuditOptions;
+use callsites::findings::rules;
 use callsites::formats::{self, Format};
 use callsites::report::{Report, Severity};
 use callsites::tree::Tree;
@@ -16,6 +17,7 @@ use std::io::IsTerminal;
 
 /// Runs `audit`.
 pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
+    known(args)?;
     crate::heap::grow_in_large_steps();
     let cache = match args.no_cache {
         true => None,
@@ -57,7 +59,7 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
         .findings
         .iter()
         .any(|finding| finding.severity == Severity::Error);
-    narrow(&mut report, args)?;
+    narrow(&mut report, args);
     show(common, args, console, &report)?;
     Ok(if args.check && wrong {
         Exit::Findings
@@ -81,8 +83,8 @@ fn parsed() -> Result<Utf8PathBuf, Failure> {
     Ok(places::cache()?.join("parsed"))
 }
 
-/// Leaves what `--only`, `--rule` and `--sample` ask for.
-fn narrow(report: &mut Report, args: &Audit) -> Result<(), Failure> {
+/// Refuses a verdict or a rule that there is none of, before anything is read for it.
+fn known(args: &Audit) -> Result<(), Failure> {
     const VERDICTS: [&str; 5] = ["convert", "keep", "mixed", "unknown", "done"];
     if let Some(word) = args
         .only
@@ -92,6 +94,20 @@ fn narrow(report: &mut Report, args: &Audit) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, format!("`{word}` is no verdict"))
             .hint(format!("--only takes {}", VERDICTS.join(", "))));
     }
+    if let Some(word) = args.rule.iter().find(|word| rules::named(word).is_empty()) {
+        let rules = rules::all().iter().map(|rule| {
+            let names: Vec<&str> = rule.names.iter().map(|(name, _)| *name).collect();
+            format!("{} {}", rule.id, names.join(" "))
+        });
+        let rules: Vec<String> = rules.collect();
+        return Err(Failure::new(Exit::Usage, format!("`{word}` is no rule"))
+            .hint(format!("the rules are {}", rules.join(", "))));
+    }
+    Ok(())
+}
+
+/// Leaves what `--only`, `--rule` and `--sample` ask for.
+fn narrow(report: &mut Report, args: &Audit) {
     if !args.only.is_empty() {
         report.callsites.retain(|site| {
             args.only
@@ -123,7 +139,6 @@ fn narrow(report: &mut Report, args: &Audit) -> Result<(), Failure> {
             .cloned()
             .collect();
     }
-    Ok(())
 }
 
 fn show(common: &Common, args: &Audit, console: &Console, report: &Report) -> Result<(), Failure> {

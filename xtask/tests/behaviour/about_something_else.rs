@@ -147,6 +147,20 @@ fn a_path_that_matches_nothing_names_the_tree_that_was_looked_in() {
 }
 
 #[test]
+fn a_rule_or_a_verdict_that_there_is_none_of_is_refused_with_the_list() {
+    let sandbox = Sandbox::new();
+    for rule in ["R99", "no-such-rule"] {
+        let outcome = sandbox.run(&["audit", "--rule", rule]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(rule), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("R3"), "{}", outcome.stderr);
+        assert_eq!(outcome.stdout, "");
+    }
+    assert_eq!(sandbox.run(&["audit", "--rule", "r3"]).code, Some(0));
+    assert_eq!(sandbox.run(&["audit", "--only", "nothing"]).code, Some(2));
+}
+
+#[test]
 fn with_a_path_the_summary_counts_what_was_asked_for() {
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
