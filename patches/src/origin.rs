@@ -25,7 +25,10 @@ pub fn origin(tree: &Tree) -> Result<Option<Origin>, Error> {
             commit: commit.to_owned(),
         }));
     }
-    let Some(root) = tree.root().filter(|root| root.join(".git").exists()) else {
+    let Some(root) = tree
+        .root()
+        .filter(|root| root.join(".git").symlink_metadata().is_ok())
+    else {
         return Ok(None);
     };
     // A repository without a commit has no history either. One that git does not read is an error: what it says of the tree

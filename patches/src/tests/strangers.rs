@@ -208,3 +208,27 @@ fn objects_that_were_replaced_are_those_that_were_committed() {
     let host = fs::read_to_string(target.join("drivers/misc/toy/host.c")).expect("a file");
     assert!(host.contains("pin_user_pages_fast(addr"));
 }
+
+#[test]
+fn a_repository_of_another_owner_is_an_error_and_not_no_repository() {
+    let trap = trap();
+    let tree = trap.fixture.path("tree");
+    // Only who may give a file away can make such a repository.
+    let given = proc::Command::new("chown").args(["-R", "65534"]).arg(&tree);
+    let given = given
+        .run_unchecked()
+        .expect("coreutils are there")
+        .success();
+    let converted = trap.fixture.convert(&trap.fixture.rehearsal());
+    match given {
+        true => {
+            let error = converted.expect_err("git does not read it");
+            assert!(
+                format!("{error:?}").contains("dubious ownership"),
+                "{error:?}"
+            );
+        }
+        false => drop(converted.expect("it is our own")),
+    }
+    trap.untouched("convert");
+}

@@ -7,9 +7,14 @@
 //! git command for each repository. No transport is allowed, so that nothing is fetched, whoever asks for it.
 
 use crate::command::Command;
+use crate::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long the names of a configuration may take to list: an included file can be a FIFO.
+const LISTING: Duration = Duration::from_secs(20);
 
 /// Settings that hold whatever a configuration says.
 const PINS: [&str; 25] = [
@@ -80,34 +85,41 @@ fn above(repo: &Path) -> OsString {
 
 /// The same, with what the repository's own configuration names overruled.
 pub(super) fn overruled(repo: &Path) -> Command {
-    let mut settings = theirs(repo);
-    settings.extend(trusted(repo));
-    let count = settings.len();
-    let mut command = pinned(repo);
-    // Not by -c: a name may hold the `=` that ends it there.
-    for (at, (key, value)) in settings.into_iter().enumerate() {
+    let trusted = trusted(repo);
+    let mut settings = match theirs(repo, &trusted) {
+        Ok(settings) => settings,
+        // What git cannot read for this it cannot read for the command that is to follow, which says why.
+        Err(Error::Failed { .. }) => Settings::new(),
+        // A configuration that hangs: git refuses to start with a count that is no number.
+        Err(_) => return pinned(repo).env("GIT_CONFIG_COUNT", "unread"),
+    };
+    settings.extend(trusted);
+    with(pinned(repo), &settings)
+}
+
+/// A command with settings. They are not given by -c, where a name may hold the `=` that ends it.
+fn with(mut command: Command, settings: &Settings) -> Command {
+    for (at, (key, value)) in settings.iter().enumerate() {
         command = command
             .env(format!("GIT_CONFIG_KEY_{at}"), key)
             .env(format!("GIT_CONFIG_VALUE_{at}"), value);
     }
-    command.env("GIT_CONFIG_COUNT", count.to_string())
+    command.env("GIT_CONFIG_COUNT", settings.len().to_string())
 }
 
 type Settings = Vec<(String, String)>;
 
 /// Values for the keys of this repository that would start a program. Looked up each time, for the configuration of a
 /// stranger's repository may change while we run.
-fn theirs(repo: &Path) -> Settings {
+fn theirs(repo: &Path, trusted: &Settings) -> Result<Settings, Error> {
     if is_plain(repo) {
-        return Settings::new();
+        return Ok(Settings::new());
     }
-    let listing = pinned(repo)
+    // Of a directory that is not trusted git would list nothing, and end well.
+    let listing = with(pinned(repo), trusted)
         .args(["config", "--null", "--name-only", "--list"])
-        .run();
-    // Where this fails, for a directory that is none or not ours, the command that is to follow fails as well, and says why.
-    let Ok(listing) = listing else {
-        return Settings::new();
-    };
+        .deadline(LISTING)
+        .run()?;
     let names = listing.stdout.split(|&byte| byte == 0);
     let mut settings: Settings = names
         .filter_map(|name| {
@@ -118,20 +130,20 @@ fn theirs(repo: &Path) -> Settings {
         .collect();
     settings.sort();
     settings.dedup();
-    settings
+    Ok(settings)
 }
 
 /// Whether the configuration cannot hold such a key, told by its text alone: it is so in every repository that we made,
 /// and spares one git command for each.
 fn is_plain(repo: &Path) -> bool {
     const SECTIONS: [&str; 8] = [
-        "filter",
-        "merge",
-        "hook",
-        "remote",
-        "trailer",
-        "diff",
-        "include",
+        "[filter",
+        "[merge",
+        "[hook",
+        "[remote",
+        "[trailer",
+        "[diff",
+        "[include",
         "worktreeconfig",
     ];
     let below = repo.join(".git");
@@ -206,6 +218,7 @@ pub(super) fn as_the_user(dir: &Path, key: &str) -> Command {
     let mut command = Command::new("git")
         .args(["config", "--get", key])
         .current_dir(dir)
+        .deadline(LISTING)
         .env("LC_ALL", "C");
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"] {
         command = command.env_remove(OsStr::new(name));
@@ -216,6 +229,27 @@ pub(super) fn as_the_user(dir: &Path, key: &str) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_configuration_without_such_sections_is_plain() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(".git")).unwrap();
+        let made = Command::new("mkfifo").arg(dir.path().join(".git/config"));
+        made.run().unwrap();
+        assert!(!is_plain(dir.path()));
+        let config = dir.path().join(".git/config");
+        std::fs::remove_file(&config).unwrap();
+        std::fs::write(&config, "[core]\n\tbare = false\n").unwrap();
+        assert!(is_plain(dir.path()));
+        for text in [
+            "[include]\npath=x",
+            "[a][FILTER \"x\"]",
+            "[extensions]\nworktreeConfig=1",
+        ] {
+            std::fs::write(&config, text).unwrap();
+            assert!(!is_plain(dir.path()), "{text}");
+        }
+    }
 
     #[test]
     fn every_kind_of_program_under_a_name_of_theirs_is_overruled() {
