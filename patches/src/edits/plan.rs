@@ -107,6 +107,7 @@ pub fn group(
     }
     planned.dirties_went_too(report, group);
     planned.mends(report, group);
+    planned.known(report);
     let changed = planned.edits.values().any(|edits| !edits.is_empty());
     if reasons.is_empty() && !changed {
         reasons.push("every call of the group already is what it should be".into());
@@ -216,6 +217,24 @@ impl Planned {
                  acquire finds it.".into(),
             );
         }
+    }
+
+    /// What the audit finds in the functions that change, for whoever reads them now anyway. That a release does not fit
+    /// its acquire (R1, R2) is what the patch itself is about.
+    fn known(&mut self, report: &Report) {
+        let others = report.findings.iter().filter(|finding| {
+            let here = |call: &Replaced| {
+                (&call.path, &call.function) == (&finding.path, &finding.function)
+            };
+            !matches!(finding.rule.as_str(), "R1" | "R2") && self.replaced.iter().any(here)
+        });
+        let notes = others.map(|finding| {
+            format!(
+                "The audit finds in {}() before this patch: {} ({}).",
+                finding.function, finding.message, finding.name
+            )
+        });
+        self.notes.extend(notes);
     }
 
     /// A dirtying call inside of a folded loop is now part of the call that took the loop's place.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a message says of a change in behaviour is true of the very function, or it is not said.
 
-use super::fixture::planned;
-use callsites::report::Era;
+use super::fixture::{planned, sources};
+use super::{Words, group};
+use crate::fixture::{header, report};
+use crate::options::Api;
+use callsites::report::{Era, Finding, Severity};
 
 /// What the message would say of one driver.
 fn said(era: Era, text: &str) -> String {
@@ -76,5 +79,47 @@ fn atomic_context_is_not_warned_of_below_a_call_that_sleeps() {
     assert!(
         other.contains("toy_put() must not be called in atomic context."),
         "{other}"
+    );
+}
+
+#[test]
+fn what_the_audit_finds_in_a_function_that_changes_is_left_for_review() {
+    let text = "static void toy_run(unsigned long addr, struct page **pages)\n{\n\tget_user_pages_fast(addr, 1, FOLL_WRITE, pages);\n\
+                \tput_page(pages[0]);\n}\n";
+    let files = [("drivers/misc/toy.c", text)];
+    let mut report = report(Era::Pin, &files);
+    for (rule, name, function) in [
+        ("R7", "dirty-never", "toy_run"),
+        ("R7", "dirty-never", "toy_other"),
+        ("R2", "kind-mismatch-across-files", "toy_run"),
+    ] {
+        report.findings.push(Finding {
+            rule: rule.into(),
+            name: name.into(),
+            severity: Severity::Warning,
+            path: "drivers/misc/toy.c".into(),
+            id: format!("{rule} in {function}"),
+            line: 3,
+            column: 1,
+            function: function.into(),
+            message: "none of its releases marks the pages dirty".into(),
+            evidence: Vec::new(),
+            fix: None,
+        });
+    }
+    let words =
+        Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).expect("the era has it");
+    let plan = group(
+        &sources(&files, &report),
+        &report,
+        &report.groups[0],
+        &words,
+    );
+    let notes: Vec<String> = plan.expect("it converts").notes.into_iter().collect();
+    assert_eq!(
+        notes,
+        [
+            "The audit finds in toy_run() before this patch: none of its releases marks the pages dirty (dirty-never)."
+        ]
     );
 }
