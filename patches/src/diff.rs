@@ -199,8 +199,8 @@ fn stripped(name: &str) -> &str {
 /// The name that both halves of "a/NAME b/NAME" have.
 fn same_name(names: &str) -> Result<TreePath, Error> {
     if names.starts_with('"') {
-        let end = names[1..].find("\" ").map_or(names.len(), |at| at + 2);
-        return TreePath::parse(stripped(&unquoted(&names[..end])));
+        // What is quoted first ends at its own quote.
+        return TreePath::parse(stripped(&unquoted(names)));
     }
     let mut blanks = names.match_indices(' ').map(|(at, _)| at);
     let halves = blanks.find(|&at| stripped(&names[..at]) == stripped(&names[at + 1..]));

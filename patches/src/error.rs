@@ -213,7 +213,7 @@ impl Error {
     /// A path that is not UTF-8.
     pub(crate) fn bad_path(path: &std::path::Path) -> Error {
         let path = Utf8PathBuf::from(path.to_string_lossy().into_owned());
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidFilename, "not UTF-8");
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not UTF-8");
         Error::Io { path, source }
     }
 

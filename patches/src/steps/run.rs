@@ -128,11 +128,8 @@ impl<'a> Run<'a> {
     /// A file with one of its functions parsed.
     fn source(&mut self, file: &Utf8Path, function: &str) -> Result<&Source, Error> {
         let source = Source::read(self.tree, file, &[function].into())?;
-        Ok(self
-            .sources
-            .entry(file.to_owned())
-            .insert_entry(source)
-            .into_mut())
+        self.sources.insert(file.to_owned(), source);
+        Ok(&self.sources[file])
     }
 
     fn introduce(&mut self, variant: &Variant, subject: &str, body: &str) -> Result<(), Error> {
