@@ -214,6 +214,8 @@ fn a_copy_of_a_tree_of_links_does_not_patch_what_they_lead_to() {
     let links = proc::Command::new("cp").args(["-as", original.as_str(), tree.as_str()]);
     links.run().expect("coreutils are there");
     // Without an ordinary Makefile it would not even be a tree.
+    fs::remove_file(tree.join("Makefile")).expect("a link");
+    fs::copy(original.join("Makefile"), tree.join("Makefile")).expect("a file");
     let before = listed(&original);
     attack.refused(Form::Full);
     assert_eq!(listed(&original), before);
