@@ -33,6 +33,8 @@ pub(crate) mod walk;
 mod words;
 
 #[cfg(test)]
+mod counts;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod sentences;
