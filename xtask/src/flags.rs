@@ -212,6 +212,9 @@ pub struct Convert {
     /// Nobody signs: a rehearsal, not to be sent.
     #[arg(long)]
     pub unsigned: bool,
+    /// Run none of the tree's own scripts: no check by checkpatch.pl, and no recipients from get_maintainer.pl.
+    #[arg(long)]
+    pub no_scripts: bool,
 }
 
 /// Which releasing functions are written.

@@ -112,10 +112,13 @@ fn options(
         Api::PutUserPage => patches::Api::PutUserPage,
         Api::Pin => patches::Api::Pin,
     };
-    // A rehearsal shows what would be written; only what is to be sent needs a name.
+    // A rehearsal shows what would be written; only what is to be sent needs a name, and the hour at which it was made.
     if args.unsigned || common.dry_run {
         options.signer = Signer::Unsigned;
+    } else {
+        options.date = Some(now()?);
     }
+    options.scripts = !args.no_scripts && !common.dry_run;
     if let Some(file) = &args.cover {
         let text = std::fs::read_to_string(file).map_err(|error| {
             Failure::new(
@@ -134,4 +137,22 @@ fn options(
         });
     }
     Ok(options)
+}
+
+/// What SOURCE_DATE_EPOCH says, for whoever wants the same bytes again, else the clock; seconds since 1970.
+fn now() -> Result<i64, Failure> {
+    let Ok(set) = std::env::var("SOURCE_DATE_EPOCH") else {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let since = since.map_err(|error| {
+            Failure::new(Exit::Infrastructure, "the clock stands before 1970").because(error)
+        })?;
+        return Ok(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    };
+    set.parse().map_err(|_| {
+        Failure::new(
+            Exit::Usage,
+            format!("SOURCE_DATE_EPOCH is `{set}`, which is no number"),
+        )
+        .hint("seconds since 1970, as `date +%s` prints them")
+    })
 }
