@@ -111,23 +111,20 @@ pub(super) fn export(
         .prefix(".exporting-")
         .tempdir_in(&trees)
         .map_err(Error::io("make directory", &trees))?;
-    let (archive, files) = (scratch.path().join("tar"), scratch.path().join("tree"));
+    let files = Utf8Path::from_path(scratch.path())
+        .ok_or_else(|| Error::Internal("the cache is not UTF-8".into()))?
+        .join("tree");
     std::fs::create_dir(&files).map_err(Error::io("make directory", &trees))?;
+    let what = || Error::child(format!("export revision {revision}"));
+    let read = borrowed.git().args(["read-tree", &commit]).run();
+    read.map_err(what())?;
     borrowed
         .git()
-        .args(["archive", "--format=tar", "-o"])
-        .arg(&archive)
-        .arg(&commit)
-        .run()
-        .map_err(Error::child(format!("export revision {revision}")))?;
-    proc::Command::new("tar")
-        .arg("-xf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(&files)
+        .arg(format!("--work-tree={files}"))
+        .args(["checkout-index", "--all", "--quiet"])
         .deadline(Duration::from_secs(600))
         .run()
-        .map_err(Error::child(format!("unpack revision {revision}")))?;
+        .map_err(what())?;
     std::fs::rename(&files, &root).map_err(Error::io("rename", &root))?;
     Ok(root)
 }

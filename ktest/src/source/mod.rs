@@ -43,7 +43,7 @@ impl Source {
     /// commits an export of its base.
     ///
     /// # Errors
-    /// [`Error::NotKbuild`] for the embedded tree, [`Error::Child`] when git or tar fails.
+    /// [`Error::NotKbuild`] for the embedded tree, [`Error::Child`] when git fails.
     pub(crate) fn of(
         tree: &Tree,
         series: Option<&Utf8Path>,
