@@ -29,10 +29,28 @@ impl Range {
 
     /// The tree of its base, and the commits on top.
     pub(super) fn source(&self, repository: &Utf8Path, cache: &Utf8Path) -> Result<Source, Error> {
+        let objects = Borrowed::of(repository).map_err(|error| self.unknown(repository, error))?;
+        for name in [&self.base, &self.head] {
+            objects
+                .commit(name)
+                .map_err(|error| self.unknown(repository, error))?;
+        }
         let root = export(repository, &self.base, cache)?;
         let mut source = Source::directory(&root, &version(&root)?)?;
-        source.commits = Some(self.mails(&Borrowed::of(repository)?)?);
+        source.commits = Some(self.mails(&objects)?);
         Ok(source)
+    }
+
+    /// What is neither a file nor a range of the repository is a mistake of whoever typed it.
+    fn unknown(&self, repository: &Utf8Path, error: Error) -> Error {
+        let failed = |source: &proc::Error| matches!(source, proc::Error::Failed { .. });
+        match error {
+            Error::Child { what, source } if failed(&source) => Error::Usage(format!(
+                "find {}..{}, which is no file, among the commits of {repository}: failed to {what}",
+                self.base, self.head
+            )),
+            other => other,
+        }
     }
 
     /// The commits as an mbox, the first of them first; merges are left out, as git does.
@@ -96,6 +114,21 @@ mod tests {
         for name in ["..", "../series", "a...b", "-x..y", "series"] {
             assert_eq!(Range::of(name.into()), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_range_that_no_repository_has_is_a_mistake_of_the_user() {
+        use failure::Failure as _;
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let range = Range::of("a..b".into()).unwrap();
+        let error = range.source(root, &root.join("cache")).unwrap_err();
+        assert_eq!(error.exit(), failure::Exit::Usage, "{error}");
+        let repository = root.join("repository");
+        proc::git::store::init(repository.as_std_path()).unwrap();
+        let error = range.source(&repository, &root.join("cache")).unwrap_err();
+        assert_eq!(error.exit(), failure::Exit::Usage, "{error}");
+        assert!(error.to_string().contains("find revision a"), "{error}");
     }
 
     #[test]
