@@ -13,7 +13,7 @@ use crate::index::shelf::Changes;
 use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
 use crate::judge::{Judged, judge};
 use crate::report::{Asked, Coverage, Report, SCHEMA, UnreadItem};
-use crate::tree::Tree;
+use crate::tree::{Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Act, Exit, Failure, Hint};
 use refimpl::api::catalogue;
@@ -69,6 +69,10 @@ impl Failure for Error {
 }
 
 impl Files for Tree {
+    fn release(&self) -> Option<VersionCode> {
+        Tree::release(self)
+    }
+
     fn paths(&self) -> &[Utf8PathBuf] {
         self.files()
     }
@@ -256,6 +260,10 @@ struct Watched<'t> {
 }
 
 impl Files for Watched<'_> {
+    fn release(&self) -> Option<VersionCode> {
+        self.tree.release()
+    }
+
     fn paths(&self) -> &[Utf8PathBuf] {
         self.tree.files()
     }

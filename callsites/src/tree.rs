@@ -19,7 +19,7 @@ mod version;
 
 pub(crate) use directory::{read_kept, size_limit};
 pub use error::Error;
-pub use version::era_of;
+pub use version::{VersionCode, era_of};
 
 use crate::embedded;
 use crate::report::{Era, TreeInfo, UnreadItem};
@@ -186,6 +186,11 @@ impl Tree {
     /// The era of the release that the version names.
     pub fn released(&self) -> Era {
         version::era_by_number(&self.version)
+    }
+
+    /// The release that the version names, as LINUX_VERSION_CODE counts it.
+    pub(crate) fn release(&self) -> Option<VersionCode> {
+        VersionCode::of(&self.version)
     }
 
     /// Which releasing functions the tree declares.

@@ -262,7 +262,7 @@ impl Sleepers {
         if spans.is_empty() {
             return None;
         }
-        let more = parse_items(&file.path, &bytes, &spans);
+        let more = parse_items(file, &bytes, &spans);
         let mut file = file.clone();
         file.functions.extend(
             more.functions

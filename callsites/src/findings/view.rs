@@ -9,7 +9,7 @@ use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use camino::Utf8Path;
 use rayon::prelude::*;
 use refimpl::api::{Role, catalogue};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 /// What an audit hands to the rules.
@@ -67,6 +67,7 @@ impl<'a> View<'a> {
             .flat_map(|(at, file)| (0..file.functions.len()).map(move |n| (at, n)))
             .filter(|(at, n)| worth_walking(&files[*at].functions[*n], *at, &sleepers))
             .collect();
+        let own: Vec<HashSet<&str>> = files.iter().map(|file| own_names(file)).collect();
         let facts: Vec<(usize, usize, Vec<Fact>)> = jobs
             .into_par_iter()
             .map(|(at, n)| {
@@ -74,12 +75,7 @@ impl<'a> View<'a> {
                 let sleeps =
                     |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
                 let unlocks = |name: &str| sleepers.unlocks(at, name);
-                let shadowed = |name: &str| {
-                    file.functions
-                        .iter()
-                        .any(|f| f.name == name && f.linkage != Linkage::External)
-                        && file.path.extension() == Some("c")
-                };
+                let shadowed = |name: &str| own[at].contains(name);
                 (
                     at,
                     n,
@@ -255,6 +251,14 @@ fn by_place<'a>(input: &Input<'a>) -> HashMap<(&'a str, u32), &'a Callsite> {
     sites
         .map(|site| ((site.path.as_str(), site.span.start), site))
         .collect()
+}
+
+/// The static functions and macros that a `.c` file has for itself.
+fn own_names(file: &FileFacts) -> HashSet<&str> {
+    let own = file.functions.iter().filter(|function| {
+        function.linkage != Linkage::External && file.path.extension() == Some("c")
+    });
+    own.map(|function| function.name.as_str()).collect()
 }
 
 /// Only functions that acquire, that release and unmap, or that lock and may sleep have ways of interest.

@@ -66,10 +66,8 @@ impl<'p> Walk<'p, '_> {
     }
 
     fn call_by_name(&mut self, name: &'p str, args: &'p [Expr], span: Span) -> Vec<Node> {
-        if let Some(function) = catalogue().get(name) {
-            if !self.program.shadows(name, self.file) {
-                return self.listed(function, args, span);
-            }
+        if let Some(function) = self.program.listed(name, self.file) {
+            return self.listed(function, args, span);
         }
         if let Some(values) = self.list_macro(name, args, span) {
             return values;

@@ -9,7 +9,7 @@ use super::analysis::Analysis;
 use super::graph::{Node, Obj};
 use super::hash::FastSet;
 use super::places::parent;
-use super::program::FnId;
+use super::program::{FnId, alias_of};
 use super::state::{FieldId, Object, Owner, SiteKey};
 use super::want::Want;
 use crate::index::ir::{Linkage, Stmt, TypeRef};
@@ -58,7 +58,7 @@ fn unused_macros(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         let definition = analysis.program.function(function);
         if definition.linkage == Linkage::Macro
             && !used.contains(&function)
-            && touches_pages(&definition.body)
+            && (touches_pages(&definition.body) || alias_of(definition).is_some())
         {
             let from = analysis.program.path_of(function).to_owned();
             let private = from.extension() == Some("c");

@@ -13,6 +13,7 @@ use super::want::{Scope, Want};
 use crate::index::ir::FileFacts;
 use crate::index::shelf::{Key, Shelf};
 use crate::index::{self, NameSet, Wanted};
+use crate::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -21,6 +22,10 @@ use std::sync::Arc;
 
 /// A tree as far as the flow needs it.
 pub trait Files {
+    /// The release whose code it is, where that is known.
+    fn release(&self) -> Option<VersionCode> {
+        None
+    }
     /// All `.c` and `.h` files, sorted.
     fn paths(&self) -> &[Utf8PathBuf];
     /// Puts the bytes of one into a buffer, which is emptied first; None when it cannot be read.
@@ -334,12 +339,17 @@ impl<'t> Library<'t> {
             read.push((path, planned, facts, bytes));
         }
         let entries = &self.entries;
+        let release = self.files.release();
         let read: Vec<(String, Planned, FileFacts)> = read
             .into_par_iter()
             .filter_map(|(path, planned, facts, bytes)| {
                 let facts = match facts {
                     Some(facts) => facts,
-                    None => parsed(shelf, own(entries, &path), &path, &planned, &bytes?),
+                    None => {
+                        let text = (bytes?, release);
+                        let text = (text.0.as_ref(), text.1);
+                        parsed(shelf, own(entries, &path), &path, &planned, text)
+                    }
                 };
                 Some((path, planned, facts))
             })
@@ -388,7 +398,7 @@ fn parsed(
     own: Option<&FileFacts>,
     path: &str,
     planned: &Planned,
-    bytes: &[u8],
+    (bytes, release): (&[u8], Option<VersionCode>),
 ) -> FileFacts {
     let path = Utf8Path::new(path);
     let key = asked(own, planned);
@@ -400,8 +410,8 @@ fn parsed(
         let (named, held, members) = (of(How::Defined), of(How::Held), of(How::Member));
         let wanted = Wanted::Either(&named, &held, &members);
         match own {
-            None => index::parse(path, bytes, &wanted),
-            Some(own) => index::parse_more(path, bytes, &wanted, &own.outline, &own.parsed()),
+            None => index::parse_for(path, bytes, &wanted, release),
+            Some(own) => index::parse_more(path, bytes, &wanted, own),
         }
     })
 }

@@ -4,9 +4,10 @@
 //! C has one name space a file and one a kernel. A name is looked for in the file itself, then among what other files
 //! export; where several define it (an architecture each, a driver each) the one that shares most of the path wins.
 
-use super::hash::{FastHasher, FastMap};
-use crate::index::ir::{Declaration, FileFacts, Function, Linkage, Record, TypeRef};
+use super::hash::{FastHasher, FastMap, FastSet};
+use crate::index::ir::{Declaration, Expr, FileFacts, Function, Linkage, Record, Stmt, TypeRef};
 use camino::Utf8Path;
+use refimpl::api::{self, catalogue};
 use smol_str::SmolStr;
 use std::cell::RefCell;
 use std::hash::Hasher as _;
@@ -32,6 +33,8 @@ pub(crate) struct Program {
     places: FastMap<(u64, u32), FnId>,
     /// By hash of a name, what it may mean anywhere.
     meanings: FastMap<u64, u64>,
+    /// Object-like macros that stand for a function of the catalogue.
+    aliases: FastSet<SmolStr>,
     /// Hashes of the names that were looked up, while somebody wants to know.
     looked_up: RefCell<Option<Vec<u64>>>,
 }
@@ -102,6 +105,20 @@ pub(crate) fn holds_pages(ty: &TypeRef) -> bool {
     !number || ty.pointers > 0 || ty.arrays > 0 || ty.function
 }
 
+/// The function of the catalogue that an object-like macro stands for.
+pub(crate) fn alias_of(function: &Function) -> Option<&str> {
+    let short = function.body_span.end - function.body_span.start < 64;
+    if function.linkage != Linkage::Macro || !function.params.is_empty() || !short {
+        return None;
+    }
+    match function.body.as_slice() {
+        [Stmt::Return(Some(Expr::Name(name, _)), _)] => {
+            catalogue().get(name).map(|_| name.as_str())
+        }
+        _ => None,
+    }
+}
+
 impl Program {
     /// Takes the facts of files, sorted by path.
     pub(crate) fn new(files: Vec<Arc<FileFacts>>) -> Self {
@@ -138,6 +155,9 @@ impl Program {
             }
             for (n, function) in file.functions.iter().enumerate() {
                 let id = FnId(program.functions.len() as u32);
+                if alias_of(function).is_some() {
+                    program.aliases.insert(function.name.clone());
+                }
                 program.places.insert((path, function.span.start), id);
                 program.functions.push((at, n as u32));
                 program
@@ -258,12 +278,37 @@ impl Program {
     /// Whether `file` itself defines `name` as a static function or macro, so that no kernel-wide function is meant.
     pub(crate) fn shadows(&self, name: &str, file: u32) -> bool {
         self.look_up(name);
-        let facts = self.file(file);
-        facts.path.extension() == Some("c")
-            && facts
-                .functions
-                .iter()
-                .any(|function| function.name == name && function.linkage != Linkage::External)
+        self.file(file).path.extension() == Some("c")
+            && self.functions_by_name.get(name).is_some_and(|all| {
+                let mut all = all.iter();
+                all.any(|id| {
+                    self.file_of(*id) == file && self.function(*id).linkage != Linkage::External
+                })
+            })
+    }
+
+    /// The function of the catalogue that `name` stands for in `file`: its own, or that of an object-like macro
+    /// (`#define grab get_user_pages`). None where the file has another function of that name.
+    pub(crate) fn listed(&self, name: &str, file: u32) -> Option<&'static api::Function> {
+        if let Some(function) = catalogue().get(name) {
+            return (!self.shadows(name, file)).then_some(function);
+        }
+        if !self.aliases.contains(name) {
+            return None;
+        }
+        let mut meant = self.resolve(name, file).into_iter().map(|id| {
+            let real = alias_of(self.function(id))?;
+            catalogue().get(real)
+        });
+        let first = meant.next()??;
+        meant
+            .all(|other| other.is_some_and(|other| other.name == first.name))
+            .then_some(first)
+    }
+
+    /// Whether any macro stands for a function of the catalogue.
+    pub(crate) fn has_aliases(&self) -> bool {
+        !self.aliases.is_empty()
     }
 
     /// The record of that tag which `file` most likely means.

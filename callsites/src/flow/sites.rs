@@ -8,7 +8,7 @@ use super::state::SiteKey;
 use crate::index::ir::{Expr, Function, LoopKind, Span, Stmt};
 use crate::index::walk;
 use crate::report::{EditSite, Shape};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{self, Role};
 use smol_str::SmolStr;
 
 /// A condition a call stands under.
@@ -57,7 +57,7 @@ struct Visitor<'p, 'b, 'c> {
     guards: Vec<String>,
     loops: Vec<&'p Stmt>,
     block: Vec<&'p Stmt>,
-    shadowed: &'b dyn Fn(&str) -> bool,
+    listed: &'b dyn Fn(&str) -> Option<&'static api::Function>,
     out: Vec<Site>,
 }
 
@@ -68,11 +68,11 @@ pub(crate) fn of_function<'c>(
     bytes: &dyn Fn() -> &'c [u8],
 ) -> Vec<Site> {
     let function = program.function(id);
-    if !function.body.may_hold_site() {
+    if !function.body.may_hold_site() && !program.has_aliases() {
         return Vec::new();
     }
     let file = program.file_of(id);
-    let shadowed = |name: &str| program.shadows(name, file);
+    let listed = |name: &str| program.listed(name, file);
     let mut visitor = Visitor {
         function,
         id,
@@ -81,7 +81,7 @@ pub(crate) fn of_function<'c>(
         guards: function.guards.clone(),
         loops: Vec::new(),
         block: Vec::new(),
-        shadowed: &shadowed,
+        listed: &listed,
         out: Vec::new(),
     };
     visitor.statements(&function.body);
@@ -192,12 +192,10 @@ impl<'p> Visitor<'p, '_, '_> {
             }
         });
         for (name, name_span, args, span) in calls {
-            let Some(function) = catalogue().get(name) else {
+            let Some(function) = (self.listed)(name) else {
                 continue;
             };
-            if !matches!(function.role, Role::Acquire | Role::Release | Role::Dirty)
-                || (self.shadowed)(name)
-            {
+            if !matches!(function.role, Role::Acquire | Role::Release | Role::Dirty) {
                 continue;
             }
             let at = function.page_argument(args.len());
@@ -225,7 +223,7 @@ impl<'p> Visitor<'p, '_, '_> {
                     function: self.id,
                     span,
                 },
-                name: name.clone(),
+                name: function.name.as_str().into(),
                 name_span,
                 arguments: args.iter().map(Expr::span).collect(),
                 null_pages: match page {

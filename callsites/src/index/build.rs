@@ -65,7 +65,14 @@ impl Index {
             if !filter.hits(bytes) {
                 return Seen::Nothing;
             }
-            let parse = || facts::parse(path, bytes, &Wanted::Holding(filter.names()));
+            let parse = || {
+                facts::parse_for(
+                    path,
+                    bytes,
+                    &Wanted::Holding(filter.names()),
+                    tree.release(),
+                )
+            };
             Seen::Facts(Box::new(shelf.learn(path, &key, bytes, parse)))
         };
         let mut seen = pass(tree, &unknown, &see);

@@ -20,7 +20,7 @@ use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Changes whenever the meaning of what is kept does.
-const FORMAT: &str = concat!("index/2/", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("index/3/", env!("CARGO_PKG_VERSION"));
 /// Bytes that the cache of all trees may take; beyond, what was not used for longest goes.
 const MOST_BYTES: u64 = 512 << 20;
 /// What a run that was killed left half-written is taken away after this.

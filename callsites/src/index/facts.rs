@@ -8,7 +8,7 @@ use super::items::{Item, ItemKind, split};
 use super::lex::{self, Kind};
 use super::source::Source;
 use super::wanted::{NameSet, Wanted, holds, sys_name};
-use crate::tree::size_limit;
+use crate::tree::{VersionCode, size_limit};
 use camino::Utf8Path;
 use smol_str::SmolStr;
 use std::collections::{HashMap, HashSet};
@@ -19,33 +19,43 @@ const TABLE_LIMIT: u32 = 1 << 16;
 /// Reads a file: the items `wanted` selects are parsed, the others stand in the outline. Records, typedefs and
 /// the heads of variables are always read; never fails, what was not understood is in [`FileFacts::unread`].
 pub fn parse(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
-    read(path, bytes, false, |source, item| {
+    parse_for(path, bytes, wanted, None)
+}
+
+/// The same of what a release compiles, as far as its version tells.
+pub(crate) fn parse_for(
+    path: &Utf8Path,
+    bytes: &[u8],
+    wanted: &Wanted<'_>,
+    release: Option<VersionCode>,
+) -> FileFacts {
+    read(path, bytes, release, false, |source, item| {
         wanted.selects(source, item)
     })
 }
 
 /// Reads more of a file that was read before: only the functions and initialisers that `wanted` selects and that do
-/// not stand in `known` (places in [`FileFacts::outline`], sorted), for [`FileFacts::merge`].
+/// not stand in `own`, for [`FileFacts::merge`].
 pub(crate) fn parse_more(
     path: &Utf8Path,
     bytes: &[u8],
     wanted: &Wanted<'_>,
-    outline: &[OutlineItem],
-    known: &[usize],
+    own: &FileFacts,
 ) -> FileFacts {
-    let known = known.iter().filter_map(|at| outline.get(*at));
+    let known = own.parsed();
+    let known = known.iter().filter_map(|at| own.outline.get(*at));
     let starts: Vec<u32> = known.map(|item| item.span.start).collect();
-    read(path, bytes, true, |source, item| {
+    read(path, bytes, own.release, true, |source, item| {
         starts.binary_search(&item.span.start).is_err() && wanted.selects(source, item)
     })
 }
 
 /// Reads only the functions and initialisers of a file that begin where one of `spans` does (spans of
 /// [`FileFacts::outline`]).
-pub(crate) fn parse_items(path: &Utf8Path, bytes: &[u8], spans: &[Span]) -> FileFacts {
+pub(crate) fn parse_items(own: &FileFacts, bytes: &[u8], spans: &[Span]) -> FileFacts {
     let mut starts: Vec<u32> = spans.iter().map(|span| span.start).collect();
     starts.sort_unstable();
-    read(path, bytes, true, |_, item| {
+    read(&own.path, bytes, own.release, true, |_, item| {
         starts.binary_search(&item.span.start).is_ok()
     })
 }
@@ -60,11 +70,13 @@ pub(crate) fn hash(bytes: &[u8]) -> [u8; 16] {
 fn read(
     path: &Utf8Path,
     bytes: &[u8],
+    release: Option<VersionCode>,
     more: bool,
     mut selects: impl FnMut(&Source<'_>, &Item) -> bool,
 ) -> FileFacts {
     let mut facts = FileFacts {
         path: path.to_owned(),
+        release,
         ..FileFacts::default()
     };
     let limit = size_limit(path);
@@ -79,7 +91,7 @@ fn read(
         });
         return facts;
     }
-    let source = Source::of_file(bytes);
+    let source = Source::of_release(bytes, release);
     let items = split(&source);
     if !more {
         facts.line_starts = lex::line_starts(bytes);

@@ -5,6 +5,7 @@
 //! becomes [`Stmt::Unread`] or [`Expr::Unread`] and keeps its span and its children, so that no call is ever lost.
 
 use super::body::Body;
+use crate::tree::VersionCode;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -17,6 +18,8 @@ pub struct FileFacts {
     pub path: camino::Utf8PathBuf,
     /// Of the bytes they were read from.
     pub hash: [u8; 16],
+    /// The release whose code was read; None where every release's was.
+    pub release: Option<VersionCode>,
     /// Offset of the first byte of each line; line numbers are 1-based.
     pub line_starts: Vec<u32>,
     /// Functions that were parsed, in source order. A function-like macro is one too ([`Linkage::Macro`]).

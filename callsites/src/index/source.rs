@@ -8,6 +8,8 @@
 use super::conditions::{Group, groups};
 use super::ir::Span;
 use super::lex::{self, Kind, Mode, Token};
+use super::versions;
+use crate::tree::VersionCode;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,8 +40,14 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Reads a file.
+    #[cfg(test)]
     pub(crate) fn of_file(bytes: &'a [u8]) -> Self {
-        Self::new(bytes, 0, bytes.len(), Mode::File)
+        Self::of_release(bytes, None)
+    }
+
+    /// Reads what a release compiles of a file; without one, all of it.
+    pub(crate) fn of_release(bytes: &'a [u8], code: Option<VersionCode>) -> Self {
+        Self::new(bytes, 0, bytes.len(), Mode::File, code)
     }
 
     /// Reads the body of a `#define`.
@@ -49,6 +57,7 @@ impl<'a> Source<'a> {
             body.start as usize,
             body.end as usize,
             Mode::MacroBody,
+            None,
         )
     }
 
@@ -68,8 +77,11 @@ impl<'a> Source<'a> {
         source
     }
 
-    fn new(bytes: &'a [u8], from: usize, to: usize, mode: Mode) -> Self {
-        let (tokens, open_comment) = lex::tokens_and_end(bytes, from, to, mode);
+    fn new(bytes: &'a [u8], from: usize, to: usize, mode: Mode, code: Option<VersionCode>) -> Self {
+        let (mut tokens, open_comment) = lex::tokens_and_end(bytes, from, to, mode);
+        if let Some(code) = code {
+            tokens = versions::live(bytes, tokens, code);
+        }
         let (groups, steps) = groups(bytes, &tokens);
         let mut source = Source {
             bytes,

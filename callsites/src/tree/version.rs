@@ -4,6 +4,22 @@
 use crate::lex::{Kind, Mode, tokens};
 use crate::report::Era;
 
+/// A release as LINUX_VERSION_CODE counts it: a byte each for the second and the third number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct VersionCode(pub u32);
+
+impl VersionCode {
+    /// Of "6.12.117-rc1".
+    pub(super) fn of(version: &str) -> Option<Self> {
+        let mut parts = version
+            .split(['.', '-'])
+            .map_while(|part| part.parse::<u32>().ok());
+        let (version, patchlevel) = (parts.next()?, parts.next()?);
+        let sublevel = parts.next().unwrap_or(0).min(255);
+        Some(VersionCode(version << 16 | patchlevel << 8 | sublevel))
+    }
+}
+
 /// The version in a top Makefile, as `make kernelversion` prints it; None when there is none.
 pub(super) fn parse(makefile: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&makefile[..makefile.len().min(4096)]);

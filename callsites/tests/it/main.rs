@@ -16,3 +16,4 @@ mod rules_on_a_tree;
 mod sarif_schema;
 mod stories;
 mod truth;
+mod versions;

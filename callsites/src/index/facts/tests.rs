@@ -258,7 +258,7 @@ fn what_was_parsed_before_is_left_out_of_a_second_reading() {
     let (f, put) = (NameSet::new(["f"]), NameSet::new(["put"]));
     let first = parse(path, text, &Wanted::Named(&f));
     let held = Wanted::Holding(&put);
-    let more = parse_more(path, text, &held, &first.outline, &first.parsed());
+    let more = parse_more(path, text, &held, &first);
     let names = |facts: &FileFacts| -> Vec<String> {
         facts.functions.iter().map(|f| f.name.to_string()).collect()
     };

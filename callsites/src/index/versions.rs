@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a release does not compile: arms of `#if` that its version decides.
+//!
+//! Drivers that are built for many kernels hold a ladder of `#if LINUX_VERSION_CODE …`. A tree has one version, so one
+//! arm of such a ladder is code and the others are not; they are left out before anything else is read. Macros that
+//! are one step from the version, and names that are defined in one of its arms only, decide too. A condition that
+//! asks anything else stays open.
+
+use super::conditions::{Group, directive, groups};
+use super::lex::{Kind, Mode, Token, tokens};
+use crate::tree::VersionCode;
+use memchr::memmem;
+use std::collections::HashMap;
+
+/// How deep parentheses and macros are followed in a condition.
+const DEPTH: u32 = 32;
+
+/// The tokens of a file that a release compiles, as far as its version tells.
+pub(super) fn live(bytes: &[u8], all: Vec<Token>, code: VersionCode) -> Vec<Token> {
+    let asks = memmem::find(bytes, b"LINUX_VERSION_CODE").is_some()
+        || memmem::find(bytes, b"KERNEL_VERSION").is_some();
+    if !asks {
+        return all;
+    }
+    let mut known = Known {
+        code: i64::from(code.0),
+        macros: macros(bytes, &all),
+        defined: HashMap::new(),
+    };
+    let mut dead = vec![false; all.len()];
+    for group in groups(bytes, &all).0 {
+        if !dead.get(group.directives[0]).is_none_or(|dead| *dead) {
+            known.decide(bytes, &all, &group, &mut dead);
+        }
+    }
+    let kept = all.into_iter().zip(dead).filter(|(_, dead)| !*dead);
+    kept.map(|(token, _)| token).collect()
+}
+
+/// Object-like macros that speak of the version, with their text.
+fn macros(bytes: &[u8], all: &[Token]) -> HashMap<String, String> {
+    let mut out = HashMap::new();
+    for token in all.iter().filter(|token| token.kind == Kind::Directive) {
+        let (word, rest) = directive(token.text(bytes));
+        if word != "define" {
+            continue;
+        }
+        if let Some((name, text)) = rest.split_once(' ') {
+            if mentions_version(text) && !name.contains('(') {
+                out.insert(name.to_owned(), text.to_owned());
+            }
+        }
+    }
+    out
+}
+
+fn mentions_version(text: &str) -> bool {
+    text.contains("LINUX_VERSION_CODE") || text.contains("KERNEL_VERSION")
+}
+
+struct Known {
+    code: i64,
+    macros: HashMap<String, String>,
+    /// Names that are defined in an arm which the version decides: whether that arm is compiled.
+    defined: HashMap<String, bool>,
+}
+
+impl Known {
+    fn decide(&mut self, bytes: &[u8], all: &[Token], group: &Group, dead: &mut [bool]) {
+        let asks = group.arms.iter().any(|arm| {
+            let text = &arm.condition;
+            let words = tokens(text.as_bytes(), 0, text.len(), Mode::MacroBody);
+            mentions_version(text)
+                || words.iter().any(|word| {
+                    let word = String::from_utf8_lossy(word.text(text.as_bytes()));
+                    self.macros.contains_key(&*word) || self.defined.contains_key(&*word)
+                })
+        });
+        if !asks {
+            return;
+        }
+        let values: Vec<Option<bool>> = group
+            .arms
+            .iter()
+            .map(|arm| self.truth(&arm.condition))
+            .collect();
+        // An arm is compiled when it is true and none before it may be.
+        let taken = values.iter().position(|value| *value == Some(true));
+        let open = |n: usize| values[n].is_none() && taken.is_none_or(|taken| n < taken);
+        let lives = |n: usize| taken == Some(n) || open(n);
+        for (n, arm) in group.arms.iter().enumerate() {
+            let range = arm.tokens.start..arm.tokens.end.min(all.len());
+            for token in all[range.clone()].iter() {
+                if token.kind == Kind::Directive {
+                    let (word, rest) = directive(token.text(bytes));
+                    if word == "define" && (lives(n) != open(n) || !lives(n)) {
+                        let name = rest.split([' ', '(']).next().unwrap_or_default();
+                        *self.defined.entry(name.to_owned()).or_default() |= lives(n);
+                    }
+                }
+            }
+            if !lives(n) {
+                dead[range].fill(true);
+            }
+        }
+        // Decided as a whole, it is no condition any more.
+        if (0..group.arms.len()).all(|n| !open(n)) {
+            for at in &group.directives {
+                if let Some(dead) = dead.get_mut(*at) {
+                    *dead = true;
+                }
+            }
+        }
+    }
+
+    fn truth(&self, condition: &str) -> Option<bool> {
+        // `#ifdef X` and `#ifndef X` come as `X` and `!X`.
+        let name = condition.strip_prefix('!').unwrap_or(condition);
+        if let Some(defined) = self.defined.get(name) {
+            return Some(*defined != condition.starts_with('!'));
+        }
+        self.value(condition, DEPTH).map(|value| value != 0)
+    }
+
+    fn value(&self, text: &str, depth: u32) -> Option<i64> {
+        let bytes = text.as_bytes();
+        let mut reader = Reader {
+            known: self,
+            bytes,
+            tokens: tokens(bytes, 0, bytes.len(), Mode::MacroBody),
+            at: 0,
+            depth,
+        };
+        let value = reader.either();
+        if reader.at < reader.tokens.len() {
+            return None;
+        }
+        value
+    }
+}
+
+/// Reads a condition; None for what the version does not decide.
+struct Reader<'k> {
+    known: &'k Known,
+    bytes: &'k [u8],
+    tokens: Vec<Token>,
+    at: usize,
+    depth: u32,
+}
+
+impl Reader<'_> {
+    fn text(&self) -> &[u8] {
+        self.tokens
+            .get(self.at)
+            .map_or(b"".as_slice(), |token| token.text(self.bytes))
+    }
+
+    fn takes(&mut self, text: &[u8]) -> bool {
+        let found = self.text() == text;
+        self.at += usize::from(found);
+        found
+    }
+
+    fn either(&mut self) -> Option<i64> {
+        let mut value = self.both();
+        while self.takes(b"||") {
+            value = match (value, self.both()) {
+                (Some(a), _) | (_, Some(a)) if a != 0 => Some(1),
+                (Some(_), Some(_)) => Some(0),
+                _ => None,
+            };
+        }
+        value
+    }
+
+    fn both(&mut self) -> Option<i64> {
+        let mut value = self.compared();
+        while self.takes(b"&&") {
+            value = match (value, self.compared()) {
+                (Some(0), _) | (_, Some(0)) => Some(0),
+                (Some(_), Some(_)) => Some(1),
+                _ => None,
+            };
+        }
+        value
+    }
+
+    fn compared(&mut self) -> Option<i64> {
+        let left = self.one();
+        let test: fn(i64, i64) -> bool = match self.text() {
+            b"<" => |a, b| a < b,
+            b"<=" => |a, b| a <= b,
+            b">" => |a, b| a > b,
+            b">=" => |a, b| a >= b,
+            b"==" => |a, b| a == b,
+            b"!=" => |a, b| a != b,
+            _ => return left,
+        };
+        self.at += 1;
+        let right = self.one();
+        Some(i64::from(test(left?, right?)))
+    }
+
+    fn one(&mut self) -> Option<i64> {
+        self.depth = self.depth.checked_sub(1)?;
+        let value = self.one_of();
+        self.depth += 1;
+        value
+    }
+
+    fn one_of(&mut self) -> Option<i64> {
+        if self.takes(b"!") {
+            return self.one().map(|value| i64::from(value == 0));
+        }
+        if self.takes(b"(") {
+            let value = self.either();
+            return if self.takes(b")") { value } else { None };
+        }
+        let token = *self.tokens.get(self.at)?;
+        let word = String::from_utf8_lossy(token.text(self.bytes)).into_owned();
+        self.at += 1;
+        match (token.kind, word.as_str()) {
+            (Kind::Number, _) => word.trim_end_matches(['u', 'U', 'l', 'L']).parse().ok(),
+            (Kind::Ident, "LINUX_VERSION_CODE") => Some(self.known.code),
+            (Kind::Ident, "KERNEL_VERSION") => self.version(),
+            (Kind::Ident, "defined") => {
+                let open = self.takes(b"(");
+                let name = String::from_utf8_lossy(self.text()).into_owned();
+                self.at += 1;
+                if open && !self.takes(b")") {
+                    return None;
+                }
+                if name == "LINUX_VERSION_CODE" || name == "KERNEL_VERSION" {
+                    return Some(1);
+                }
+                self.known
+                    .defined
+                    .get(&name)
+                    .map(|defined| i64::from(*defined))
+            }
+            (Kind::Ident, _) => {
+                if self.text() == b"(" {
+                    self.skip_parentheses();
+                    return None;
+                }
+                let text = self.known.macros.get(&word)?;
+                self.known.value(text, self.depth)
+            }
+            _ => None,
+        }
+    }
+
+    /// `KERNEL_VERSION(a, b, c)` (include/generated/uapi/linux/version.h, as the top Makefile of 6.12 writes it).
+    fn version(&mut self) -> Option<i64> {
+        if !self.takes(b"(") {
+            return None;
+        }
+        let mut parts = [0_i64; 3];
+        for (n, part) in parts.iter_mut().enumerate() {
+            if n > 0 && !self.takes(b",") {
+                return None;
+            }
+            *part = self.one()?;
+        }
+        let [a, b, c] = parts;
+        let code = a
+            .checked_mul(1 << 16)?
+            .checked_add(b.checked_mul(1 << 8)?)?;
+        self.takes(b")").then_some(code + c.min(255))
+    }
+
+    fn skip_parentheses(&mut self) {
+        let mut depth = 0u32;
+        while self.at < self.tokens.len() {
+            match self.text() {
+                b"(" => depth += 1,
+                b")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(text: &str) -> String {
+        let bytes = text.as_bytes();
+        let all = tokens(bytes, 0, bytes.len(), Mode::File);
+        let kept = live(bytes, all, VersionCode(6 << 16 | 12 << 8 | 117));
+        let texts = kept
+            .iter()
+            .map(|token| String::from_utf8_lossy(token.text(bytes)));
+        texts.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn one_arm_of_a_ladder_is_code() {
+        assert_eq!(
+            compiled(
+                "a\n#if LINUX_VERSION_CODE < KERNEL_VERSION(4, 6, 0)\nb\n#elif LINUX_VERSION_CODE < KERNEL_VERSION(6,5,0)\nc\n#else\nd\n#endif\ne"
+            ),
+            "a d e"
+        );
+        assert_eq!(
+            compiled("#if (LINUX_VERSION_CODE >= KERNEL_VERSION(6,12,0)) && !0\nb\n#endif\n"),
+            "b"
+        );
+    }
+
+    #[test]
+    fn what_the_version_does_not_decide_stays() {
+        let open = "#if LINUX_VERSION_CODE > KERNEL_VERSION(6,1,0) && defined(CONFIG_A)\nb\n#else\nc\n#endif";
+        assert_eq!(compiled(open).matches(['b', 'c']).count(), 2);
+        assert_eq!(
+            compiled("#if LINUX_VERSION_CODE < KERNEL_VERSION(6,1,0) && RHEL(1, 2)\nb\n#endif\nc"),
+            "c"
+        );
+        assert_eq!(
+            compiled("#if 0\nb\n#endif\n/* KERNEL_VERSION */"),
+            "#if 0 b #endif"
+        );
+    }
+
+    #[test]
+    fn macros_and_names_of_the_version_decide() {
+        assert_eq!(
+            compiled("#define NEW (LINUX_VERSION_CODE >= KERNEL_VERSION(6,5,0))\n#if NEW\nb\n#else\nc\n#endif").ends_with(" b"),
+            true
+        );
+        let shim = "#if LINUX_VERSION_CODE < KERNEL_VERSION(5,6,0)\n#define OLD\n#endif\n#ifdef OLD\nb\n#else\nc\n#endif\n#ifndef OLD\nd\n#endif";
+        assert_eq!(compiled(shim), "c d");
+    }
+
+    #[test]
+    fn a_condition_without_end_ends() {
+        let deep = format!("#if {}LINUX_VERSION_CODE\nb\n#endif", "(".repeat(10_000));
+        assert!(compiled(&deep).contains('b'));
+        assert!(compiled("#define A A + LINUX_VERSION_CODE\n#if A\nb\n#endif").contains('b'));
+        assert!(compiled("#if KERNEL_VERSION(\nb\n#endif").contains('b'));
+    }
+}
