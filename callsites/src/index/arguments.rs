@@ -53,6 +53,7 @@ impl Parser<'_, '_> {
                 *arg = Expr::Type(named_type(ty.clone()), *at);
             }
         }
+        args.shrink_to_fit();
         args
     }
 

@@ -233,6 +233,8 @@ impl<'s, 'a> Parser<'s, 'a> {
             out.splice(place..place, early);
         }
         self.early = outer;
+        // What is read is kept for as long as the audit runs.
+        out.shrink_to_fit();
         out
     }
 

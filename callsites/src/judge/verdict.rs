@@ -388,6 +388,16 @@ fn dirty(
         );
         return say(Verdict::Mixed, None, Confidence::Medium, reason);
     }
+    let pins = |from: &SiteKey| {
+        analysis
+            .listed(*from)
+            .is_some_and(|listed| listed.is_pinning())
+    };
+    if !origins.user.is_empty() && origins.user.iter().all(pins) {
+        let names = names_of(analysis, &origins.user).join(", ");
+        let reason = format!("marks dirty pages that are pinned already ({names})");
+        return say(Verdict::Done, None, Confidence::High, reason);
+    }
     let mut judgement = of_user_pages(analysis, origins, acquires);
     judgement.reason = judgement.reason.replacen(
         "drops references on user pages that",

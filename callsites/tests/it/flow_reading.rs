@@ -102,3 +102,27 @@ static const struct frob_ops frob_user_ops = {
         ),
     ]);
 }
+
+#[test]
+fn marking_pinned_pages_dirty_is_done() {
+    check(&[(
+        "drivers/frob/pins.c",
+        "
+struct frob { struct page *pages[16]; int n; };
+int frob_take(struct frob *f, unsigned long from)
+{
+	f->n = pin_user_pages_fast(from, 16, FOLL_WRITE, f->pages); //^ done
+	return f->n;
+}
+void frob_drop(struct frob *f)
+{
+	int i;
+
+	for (i = 0; i < f->n; i++) {
+		set_page_dirty_lock(f->pages[i]); //^ done
+		unpin_user_page(f->pages[i]); //^ done
+	}
+}
+",
+    )]);
+}
