@@ -99,11 +99,7 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
 fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
     let (mut to, mut from) = (false, false);
     if let Some(file) = view.file(&site.path) {
-        for function in view.files[file]
-            .functions
-            .iter()
-            .filter(|function| function.name == site.function)
-        {
+        for function in view.around(file, site.span) {
             visit::all(&function.body, &mut |expr| {
                 if let Expr::Name(name, _) = expr {
                     to |= name == "DMA_TO_DEVICE";
@@ -157,8 +153,7 @@ fn dirties(view: &View<'_>, site: &Callsite) -> bool {
 }
 
 fn each_call(view: &View<'_>, file: usize, span: Span, found: &mut dyn FnMut(&str, &[Expr])) {
-    let holds = |outer: Span| outer.start <= span.start && span.start < outer.end;
-    for function in view.files[file].functions.iter().filter(|f| holds(f.span)) {
+    for function in view.around(file, span) {
         visit::all_calls(&function.body, &mut |name, args, at| {
             if at.start == span.start {
                 found(name, args);

@@ -134,6 +134,14 @@ impl<'a> View<'a> {
             .flat_map(|(at, file)| file.functions.iter().map(move |f| (at, f)))
     }
 
+    /// The functions and macros that hold a place, the innermost first.
+    pub(crate) fn around(&self, file: usize, span: Span) -> impl Iterator<Item = &Function> {
+        let functions = &self.files[file].functions;
+        let after = functions.partition_point(|function| function.span.start <= span.start);
+        let before = functions[..after].iter().rev().take(NEAR);
+        before.filter(move |function| span.start < function.span.end)
+    }
+
     /// Position of a file, if it was read.
     pub(crate) fn file(&self, path: &str) -> Option<usize> {
         self.files
@@ -252,6 +260,9 @@ fn by_place<'a>(input: &Input<'a>) -> HashMap<(&'a str, u32), &'a Callsite> {
         .map(|site| ((site.path.as_str(), site.span.start), site))
         .collect()
 }
+
+/// Macros may be defined in a function before a place in it; so many are looked past.
+const NEAR: usize = 64;
 
 /// The static functions and macros that a `.c` file has for itself.
 fn own_names(file: &FileFacts) -> HashSet<&str> {

@@ -335,14 +335,14 @@ impl Analysis {
 
     /// Functions reached from `from` by calls that were resolved.
     pub(crate) fn reached(&self, from: impl IntoIterator<Item = FnId>) -> FastSet<FnId> {
-        self.reached_without(from, &FastSet::default())
+        self.reached_without(from, |_| false)
     }
 
-    /// The same, without going into the functions of `closed`.
+    /// The same, without going into functions that `closed` names.
     pub(crate) fn reached_without(
         &self,
         from: impl IntoIterator<Item = FnId>,
-        closed: &FastSet<FnId>,
+        closed: impl Fn(&FnId) -> bool,
     ) -> FastSet<FnId> {
         let next = self.next.get_or_init(|| {
             let mut next: FastMap<FnId, Vec<FnId>> = FastMap::default();
@@ -354,7 +354,7 @@ impl Analysis {
         let mut seen: FastSet<FnId> = FastSet::default();
         let mut queue: Vec<FnId> = from.into_iter().collect();
         while let Some(function) = queue.pop() {
-            if !closed.contains(&function) && seen.insert(function) {
+            if !closed(&function) && seen.insert(function) {
                 queue.extend(next.get(&function).into_iter().flatten());
             }
         }

@@ -5,10 +5,10 @@
 //! of a field, a definition, a struct) is asked for by name and looked for near the question first.
 
 use super::answers::{Answers, mentions};
-use super::hash::FastMap;
+use super::hash::{FastMap, FastSet};
 use super::places::{Places, parent};
 use super::program::tag;
-use super::text::{RecordFinder, defines, includes};
+use super::text::{RecordFinder, defined, defines, includes};
 use super::want::{Scope, Want};
 use crate::index::ir::FileFacts;
 use crate::index::shelf::{Key, Shelf};
@@ -17,6 +17,7 @@ use crate::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
+use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -78,7 +79,12 @@ pub struct Library<'t> {
     /// What a file is read into before as much as it takes is kept of it.
     buffer: Vec<u8>,
     planned: FastMap<String, Planned>,
+    /// The file that asked last, how often in a row, and what it defines itself once that is worth knowing.
+    own: (Utf8PathBuf, usize, Option<FastSet<SmolStr>>),
 }
+
+/// So many questions of one file are answered by looking through it; for more its definitions are listed.
+const QUESTIONS: usize = 16;
 
 impl<'t> Library<'t> {
     /// Begins with the facts of the files that name a call of the catalogue, and with what is known from before.
@@ -104,6 +110,7 @@ impl<'t> Library<'t> {
             bytes: FastMap::default(),
             buffer: Vec::new(),
             planned: FastMap::default(),
+            own: (Utf8PathBuf::new(), 0, None),
         }
     }
 
@@ -219,7 +226,7 @@ impl<'t> Library<'t> {
 
     /// Where function or macro `name` is defined as `from` sees it: nearest first.
     fn definitions(&mut self, from: &Utf8Path, name: &str) -> Vec<Utf8PathBuf> {
-        if self.defined_in(from, name) {
+        if self.defines_itself(from, name) {
             return vec![from.to_owned()];
         }
         let mut here = parent(from);
@@ -227,7 +234,7 @@ impl<'t> Library<'t> {
             let paths = self.places.siblings(here);
             let found: Vec<Utf8PathBuf> = paths
                 .iter()
-                .filter(|path| self.defined_in(path, name))
+                .filter(|path| *path != from && self.defined_in(path, name))
                 .cloned()
                 .collect();
             if !found.is_empty() {
@@ -238,6 +245,25 @@ impl<'t> Library<'t> {
         let headers = self.included(from);
         let found = headers.iter().find(|header| self.defined_in(header, name));
         found.cloned().into_iter().collect()
+    }
+
+    /// The file that asks is asked first for every function that it calls.
+    fn defines_itself(&mut self, path: &Utf8Path, name: &str) -> bool {
+        if self.own.0 != path {
+            self.own = (path.to_owned(), 0, None);
+        }
+        self.own.1 += 1;
+        if self.own.1 <= QUESTIONS {
+            return self.defined_in(path, name);
+        }
+        if self.own.2.is_none() {
+            let bytes = self.bytes(path);
+            self.own.2 = Some(bytes.map_or_else(FastSet::default, |bytes| defined(&bytes)));
+        }
+        self.own
+            .2
+            .as_ref()
+            .is_some_and(|names| names.contains(name))
     }
 
     fn defined_in(&mut self, path: &Utf8Path, name: &str) -> bool {

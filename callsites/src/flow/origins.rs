@@ -8,7 +8,6 @@ use super::mapping;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
-use super::tables::Table;
 use crate::index::ir::Span;
 use refimpl::api::{Count, Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,29 +159,29 @@ fn by_sibling_tables(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
         kinds.entry(table.record.as_str()).or_default().push(at);
     }
     for tables in kinds.values().filter(|tables| tables.len() > 1) {
-        let reached: Vec<FastSet<FnId>> = tables
+        let entries: Vec<FastSet<FnId>> = tables
             .iter()
             .map(|at| {
                 let table = &analysis.tables[*at];
-                let entries = |table: &Table| -> FastSet<FnId> {
-                    let named = table.entries.iter();
-                    named
-                        .flat_map(|(_, name)| analysis.program.resolve(name, table.file))
-                        .collect()
-                };
-                let own = entries(table);
-                let others: FastSet<FnId> = tables
-                    .iter()
-                    .flat_map(|at| entries(&analysis.tables[*at]))
-                    .filter(|function| !own.contains(function))
-                    .collect();
-                analysis.reached_without(own, &others)
+                let named = table.entries.iter();
+                named
+                    .flat_map(|(_, name)| analysis.program.resolve(name, table.file))
+                    .collect()
             })
             .collect();
-        let only = |function: FnId| -> Option<usize> {
-            let mut holders = (0..reached.len()).filter(|at| reached[*at].contains(&function));
-            holders.next().filter(|_| holders.next().is_none())
-        };
+        let called: FastSet<FnId> = entries.iter().flatten().copied().collect();
+        // Of each function the one table it is reached from; None where several reach it.
+        let mut holders: FastMap<FnId, Option<usize>> = FastMap::default();
+        for (at, own) in entries.iter().enumerate() {
+            let closed = |function: &FnId| called.contains(function) && !own.contains(function);
+            for function in analysis.reached_without(own.iter().copied(), closed) {
+                let known = holders.entry(function);
+                known
+                    .and_modify(|holder| *holder = None)
+                    .or_insert(Some(at));
+            }
+        }
+        let only = |function: FnId| holders.get(&function).copied().flatten();
         for (site, origins) in sites.iter().zip(all.iter_mut()) {
             if origins.user.len() + origins.other.len() < 2 {
                 continue;
@@ -283,6 +282,9 @@ fn is_allocation(analysis: &Analysis, site: SiteKey) -> bool {
         .is_some_and(|function| function.role == Role::Allocate)
 }
 
+/// References on the pages of one release that are named.
+const EXTRA: usize = 64;
+
 /// get_page() on a user page, whose page is then put where the release finds it: either reference may be dropped.
 fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
     for (reference, values) in &analysis.state.references {
@@ -325,7 +327,7 @@ fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
                     .flatten()
                     .any(|node| stored.iter().any(|field| analysis.leads(*field, *node)))
             });
-            if same_values || through_field {
+            if (same_values || through_field) && origins.extra.len() < EXTRA {
                 origins.extra.insert(*reference);
             }
         }

@@ -4,8 +4,10 @@
 //! A definition has a word or a `*` before its name, and a brace or another word behind its parameters. This decides
 //! which file is read, not what is read there: a wrong guess costs a pass over one file.
 
-use crate::index::lex::is_ident;
+use super::hash::FastSet;
+use crate::index::lex::{Kind, Mode, is_ident, tokens};
 use memchr::memmem;
+use smol_str::SmolStr;
 
 /// How many bytes the parameters of a function may take.
 const PARAMETERS: usize = 4096;
@@ -71,6 +73,72 @@ fn defined_at(bytes: &[u8], at: usize, end: usize) -> bool {
         }
     }
     false
+}
+
+/// The names of all functions and macros that `bytes` define, told from tokens.
+pub(crate) fn defined(bytes: &[u8]) -> FastSet<SmolStr> {
+    let all = tokens(bytes, 0, bytes.len(), Mode::File);
+    let is = |i: usize, text: &[u8]| all.get(i).is_some_and(|token| token.is(bytes, text));
+    let word = |i: usize| {
+        let token = all.get(i).filter(|token| token.kind == Kind::Ident);
+        token.map(|token| token.text(bytes))
+    };
+    let mut out = FastSet::default();
+    for (i, token) in all.iter().enumerate() {
+        let text = token.text(bytes);
+        if token.kind == Kind::Directive {
+            let (kind, rest) = directive_words(text);
+            if kind == b"define" {
+                out.insert(String::from_utf8_lossy(rest).into());
+            }
+            continue;
+        }
+        if token.kind != Kind::Ident || !is(i + 1, b"(") || i == 0 {
+            continue;
+        }
+        let typed = is(i - 1, b"*")
+            || is(i - 1, b")")
+            || word(i - 1).is_some_and(|word| !leads_a_statement(word));
+        if !typed {
+            continue;
+        }
+        let mut depth = 0;
+        for n in i + 1..all.len().min(i + PARAMETERS / 4) {
+            if is(n, b"(") {
+                depth += 1;
+            } else if is(n, b")") {
+                depth -= 1;
+            }
+            if depth == 0 {
+                if is(n + 1, b"{") || word(n + 1).is_some() {
+                    out.insert(String::from_utf8_lossy(text).into());
+                }
+                break;
+            }
+        }
+    }
+    out
+}
+
+/// The keyword of a preprocessor line and the word behind it.
+fn directive_words(text: &[u8]) -> (&[u8], &[u8]) {
+    let rest = text.strip_prefix(b"#").unwrap_or(text);
+    let first_word = |text: &'_ [u8]| {
+        let start = start_after(text, 0);
+        let length = text[start..].iter().position(|byte| !is_ident(*byte));
+        (start, start + length.unwrap_or(text.len() - start))
+    };
+    let (start, end) = first_word(rest);
+    let tail = &rest[end..];
+    let (from, to) = first_word(tail);
+    (&rest[start..end], &tail[from..to])
+}
+
+fn leads_a_statement(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"return" | b"else" | b"do" | b"case" | b"goto" | b"sizeof"
+    )
 }
 
 /// No byte of a name stands beside the name.

@@ -7,6 +7,8 @@
 
 mod near;
 
+pub(crate) use near::Seen;
+
 use crate::flow::analysis::Analysis;
 use crate::flow::graph::{Node, Obj};
 use crate::flow::library::Files;
@@ -263,7 +265,13 @@ fn one_page(analysis: &Analysis, site: &Site) -> bool {
 }
 
 /// Judges one acquire.
-pub(super) fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &Uses) -> Judgement {
+pub(super) fn judge(
+    analysis: &Analysis,
+    files: &dyn Files,
+    seen: &Seen,
+    site: &Site,
+    uses: &Uses,
+) -> Judgement {
     let say = |verdict, case, confidence, reason: String| Judgement {
         verdict,
         case,
@@ -309,7 +317,7 @@ pub(super) fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &
         let reason = "the iterator is a member of a record that others set up, and may walk memory of the kernel";
         return say(Verdict::Unknown, None, Confidence::Low, reason.to_owned());
     }
-    let near = near::surroundings(analysis, files, site.key);
+    let near = near::surroundings(analysis, files, seen, site.key);
     if near.exec_mm {
         let reason = "the pages belong to the mm of a program that does not run yet: nothing else can map or write them back";
         return say(
@@ -349,7 +357,7 @@ pub(super) fn judge(analysis: &Analysis, files: &dyn Files, site: &Site, uses: &
     let elsewhere = |function: &&FnId| !reachable.contains(*function);
     let outside: Vec<FnId> = uses.released_in.iter().filter(elsewhere).copied().collect();
     let untouched = uses.dma.is_none() && uses.cpu_write.is_none() && uses.held.is_none();
-    if untouched && !outside.is_empty() && near::notify(analysis, files, &outside) {
+    if untouched && !outside.is_empty() && near::notify(analysis, files, seen, &outside) {
         let reason = "whoever is handed the pages watches the mapping with an mmu notifier until it puts them, so they need not be pinned";
         return say(
             Verdict::Keep,

@@ -59,13 +59,20 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
         .filter(|site| role(site) == Role::Acquire && open_ended(analysis, site, &uses))
         .map(|site| parent(analysis.path(site.key)))
         .collect();
+    let seen = classify::Seen::default();
     let mut judgements: BTreeMap<SiteKey, Judgement> = BTreeMap::new();
     for site in sites.iter().filter(|site| role(site) == Role::Acquire) {
         let none = Uses::default();
         let judgement = if site.beyond {
             not_followed()
         } else {
-            classify::judge(analysis, files, site, uses.get(&site.key).unwrap_or(&none))
+            classify::judge(
+                analysis,
+                files,
+                &seen,
+                site,
+                uses.get(&site.key).unwrap_or(&none),
+            )
         };
         judgements.insert(site.key, judgement);
     }

@@ -2,15 +2,17 @@
 //! What stands near an acquire in the source: mmu notifiers, and whose mm the pages belong to.
 
 use crate::flow::analysis::Analysis;
+use crate::flow::hash::FastMap;
 use crate::flow::library::Files;
 use crate::flow::program::FnId;
 use crate::flow::state::SiteKey;
 use crate::flow::text;
 use crate::index::ir::{Expr, Stmt};
 use crate::index::walk;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
 use refimpl::api::{Role, catalogue};
+use std::cell::RefCell;
 
 /// What stands near an acquire in the source.
 pub(super) struct Surroundings {
@@ -21,10 +23,43 @@ pub(super) struct Surroundings {
     pub exec_mm: bool,
 }
 
+/// What files say of mmu notifiers, each looked at once.
+#[derive(Default)]
+pub(crate) struct Seen(RefCell<FastMap<Utf8PathBuf, Notes>>);
+
+#[derive(Clone, Copy, Default)]
+struct Notes {
+    notifies: bool,
+    /// The notifier depends on how the kernel is configured.
+    optional: bool,
+}
+
+impl Seen {
+    fn look(&self, files: &dyn Files, path: &Utf8Path) -> Notes {
+        let mut seen = self.0.borrow_mut();
+        if let Some(known) = seen.get(path) {
+            return *known;
+        }
+        let notes = files
+            .bytes(path)
+            .map_or_else(Notes::default, |bytes| Notes {
+                notifies: notifies(&bytes),
+                optional: memmem::find(&bytes, b"CONFIG_MMU_NOTIFIER").is_some(),
+            });
+        seen.insert(path.to_owned(), notes);
+        notes
+    }
+}
+
 /// Looks around an acquire.
-pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey) -> Surroundings {
+pub(super) fn surroundings(
+    analysis: &Analysis,
+    files: &dyn Files,
+    seen: &Seen,
+    site: SiteKey,
+) -> Surroundings {
     let path = analysis.path(site).to_owned();
-    let own = files.bytes(&path).unwrap_or_default();
+    let own = seen.look(files, &path);
     let directory = path.parent().unwrap_or(Utf8Path::new(""));
     let mut asks_for_file = false;
     let function = analysis.program.function(site.function);
@@ -32,8 +67,8 @@ pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey
         asks_for_file |= matches!(expr, Expr::Field { name, .. } if name == "vm_file");
     });
     Surroundings {
-        notifier_in_file: notifies(&own),
-        notifier_is_optional: memmem::find(&own, b"CONFIG_MMU_NOTIFIER").is_some(),
+        notifier_in_file: own.notifies,
+        notifier_is_optional: own.optional,
         notifier_in_directory: asks_for_file && files.any_in(directory, &notifies),
         asks_for_file,
         exec_mm: exec_mm(analysis, site),
@@ -41,10 +76,15 @@ pub(super) fn surroundings(analysis: &Analysis, files: &dyn Files, site: SiteKey
 }
 
 /// Whether each of these functions stands in a file that registers or consults mmu notifiers.
-pub(super) fn notify(analysis: &Analysis, files: &dyn Files, functions: &[FnId]) -> bool {
+pub(super) fn notify(
+    analysis: &Analysis,
+    files: &dyn Files,
+    seen: &Seen,
+    functions: &[FnId],
+) -> bool {
     functions.iter().all(|function| {
         let path = analysis.program.path_of(*function);
-        files.bytes(path).is_some_and(|bytes| notifies(&bytes))
+        seen.look(files, path).notifies
     })
 }
 
