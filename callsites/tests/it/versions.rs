@@ -10,7 +10,7 @@ use camino::Utf8PathBuf;
 fn audited(files: &[(&str, &str)]) -> Report {
     let files = files
         .iter()
-        .map(|(path, text)| (Utf8PathBuf::from(*path), text.as_bytes().to_vec()));
+        .map(|(path, text)| (Utf8PathBuf::from(*path), Some(text.as_bytes().to_vec())));
     let tree = Tree::embedded(Era::Pin).overlaid(files.collect());
     audit(&tree, &AuditOptions::default()).unwrap()
 }
