@@ -56,8 +56,9 @@ impl Parser<'_, '_> {
                 && !words::is_typeof(next)
                 && !words::is_attribute_with_arguments(next)
                 && !words::looks_like_attribute(word)
-                && !is(at + 3, b"*")
-                && !(ident(at + 3) && words::is_keyword(source.text(at + 3)));
+                && !is(at + 3, b"*");
+            let names_a_type = ident(at + 3) && words::is_keyword(source.text(at + 3));
+            let calls = calls && !names_a_type;
             if calls && !words::is_base_type(next) {
                 // A word before a call is an attribute of some kind; a prototype would name types.
                 self.at = at + 1;

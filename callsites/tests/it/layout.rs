@@ -195,7 +195,7 @@ fn layout_changes_nothing_in_a_kernel() {
             let path = Utf8Path::new(path);
             (
                 path.to_owned(),
-                Some(relaid(&tree.read(path).unwrap(), seed * 0x9e37_79b9)),
+                relaid(&tree.read(path).unwrap(), seed * 0x9e37_79b9),
             )
         });
         let after = audited(&Tree::open(&root).unwrap().overlaid(laid(files.collect())));
