@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole audit: tree, index, flow, verdicts, groups.
 
+mod within;
+
 use crate::findings;
 use crate::flow::analysis::Analysis;
 use crate::flow::answers::Answers;
@@ -12,7 +14,7 @@ use crate::index::prefilter::Prefilter;
 use crate::index::shelf::Changes;
 use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
 use crate::judge::{Judged, judge};
-use crate::report::{Asked, Coverage, Report, SCHEMA, UnreadItem};
+use crate::report::{Coverage, Report, SCHEMA, UnreadItem};
 use crate::tree::{Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Act, Exit, Failure, Hint};
@@ -115,7 +117,7 @@ fn run(tree: &Tree, options: &AuditOptions) -> Report {
             compute(tree, index, options.all, &Shelf::none(), Known::default()).0
         }
     };
-    within(report, &options.paths, tree.files())
+    within::within(report, &options.paths, tree.files())
 }
 
 /// Audits with what an earlier run left, and leaves what this one learnt.
@@ -374,43 +376,6 @@ fn coverage(mut unread: Vec<UnreadItem>, analysis: &Analysis, judged: &Judged) -
         unread,
         asked: None,
     }
-}
-
-/// Keeps the callsites under `paths` and, whole, the groups they belong to.
-fn within(mut report: Report, paths: &[Utf8PathBuf], files: &[Utf8PathBuf]) -> Report {
-    if paths.is_empty() {
-        return report;
-    }
-    let mut asked = Asked {
-        paths: paths.iter().map(ToString::to_string).collect(),
-        files: 0,
-        files_with_callsites: 0,
-    };
-    asked.files = files
-        .iter()
-        .filter(|file| asked.holds(file.as_str()))
-        .count();
-    let named = report.callsites.iter().map(|site| site.path.as_str());
-    let named: BTreeSet<&str> = named.filter(|path| asked.holds(path)).collect();
-    asked.files_with_callsites = named.len();
-    let inside = |path: &str| asked.holds(path);
-    let groups: BTreeSet<String> = report
-        .callsites
-        .iter()
-        .filter(|site| inside(&site.path))
-        .filter_map(|site| site.group.clone())
-        .collect();
-    report.callsites.retain(|site| {
-        inside(&site.path)
-            || site
-                .group
-                .as_ref()
-                .is_some_and(|group| groups.contains(group))
-    });
-    report.groups.retain(|group| groups.contains(&group.id));
-    report.findings.retain(|finding| inside(&finding.path));
-    report.coverage.asked = Some(asked);
-    report
 }
 
 #[cfg(test)]

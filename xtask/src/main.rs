@@ -12,6 +12,7 @@ mod heap;
 mod hints;
 mod kbuild;
 mod kernels;
+mod lock;
 mod outcome;
 mod pipeline;
 mod places;

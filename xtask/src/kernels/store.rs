@@ -89,7 +89,7 @@ impl Store {
         };
         std::fs::create_dir_all(&self.root).map_err(refused)?;
         let lock = File::create(self.root.join(".lock")).map_err(refused)?;
-        lock.try_lock().map_err(|_| {
+        crate::lock::take(&lock).map_err(|_| {
             Failure::new(
                 Exit::Infrastructure,
                 "another `kernel get` is at work in the same cache",

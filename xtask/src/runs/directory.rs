@@ -44,7 +44,7 @@ impl Run {
 
     fn lock(dir: Utf8PathBuf, id: String) -> Result<Run, Failure> {
         let lock = File::create(dir.join("lock")).map_err(|error| refused(&dir, error))?;
-        lock.try_lock().map_err(|_| {
+        crate::lock::take(&lock).map_err(|_| {
             Failure::new(
                 Exit::Infrastructure,
                 format!("run {id} is being written by another process"),

@@ -26,8 +26,8 @@ fn one_package_that_cannot_be_had_takes_no_other_with_it() {
         .filter(|line| line.starts_with("install"))
         .collect();
     let place = |package: &str| {
-        let alone = |line: &&str| line.ends_with(&format!("--no-install-recommends {package}"));
-        installs.iter().position(|line| alone(&line))
+        let alone = |line: &str| line.ends_with(&format!("--no-install-recommends {package}"));
+        installs.iter().position(|line| alone(line))
     };
     // All at once, then each alone; and what is optional only after what is required, in one go.
     assert!(
