@@ -18,7 +18,7 @@ use crate::report::{Coverage, Report, SCHEMA, UnreadItem};
 use crate::tree::{Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Act, Exit, Failure, Hint};
-use refimpl::api::catalogue;
+use refimpl::api::followed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -113,7 +113,7 @@ fn run(tree: &Tree, options: &AuditOptions) -> Report {
         // What is kept is of the tree itself; what is laid over it is looked at once.
         Some(directory) if !tree.is_overlaid() => remembering(tree, directory, options.all),
         _ => {
-            let index = Index::build(tree, catalogue().seeds());
+            let index = Index::build(tree, followed().seeds());
             compute(tree, index, options.all, &Shelf::none(), Known::default()).0
         }
     };
@@ -157,7 +157,7 @@ fn remembering(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
         looked_at: BTreeSet::new(),
     };
     let shelf = session.shelf(last.as_ref());
-    let index = Index::with(tree, catalogue().seeds(), &shelf);
+    let index = Index::with(tree, followed().seeds(), &shelf);
     let (report, learnt) = compute(tree, index, all, &shelf, known);
     keep(&session, NOW, state.as_deref(), all, &report);
     if shelf.is_empty() || !last.as_ref().is_some_and(few) {
@@ -187,7 +187,7 @@ fn still(
     if answers.is_empty() {
         return None;
     }
-    let filter = Prefilter::new(NameSet::new(catalogue().seeds()));
+    let filter = Prefilter::new(NameSet::new(followed().seeds()));
     for path in changes
         .changed
         .iter()

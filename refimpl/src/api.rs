@@ -361,10 +361,9 @@ impl Catalogue {
 
     /// The names that make a file worth reading: whoever acquires, releases or pins user pages says one of them.
     ///
-    /// Left out are releases of folios and frees, which are everywhere, and the block layer's own (kind "bio").
+    /// Left out are releases of folios and frees, which are everywhere.
     pub fn seeds(&self) -> impl Iterator<Item = &str> {
         self.functions()
-            .filter(|function| function.kind != "bio")
             .filter(|function| {
                 function.role == Role::Acquire
                     || (function.role == Role::Release
@@ -378,8 +377,19 @@ impl Catalogue {
 
 /// The catalogue, read on first use.
 pub fn catalogue() -> &'static Catalogue {
-    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(read);
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| read(|_| true));
     &CATALOGUE
+}
+
+/// The catalogue without the functions that take pages for a bio or give them back (kind "bio"): an audit follows these functions into their
+/// bodies, where the pages of a bio meet those that are not user pages.
+pub fn followed() -> &'static Catalogue {
+    static FOLLOWED: LazyLock<Catalogue> = LazyLock::new(|| {
+        read(|function| {
+            function.kind != "bio" || !matches!(function.role, Role::Acquire | Role::Release)
+        })
+    });
+    &FOLLOWED
 }
 
 /// What the API is, and what only the audit asks for.
@@ -392,11 +402,12 @@ fn data(text: &str) -> Data {
     toml::from_str(text).expect("the catalogue is part of the program, and a test reads it")
 }
 
-fn read() -> Catalogue {
+/// Reads the entries that are wanted.
+fn read(wanted: fn(&Function) -> bool) -> Catalogue {
     let [mut all, audit] = DATA.map(data);
     all.function.extend(audit.function);
     let mut functions = BTreeMap::new();
-    for mut entry in all.function {
+    for mut entry in all.function.into_iter().filter(|entry| wanted(entry)) {
         for (name, life) in std::mem::take(&mut entry.names) {
             let function = Function {
                 name: name.clone(),

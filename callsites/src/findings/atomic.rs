@@ -5,7 +5,7 @@ use super::view::Input;
 use super::visit;
 use crate::index::ir::{Expr, FileFacts, Function, OutlineKind, Span, Stmt};
 use crate::index::parse_items;
-use refimpl::api::{Role, Sleeps, catalogue};
+use refimpl::api::{Role, Sleeps, followed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -276,7 +276,7 @@ impl Sleepers {
 
 /// A kernel-wide release or dirtying call that may sleep, with the argument that decides whether it does.
 fn sleeping_api<'e>(name: &str, args: &'e [Expr]) -> Option<(Option<&'e Expr>, String)> {
-    let function = catalogue().get(name)?;
+    let function = followed().get(name)?;
     match (function.role, function.sleeps) {
         (Role::Release, Sleeps::WhenDirty) => {
             let dirty = function

@@ -10,7 +10,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, LoopKind, Stmt};
 use crate::report::{Finding, Severity};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 
 /// Reports each such release.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -40,7 +40,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                     return;
                 }
                 visit::all_calls(std::slice::from_ref(body), &mut |callee, args, span| {
-                    let releases = catalogue()
+                    let releases = followed()
                         .get(callee)
                         .is_some_and(|f| f.role == Role::Release && !f.takes_array(args.len()))
                         && !callee.contains("range");

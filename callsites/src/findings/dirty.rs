@@ -13,7 +13,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Span};
 use crate::report::{Callsite, Finding, Group, Role, Severity, Verdict};
-use refimpl::api::{Dirties, catalogue};
+use refimpl::api::{Dirties, followed};
 
 /// Too late, told by the ways through one function.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -115,7 +115,7 @@ fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
 fn writes(view: &View<'_>, file: usize, span: Span) -> bool {
     let mut writes = false;
     each_call(view, file, span, &mut |name, args| {
-        let Some(form) = catalogue().get(name).and_then(|f| f.signature(args.len())) else {
+        let Some(form) = followed().get(name).and_then(|f| f.signature(args.len())) else {
             return;
         };
         let Some(flags) = form.flags.and_then(|at| args.get(at)) else {
@@ -129,7 +129,7 @@ fn writes(view: &View<'_>, file: usize, span: Span) -> bool {
 }
 
 fn dirties(view: &View<'_>, site: &Callsite) -> bool {
-    let Some(function) = catalogue().get(&site.call) else {
+    let Some(function) = followed().get(&site.call) else {
         return true;
     };
     match function.dirties {

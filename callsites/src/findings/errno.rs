@@ -12,7 +12,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::report::{Finding, Severity};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 
 /// All three.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -58,7 +58,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 fn touches_user_pages(function: &Function) -> bool {
     let mut touches = false;
     visit::all_calls(&function.body, &mut |name, _, _| {
-        touches |= catalogue()
+        touches |= followed()
             .get(name)
             .is_some_and(|f| f.role == Role::Acquire || f.is_pinning());
     });

@@ -12,7 +12,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, Linkage, Span};
 use crate::report::{Era, Finding, Fix, Severity, Verdict};
-use refimpl::api::{Count, Role, catalogue};
+use refimpl::api::{Count, Role, followed};
 
 /// Looks at the flags of every acquiring call.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -23,7 +23,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         }
         let locals = Locals::of(function);
         visit::all_calls(&function.body, &mut |name, args, span| {
-            let Some(api) = catalogue()
+            let Some(api) = followed()
                 .get(name)
                 .filter(|f| f.role == Role::Acquire && f.kind != "iter")
             else {

@@ -15,7 +15,7 @@ use crate::flow::places::parent;
 use crate::index::ir::{Expr, Stmt};
 use crate::report::{Callsite, Finding, Role, Severity, Verdict};
 use camino::Utf8Path;
-use refimpl::api::{self, Count, catalogue};
+use refimpl::api::{self, Count, followed};
 
 /// Reports each such release.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -69,7 +69,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 /// Whether the function has a release of the other kind too, and so chooses.
 fn tells_apart(view: &View<'_>, site: &Callsite) -> bool {
-    let count = |call: &str| catalogue().get(call).map(|function| function.count);
+    let count = |call: &str| followed().get(call).map(|function| function.count);
     let own = count(&site.call);
     view.input.callsites.iter().any(|other| {
         other.role == Role::Release
@@ -82,9 +82,9 @@ fn tells_apart(view: &View<'_>, site: &Callsite) -> bool {
 /// Whether the pages were taken by a function that chooses between a pin and a plain reference, and are released
 /// elsewhere by the other kind of call: the choice is then handed on, and the flow does not see to whom.
 fn chosen(view: &View<'_>, site: &Callsite, origins: &[Origin<'_>]) -> bool {
-    let own = catalogue().get(&site.call).map(|function| function.count);
+    let own = followed().get(&site.call).map(|function| function.count);
     let both_ways = view.input.callsites.iter().any(|other| {
-        let count = catalogue().get(&other.call).map(|function| function.count);
+        let count = followed().get(&other.call).map(|function| function.count);
         other.role == Role::Release
             && matches!(count, Some(Count::Put | Count::Unpin))
             && count != own
@@ -152,7 +152,7 @@ fn chooses(body: &[Stmt]) -> bool {
 
 /// Notes whether `expr` is a call that pins, or one that takes a plain reference.
 fn note(expr: &Expr, kinds: &mut [bool; 2]) {
-    let function = expr.callee_name().and_then(|name| catalogue().get(name));
+    let function = expr.callee_name().and_then(|name| followed().get(name));
     if let Some(function) = function.filter(|function| function.role == api::Role::Acquire) {
         kinds[0] |= function.count == Count::Pin;
         kinds[1] |= function.count == Count::Get;

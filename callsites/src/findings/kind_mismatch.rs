@@ -11,7 +11,7 @@ use super::paths::What;
 use super::view::View;
 use super::visit;
 use crate::report::{Callsite, Era, Evidence, Finding, Fix, Role, Severity, Verdict};
-use refimpl::api::{self, Count, catalogue};
+use refimpl::api::{self, Count, followed};
 use std::collections::BTreeSet;
 
 /// Whether the tree counts pins apart from references. Before 5.6 put_user_page() is put_page() by another name, and
@@ -74,7 +74,7 @@ pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
-    let released = catalogue().get(&site.call)?.count;
+    let released = followed().get(&site.call)?.count;
     if matches!(site.verdict, Verdict::Unknown | Verdict::Mixed) || site.origins.is_empty() {
         return None;
     }
@@ -162,7 +162,7 @@ fn takes_references(view: &View<'_>, path: &str) -> bool {
     let file = view.file(path).map(|file| &view.files[file]);
     for function in file.iter().flat_map(|file| &file.functions) {
         visit::all_calls(&function.body, &mut |name, _, _| {
-            takes |= catalogue().is(name, api::Role::Reference)
+            takes |= followed().is(name, api::Role::Reference)
         });
     }
     takes
@@ -181,7 +181,7 @@ impl<'t> Origin<'t> {
     pub(super) fn parse(text: &'t str) -> Option<Self> {
         let (callee, place) = text.split_once(' ')?;
         let (path, line) = place.split_whitespace().next()?.rsplit_once(':')?;
-        let function = catalogue().get(callee)?;
+        let function = followed().get(callee)?;
         // What an iterator's pages are depends on the iterator.
         let known = function.role == api::Role::Acquire && function.kind != "iter";
         known.then_some(Self {

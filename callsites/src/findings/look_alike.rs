@@ -9,7 +9,7 @@
 use super::view::View;
 use crate::index::ir::{Linkage, Span};
 use crate::report::{Finding, Severity};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 
 /// Reports each such name once a file.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -60,7 +60,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn is_api(name: &str) -> bool {
-    catalogue().get(name).is_some_and(|f| {
+    followed().get(name).is_some_and(|f| {
         matches!(f.role, Role::Acquire | Role::Release | Role::Dirty)
             && f.kind.is_empty()
             && (name.contains("page") || name.contains("folio"))

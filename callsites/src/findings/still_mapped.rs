@@ -11,7 +11,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::report::{Finding, Severity, Verdict};
-use refimpl::api::catalogue;
+use refimpl::api::followed;
 
 /// Reports each such unmapping once.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -50,7 +50,7 @@ fn of_user_pages(view: &View<'_>, walked: &super::Walked<'_>, release: Span) -> 
     let mut pinning = false;
     visit::all(&walked.function.body, &mut |expr| {
         if let (Expr::Call { span, .. }, Some(name)) = (expr, expr.callee_name()) {
-            pinning |= *span == release && catalogue().get(name).is_some_and(|f| f.is_pinning());
+            pinning |= *span == release && followed().get(name).is_some_and(|f| f.is_pinning());
         }
     });
     pinning

@@ -8,7 +8,7 @@ use crate::index::ir::{FileFacts, Function, Linkage, Span};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use camino::Utf8Path;
 use rayon::prelude::*;
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -277,7 +277,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
     if function.linkage == Linkage::Macro {
         return false;
     }
-    let catalogue = catalogue();
+    let catalogue = followed();
     let (mut acquires, mut locks, mut sleeps, mut releases, mut unmaps) =
         (false, false, false, false, false);
     visit::all_calls(&function.body, &mut |name, args, _| {

@@ -10,7 +10,7 @@ use super::want::Want;
 use crate::index::ir::{Expr, FileFacts, Function};
 use crate::index::walk;
 use camino::Utf8PathBuf;
-use refimpl::api::{Place, Role, catalogue};
+use refimpl::api::{Place, Role, followed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ fn given(facts: &FileFacts, function: &Function, param: Option<usize>, out: &mut
             let Some(name) = expr.callee_name() else {
                 return;
             };
-            if let Some(listed) = catalogue().get(name) {
+            if let Some(listed) = followed().get(name) {
                 let acquires = listed.role == Role::Acquire;
                 let moves = matches!(listed.role, Role::Store | Role::Container);
                 for flow in listed.flows(args.len()) {

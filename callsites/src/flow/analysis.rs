@@ -15,7 +15,7 @@ use super::tables::{self, Table};
 use crate::index::Shelf;
 use crate::index::ir::{FileFacts, Linkage, OutlineKind};
 use camino::{Utf8Path, Utf8PathBuf};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
@@ -151,7 +151,7 @@ impl Analysis {
     pub(crate) fn listed(&self, site: SiteKey) -> Option<&'static refimpl::api::Function> {
         self.calls_at(site)
             .find(|call| call.listed)
-            .and_then(|call| catalogue().get(&call.name))
+            .and_then(|call| followed().get(&call.name))
     }
 
     /// Whether a file implements the API: it defines, for all to see, a function of the catalogue that acquires.
@@ -164,7 +164,7 @@ impl Analysis {
             let at = at as u32;
             let defines = file.outline.iter().any(|item| {
                 item.kind == OutlineKind::Function
-                    && catalogue().is(&item.name, Role::Acquire)
+                    && followed().is(&item.name, Role::Acquire)
                     && !self.program.shadows(&item.name, at)
             });
             if defines {
@@ -219,7 +219,7 @@ impl Analysis {
         let loads = self.state.calls.iter().filter(|call| {
             call.listed
                 && call.site.function == site.function
-                && catalogue().is(&call.name, Role::Load)
+                && followed().is(&call.name, Role::Load)
         });
         for call in loads {
             if page.iter().any(|page| self.leads(call.result, *page)) {

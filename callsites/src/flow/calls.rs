@@ -6,7 +6,7 @@ use super::program::FnId;
 use super::state::{Call, IndirectCall, Object};
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Expr, Linkage, Span, Stmt};
-use refimpl::api::{Function, Place, Role, catalogue};
+use refimpl::api::{Function, Place, Role, followed};
 
 /// Macros inside macros are expanded to this depth.
 const DEPTH: u8 = 4;
@@ -20,7 +20,7 @@ impl<'p> Walk<'p, '_> {
                 Some(Binding::Argument {
                     expr: Expr::Name(name, _),
                     ..
-                }) if self.is_function(name) || catalogue().get(name).is_some() => {
+                }) if self.is_function(name) || followed().get(name).is_some() => {
                     return self.call_by_name(name, args, span);
                 }
                 Some(_) => {}
@@ -256,7 +256,7 @@ impl<'p> Walk<'p, '_> {
             }
             return;
         }
-        if let Some(function) = catalogue().get(name) {
+        if let Some(function) = followed().get(name) {
             self.listed(function, args, span);
             return;
         }

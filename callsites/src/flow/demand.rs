@@ -14,7 +14,7 @@ use super::state::{FieldId, Object, Owner, SiteKey};
 use super::want::Want;
 use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 use std::collections::BTreeSet;
 
 /// Releases far from any acquire are followed backwards in this many rounds only.
@@ -76,7 +76,7 @@ fn touches_pages(body: &[Stmt]) -> bool {
     walk::expressions(body, &mut |expr| {
         found |= expr
             .callee_name()
-            .and_then(|name| catalogue().get(name))
+            .and_then(|name| followed().get(name))
             .is_some_and(|function| matches!(function.role, Role::Acquire | Role::Release));
     });
     found
@@ -197,7 +197,7 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         if !call.listed {
             continue;
         }
-        let Some(function) = catalogue().get(&call.name) else {
+        let Some(function) = followed().get(&call.name) else {
             continue;
         };
         if function.role != Role::Release {
@@ -282,7 +282,7 @@ fn functions_named(analysis: &Analysis, pointer: Node, wants: &mut BTreeSet<Want
 fn callers(analysis: &Analysis, function: FnId, wants: &mut BTreeSet<Want>) {
     let from = analysis.program.path_of(function).to_owned();
     let definition = analysis.program.function(function);
-    if catalogue().get(&definition.name).is_some() {
+    if followed().get(&definition.name).is_some() {
         return;
     }
     let private = definition.linkage == Linkage::Static && from.extension() == Some("c");

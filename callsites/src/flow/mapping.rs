@@ -9,7 +9,7 @@ use super::hash::FastMap;
 use super::state::SiteKey;
 use crate::index::ir::{Expr, LoopKind, Span, Stmt};
 use crate::index::walk;
-use refimpl::api::catalogue;
+use refimpl::api::followed;
 
 /// Whether a call stands under a test of the dirty bit of a page-table entry.
 pub(crate) fn hands_on_dirty_bit(analysis: &Analysis, site: SiteKey) -> bool {
@@ -153,7 +153,7 @@ fn kind(expr: &Expr) -> Option<&'static str> {
     let Expr::Call { callee, .. } = expr else {
         return None;
     };
-    let listed = catalogue().get(name(callee)?)?;
+    let listed = followed().get(name(callee)?)?;
     Some(listed.kind.as_str())
 }
 

@@ -9,7 +9,7 @@ use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
 use crate::index::ir::Span;
-use refimpl::api::{Count, Role, catalogue};
+use refimpl::api::{Count, Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The origins of the pages a call is given.
@@ -33,7 +33,7 @@ pub(crate) struct Origins {
 pub(crate) fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
     let mut out = BTreeSet::new();
     for call in analysis.calls_at(site).filter(|call| call.listed) {
-        let Some(function) = catalogue().get(&call.name) else {
+        let Some(function) = followed().get(&call.name) else {
             continue;
         };
         let address = || {
@@ -211,7 +211,7 @@ fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
         by_function.entry(site.key.function).or_default().push(at);
     }
     let releases = |at: usize| {
-        catalogue()
+        followed()
             .get(&sites[at].name)
             .filter(|function| function.role == Role::Release)
     };

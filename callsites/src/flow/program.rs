@@ -7,7 +7,7 @@
 use super::hash::{FastHasher, FastMap, FastSet};
 use crate::index::ir::{Declaration, Expr, FileFacts, Function, Linkage, Record, Stmt, TypeRef};
 use camino::Utf8Path;
-use refimpl::api::{self, catalogue};
+use refimpl::api::{self, followed};
 use smol_str::SmolStr;
 use std::cell::RefCell;
 use std::hash::Hasher as _;
@@ -112,9 +112,7 @@ pub(crate) fn alias_of(function: &Function) -> Option<&str> {
         return None;
     }
     match function.body.as_slice() {
-        [Stmt::Return(Some(Expr::Name(name, _)), _)] => {
-            catalogue().get(name).map(|_| name.as_str())
-        }
+        [Stmt::Return(Some(Expr::Name(name, _)), _)] => followed().get(name).map(|_| name.as_str()),
         _ => None,
     }
 }
@@ -290,7 +288,7 @@ impl Program {
     /// The function of the catalogue that `name` stands for in `file`: its own, or that of an object-like macro
     /// (`#define grab get_user_pages`). None where the file has another function of that name.
     pub(crate) fn listed(&self, name: &str, file: u32) -> Option<&'static api::Function> {
-        if let Some(function) = catalogue().get(name) {
+        if let Some(function) = followed().get(name) {
             return (!self.shadows(name, file)).then_some(function);
         }
         if !self.aliases.contains(name) {
@@ -298,7 +296,7 @@ impl Program {
         }
         let mut meant = self.resolve(name, file).into_iter().map(|id| {
             let real = alias_of(self.function(id))?;
-            catalogue().get(real)
+            followed().get(real)
         });
         let first = meant.next()??;
         meant

@@ -6,7 +6,7 @@ use crate::index::ir::{Expr, Function as Source, LoopKind, Span, Stmt};
 use crate::index::lex::{Mode, tokens};
 use crate::index::walk;
 use crate::report::Shape;
-use refimpl::api::{Function, Role, catalogue};
+use refimpl::api::{Function, Role, followed};
 
 /// A release as it stands.
 pub(super) struct Place<'p, 'b> {
@@ -91,7 +91,7 @@ pub(super) fn of_release(place: &Place<'_, '_>) -> Found {
             found.only_releases = inner.only && place.whole;
             found.dirty_condition = inner.dirty.as_ref().map(|dirty| dirty.condition.clone());
             if let LoopKind::Iterator { name, .. } = kind {
-                if name.contains("sg") && catalogue().is(name, Role::Iterate) {
+                if name.contains("sg") && followed().is(name, Role::Iterate) {
                     found.shape = if inner.dirty.is_some() {
                         Shape::SgLoopDirty
                     } else {
@@ -237,7 +237,7 @@ fn dirtying(bytes: &[u8], statement: &Stmt, page: &str) -> Option<Dirtying> {
             let Expr::Name(name, _) = callee.as_ref() else {
                 return None;
             };
-            let function = catalogue()
+            let function = followed()
                 .get(name)
                 .filter(|function| function.role == Role::Dirty)?;
             let same = args

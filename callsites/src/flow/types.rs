@@ -5,7 +5,7 @@ use super::program::{Program, holds_pages, tag};
 use super::state::{FieldId, Owner};
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Declaration, Expr, Linkage, Stmt, TypeRef};
-use refimpl::api::catalogue;
+use refimpl::api::followed;
 
 /// What a field access means.
 pub(super) enum Member {
@@ -41,7 +41,7 @@ impl<'p> Walk<'p, '_> {
         }
         let expanded = self.program.expand(ty, self.file);
         expanded.pointers == 0 && expanded.arrays == 0 && is(&expanded.name)
-            || catalogue().is_carrier(&ty.name)
+            || followed().is_carrier(&ty.name)
     }
 
     /// Whether a value of that type is an integer.
@@ -56,8 +56,8 @@ impl<'p> Walk<'p, '_> {
 
     /// Whether the record of that type carries pages of every origin.
     pub(super) fn is_carrier(&self, ty: &TypeRef) -> bool {
-        catalogue().is_carrier(tag(&ty.name))
-            || catalogue().is_carrier(tag(&self.program.expand(ty, self.file).name))
+        followed().is_carrier(tag(&ty.name))
+            || followed().is_carrier(tag(&self.program.expand(ty, self.file).name))
     }
 
     /// The type of an expression; None when it cannot be told.

@@ -3,7 +3,7 @@
 
 use super::ir::Stmt;
 use aho_corasick::AhoCorasick;
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -34,7 +34,7 @@ fn names_site(written: &[u8]) -> bool {
         let roles = [Role::Acquire, Role::Release, Role::Dirty];
         let names = roles
             .into_iter()
-            .flat_map(|role| catalogue().with_role(role));
+            .flat_map(|role| followed().with_role(role));
         AhoCorasick::new(names.map(|function| &function.name)).ok()
     });
     // When they cannot be searched for together, each may stand there.

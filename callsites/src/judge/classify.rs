@@ -19,7 +19,7 @@ use crate::flow::state::{Object, Owner, SiteKey};
 use crate::index::ir::Expr;
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens to the pages of one acquire.
@@ -66,7 +66,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     };
     for call in &analysis.state.calls {
         if call.listed {
-            let Some(function) = catalogue().get(&call.name) else {
+            let Some(function) = followed().get(&call.name) else {
                 continue;
             };
             let all = match function.page_argument(call.args.len()) {
@@ -138,7 +138,7 @@ fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
     let Some(acquire) = analysis.calls_at(site).next() else {
         return false;
     };
-    let Some(form) = catalogue()
+    let Some(form) = followed()
         .get(&acquire.name)
         .and_then(|function| function.signature(acquire.args.len()))
     else {
@@ -153,7 +153,7 @@ fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
     }
     let (mut kernel, mut user) = (false, false);
     for call in analysis.state.calls.iter().filter(|call| call.listed) {
-        let Some(function) = catalogue()
+        let Some(function) = followed()
             .get(&call.name)
             .filter(|function| function.role == Role::Origin)
         else {
@@ -187,7 +187,7 @@ fn set_up_here(analysis: &Analysis, object: Obj) -> bool {
 
 /// Whether the iterator an acquire is given is a member of a record: then it was set up elsewhere.
 fn member_iterator(analysis: &Analysis, site: &Site) -> bool {
-    let iter = catalogue()
+    let iter = followed()
         .get(&site.name)
         .and_then(|function| function.signature(site.arguments.len()))
         .and_then(|form| form.iter);
@@ -242,7 +242,7 @@ fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
 
 /// Whether a call takes one page and no more.
 fn one_page(analysis: &Analysis, site: &Site) -> bool {
-    let Some(nr) = catalogue()
+    let Some(nr) = followed()
         .get(&site.name)
         .and_then(|function| function.signature(site.arguments.len()))
         .map(|form| form.nr)
@@ -278,7 +278,7 @@ pub(super) fn judge(
         confidence,
         reason,
     };
-    let Some(function) = catalogue().get(&site.name) else {
+    let Some(function) = followed().get(&site.name) else {
         return say(
             Verdict::Unknown,
             None,
@@ -462,7 +462,7 @@ pub(super) fn judge(
 pub(super) fn in_api(analysis: &Analysis, site: SiteKey) -> bool {
     let file = analysis.program.file_of(site.function);
     let name = &analysis.program.function(site.function).name;
-    let bears = catalogue().get(name).is_some_and(|function| {
+    let bears = followed().get(name).is_some_and(|function| {
         matches!(function.role, Role::Acquire | Role::Release | Role::Dirty)
     });
     analysis.is_api_file(file) || bears && !analysis.program.shadows(name, file)

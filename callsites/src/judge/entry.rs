@@ -10,7 +10,7 @@ use crate::flow::sites::Site;
 use crate::flow::state::SiteKey;
 use crate::flow::way::Names;
 use crate::report::{Callsite, Era, Role, Verdict};
-use refimpl::api::{self, catalogue};
+use refimpl::api::{self, followed};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(super) fn callsite(
     era: Era,
 ) -> Callsite {
     let (line, column) = analysis.position(site.key.function, site.name_span.start);
-    let listed = catalogue().get(&site.name);
+    let listed = followed().get(&site.name);
     let convert = judgement.verdict == Verdict::Convert;
     let mut places: Vec<String> = match role(site) {
         Role::Acquire => destinations(analysis, uses.get(&site.key)),

@@ -14,7 +14,7 @@ use crate::flow::sources::Sources;
 use crate::flow::state::SiteKey;
 use crate::flow::way::Names;
 use crate::report::{Callsite, Confidence, Era, Group, Role, Verdict};
-use refimpl::api::{self, Count, catalogue};
+use refimpl::api::{self, Count, followed};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -157,7 +157,7 @@ fn not_followed() -> Judgement {
 }
 
 pub(super) fn role(site: &Site) -> Role {
-    match catalogue().get(&site.name).map(|function| function.role) {
+    match followed().get(&site.name).map(|function| function.role) {
         Some(api::Role::Acquire) => Role::Acquire,
         Some(api::Role::Dirty) => Role::Dirty,
         _ => Role::Release,
@@ -205,7 +205,7 @@ fn release(
     acquires: &BTreeMap<SiteKey, Judgement>,
     near: bool,
 ) -> Judgement {
-    let listed = catalogue().get(&site.name);
+    let listed = followed().get(&site.name);
     if listed.is_some_and(|function| function.is_pinning()) {
         return say(
             Verdict::Done,
@@ -270,7 +270,7 @@ fn release(
 
 /// Whether a call is the counterpart of an allocation: it frees, where others drop one of several references.
 fn frees(site: &Site) -> bool {
-    catalogue()
+    followed()
         .get(&site.name)
         .is_some_and(|function| matches!(function.kind.as_str(), "free" | "free-address"))
 }

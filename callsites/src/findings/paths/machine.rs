@@ -5,7 +5,7 @@ use super::state::{Acquisition, State, Sym, Value};
 use super::steps::{Step, Steps, steps};
 use super::types::Locals;
 use crate::index::ir::{Expr, Function, Span};
-use refimpl::api::{Catalogue, Role, catalogue};
+use refimpl::api::{Catalogue, Role, followed};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ pub(crate) fn walk(
 ) -> Vec<Fact> {
     let steps = steps(function);
     let mut machine = Machine {
-        catalogue: catalogue(),
+        catalogue: followed(),
         locals: Locals::of(function),
         sleeps,
         unlocks,

@@ -11,7 +11,7 @@ use crate::index::ir::{Expr, Stmt};
 use crate::index::walk;
 use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, followed};
 use std::cell::RefCell;
 
 /// What stands near an acquire in the source.
@@ -95,7 +95,7 @@ fn notifies(bytes: &[u8]) -> bool {
     }
     memmem::find(bytes, b"mmu_notifier_ops").is_some()
         || memmem::find(bytes, b"mmu_interval_notifier_ops").is_some()
-        || catalogue()
+        || followed()
             .with_role(Role::Notifier)
             .any(|function| text::calls(bytes, &function.name))
 }
