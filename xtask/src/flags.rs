@@ -245,7 +245,8 @@ pub struct Apply {
 /// `build`
 #[derive(Debug, Args)]
 pub struct Build {
-    /// A directory that `convert` has written; the base alone without it.
+    /// A series: a directory that `convert` has written, mails in a directory, one .patch, an mbox, or BASE..HEAD; the base
+    /// alone without it.
     pub series: Option<Utf8PathBuf>,
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]

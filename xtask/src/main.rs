@@ -26,6 +26,7 @@ mod workspace;
 
 use clap::{CommandFactory, Parser};
 use console::Console;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -38,12 +39,12 @@ fn main() -> ExitCode {
     let cli = match flags::Cli::try_parse_from(std::iter::once("xtask".into()).chain(words)) {
         Ok(cli) => cli,
         Err(error) => {
-            // Standard error is gone: there is nobody left to tell.
-            let _ = error.print();
-            return if error.use_stderr() {
-                exit::Exit::Usage
-            } else {
-                exit::Exit::Clean
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return match printed {
+                _ if error.use_stderr() => exit::Exit::Usage,
+                // Help is a result as any other: a full disk is no success, and a reader that has read enough is.
+                Err(error) => exit::Failure::from(error).exit,
+                Ok(()) => exit::Exit::Clean,
             }
             .into();
         }

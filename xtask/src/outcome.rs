@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::exit::Failure;
 use camino::Utf8Path;
 use ktest::build::BuildStage;
-use ktest::verdict::{Evidence as Reached, Outcome, Stage};
+use ktest::verdict::{Evidence as Reached, Exercise, Outcome, Stage};
 use ktest::{BuildReport, Verdict};
 use patches::series::tested::{News, record};
 use patches::series::{Check, Outcome as Checked};
@@ -148,6 +148,20 @@ pub fn lines(stage: &Stage) -> Vec<String> {
             .map(|warning| format!("new warning: {warning}")),
     );
     lines.extend(ktest::build::not_compared(&stage.build.uncompared_warnings));
+    if let Some(boot) = stage
+        .boot
+        .as_ref()
+        .filter(|boot| boot.result != Outcome::Pass)
+    {
+        lines.push(format!(
+            "{:<13} boot{}",
+            word(boot.result),
+            because(&boot.reason)
+        ));
+        let splats = boot.splats.iter();
+        lines.extend(splats.map(|splat| format!("    {}", splat.first_line)));
+    }
+    lines.extend(stage.exercise.as_ref().and_then(Exercise::reason));
     for target in &stage.targets {
         let pins = target.pins.as_ref().map_or(String::new(), |pins| {
             format!(
@@ -202,5 +216,22 @@ mod tests {
         // The second of two patches in a shard that does not have the first.
         let calls: Vec<usize> = by_patch(&[stage]).iter().map(|n| n.calls.len()).collect();
         assert_eq!(calls, [0, 1]);
+    }
+
+    #[test]
+    fn what_did_not_run_and_a_boot_that_complained_are_shown() {
+        let stage = json!({ "number": 1, "subject": "toy", "build": { "result": "pass", "reason": null, "new_warnings": [],
+            "seconds": 0.0, "image_hash": null }, "targets": [],
+            "boot": { "result": "fail", "reason": "it complains", "splats": [{ "kind": "warning", "first_line": "WARNING: a.c", "console_line": 3 }] },
+            "exercise": { "result": "not-exercised", "ran": [], "not_run": [{ "function": "a.c:toy_read" }] } });
+        let stage: Stage = serde_json::from_value(stage).unwrap();
+        assert_eq!(
+            lines(&stage),
+            [
+                "fail          boot: it complains",
+                "    WARNING: a.c",
+                "not-exercised: none of the functions that it changes ran in any target: a.c:toy_read"
+            ]
+        );
     }
 }

@@ -84,3 +84,33 @@ fn an_unknown_verb_flag_or_format_is_usage() {
     }
     assert_eq!(sandbox.run(&["--help"]).code, Some(0));
 }
+
+#[test]
+fn help_on_a_full_disk_is_no_success() {
+    let sandbox = Sandbox::new();
+    for words in [&["--help"][..], &["audit", "--help"], &["--version"]] {
+        let ended = in_shell(&sandbox, "", &format!("{} >/dev/full", words.join(" ")));
+        assert_eq!(ended.code, Some(69), "{words:?}");
+    }
+}
+
+#[test]
+fn a_machine_without_memory_is_exit_69_and_no_trace() {
+    let sandbox = Sandbox::new();
+    // The state space of this model has no end that 200 MB would hold.
+    let words = "-q model S1 --pages 4 --devices 4 --cpus 4 --fsyncs 4";
+    let ended = in_shell(&sandbox, "ulimit -v 200000; ", words);
+    assert_eq!(ended.code, Some(69), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no more memory"), "{}", ended.stderr);
+}
+
+/// The program in a shell, for what only a shell can set up.
+fn in_shell(sandbox: &Sandbox, before: &str, words: &str) -> Outcome {
+    let program = env!("CARGO_BIN_EXE_xtask");
+    let command = proc::Command::new("sh")
+        .args(["-c", &format!("{before}exec {program} {words}")])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env("HOME", sandbox.path("home"))
+        .deadline(std::time::Duration::from_secs(120));
+    Outcome::of(&command)
+}
