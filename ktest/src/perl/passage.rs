@@ -140,12 +140,11 @@ pub(crate) fn console(text: &str, name: &str) -> Console {
     let from = start.unwrap_or(0);
     let mut end = lines.len();
     let mut followed_by = None;
-    if start.is_some()
-        && let Some(next) = lines
-            .iter()
-            .skip(from + 1)
-            .position(|line| banner(line) && !line.contains(&mark))
-    {
+    let next = lines
+        .iter()
+        .skip(from + 1)
+        .position(|line| banner(line) && !line.contains(&mark));
+    if let (true, Some(next)) = (start.is_some(), next) {
         end = from + 1 + next;
         let other = lines[end].split("Linux version ").nth(1).unwrap_or("");
         followed_by = other.split(' ').next().map(str::to_owned);

@@ -65,11 +65,9 @@ fn sources(tree: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Error> {
                 entry.map_err(|error| Error::io("read", tree.join(directory), error.into()))?;
             let path = Utf8Path::from_path(entry.path())
                 .ok_or_else(|| Error::NotUtf8(entry.path().to_owned()))?;
-            if path.extension() == Some("c")
-                && let Ok(relative) = path.strip_prefix(tree)
-            {
-                found.push(relative.to_owned());
-            }
+            let relative = path.strip_prefix(tree).ok();
+            let is_c = path.extension() == Some("c");
+            found.extend(relative.filter(|_| is_c).map(Utf8Path::to_owned));
         }
     }
     Ok(found)
