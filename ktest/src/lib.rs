@@ -23,7 +23,7 @@
 //! # Errors and exit codes
 //!
 //! An [`Error`] means that no verdict could be reached: its [`exit`](failure::Failure::exit) is 2 (a request that cannot be met), 3 (the
-//! series does not apply), 69 (the machine or the base is at fault), 70 or 130. Everything the patched kernel does,
+//! series does not apply), 69 (the machine or the base is at fault), 70 or 130 (143 after SIGTERM, which the process itself sets). Everything the patched kernel does,
 //! panics and hangs included, is a [`Verdict`]: [`Verdict::exit`] is 0 only when every chosen target of every patch
 //! passed and something of every patch ran; 1 failed, inconclusive, not exercised or all skipped; 4 a patch did not compile; 5 crashed; 6 hung; 69 the base failed.
 //!

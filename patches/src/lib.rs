@@ -34,8 +34,7 @@
 //! `write(dir)` and `read(dir)`; `Applied { target, base, patches }` lists per patch its subject, commit, and the touched
 //! files with their bytes.
 //!
-//! Every failure is an [`Error`]; [`Error::class`] tells the roof which exit code it means and [`Error::hint`] the next
-//! command. What could not be converted is no error as long as something could: it stands in [`Series::refused`].
+//! Every failure is an [`Error`], which implements [`failure::Failure`]: its exit code, and what mends it as data. What could not be converted is no error as long as something could: it stands in [`Series::refused`].
 //!
 //! Invariant: the user's tree, index, checkout and `.git` are only read. The two acts that write there are asked for by
 //! name: [`ConvertOptions::export`] (a branch) and [`Form::Worktree`] (a linked worktree).

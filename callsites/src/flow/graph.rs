@@ -4,7 +4,8 @@
 //! Nodes are values (a definition of a local, a field of a struct type, what a function returns); objects are pages,
 //! containers and functions. `copy(a, b)` says that b may be all that a is; `load` and `store` go through what the
 //! objects contain. Solved by passing on differences, sources before what they are copied to, so constraints may be
-//! added while it runs. Nodes that are copied to each other in a circle have one set of objects, kept once.
+//! added while it runs. The nodes of a cycle of copy edges (a strongly connected component, SCC) share one points-to set,
+//! which their representative keeps.
 
 use super::hash::{FastMap, FastSet};
 use serde::{Deserialize, Serialize};
@@ -46,13 +47,13 @@ pub(crate) struct Graph {
     holds: Vec<bool>,
     waiting: BinaryHeap<(u32, Node)>,
     queued: Vec<bool>,
-    /// Who keeps the objects of a node: itself, or one of its circle.
+    /// The representative of a node's SCC, which keeps its objects; the node itself where it is in no cycle.
     keeper: Vec<Node>,
-    /// The circle a keeper keeps the objects of; none when there is none but itself.
+    /// The nodes of the SCC of a representative; no entry where that is the representative alone.
     circles: FastMap<usize, Vec<Node>>,
     /// High for sources; nodes without one are new.
     order: Vec<u32>,
-    /// How many edges there were when circles were looked for.
+    /// How many edges there were when SCCs were last computed.
     searched: usize,
 }
 
@@ -287,7 +288,7 @@ impl Graph {
         of(self.uses[at].as_ref()?).get(n).copied()
     }
 
-    /// Gives the nodes of each circle of copies one keeper, and all nodes their order.
+    /// Collapses each cycle of copy edges (SCC) into one representative, and gives all nodes their topological order.
     fn join_circles(&mut self) {
         self.searched = self.edges.len();
         let (order, members) = circles(&self.copies);
@@ -322,8 +323,8 @@ impl Graph {
     }
 }
 
-/// Tarjan's strongly connected components: the number of each node's, higher for what comes before, and those of more
-/// than one node.
+/// Tarjan's strongly connected components: for each node the number of its SCC, higher for predecessors, and the SCCs of
+/// more than one node.
 fn circles(copies: &[Few<Node>]) -> (Vec<u32>, Vec<Vec<Node>>) {
     const NONE: u32 = u32::MAX;
     let (mut order, mut seen) = (vec![NONE; copies.len()], vec![NONE; copies.len()]);

@@ -107,7 +107,7 @@ pub struct Function {
     pub body: Body,
     /// `#if` conditions around the definition, outermost first, as written ("CONFIG_MMU", "!defined(CONFIG_X)").
     pub guards: Vec<String>,
-    /// Share of the function lies in error nodes: true when anything in it is [`Stmt::Unread`] or [`Expr::Unread`].
+    /// Whether part of the function was not understood: true when anything in it is [`Stmt::Unread`] or [`Expr::Unread`].
     pub has_unread: bool,
 }
 
