@@ -5,7 +5,7 @@ use crate::diff;
 use crate::error::Hunk;
 use callsites::tree::beneath::TreePath;
 
-/// Lines of the tree that are shown around the place.
+/// Lines of the tree that are shown around the place: as many as a hunk has context.
 const AROUND: usize = 3;
 
 /// The hunks of `patch` whose old lines the tree does not have in one piece; `read` gives a file of the tree.

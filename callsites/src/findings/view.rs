@@ -261,7 +261,8 @@ fn by_place<'a>(input: &Input<'a>) -> HashMap<(&'a str, u32), &'a Callsite> {
         .collect()
 }
 
-/// Macros may be defined in a function before a place in it; so many are looked past.
+/// Macros may be defined in a function before a place in it; so many are looked past. Without a bound every place would look
+/// through all functions before it.
 const NEAR: usize = 64;
 
 /// The static functions and macros that a `.c` file has for itself.

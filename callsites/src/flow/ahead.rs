@@ -14,7 +14,7 @@ use refimpl::api::{Place, Role, followed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// So many steps are read ahead.
+/// So many steps are read ahead. They only save rounds: what lies deeper is asked for by the rounds that follow.
 const STEPS: usize = 3;
 
 /// A function that is given pages, with the position of the argument that is or holds them.

@@ -19,9 +19,10 @@ use refimpl::api::{Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-/// No more rounds than this: what is still open then stays unknown and says so.
+/// No more rounds than this: what is still open then stays unknown and says so. Each round solves the whole graph again,
+/// and reads what is one call further from every page.
 const ROUNDS: usize = 2;
-/// Beyond this many functions nothing more is read.
+/// Beyond this many functions nothing more is read: a bound on time and memory, and not a measurement.
 const FUNCTIONS: usize = 6000;
 
 /// Objects of one value that are looked at one by one: the most crowded value of a kernel has half of it.

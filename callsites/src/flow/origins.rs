@@ -282,7 +282,7 @@ fn is_allocation(analysis: &Analysis, site: SiteKey) -> bool {
         .is_some_and(|function| function.role == Role::Allocate)
 }
 
-/// References on the pages of one release that are named.
+/// References on the pages of one release that are named: one decides the verdict, and nobody reads more of them.
 const EXTRA: usize = 64;
 
 /// get_page() on a user page, whose page is then put where the release finds it: either reference may be dropped.

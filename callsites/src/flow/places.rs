@@ -8,7 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Directories with more files than this below them are not searched below, only in themselves.
+/// Directories with more files than this below them are not searched below, only in themselves: they join parts that have
+/// nothing to do with each other. In 6.12 these are 37 of the 3,966 directories that hold sources.
 const LARGE: usize = 400;
 
 /// Paths, sorted by their text.

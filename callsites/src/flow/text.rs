@@ -9,9 +9,10 @@ use crate::index::lex::{Kind, Mode, is_ident, tokens};
 use memchr::memmem;
 use smol_str::SmolStr;
 
-/// How many bytes the parameters of a function may take.
+/// How many bytes the parameters of a function may take: some forty lines. Without a bound a bracket that is never closed
+/// would be followed to the end of the file for each name.
 const PARAMETERS: usize = 4096;
-/// How many bytes back the beginning of a typedef is looked for.
+/// How many bytes back the beginning of a typedef is looked for: some three lines, which is more than its head takes.
 const TYPEDEF: usize = 256;
 
 /// Whether `bytes` may define function or macro `name`.

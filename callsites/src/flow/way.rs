@@ -12,7 +12,8 @@ use super::sources::Sources;
 use super::state::{Object, Owner, SiteKey};
 use std::cell::RefCell;
 
-/// More values than this are not gone through for one page.
+/// More values than this are not gone through for one page: what lies further is no way that a person would follow. A bound
+/// on time, and not a measurement.
 const VALUES: usize = 60_000;
 
 /// A step of a way.

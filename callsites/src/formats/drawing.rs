@@ -9,6 +9,7 @@ use super::words;
 use crate::report::{Callsite, Role};
 use maud::{Markup, html};
 
+// In pixels: a box holds one line of a path and a function's name in the small type of the page, and an arrow needs a gap.
 const BOX_WIDTH: usize = 250;
 const BOX_HEIGHT: usize = 34;
 const GAP_X: usize = 70;

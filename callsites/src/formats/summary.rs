@@ -7,7 +7,7 @@ use crate::report::{Callsite, Finding, Group, Report, Severity, Verdict};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Blocking callsites that are named for one subsystem; the whole list shows the rest.
+/// Blocking callsites that are named for one subsystem, so that a whole tree fits some screens; the whole list shows the rest.
 const NAMED: usize = 2;
 
 /// What there is to do in one subsystem.

@@ -21,13 +21,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Changes whenever the meaning of what is kept does.
 const FORMAT: &str = concat!("index/3/", env!("CARGO_PKG_VERSION"));
-/// Bytes that the cache of all trees may take; beyond, what was not used for longest goes.
+/// Bytes that the cache of all trees may take; beyond, what was written longest ago goes. One tree takes some tens of MiB.
 const MOST_BYTES: u64 = 512 << 20;
-/// What a run that was killed left half-written is taken away after this.
+/// What a run that was killed left half-written is taken away after this: no run writes one file for an hour.
 const ABANDONED: Duration = Duration::from_secs(3600);
 /// How the name of a file begins that is being written.
 const WRITING: &str = ".writing-";
-/// More changes than this are not looked at one by one: everything is asked anew, and only parsing is saved.
+/// More changes than this are not looked at one by one: everything is asked anew, and only parsing is saved. A person edits
+/// fewer; another checkout changes more.
 const MOST_CHANGES: usize = 256;
 
 /// One run over one tree.
@@ -342,6 +343,7 @@ impl Stamps {
 /// A file written a moment ago may be written again without its time telling: clocks of file systems tick in
 /// milliseconds.
 fn is_fresh(stamp: &Stamp, now: Duration) -> bool {
+    // In nanoseconds: two ticks of a kernel with CONFIG_HZ=100, whose file systems take the time from the tick.
     const TICK: u128 = 20_000_000;
     match stamp {
         Stamp::File(_, changed, _) => {

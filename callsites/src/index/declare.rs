@@ -368,7 +368,7 @@ pub(crate) fn type_name(source: &Source<'_>, range: Range<usize>) -> TypeRef {
         .map_or_else(TypeRef::default, |d| d.declaration.ty)
 }
 
-/// How deep a declarator may stand in parentheses.
+/// How deep a declarator may stand in parentheses: each pair is a call on the stack, and a person writes two or three.
 const PARENTHESES_DEPTH: u32 = 32;
 
 /// The inside of `(*name)` or `(*name[4])`.

@@ -13,7 +13,8 @@ use camino::Utf8Path;
 use smol_str::SmolStr;
 use std::collections::{HashMap, HashSet};
 
-/// Tables beyond this keep their initialiser unread unless they were asked for.
+/// Tables of more bytes than this keep their initialiser unread unless they were asked for: a table of functions has some
+/// lines, and what is larger is data (firmware, fonts, registers).
 const TABLE_LIMIT: u32 = 1 << 16;
 
 /// Reads a file: the items `wanted` selects are parsed, the others stand in the outline. Records, typedefs and

@@ -10,7 +10,8 @@ use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind, Span};
 use memchr::memmem::Finder;
 
-/// Parts longer than this many are searched for together.
+/// With more shared parts than this, the names themselves are searched for with an automaton: each part is a pass over the
+/// bytes where the processor cannot search for all of them at once.
 const PARTS_LIMIT: usize = 4;
 
 /// A search for whole names.

@@ -210,7 +210,8 @@ impl Builder<'_, '_> {
     }
 }
 
-/// How many directives in a row are looked past for an `else`.
+/// How many directives in a row are looked past for an `else`: without a bound, a ladder of `#if` groups would be looked
+/// through once for each of them.
 const LOOK_AHEAD: usize = 64;
 
 /// An arm that begins with an operator goes on with the expression before it.

@@ -12,7 +12,8 @@ use crate::tree::VersionCode;
 use memchr::memmem;
 use std::collections::HashMap;
 
-/// How deep parentheses and macros are followed in a condition.
+/// How deep parentheses and macros are followed in a condition: each is a call on the stack, and a macro that names itself
+/// ends here. What is deeper stays open.
 const DEPTH: u32 = 32;
 
 /// The tokens of a file that a release compiles, as far as its version tells.

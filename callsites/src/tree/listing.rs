@@ -104,6 +104,7 @@ fn stamp(path: &Utf8Path) -> Option<(i128, u64)> {
 
 /// A directory that was changed a moment ago may be changed again without its time telling.
 fn is_fresh(changed: i128, now: Duration) -> bool {
+    // In nanoseconds: two ticks of a kernel with CONFIG_HZ=100, whose file systems take the time from the tick.
     const TICK: u128 = 20_000_000;
     u128::try_from(changed).is_ok_and(|changed| changed.abs_diff(now.as_nanos()) < TICK)
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 const DEVICE: &str = "/dev/kvm";
 /// Another one after every boot of the host: random(4).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// How long the trial may take.
+/// How long the trial may take: ten times a bare boot of two seconds (docs/ktest.md), for a host with other load.
 const TRIAL_SECONDS: u64 = 20;
 /// Where the outcome is kept in the cache.
 const FILE: &str = "accelerator.json";

@@ -24,7 +24,7 @@ pub(crate) const QEMU: &str = "qemu-system-x86_64";
 const LOG_BYTES: u64 = 8 << 20;
 /// How much later than its own deadlines a guest is stopped: software emulation on a busy host is slow.
 const SLACK: u64 = 3;
-/// How often the logs are looked at.
+/// How often the logs are looked at: a guest of seconds is not kept waiting, and a look is two calls of stat().
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What to boot, and how.

@@ -13,7 +13,8 @@ const SIGNS: [&str; 5] = [
     "Input/output error",
 ];
 
-/// Below this nothing can be built any more.
+/// Below this many bytes a disk counts as full: a tool that could not write may have removed what it had begun, so that a
+/// little is free again.
 const LEAST_BYTES: u64 = 1 << 20;
 
 /// An error where what was `said` while doing `what` or a full disk under `output` shows that the machine failed: no patch is to blame for it.

@@ -10,6 +10,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+// Bounds, and not measurements. Ten minutes: a configuration runs some programs and the compiler a few times. Four hours: an
+// image with everything that checks, on two slow processors.
 const CONFIGURE: Duration = Duration::from_secs(600);
 const COMPILE: Duration = Duration::from_secs(4 * 3600);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines, columns and the kernel's way of breaking a call.
 
-/// Columns that a line may take before a call is broken.
+/// Columns that a line may take before a call is broken ("Documentation/process/coding-style.rst", 6.12).
 const WIDTH: usize = 80;
-/// Columns beyond which even a call without a good place for a break is broken.
+/// Columns beyond which even a call without a good place for a break is broken ("scripts/checkpatch.pl", $max_line_length, 6.12).
 const HARD_WIDTH: usize = 100;
-/// Columns from one tab stop to the next.
+/// Columns from one tab stop to the next ("Documentation/process/coding-style.rst", 6.12).
 const TAB: usize = 8;
 
 /// First byte of the line that `at` stands in.

@@ -8,7 +8,7 @@ use crate::info::{Base, Patch, Refused};
 use crate::options::Api;
 use std::fmt::Write as _;
 
-/// Groups left alone that a cover letter names; series.toml has all.
+/// Groups left alone that a cover letter names, which is to be read on one screen; series.toml has all.
 const LEFT_ALONE: usize = 12;
 
 /// The body of a cover letter that nobody has written by hand.

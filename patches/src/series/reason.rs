@@ -4,7 +4,7 @@
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// Places of a list that are shown.
+/// Places of a list that are shown: enough to look at one and to see that there are more.
 const SHOWN: usize = 2;
 
 /// `reason` with every list of more than three places ("alloc_page mm/a.c:12, …") shortened to two and a number.

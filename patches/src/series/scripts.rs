@@ -9,7 +9,7 @@ use proc::Command;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a script may take.
+/// How long a script may take. It needs seconds; one that hangs must not hold up a series of fifty patches for hours.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A script of the tree, ready to run.

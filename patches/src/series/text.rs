@@ -7,9 +7,9 @@ use crate::options::Api;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Columns of a message line.
+/// Columns of a message line; from 76 on "scripts/checkpatch.pl" (6.12) complains, and a quote adds two.
 const WIDTH: usize = 72;
-/// Columns of a subject.
+/// Columns of a subject ("Documentation/process/submitting-patches.rst", 6.12: no more than 70 to 75).
 const SUBJECT: usize = 75;
 
 /// Breaks a paragraph into lines; later lines get `margin`.

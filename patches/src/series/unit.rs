@@ -10,10 +10,10 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-/// Subjects of the history of these files that are looked at for a prefix.
+/// Subjects of the history of these files that are looked at for a prefix: years of a driver's, and git is asked once.
 pub const HISTORY: usize = 60;
 
-/// Subjects of one prefix that make it a habit.
+/// Subjects of one prefix that make it a habit: one is a commit, two may be one series.
 const HABIT: usize = 3;
 
 #[derive(Debug, Deserialize)]

@@ -9,13 +9,14 @@ use refimpl::api::{Catalogue, Role, followed};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
-/// Ways through one function after which it is given up.
+/// Ways through one function after which it is given up. Each condition on a symbol doubles them: nine that follow each
+/// other give 512, and what a person would still check by hand has fewer.
 const MOST_WAYS: usize = 500;
-/// Steps through one function after which it is given up.
+/// Steps through one function after which it is given up: 240 for each of [`MOST_WAYS`].
 const MOST_STEPS: usize = 120_000;
 /// Arms of an `#if` that are walked; the kernel's own ladders are shorter.
 const MOST_ARMS: usize = 32;
-/// Turns of a loop whose condition is known.
+/// Turns of a loop whose condition is known: six times [`ASKED_FOR`], so that a loop over what was asked for ends by itself.
 const MOST_TURNS: u32 = 24;
 /// What a count becomes that nothing is known of: small, and such that half of it is neither none nor one.
 pub(super) const ASKED_FOR: i64 = 4;
