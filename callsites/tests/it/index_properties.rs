@@ -6,7 +6,7 @@ use callsites::index::{Wanted, lex, parse, walk};
 use camino::Utf8Path;
 use proptest::prelude::*;
 
-/// Pieces of C that the mask and the splitter look at, whole and broken.
+/// Pieces of C that the lexer and the splitter look at, whole and broken.
 const PIECES: [&str; 44] = [
     "int f(void)\n{\n",
     "}\n",
