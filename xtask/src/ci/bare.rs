@@ -11,11 +11,13 @@ use crate::console::Console;
 use crate::exit::Failure;
 use crate::kernels::debian::Mirrors;
 use crate::kernels::store::cache;
-use crate::workspace;
+use crate::{lock, workspace};
 use camino::Utf8Path;
 use proc::{cmd, short};
 use std::time::Duration;
 
+/// How a directory of this step is named.
+const UNFINISHED: &str = ".bare-";
 /// Debian 13.
 const SUITE: &str = "trixie";
 /// What the README asks for; gcc without the headers of the C library compiles nothing.
@@ -45,8 +47,23 @@ pub fn run(console: &Console) -> Result<Outcome, Failure> {
     }
     let cache = cache()?;
     std::fs::create_dir_all(&cache)?;
+    let held = std::fs::File::create(cache.join(".bare.lock"))?;
+    if lock::take(&held).is_err() {
+        return Ok(skipped("another run is at it in the same cache"));
+    }
+    for entry in cache.read_dir_utf8()? {
+        // What a run left that was killed: nobody else is at it.
+        let left = entry?.into_path();
+        if left
+            .file_name()
+            .is_some_and(|name| name.starts_with(UNFINISHED))
+            && left.is_dir()
+        {
+            std::fs::remove_dir_all(left)?;
+        }
+    }
     let scratch = tempfile::Builder::new()
-        .prefix(".bare-")
+        .prefix(UNFINISHED)
         .tempdir_in(&cache)?;
     let root = Utf8Path::from_path(scratch.path())
         .map(|scratch| scratch.join("root"))
