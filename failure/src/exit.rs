@@ -27,7 +27,7 @@ pub enum Exit {
     Infrastructure = 69,
     /// A bug of this toolkit.
     Internal = 70,
-    /// Ctrl-C.
+    /// Ctrl-C. A process that SIGTERM stops exits with 143, whatever it was doing.
     Interrupted = 130,
 }
 

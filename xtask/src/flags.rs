@@ -32,7 +32,7 @@ kbuild variables are passed on as they are typed, anywhere after the verb:
     cargo xtask build SERIES --kernel TREE ARCH=arm64 LLVM=1 W=1 O=DIR
 
 Exit codes: 0 clean, 1 findings or failed tests, 2 usage, 3 conflict, 4 build failed, 5 guest crashed, 6 timeout,
-69 infrastructure (no qemu, disk full), 70 internal, 130 interrupted.";
+69 infrastructure (no qemu, disk full), 70 internal, 130 interrupted, 143 stopped by SIGTERM.";
 
 /// Flags that every verb takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -143,7 +143,8 @@ pub struct KernelGet {
 /// `audit`
 #[derive(Debug, Args)]
 pub struct Audit {
-    /// Files or directories, relative to the tree; all of it by default.
+    /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
+    /// it by default.
     pub paths: Vec<Utf8PathBuf>,
     /// How to write the result.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "sarif", "csv", "html", "quickfix"])]
@@ -164,7 +165,7 @@ pub struct Audit {
     /// written to a file is always complete.
     #[arg(long)]
     pub all_groups: bool,
-    /// Tell the whole story of one callsite.
+    /// Tell the whole story of a callsite, a group or a finding, by its id or as PATH:LINE, or of a rule (R7).
     #[arg(long, value_name = "ID")]
     pub explain: Option<String>,
     /// What has changed since this revision of the tree's repository.
@@ -184,7 +185,8 @@ pub struct Audit {
 /// `convert`
 #[derive(Debug, Args)]
 pub struct Convert {
-    /// Files or directories, relative to the tree; all of it by default.
+    /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
+    /// it by default.
     pub paths: Vec<Utf8PathBuf>,
     /// Only these groups.
     #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "paths")]
@@ -360,7 +362,8 @@ pub struct Model {
 /// `pipeline`
 #[derive(Debug, Args)]
 pub struct Pipeline {
-    /// Files or directories, relative to the tree; all of it by default.
+    /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
+    /// it by default.
     pub paths: Vec<Utf8PathBuf>,
     /// Which targets to boot; those that reach a converted file by default.
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
