@@ -4,6 +4,7 @@
 use crate::console::deliver;
 use crate::exit::{Exit, Failure};
 use crate::runs::record::Record;
+use callsites::tree::beneath::{Root, TreePath};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::File;
 
@@ -74,16 +75,26 @@ impl Run {
 /// The record of a run.
 pub fn read(dir: &Utf8Path) -> Result<Record, Failure> {
     let path = dir.join(RECORD);
-    let bytes = std::fs::read(&path).map_err(|error| {
+    let bytes = file(dir, RECORD)?.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             format!("{dir} holds no finished stage of a run"),
         )
-        .because(error)
         .hint("cargo xtask pipeline makes one")
     })?;
     serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(Exit::Usage, format!("{path} is no record of a run")).because(error)
+    })
+}
+
+/// A file of a run, which may come from somebody else's machine: an ordinary one, over no link; `None` where there is none.
+pub fn file(dir: &Utf8Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    if !dir.is_dir() {
+        return Ok(None);
+    }
+    let read = || Root::open(dir)?.read(&TreePath::parse(name)?);
+    read().map_err(|error| {
+        Failure::new(Exit::Usage, format!("{dir} is no run that can be read")).because(error)
     })
 }
 
@@ -148,5 +159,25 @@ mod tests {
         assert_eq!(read(path).unwrap_err().exit, Exit::Usage);
         std::fs::write(path.join("pipeline.json"), "{}").unwrap();
         assert_eq!(read(path).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_in_a_run_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.join("verdict.json").as_std_path(),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.join("audit.json")).unwrap();
+        for name in ["verdict.json", "audit.json"] {
+            assert_eq!(file(dir, name).unwrap_err().exit, Exit::Usage, "{name}");
+        }
+        assert!(file(dir, "absent").unwrap().is_none());
+        assert!(file(&dir.join("absent"), "verdict.json").unwrap().is_none());
     }
 }

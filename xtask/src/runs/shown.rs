@@ -30,12 +30,12 @@ pub struct Shown {
 /// Reads a run of `pipeline` or of `ktest`.
 pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
     let id = dir.file_name().unwrap_or("run").to_owned();
-    let verdict: Option<Verdict> = json(&dir.join("verdict.json"))?;
+    let verdict: Option<Verdict> = json(dir, "verdict.json")?;
     let record = match (directory::read(dir), &verdict) {
         (Ok(record), _) => record,
         (Err(_), Some(verdict)) => {
             let mut record = of_verdict(verdict);
-            if let Some(asked) = json::<Asked>(&dir.join("run.json"))? {
+            if let Some(asked) = json::<Asked>(dir, "run.json")? {
                 let tools = asked.tools.into_iter();
                 record.tools = tools.map(|tool| (tool.name, tool.version)).collect();
                 record.inputs.targets = asked.targets;
@@ -47,7 +47,7 @@ pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
     Ok(Shown {
         id,
         record,
-        audit: json(&dir.join("audit.json"))?,
+        audit: json(dir, "audit.json")?,
         mails: mails(&dir.join("series")),
         verdict,
     })
@@ -119,14 +119,14 @@ fn of_verdict(verdict: &Verdict) -> Record {
     }
 }
 
-fn json<T: DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, Failure> {
-    let Ok(bytes) = std::fs::read(path) else {
+fn json<T: DeserializeOwned>(dir: &Utf8Path, name: &str) -> Result<Option<T>, Failure> {
+    let Some(bytes) = directory::file(dir, name)? else {
         return Ok(None);
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Failure::new(
             Exit::Usage,
-            format!("{path} was written by another version"),
+            format!("{} was written by another version", dir.join(name)),
         )
         .because(error)
     })
@@ -138,7 +138,7 @@ fn mails(dir: &Utf8Path) -> Vec<(String, String)> {
     let mut mails: Vec<(String, String)> = entries
         .filter(|entry| entry.path().extension() == Some("patch"))
         .filter_map(|entry| {
-            let bytes = std::fs::read(entry.path()).ok()?;
+            let bytes = directory::file(dir, entry.file_name()).ok()??;
             Some((
                 entry.file_name().to_owned(),
                 String::from_utf8_lossy(&bytes).into_owned(),

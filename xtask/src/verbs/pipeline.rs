@@ -135,7 +135,7 @@ fn audited(
     progress.stage("audit", |run| {
         let report = callsites::audit(tree, &options)?;
         let text = serde_json::to_vec_pretty(&report).map_err(std::io::Error::from)?;
-        let before = std::fs::read(run.dir.join("audit.json")).ok();
+        let before = directory::file(&run.dir, "audit.json")?;
         if !finished.is_empty() && before.is_some_and(|before| before != text) {
             return Err(
                 Failure::new(Exit::Usage, "the tree has changed since this run was begun")
