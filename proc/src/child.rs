@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 /// How long a stopped group may take to end before it is killed: less than the watchdog gives a run with children.
 const GRACE: Duration = Duration::from_millis(1200);
-/// How long output may still come after the child has ended (a daemon that kept the pipe is not waited for).
+/// How long output may still come after the child has ended: what is in the pipe is read in milliseconds, and a daemon
+/// that kept the pipe is not waited for.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How much of standard error an [`Error::Failed`] carries.
+/// How many lines of what it said an [`Error::Failed`] carries: a screen less the rest of the message.
 const TAIL_LINES: usize = 20;
 
 type Buffer = Arc<Mutex<Vec<u8>>>;

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a command may take when nothing else is said.
+/// How long a command may take when nothing else is said: far more than any that names no deadline of its own needs, so
+/// that what is past it hangs.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A program with its arguments, environment, working directory, deadline and log.

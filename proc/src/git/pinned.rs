@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long the names of a configuration may take to list: an included file can be a FIFO.
+/// How long the names of a configuration may take to list: it takes milliseconds, but an included file can be a FIFO.
 const LISTING: Duration = Duration::from_secs(20);
 
 /// Settings that hold whatever a configuration says.

@@ -18,7 +18,7 @@ pub struct Tool {
     pub features: &'static [&'static str],
 }
 
-/// Compiling one takes minutes on two processors.
+/// Compiling one takes minutes on two processors; half an hour means that it hangs.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// The path of a tool, which is compiled first where it is missing.

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// Past this a source file lives uneasily.
+/// Past this a source file lives uneasily: more than ten screens, which nobody reads in one go.
 const LONG: usize = 500;
 
 static UNFINISHED: LazyLock<Regex> = LazyLock::new(|| {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// The names that a search must find, as the contract fixes them.
 const NAMES: &str = r"get_user_pages\w*|pin_user_pages\w*|unpin_user_page\w*|put_user_page\w*|put_page|release_pages";
-/// spatch takes minutes.
+/// spatch takes a minute and a half of CPU on a whole tree; half an hour means that it hangs.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// What a program cost.

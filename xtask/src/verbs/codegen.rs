@@ -11,7 +11,7 @@ use crate::workspace;
 use camino::Utf8PathBuf;
 use std::time::Duration;
 
-/// A tree takes some seconds to read; building the test, a minute.
+/// A tree takes some seconds to read, building the test a minute; an hour is for a machine that does much else.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Runs `codegen`.

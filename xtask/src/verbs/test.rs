@@ -8,7 +8,7 @@ use crate::workspace;
 use serde_json::json;
 use std::time::Duration;
 
-/// Compiling everything for the first time takes minutes on a small machine.
+/// Compiling everything for the first time takes minutes on a small machine; an hour means that a test hangs.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Runs `test`.
