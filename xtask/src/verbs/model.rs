@@ -11,7 +11,7 @@ use refimpl::model::{
 use serde::Serialize;
 use serde_json::json;
 
-/// Past this many states a growing model is not explored further: a bound on memory, as each state takes some hundred bytes.
+/// Past this many states a growing model is not explored further: how it grows is plain by then.
 const GROWTH_LIMIT: u32 = 2_000_000;
 
 /// Runs `model`.
