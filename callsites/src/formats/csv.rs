@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Comma-separated values as RFC 4180 has them: a heading, then one record a callsite, then one a finding.
 
+use super::visible::visible;
 use super::words;
 use crate::report::Report;
 use std::io;
@@ -71,11 +72,16 @@ fn record(fields: &[String], out: &mut dyn io::Write) -> io::Result<()> {
     write!(out, "{}\r\n", quoted.join(","))
 }
 
+/// A field as it is written. What a sheet would take for a formula has an apostrophe before it.
 fn quote(field: &str) -> String {
+    let field = &match field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{}", visible(field, &[])),
+        false => visible(field, &[]),
+    };
     if field.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
-        field.to_owned()
+        field.clone()
     }
 }
 
@@ -89,5 +95,12 @@ mod tests {
         assert_eq!(quote("a, b"), "\"a, b\"");
         assert_eq!(quote("say \"pin\""), "\"say \"\"pin\"\"\"");
         assert_eq!(quote("two\nlines"), "\"two\nlines\"");
+    }
+
+    #[test]
+    fn a_field_is_no_formula_and_moves_no_cursor() {
+        assert_eq!(quote("=1+1.c"), "'=1+1.c");
+        assert_eq!(quote("@SUM"), "'@SUM");
+        assert_eq!(quote("a\x1b[31mb"), "a\\u{1b}[31mb");
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of formats, their names, and the one function that writes them.
 
+use super::visible::{Visible, visible};
 use super::{csv, html, quickfix, sarif, summary, text};
 use crate::report::Report;
 use std::{fmt, io, str::FromStr};
@@ -77,25 +78,37 @@ impl fmt::Display for Format {
 /// # Errors
 /// Those of `out`; a closed pipe among them, which the caller may take as no error.
 pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
+    let styles = match format {
+        Format::ColouredText | Format::ColouredFindings | Format::ColouredSummary => {
+            text::Style::ansi().sequences()
+        }
+        _ => text::Style::plain().sequences(),
+    };
+    // What a person or an editor reads line by line.
+    let seen = &mut Visible {
+        out: &mut *out,
+        styles: &styles,
+    };
     match format {
-        Format::Text => text::write(report, text::Style::plain(), out),
-        Format::ColouredText => text::write(report, text::Style::ansi(), out),
-        Format::Findings => text::write_findings(report, &text::Style::plain(), out),
-        Format::ColouredFindings => text::write_findings(report, &text::Style::ansi(), out),
-        Format::Summary => summary::write(report, text::Style::plain(), out),
-        Format::ColouredSummary => summary::write(report, text::Style::ansi(), out),
+        Format::Text => text::write(report, text::Style::plain(), seen),
+        Format::ColouredText => text::write(report, text::Style::ansi(), seen),
+        Format::Findings => text::write_findings(report, &text::Style::plain(), seen),
+        Format::ColouredFindings => text::write_findings(report, &text::Style::ansi(), seen),
+        Format::Summary => summary::write(report, text::Style::plain(), seen),
+        Format::ColouredSummary => summary::write(report, text::Style::ansi(), seen),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, report)?;
             out.write_all(b"\n")
         }
-        Format::Quickfix => quickfix::write(report, out),
+        Format::Quickfix => quickfix::write(report, seen),
         Format::Csv => csv::write(report, out),
         Format::Sarif => {
             serde_json::to_writer_pretty(&mut *out, &sarif::log(report))?;
             out.write_all(b"\n")
         }
         Format::Html => {
-            out.write_all(html::page(report).into_string().as_bytes())?;
+            let page = html::page(report).into_string();
+            out.write_all(visible(&page, &[]).as_bytes())?;
             out.write_all(b"\n")
         }
     }

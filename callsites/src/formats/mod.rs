@@ -22,6 +22,7 @@ mod quickfix;
 mod sarif;
 mod summary;
 mod text;
+mod visible;
 mod words;
 
 pub use format::{Format, UnknownFormat, write};

@@ -29,6 +29,18 @@ impl Style {
         }
     }
 
+    /// All that a report's style writes.
+    pub(super) const fn sequences(&self) -> [&'static str; 6] {
+        [
+            self.bold,
+            self.dim,
+            self.red,
+            self.green,
+            self.yellow,
+            self.end,
+        ]
+    }
+
     pub(super) const fn ansi() -> Self {
         Self {
             bold: "\x1b[1m",
