@@ -58,5 +58,5 @@ pub use build::BuildReport;
 pub use error::Error;
 pub use options::{BuildOptions, Driver, KtestOptions, Stages, What};
 pub use progress::{Event, Progress};
-pub use run::run;
+pub use run::{Rehearsal, rehearse, run};
 pub use verdict::{Shard, Verdict};

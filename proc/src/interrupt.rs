@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a run without children may wind up: a person who pressed ctrl-C waits for a second, and no longer.
-const WIND_UP: Duration = Duration::from_millis(900);
+/// How long a run without children may wind up: a person who pressed ctrl-C waits for a second, and no
+/// longer; the end of a process with 300 MB was seen to take a tenth of that.
+const WIND_UP: Duration = Duration::from_millis(750);
 /// The same where a child runs; an emulator needs the better part of a second to end.
 const WIND_UP_CHILDREN: Duration = Duration::from_millis(1900);
 
@@ -25,7 +26,7 @@ static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// Makes SIGINT, SIGTERM and SIGHUP set the flag instead of ending the process at once. Calling it twice does no harm.
 ///
-/// The process ends by itself, or is ended: 0.9 s after the signal, 1.9 s where children run, and at once on a second
+/// The process ends by itself, or is ended: 0.75 s after the signal, 1.9 s where children run, and at once on a second
 /// signal. `last_words` is called before it is ended, and its children are killed. The exit code is 143 for SIGTERM and
 /// 130 for the others.
 ///

@@ -171,13 +171,9 @@ fn holds(tree: &Tree, path: &Utf8Path) -> bool {
     tree.files().iter().any(|file| file.starts_with(path))
 }
 
+/// Whether a component of it is a link; one that only steps up and down again is none.
 fn is_link(path: &Utf8Path) -> bool {
-    let absolute = camino::absolute_utf8(path).ok();
-    absolute.is_some_and(|absolute| {
-        absolute
-            .canonicalize_utf8()
-            .is_ok_and(|real| real != absolute)
-    })
+    path.ancestors().any(|part| part.is_symlink())
 }
 
 /// The kernel tree that a directory lies in, itself included.

@@ -61,6 +61,9 @@ struct Data {
 /// Options with their reasons, by the release from which on, or until which, they are wanted.
 pub(crate) type Releases = BTreeMap<KernelVersion, BTreeMap<String, String>>;
 
+/// In bytes: several times a distribution's whole .config.
+const LARGEST: u64 = 4 << 20;
+
 impl Fragment {
     /// Of the three tables that a data file has.
     ///
@@ -162,6 +165,12 @@ impl Fragment {
     /// # Errors
     /// [`Error::NotThere`], [`Error::Io`], or [`Error::Config`] for a line that is neither an option nor a comment.
     pub fn read(path: &Utf8Path) -> Result<Fragment, Error> {
+        let is = std::fs::metadata(path).map_err(Error::named("the fragment", path))?;
+        if !is.is_file() || is.len() > LARGEST {
+            return Err(Error::Usage(format!(
+                "read {path}: it is no fragment of a configuration"
+            )));
+        }
         let text = std::fs::read_to_string(path).map_err(Error::named("the fragment", path))?;
         let mut settings = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {

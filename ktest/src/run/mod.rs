@@ -10,8 +10,10 @@ mod inputs;
 mod machine;
 mod perl;
 mod plan;
+mod rehearse;
 mod shorten;
 mod stages;
 mod whole;
 
+pub use rehearse::{Rehearsal, rehearse};
 pub use whole::run;

@@ -34,6 +34,15 @@ pub(super) fn read(from: &Utf8Path, scratch: &Utf8Path) -> Result<Vec<Patch>, Er
     Ok(patches)
 }
 
+/// The subjects of the patches of `from`, in order.
+pub(crate) fn subjects(from: &Utf8Path) -> Result<Vec<String>, Error> {
+    let scratch = tempfile::tempdir().map_err(Error::io("make directory", "scratch".into()))?;
+    let scratch = Utf8Path::from_path(scratch.path())
+        .ok_or_else(|| Error::Internal("the temporary directory is not UTF-8".into()))?;
+    let patches = read(from, scratch)?;
+    Ok(patches.into_iter().map(|patch| patch.subject).collect())
+}
+
 fn bytes(file: &Utf8Path) -> Result<Vec<u8>, Error> {
     let is = std::fs::metadata(file).map_err(Error::io("read", file))?;
     if !is.is_file() {

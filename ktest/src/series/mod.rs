@@ -18,4 +18,5 @@ mod overlay;
 
 pub(crate) use apply::{Staged, stage};
 pub(crate) use functions::changed_functions;
+pub(crate) use input::subjects;
 pub(crate) use overlay::{Content, Overlay, RESERVED, from_outside, tree_path};

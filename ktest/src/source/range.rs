@@ -4,6 +4,7 @@
 use super::Source;
 use super::export::{Borrowed, export};
 use crate::error::Error;
+use callsites::tree::Tree;
 use camino::Utf8Path;
 
 /// Two revisions.
@@ -25,6 +26,20 @@ impl Range {
             base: base.to_owned(),
             head: head.to_owned(),
         })
+    }
+
+    /// That the repository of the tree has both ends.
+    pub(crate) fn found(&self, tree: &Tree) -> Result<(), Error> {
+        let repository = tree.repository().map(|(repository, _)| repository);
+        let repository = repository
+            .or(tree.root())
+            .ok_or_else(|| Error::NotKbuild(tree.version().to_owned()))?;
+        let objects = Borrowed::of(repository).map_err(|error| self.unknown(repository, error))?;
+        for name in [&self.base, &self.head] {
+            let commit = objects.commit(name);
+            commit.map_err(|error| self.unknown(repository, error))?;
+        }
+        Ok(())
     }
 
     /// The tree of its base, and the commits on top.

@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Build, Common};
 use crate::kbuild::Variables;
 use crate::{outcome, places, stopping, tree};
-use ktest::{BuildOptions, Event, Progress, What};
+use ktest::{BuildOptions, Event, KtestOptions, Progress, What};
 use std::sync::{Mutex, PoisonError};
 
 /// Runs `build`.
@@ -28,6 +28,9 @@ pub fn run(
         ..options(common, kbuild, console)?
     };
     if common.dry_run {
+        let mut asked = KtestOptions::new(options.cache.clone(), places::runs());
+        asked.fragments = options.fragments.clone();
+        ktest::rehearse(&tree, args.series.as_deref(), &asked)?;
         let of = args
             .series
             .as_ref()

@@ -11,7 +11,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use patches::series::Outcome;
 use patches::{ConvertOptions, Export, Select, Series, Signer};
 use serde_json::json;
-use std::io::Write;
+use std::io::{Read, Write};
+
+/// In bytes: a hundred times what a long cover letter has.
+const LONGEST_COVER: u64 = 400_000;
 
 /// Runs `convert`.
 pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
@@ -120,13 +123,20 @@ fn options(
     }
     options.scripts = !args.no_scripts && !common.dry_run;
     if let Some(file) = &args.cover {
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                format!("failed to read the cover letter {file}"),
-            )
-            .because(error)
-        })?;
+        let refused = |error| {
+            let what = format!("failed to read the cover letter {file}");
+            Failure::new(Exit::Usage, what).because(error)
+        };
+        // A pipe of the shell's is welcome; a device has no end.
+        let letter = std::fs::File::open(file).map_err(refused)?;
+        let mut text = String::new();
+        letter
+            .take(LONGEST_COVER)
+            .read_to_string(&mut text)
+            .map_err(refused)?;
+        if text.len() as u64 == LONGEST_COVER {
+            return Err(refused(std::io::Error::other("it is too long for a mail")));
+        }
         options.cover = Some(text);
     }
     options.previous = args.v2.clone();

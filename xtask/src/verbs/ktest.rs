@@ -54,16 +54,18 @@ pub fn run(
     options.jobs = built.jobs;
     options.progress = built.progress;
     if common.dry_run {
-        let names: Vec<String> = ktest::target::select(&options.targets)?
-            .into_iter()
-            .map(|target| target.name)
-            .collect();
-        let patches = args.series.as_ref();
-        let patches = patches.map_or(String::new(), |dir| format!(" and every patch of {dir}"));
+        let found = ktest::rehearse(&tree, args.series.as_deref(), &options)?;
+        let patches =
+            args.series
+                .as_ref()
+                .map_or(String::new(), |series| match found.patches.len() {
+                    0 => format!(" and every patch of {series}"),
+                    count => format!(" and the {count} patches of {series}"),
+                });
         console.say(format!(
             "would boot Linux {}{patches} with the targets {}",
             tree.version(),
-            names.join(", ")
+            found.targets.join(", ")
         ));
         return Ok(Exit::Clean);
     }
@@ -94,6 +96,22 @@ fn in_user_space(
     kbuild: &Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
+    let unused = [
+        ("--resume", args.resume.is_some()),
+        ("--image", args.image.is_some()),
+        ("--shard", args.shard.is_some()),
+        ("--accel", args.accel.is_some()),
+        ("--variant", !args.variant.is_empty()),
+        ("--config", !args.config.is_empty()),
+        ("--boot-all", args.boot_all),
+    ];
+    if let Some((flag, _)) = unused.iter().find(|(_, given)| *given) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{flag} is for kernels that boot; in user space it would be ignored"),
+        )
+        .hint(format!("leave {flag} out, or name a kernel: --kernel 6.12")));
+    }
     if let Some(name) = args.target.first() {
         return Err(Failure::new(
             Exit::Usage,
@@ -102,6 +120,8 @@ fn in_user_space(
         .hint("leave --target out, or name a kernel: --kernel 6.12"));
     }
     if common.dry_run {
+        let options = KtestOptions::new(places::cache()?, places::runs());
+        ktest::rehearse(tree, args.series.as_deref(), &options)?;
         console.say(format!(
             "would run the drivers of {} in user space",
             tree.version()

@@ -203,3 +203,36 @@ fn a_series_after_the_targets_is_not_swallowed() {
         outcome.stderr
     );
 }
+
+#[test]
+fn a_rehearsal_refuses_what_the_run_refuses() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let on_tree = ["--kernel", tree.as_str(), "-n"];
+    for words in [
+        &["build", "/nonexistent"][..],
+        &["build", "--config", "/nonexistent"],
+        &["ktest", "/nonexistent"],
+        &["ktest", "--variant", "nonsense"],
+        &["ktest", "--resume", "9999-none"],
+        &["ktest", "--image", "/nonexistent"],
+    ] {
+        let outcome = sandbox.run(&[words, &on_tree].concat());
+        assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn in_user_space_no_flag_is_ignored() {
+    let sandbox = Sandbox::new();
+    for flags in [
+        &["--resume", "9999-none"][..],
+        &["--image", "/nonexistent"],
+        &["--variant", "kasan"],
+        &["--boot-all"],
+    ] {
+        let outcome = sandbox.run(&[&["ktest"], flags].concat());
+        assert_eq!(outcome.code, Some(2), "{flags:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(flags[0]), "{}", outcome.stderr);
+    }
+}
