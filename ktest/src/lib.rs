@@ -13,7 +13,7 @@
 //!
 //! # Entry points
 //!
-//! - [`run`]`(&Tree, Option<series_dir>, &KtestOptions) -> Result<Verdict, Error>`: base first, then every patch.
+//! - [`run()`]`(&Tree, Option<series_dir>, &KtestOptions) -> Result<Verdict, Error>`: base first, then every patch.
 //!   [`Verdict::exit`] says which exit code it means; [`formats::write`] renders text, JSON, JUnit and KTAP;
 //!   [`target::all`] lists the targets.
 //! - [`build::run`]`(&Tree, Option<series_dir>, &BuildOptions) -> Result<BuildReport, Error>`: compiles the touched

@@ -67,7 +67,7 @@ pub enum Driver {
     KtestPl,
 }
 
-/// How [`crate::run`] tests.
+/// How [`crate::run()`] tests.
 #[derive(Debug, Clone)]
 pub struct KtestOptions {
     /// Names of targets; all when empty.

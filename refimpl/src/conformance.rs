@@ -2,7 +2,7 @@
 //! Traces: calls on user pages, one a line, with what this model says is to be seen after each.
 //!
 //! The same text is replayed here and on the pages of a booted kernel, where a probe module makes the calls and looks at the
-//! counts. In goes a [`Trace`] (written by hand, or made of random numbers by [`generate`]); out comes the text with an answer
+//! counts. In goes a [`Trace`] (written by hand, or made of random numbers by [`generate()`]); out comes the text with an answer
 //! below each line ([`answered`]).
 //!
 //! ```

@@ -67,7 +67,7 @@ pub struct Folio {
     pub exclusive: bool,
     /// Given back to the allocator.
     pub freed: bool,
-    /// Pins that callers hold, whatever the counts say: what [`Memory::false_negative`] compares with.
+    /// Pins that callers hold, whatever the counts say: what `Memory::false_negative` compares with.
     pub(crate) live_pins: i64,
 }
 

@@ -98,11 +98,17 @@ pub fn all() -> Vec<Step> {
         Step {
             name: "doc",
             what: "documentation builds without a warning",
-            mend: "cargo doc --workspace --no-deps",
+            mend: "cargo doc --workspace --no-deps --document-private-items",
             run: |_| {
                 shown(
                     cargo()
-                        .args(["doc", "--quiet", "--workspace", "--no-deps"])
+                        .args([
+                            "doc",
+                            "--quiet",
+                            "--workspace",
+                            "--no-deps",
+                            "--document-private-items",
+                        ])
                         .env("RUSTDOCFLAGS", "-D warnings"),
                 )
             },
