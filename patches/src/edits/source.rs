@@ -87,10 +87,11 @@ impl Source {
             .ok_or("its function could not be read")?;
         let mut found = None;
         all_expressions(function, &mut |expr| {
-            if let Expr::Call { callee, args, span } = expr
-                && expr.callee_name() == Some(&site.call)
-                && callee.span().start == site.span.start
-            {
+            let Expr::Call { callee, args, span } = expr else {
+                return;
+            };
+            let is_it = expr.callee_name() == Some(&site.call);
+            if is_it && callee.span().start == site.span.start {
                 // The index may end an argument before its closing parenthesis; only the call's own end counts.
                 found = Some((callee.span(), *span, args.iter().map(Expr::span).collect()));
             }
