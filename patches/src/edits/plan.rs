@@ -3,7 +3,7 @@
 
 use super::acquire::acquire;
 use super::release::release;
-use super::replace::{Edit, carry_out, ordered};
+use super::replace::{Edit, carry_out, columns_kept, ordered};
 use super::source::Source;
 use super::unused;
 use super::walk::holds;
@@ -303,8 +303,10 @@ impl Planned {
         }
         let mut done = BTreeMap::new();
         for (path, edits) in edits {
-            let length = sources.get(&path).map_or(0, |source| source.bytes.len());
-            let edits = ordered(edits, length)
+            let bytes = sources
+                .get(&path)
+                .map_or(&[][..], |source| source.bytes.as_slice());
+            let edits = ordered(columns_kept(bytes, edits), bytes.len())
                 .map_err(|overlap| format!("edits of {path} overlap: {overlap:?}"))?;
             if !edits.is_empty() {
                 done.insert(path, edits);

@@ -54,6 +54,79 @@ pub fn ordered(mut edits: Vec<Edit>, length: usize) -> Result<Vec<Edit>, Overlap
     }
 }
 
+/// The edits, and those that leave the backslashes of a macro in their column.
+///
+/// The blanks before a backslash take up what a line grows or shrinks by, as long as one of them is left.
+pub fn columns_kept(base: &[u8], mut edits: Vec<Edit>) -> Vec<Edit> {
+    let mut more = Vec::new();
+    for edit in &edits {
+        more.extend(column_kept(base, &edits, edit));
+    }
+    edits.extend(more);
+    edits
+}
+
+fn column_kept(base: &[u8], edits: &[Edit], edit: &Edit) -> Option<Edit> {
+    let (start, end) = (edit.span.start as usize, edit.span.end as usize);
+    let is_end = |byte: &u8| *byte == b'\n';
+    if edit.text.contains(&b'\n') || base.get(start..end)?.contains(&b'\n') {
+        return None;
+    }
+    let head = base[..start]
+        .iter()
+        .rposition(|byte| is_end(byte))
+        .map_or(0, |at| at + 1);
+    let tail = end + base[end..].iter().position(is_end)?;
+    let line = base[head..tail]
+        .strip_suffix(b"\r")
+        .unwrap_or(&base[head..tail]);
+    let text = line.strip_suffix(b"\\")?;
+    let kept = text.trim_ascii_end().len();
+    if kept == text.len() || end > head + kept {
+        return None;
+    }
+    let mut here: Vec<Edit> = edits
+        .iter()
+        .filter(|edit| head <= edit.span.start as usize && (edit.span.end as usize) < tail)
+        .map(|edit| {
+            Edit::new(
+                edit.span.start as usize - head,
+                edit.span.end as usize - head,
+                &*edit.text,
+            )
+        })
+        .collect();
+    here.sort();
+    here.dedup();
+    let here = ordered(here, kept).ok()?;
+    let at = column(0, &carry_out(&line[..kept], &here));
+    let wanted = column(0, text);
+    let blanks = fill(at, wanted.max(at + 1), text[kept..].contains(&b'\t'));
+    (blanks != text[kept..]).then(|| Edit::new(head + kept, head + text.len(), blanks))
+}
+
+/// The column behind `text` that begins in column `at`; tabs stop at every eighth.
+fn column(at: usize, text: &[u8]) -> usize {
+    text.iter().fold(at, |at, byte| match byte {
+        b'\t' => at / 8 * 8 + 8,
+        _ => at + 1,
+    })
+}
+
+fn fill(mut at: usize, wanted: usize, tabs: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    while at < wanted {
+        let byte = if tabs && column(at, b"\t") <= wanted {
+            b'\t'
+        } else {
+            b' '
+        };
+        at = column(at, &[byte]);
+        out.push(byte);
+    }
+    out
+}
+
 /// The file with its [`ordered`] edits carried out.
 pub fn carry_out(base: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut result = Vec::with_capacity(base.len());
@@ -129,5 +202,25 @@ mod tests {
     fn an_edit_that_two_callsites_ask_for_is_made_once() {
         let edits = vec![Edit::new(0, 4, "a"), Edit::new(0, 4, "a")];
         assert_eq!(ordered(edits, 10).map(|edits| edits.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_backslash_stays_in_its_column() {
+        let kept = |base: &[u8], old: &[u8], new: &str| {
+            let at = base
+                .windows(old.len())
+                .position(|part| part == old)
+                .unwrap();
+            let edits = vec![Edit::new(at, at + old.len(), new)];
+            let edits = ordered(columns_kept(base, edits), base.len()).unwrap();
+            String::from_utf8(carry_out(base, &edits)).unwrap()
+        };
+        let blanks: &[u8] = b"\tput(p);     \\\n";
+        assert_eq!(kept(blanks, b"put", "drop"), "\tdrop(p);    \\\n");
+        assert_eq!(kept(blanks, b"put", "release_it"), "\trelease_it(p); \\\n");
+        let tabs: &[u8] = b"\tput(p);\t\t\\\r\n";
+        assert_eq!(kept(tabs, b"put", "let_go"), "\tlet_go(p);\t\\\r\n");
+        assert_eq!(kept(b"put(p);\n", b"put", "let_go"), "let_go(p);\n");
+        assert_eq!(kept(b"put(p);\\\n", b"put", "let_go"), "let_go(p);\\\n");
     }
 }
