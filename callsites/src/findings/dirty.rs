@@ -2,10 +2,10 @@
 //! R7, dirty: pages that were acquired for writing are not marked dirty, or not in a safe way, or too late.
 //!
 //! Matches a group whose acquiring call asks for write access while none of its releases dirties the pages; a
-//! set_page_dirty() on user pages without the page lock; and dirtying after the release. Wrong because what the device
-//! wrote is lost when the page is reclaimed, or because the mapping can go away under set_page_dirty(). Would have
-//! caught net/rds/info.c, whose snapshots were written and never dirtied, and is what "dirty, then unpin" in
-//! Documentation/core-api/pin_user_pages.rst is about.
+//! set_page_dirty() on user pages without the page lock; the flag set and nobody told; and dirtying after the release.
+//! Wrong because what the device wrote is lost when the page is reclaimed, or because the mapping can go away under
+//! set_page_dirty(). Would have caught net/rds/info.c, whose snapshots were written and never dirtied, and is what
+//! "dirty, then unpin" in Documentation/core-api/pin_user_pages.rst is about.
 
 use super::kind_mismatch::Origin;
 use super::paths::What;
@@ -102,8 +102,13 @@ fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
         for function in view.around(file, site.span) {
             visit::all(&function.body, &mut |expr| {
                 if let Expr::Name(name, _) = expr {
-                    to |= name == "DMA_TO_DEVICE";
-                    from |= name == "DMA_FROM_DEVICE" || name == "DMA_BIDIRECTIONAL";
+                    // include/linux/pci-dma-compat.h has them under names of their own, 5.4.
+                    let name = name.strip_prefix("PCI_").unwrap_or(name);
+                    to |= matches!(name, "DMA_TO_DEVICE" | "DMA_TODEVICE");
+                    from |= matches!(
+                        name,
+                        "DMA_FROM_DEVICE" | "DMA_FROMDEVICE" | "DMA_BIDIRECTIONAL"
+                    );
                 }
             });
         }
@@ -164,9 +169,10 @@ fn each_call(view: &View<'_>, file: usize, span: Span, found: &mut dyn FnMut(&st
 
 /// mm/page-writeback.c: set_page_dirty() wants the page locked, or the inode pinned; set_page_dirty_lock() sees to it.
 fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
-    // Whoever sets the flag alone has thought about the lock, and mm/ dirties what a page table says, under its lock or
-    // with the page locked by a caller: the rules are about callers.
-    if site.call != "set_page_dirty"
+    // mm/ dirties what a page table says, under its lock or with the page locked by a caller: the rules are about
+    // callers.
+    let flag = matches!(site.call.as_str(), "SetPageDirty" | "folio_set_dirty");
+    if site.call != "set_page_dirty" && !flag
         || site.verdict == Verdict::Unknown
         || site.origins.is_empty()
         || site.path.starts_with("mm/")
@@ -195,6 +201,15 @@ fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         ]
         .contains(&name);
     });
+    if flag {
+        let message = format!(
+            "{}() on user pages sets the flag alone; the mapping is told by set_page_dirty_lock()",
+            site.call
+        );
+        let rule = ("R7", "dirty-flag-alone", Severity::Warning);
+        let evidence = vec![view.evidence(file, site.span, "")];
+        return Some(view.finding(rule, (file, &site.function, site.span), message, evidence));
+    }
     if locked {
         return None;
     }

@@ -62,6 +62,7 @@ const ALL: [Rule; 15] = [
             ("dirty-too-late", Severity::Error),
             ("dirty-never", Severity::Warning),
             ("dirty-unlocked", Severity::Warning),
+            ("dirty-flag-alone", Severity::Warning),
         ],
         source: include_str!("dirty.rs"),
     },

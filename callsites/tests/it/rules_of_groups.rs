@@ -42,10 +42,22 @@ const CHOOSES: &str = "int frob_either(struct frob *frob, unsigned long start)\n
 \treturn got;\n\
 }\n";
 
-const PATHS: [(&str, &str); 4] = [
+/// Sets the flag alone; and maps for a device that only reads, by the name that the PCI layer had for it.
+const FLAGS: &str = "void frob_flag(struct frob *frob)\n\
+{\n\
+\tSetPageDirty(frob->page);\n\
+}\n\
+void frob_unmap(struct frob *frob)\n\
+{\n\
+\tpci_unmap_sg(frob->pdev, &frob->sg, 1, PCI_DMA_TODEVICE);\n\
+\tunpin_user_pages(&frob->page, 1);\n\
+}\n";
+
+const PATHS: [(&str, &str); 5] = [
     ("net/frob/take.c", TAKES),
     ("net/frob/give.c", GIVES),
     ("net/frob/either.c", CHOOSES),
+    ("net/frob/flags.c", FLAGS),
     ("mm/give.c", GIVES),
 ];
 
@@ -308,6 +320,32 @@ fn dirtying_user_pages_without_their_lock_is_reported() {
     let mut inside = site("set_page_dirty", Role::Dirty, Verdict::Keep, &[GET]);
     inside.path = "mm/give.c".into();
     assert!(findings(&[inside]).is_empty());
+}
+
+#[test]
+fn the_flag_set_alone_on_user_pages_is_reported() {
+    let flag = |origins: &[&str]| {
+        findings(&[site("SetPageDirty", Role::Dirty, Verdict::Convert, origins)])
+    };
+    assert_eq!(
+        flag(&[GET]),
+        [
+            "R7 net/frob/flags.c:3 dirty-flag-alone: SetPageDirty() on user pages sets the flag alone; the mapping is told \
+         by set_page_dirty_lock()"
+        ]
+    );
+    assert!(flag(&[]).is_empty());
+}
+
+#[test]
+fn what_a_device_only_reads_need_not_be_dirtied_whatever_the_direction_is_called() {
+    let acquire = site("pin_user_pages_fast", Role::Acquire, Verdict::Done, &[]);
+    let release = site("unpin_user_pages", Role::Release, Verdict::Done, &[PIN]);
+    let found = findings(&[acquire, release]);
+    assert!(
+        !found.iter().any(|f| f.contains("dirty-never")),
+        "{found:#?}"
+    );
 }
 
 #[test]
