@@ -50,6 +50,13 @@ pub(crate) fn takes(name: &str) -> bool {
     LOCKS.iter().any(|(take, _)| is_variant(name, take))
 }
 
+/// Whether `name` tries to take such a lock, and says whether it did.
+pub(crate) fn tries(name: &str) -> bool {
+    let name = name.strip_prefix("raw_").unwrap_or(name);
+    let tried = ["spin_trylock", "read_trylock", "write_trylock"];
+    tried.iter().any(|take| is_variant(name, take))
+}
+
 /// Whether `name` gives such a lock back.
 pub(crate) fn drops(name: &str) -> bool {
     LOCKS.iter().any(|(_, drop)| is_variant(name, drop))

@@ -2,18 +2,19 @@
 //! R3, leak-on-error-path: pages are acquired, and a way leads out of the function on which nobody knows of them.
 //!
 //! Matches a return that is reached while pages are held that were not released, stored, passed on or returned, and
-//! the freeing of an array in a structure that alone knows of pages still held. Wrong because the reference can never
+//! the freeing of an array in a structure that alone knows of pages still held; and an array of pages that is allocated
+//! and neither freed nor kept, though its pages went back. Wrong because the reference can never
 //! be dropped: the page stays in memory until reboot. Would have caught vhost/vdpa's leak of pins (4c8cf31885f6), the
 //! partial pins that kpc2000 kept, and the scatterlist allocation failure of io_uring's zero-copy receive.
 
-use super::paths::What;
+use super::paths::{Fact, What};
 use super::view::View;
 use crate::report::{Finding, Severity};
 use std::collections::BTreeMap;
 
 /// One finding for each acquiring call: the first return in the source that loses its pages.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    for walked in view.walked(&[What::Leak, What::FreedWhileHeld]) {
+    for walked in view.walked(&[What::Leak, What::FreedWhileHeld, What::ArrayLost]) {
         let mut first = BTreeMap::new();
         for fact in &walked.facts {
             // Losing a part is the rarer mistake to see in review, losing all the clearer one to show.
@@ -31,6 +32,10 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             let line = fact
                 .cause
                 .map_or(0, |cause| view.line(walked.file, cause.start));
+            if fact.what == What::ArrayLost {
+                findings.push(array_lost(view, walked.file, &walked.function.name, fact));
+                continue;
+            }
             let what = if fact.what == What::Leak {
                 "this return"
             } else {
@@ -60,4 +65,15 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+fn array_lost(view: &View<'_>, file: usize, function: &str, fact: &Fact) -> Finding {
+    let line = fact.cause.map_or(0, |cause| view.line(file, cause.start));
+    let message = format!(
+        "the array that {}() filled at line {line} is neither freed nor kept at this return",
+        fact.name
+    );
+    let evidence = view.way(file, fact, "nobody knows of the array any more");
+    let rule = ("R3", "leak-on-error-path", Severity::Error);
+    view.finding(rule, (file, function, fact.at), message, evidence)
 }

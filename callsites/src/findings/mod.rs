@@ -27,6 +27,7 @@
 //! | R16  | [`still_mapped`] | ways |
 
 pub(crate) mod accounting;
+mod across;
 pub(crate) mod atomic;
 pub(crate) mod compound;
 pub(crate) mod dirty;

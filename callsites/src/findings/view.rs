@@ -68,22 +68,19 @@ impl<'a> View<'a> {
             .filter(|(at, n)| worth_walking(&files[*at].functions[*n], *at, &sleepers))
             .collect();
         let own: Vec<HashSet<&str>> = files.iter().map(|file| own_names(file)).collect();
-        let facts: Vec<(usize, usize, Vec<Fact>)> = jobs
+        let look = |at: usize, function: &Function| {
+            let sleeps =
+                |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
+            let unlocks = |name: &str| sleepers.unlocks(at, name);
+            let shadowed = |name: &str| own[at].contains(name);
+            walk(function, &sleeps, &unlocks, &shadowed)
+        };
+        let mut facts: Vec<(usize, usize, Vec<Fact>)> = jobs
             .into_par_iter()
-            .map(|(at, n)| {
-                let file = &files[at];
-                let sleeps =
-                    |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
-                let unlocks = |name: &str| sleepers.unlocks(at, name);
-                let shadowed = |name: &str| own[at].contains(name);
-                (
-                    at,
-                    n,
-                    walk(&file.functions[n], &sleeps, &unlocks, &shadowed),
-                )
-            })
+            .map(|(at, n)| (at, n, look(at, &files[at].functions[n]).0))
             .filter(|(_, _, facts)| !facts.is_empty())
             .collect();
+        super::across::add(&files, &mut facts, &look);
         let sources = files.iter().map(|_| OnceLock::new()).collect();
         Self {
             input,
@@ -286,7 +283,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
         acquires |= role == Some(Role::Acquire);
         releases |= role == Some(Role::Release);
         unmaps |= name.contains("dma_unmap_");
-        locks |= atomic::takes(name);
+        locks |= atomic::takes(name) || atomic::tries(name);
         sleeps |= sleepers.call(file, name, args).is_some();
     });
     acquires || locks && sleeps || releases && unmaps

@@ -66,6 +66,11 @@ fn pages_nobody_knows_of_are_a_leak_and_pages_handed_on_are_not() {
 }
 
 #[test]
+fn what_is_lost_across_a_call_is_found_and_what_a_helper_gives_back_is_not() {
+    check("across.c");
+}
+
+#[test]
 fn releases_are_counted_page_by_page() {
     check("counts.c");
 }
@@ -102,6 +107,13 @@ fn each_fixture_is_checked_by_a_test() {
     names.sort();
     assert_eq!(
         names,
-        ["atomic.c", "carriers.c", "counts.c", "kinds.c", "leak.c"]
+        [
+            "across.c",
+            "atomic.c",
+            "carriers.c",
+            "counts.c",
+            "kinds.c",
+            "leak.c"
+        ]
     );
 }

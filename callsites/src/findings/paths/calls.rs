@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls: the ones that count references, the ones that take pages out of sight, and the locks.
 
-use super::machine::{ASKED_FOR, Machine, What};
-use super::state::{Acquisition, Place, State, Value};
+use super::decide::Test;
+use super::machine::{Machine, What};
+use super::state::{Acquisition, Lock, Place, State, Value};
 use crate::findings::{atomic, visit};
 use crate::index::ir::{Expr, Span};
 use refimpl::api::{Count, Function, Role};
-
-/// The errno that a failing call returns; any negative number will do.
-const FAILURE: i64 = -14;
 
 impl Machine<'_, '_> {
     pub(super) fn call(
@@ -24,15 +22,28 @@ impl Machine<'_, '_> {
         // Who gives the caller's lock back does so before it sleeps.
         if let Some(callee) = (self.sleeps)(name, args) {
             if !(self.unlocks)(name) {
-                if let Some(lock) = state.atomic.last().copied() {
-                    self.fact(state, What::SleepsWhenAtomic, span, Some(lock), &callee);
+                if let Some(lock) = state.lock() {
+                    let at = state.atomic[lock].at;
+                    self.fact(state, What::SleepsWhenAtomic, span, Some(at), &callee);
                 }
             }
         }
         if atomic::takes(name) {
-            state.atomic.push(span);
+            state.atomic.push(Lock {
+                at: span,
+                tried: None,
+            });
+        } else if atomic::tries(name) {
+            let sym = self.fresh();
+            state.atomic.push(Lock {
+                at: span,
+                tried: Some(sym),
+            });
+            return Value::Sym(sym, 0);
         } else if atomic::drops(name) || (self.unlocks)(name) {
-            state.atomic.pop();
+            if let Some(held) = state.lock() {
+                state.atomic.remove(held);
+            }
         }
         let known = self.catalogue.get(name).filter(|_| !(self.shadowed)(name));
         match (name, known.map(|function| function.role)) {
@@ -40,6 +51,18 @@ impl Machine<'_, '_> {
             ("IS_ERR_VALUE", _) if args.len() == 1 => {
                 let value = self.eval(state, &args[0]);
                 self.binary(state, "<", value, Value::Int(0))
+            }
+            // An error pointer is the number that it holds.
+            ("ERR_PTR" | "PTR_ERR" | "ERR_CAST", _) if args.len() == 1 => {
+                self.eval(state, &args[0])
+            }
+            ("IS_ERR", _) if args.len() == 1 => {
+                let value = self.eval(state, &args[0]);
+                let test = Test::Compare("<".into(), value, Value::Int(0));
+                match self.decide(state, &test) {
+                    Some(truth) => Value::Int(i64::from(truth)),
+                    None => self.intern_values("<", vec![value, Value::Int(0)]),
+                }
             }
             (
                 "READ_ONCE" | "likely" | "unlikely" | "WARN_ON" | "WARN_ON_ONCE"
@@ -52,7 +75,7 @@ impl Machine<'_, '_> {
                 _,
             ) => self.free(state, args, span),
             (_, Some(Role::Release)) => self.release(state, known, args, span),
-            (_, Some(Role::Reference)) => self.reference(state, args),
+            (_, Some(Role::Reference)) => self.reference(state, name, args),
             (_, Some(Role::Store)) => self.unknown_call(state, args),
             (_, Some(Role::Translate)) => self.translate(state, args, span),
             (_, Some(Role::Container | Role::Allocate)) => {
@@ -60,6 +83,9 @@ impl Machine<'_, '_> {
                     self.eval(state, arg);
                 });
                 let sym = self.fresh();
+                if makes_object(name) {
+                    state.own.insert(sym);
+                }
                 if name.contains("zalloc") || name.contains("calloc") {
                     state.zeroed.insert(sym);
                 }
@@ -101,133 +127,6 @@ impl Machine<'_, '_> {
                 }
                 self.unknown_call(state, args)
             }
-        }
-    }
-
-    fn acquire(&mut self, state: &mut State, name: &str, args: &[Expr], span: Span) -> Value {
-        let Some(function) = self.catalogue.get(name) else {
-            return Value::Sym(self.fresh(), 0);
-        };
-        let Some(form) = function.signature(args.len()).cloned() else {
-            return Value::Sym(self.fresh(), 0);
-        };
-        let wanted = match form.nr.and_then(|at| args.get(at)) {
-            Some(nr) => {
-                let nr = self.eval(state, nr);
-                self.count(state, nr)
-            }
-            None => 1,
-        };
-        let never_negative = name.ends_with("_only") || name == "__get_user_pages_fast";
-        let got = match self.outcome {
-            0 if never_negative => 0,
-            0 => FAILURE,
-            1 => wanted / 2,
-            _ => wanted,
-        };
-        // Of one page there is no half.
-        if wanted <= 0 || (self.outcome == 1 && got == 0) {
-            state.over = true;
-            return Value::Int(got);
-        }
-        state.note(
-            span,
-            [
-                "it fails",
-                "it gets fewer pages than asked for",
-                "it gets all pages",
-            ][usize::from(self.outcome.min(2))],
-        );
-        let Some(target) = form.pages.or(form.page).and_then(|at| args.get(at)) else {
-            return Value::Int(got);
-        };
-        let (memory, first, place) = match self.target(state, target) {
-            Target::None => return Value::Int(got),
-            Target::Memory(sym, first) => (Some(sym), first, None),
-            Target::Variable(place) => (None, 0, Some(place)),
-        };
-        let number = state.acquisitions.len();
-        let shared_before = memory.is_some_and(|sym| state.visible.contains(&sym));
-        let lost = matches!(
-            place,
-            Some(Place::Opaque | Place::Elsewhere(_) | Place::Memory(..))
-        );
-        state.acquisitions.push(Acquisition {
-            call: span,
-            callee: name.into(),
-            pin: function.count == Count::Pin,
-            got,
-            wanted,
-            memory,
-            first,
-            held: vec![1; usize::try_from(got).unwrap_or(0)],
-            handed_on: lost,
-            visible: shared_before || lost,
-            home: match visit::bare(target) {
-                expr @ Expr::Field { .. } => Some(visit::text(expr)),
-                _ => None,
-            },
-            shared_before,
-        });
-        for page in 0..usize::try_from(got).unwrap_or(0) {
-            match (&place, memory) {
-                (Some(Place::Local(variable)), _) if page == 0 => {
-                    state
-                        .values
-                        .insert(variable.clone(), Value::Page(number, Some(0)));
-                }
-                (_, Some(sym)) => {
-                    state
-                        .memory
-                        .insert((sym, first + page as i64), Value::Page(number, Some(page)));
-                }
-                _ => {}
-            }
-        }
-        if let (Some(Place::Local(variable)), true) = (&place, got <= 0) {
-            // What stood there before still does; a null check is the usual guard.
-            if matches!(state.values.get(variable), None | Some(Value::Sym(..))) {
-                state
-                    .values
-                    .insert(variable.clone(), Value::Unfilled(number));
-            }
-        }
-        Value::Int(got)
-    }
-
-    /// A number of pages as a number; what is not known becomes [`ASKED_FOR`].
-    fn count(&mut self, state: &mut State, nr: Value) -> i64 {
-        match self.settle(state, nr) {
-            Value::Int(number) => number.min(16),
-            Value::Sym(sym, offset) => {
-                let (low, high) = state
-                    .ranges
-                    .get(&sym)
-                    .copied()
-                    .unwrap_or((i64::MIN, i64::MAX));
-                let number = (ASKED_FOR - offset).clamp(low, high.max(low));
-                state.bound.insert(sym, Value::Int(number));
-                number + offset
-            }
-            Value::Page(..) | Value::Unfilled(_) => ASKED_FOR,
-        }
-    }
-
-    fn target(&mut self, state: &mut State, expr: &Expr) -> Target {
-        if let Expr::AddressOf(inner, _) = visit::bare(expr) {
-            return match self.place(state, inner) {
-                Place::Memory(sym, Some(at)) => Target::Memory(sym, at),
-                place => Target::Variable(place),
-            };
-        }
-        match self.eval(state, expr) {
-            // A pointer and an unknown offset: which entries it means is not known.
-            Value::Sym(sym, _) if self.meaning.contains_key(&sym) => {
-                Target::Variable(Place::Opaque)
-            }
-            Value::Sym(sym, at) => Target::Memory(sym, at),
-            Value::Int(_) => Target::None,
-            _ => Target::Variable(Place::Opaque),
         }
     }
 
@@ -326,7 +225,11 @@ impl Machine<'_, '_> {
                     return;
                 };
                 state.acquisitions[a].held[entry] -= 1;
-                if state.acquisitions[a].held[entry] < 0 && !acquisition.handed_on {
+                if state.acquisitions[a].held[entry] < 0
+                    && !acquisition.handed_on
+                    && !acquisition.maybe
+                    && !acquisition.more
+                {
                     self.fact_about(state, What::ReleasedTwice, at, &acquisition);
                     state.over = true;
                 }
@@ -345,10 +248,14 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn reference(&mut self, state: &mut State, args: &[Expr]) -> Value {
+    fn reference(&mut self, state: &mut State, name: &str, args: &[Expr]) -> Value {
         for arg in args {
             if let Value::Page(a, Some(entry)) = self.eval(state, arg) {
-                state.acquisitions[a].held[entry] += 1;
+                if name.starts_with("folio_add_pin") {
+                    state.acquisitions[a].more = true;
+                } else {
+                    state.acquisitions[a].held[entry] += 1;
+                }
             }
         }
         Value::Sym(self.fresh(), 0)
@@ -399,6 +306,7 @@ impl Machine<'_, '_> {
             let Value::Sym(sym, _) = self.eval(state, arg) else {
                 continue;
             };
+            state.freed.insert(sym);
             let lost: Vec<Acquisition> = state
                 .acquisitions
                 .iter()
@@ -431,6 +339,12 @@ impl Machine<'_, '_> {
             let value = self.eval(state, arg);
             state.hand_on(value);
             let root = root(arg);
+            if let Some(Value::Sym(sym, _)) = root.and_then(|root| state.values.get(root)).copied()
+            {
+                if state.own.contains(&sym) {
+                    state.hand_on(Value::Sym(sym, 0));
+                }
+            }
             for acquisition in &mut state.acquisitions {
                 let home = acquisition.home.as_deref();
                 if home.is_some_and(|home| root.is_some_and(|root| home.starts_with(root))) {
@@ -479,12 +393,6 @@ impl Machine<'_, '_> {
     }
 }
 
-enum Target {
-    None,
-    Memory(u32, i64),
-    Variable(Place),
-}
-
 /// The variable that an argument goes through: `dma` of `&dma->list`.
 fn root(expr: &Expr) -> Option<&str> {
     match visit::bare(expr) {
@@ -493,6 +401,15 @@ fn root(expr: &Expr) -> Option<&str> {
         Expr::AddressOf(inner, _) | Expr::Deref(inner, _) => root(inner),
         _ => None,
     }
+}
+
+/// Who calls these owns what comes back until it is given away: include/linux/slab.h, include/linux/vmalloc.h, 6.12.
+fn makes_object(name: &str) -> bool {
+    let kinds = ["malloc", "zalloc", "calloc"];
+    ["kv", "k", "v"].iter().any(|prefix| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| kinds.iter().any(|kind| rest.starts_with(kind)))
+    })
 }
 
 fn is_unmap(name: &str) -> bool {

@@ -38,6 +38,12 @@ impl Machine<'_, '_> {
                     if a == b {
                         return Some(compare(op, x.cmp(&y)));
                     }
+                    // What was allocated here is nothing that there was before.
+                    let fresh =
+                        |sym, other| state.own.contains(sym) && !self.meaning.contains_key(other);
+                    if (op == "==" || op == "!=") && (fresh(&a, &b) || fresh(&b, &a)) {
+                        return Some(op == "!=");
+                    }
                     let known = self.interned.get(&(op.clone(), vec![left, right]));
                     return known
                         .and_then(|sym| self.decide(state, &Test::Truth(Value::Sym(*sym, 0))));

@@ -3,6 +3,7 @@
 
 use super::decide::{Test, compare, is_comparison};
 use super::machine::{Machine, What};
+use super::places::owner;
 use super::state::{Place, State, Value};
 use super::types::compared_unsigned;
 use crate::findings::visit;
@@ -25,6 +26,10 @@ impl Machine<'_, '_> {
                 self.intern("const", name)
             }
             Expr::Name(..) | Expr::Field { .. } | Expr::Index { .. } | Expr::Deref(..) => {
+                // A record that is copied takes its members along.
+                if let (Expr::Name(..), Some(name)) = (expr, self.in_record(expr)) {
+                    state.hand_on_through(name);
+                }
                 let place = self.place(state, expr);
                 self.read(state, &place)
             }
@@ -35,6 +40,13 @@ impl Machine<'_, '_> {
             Expr::AddressOf(inner, _) => match self.place(state, inner) {
                 Place::Memory(sym, Some(at)) => Value::Sym(sym, at),
                 _ => {
+                    if let Some(name) = self.in_record(inner) {
+                        state.hand_on_through(name);
+                    }
+                    // Who has a member's address, a list for one, reaches the object.
+                    if let Some(owner) = owner(state, &visit::text(inner)) {
+                        state.give_away(owner);
+                    }
                     let text = visit::text(expr);
                     self.intern("address", &text)
                 }

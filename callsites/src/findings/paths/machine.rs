@@ -26,6 +26,8 @@ pub(super) const ASKED_FOR: i64 = 4;
 pub(crate) enum What {
     /// The way ends while pages are held that nobody else knows of.
     Leak,
+    /// The way ends, and an array of pages that was allocated on it is lost.
+    ArrayLost,
     /// The array that alone knew of held pages is freed.
     FreedWhileHeld,
     /// An entry is released that the acquiring call did not fill, since it got fewer pages.
@@ -85,15 +87,19 @@ pub(super) struct Machine<'a, 'f> {
     pub outcome: u8,
     pub facts: BTreeMap<(What, u32, u32), Fact>,
     pub ways: usize,
+    /// Whether the function sees to it that its iterator is backed by user memory.
+    pub user_backed: bool,
+    /// Whether every way was walked to its end.
+    pub complete: bool,
 }
 
-/// Walks `function` on every way.
+/// Walks `function` on every way; says whether it came to the end of all.
 pub(crate) fn walk(
     function: &Function,
     sleeps: &dyn Fn(&str, &[Expr]) -> Option<String>,
     unlocks: &dyn Fn(&str) -> bool,
     shadowed: &dyn Fn(&str) -> bool,
-) -> Vec<Fact> {
+) -> (Vec<Fact>, bool) {
     let steps = steps(function);
     let mut machine = Machine {
         catalogue: followed(),
@@ -107,6 +113,8 @@ pub(crate) fn walk(
         outcome: 0,
         facts: BTreeMap::new(),
         ways: 0,
+        complete: true,
+        user_backed: super::iterators::sees_to_user_pages(function),
     };
     let mut start = State::default();
     for parameter in &function.params {
@@ -117,7 +125,7 @@ pub(crate) fn walk(
         start.visible.insert(sym);
     }
     machine.run(&steps, start);
-    machine.facts.into_values().collect()
+    (machine.facts.into_values().collect(), machine.complete)
 }
 
 /// A kernel is configured one way: an arm once taken is taken again, one left out stays out.
@@ -171,6 +179,7 @@ impl<'f> Machine<'_, 'f> {
             while !state.over {
                 taken += 1;
                 if taken > MOST_STEPS || self.ways > MOST_WAYS {
+                    self.complete = false;
                     return;
                 }
                 let Some(step) = steps.list.get(state.at) else {
@@ -260,7 +269,12 @@ impl<'f> Machine<'_, 'f> {
         if state.over {
             return;
         }
-        let known = self.decide(state, &test).map(|truth| truth != negated);
+        // What is warned of does not happen.
+        let warned = matches!(cond.callee_name(), Some("WARN" | "WARN_ONCE"));
+        let known = match self.decide(state, &test) {
+            None if warned => Some(negated),
+            truth => truth.map(|truth| truth != negated),
+        };
         if head {
             let visits = state.visits.entry(at).or_insert(0);
             let goes_on = known.unwrap_or(*visits == 0);
@@ -296,27 +310,39 @@ impl<'f> Machine<'_, 'f> {
         waiting: &mut Vec<State>,
     ) {
         let value = self.eval(state, value);
-        let mut targets: Vec<usize> = Vec::new();
+        // What was the one case before is it again.
+        let chosen = state.chosen.get(&value).copied();
+        let mut targets: Vec<(usize, Value)> = Vec::new();
         let mut default = exit;
         for (case, target) in cases {
             let Some(case) = case else {
                 default = *target;
                 continue;
             };
-            match (value, self.eval(state, case)) {
+            let case = self.eval(state, case);
+            if chosen == Some(case) || value == case {
+                state.at = *target;
+                return;
+            }
+            match (value, case) {
                 (Value::Int(a), Value::Int(b)) if a == b => {
                     state.at = *target;
                     return;
                 }
                 (Value::Int(_), Value::Int(_)) => {}
-                _ => targets.push(*target),
+                _ if chosen.is_some() => {}
+                _ => targets.push((*target, case)),
             }
         }
         self.ways += targets.len();
-        waiting.extend(targets.iter().rev().map(|target| State {
-            at: *target,
-            ..state.clone()
-        }));
+        for (target, case) in targets.into_iter().rev() {
+            let mut other = State {
+                at: target,
+                ..state.clone()
+            };
+            other.chosen.insert(value, case);
+            waiting.push(other);
+        }
         state.at = default;
     }
 
@@ -333,11 +359,13 @@ impl<'f> Machine<'_, 'f> {
         self.catalogue.get(name).is_some_and(|function| {
             function.role == Role::Acquire
                 && !(self.shadowed)(name)
-                && function.kind != "iter"
                 && function
                     .signature(args.len())
                     .is_some_and(|s| s.pages.or(s.page).is_some_and(|at| at < args.len()))
-                && !name.contains("folio")
+                && (!name.contains("folio")
+                    || function
+                        .signature(args.len())
+                        .is_some_and(|s| s.pages.is_some() && s.nr.is_some()))
         })
     }
 
@@ -402,6 +430,16 @@ impl<'f> Machine<'_, 'f> {
             .filter(|a| a.leaks() && !a.visible)
         {
             self.fact_about(state, What::Leak, at, acquisition);
+        }
+        for acquisition in &state.acquisitions {
+            let lost = acquisition.memory.is_some_and(|sym| {
+                state.own.contains(&sym)
+                    && !state.freed.contains(&sym)
+                    && !state.inside.contains_key(&sym)
+            });
+            if lost && !acquisition.visible && !acquisition.handed_on && !acquisition.leaks() {
+                self.fact_about(state, What::ArrayLost, at, acquisition);
+            }
         }
     }
 }

@@ -26,6 +26,9 @@ impl Machine<'_, '_> {
             Expr::Name(name, _) if self.locals.get(name).is_some() => Place::Local(name.clone()),
             Expr::Name(name, _) => Place::Elsewhere(name.clone()),
             Expr::Field { base, .. } => {
+                if self.in_record(expr).is_some() {
+                    return Place::Local(visit::text(expr).into());
+                }
                 // The base may hold a call or an update.
                 if !matches!(visit::bare(base), Expr::Name(..) | Expr::Field { .. }) {
                     self.eval(state, base);
@@ -114,6 +117,29 @@ impl Machine<'_, '_> {
         Value::Sym(fresh, 0)
     }
 
+    fn show_value(&self, state: &mut State, value: Value) {
+        match value {
+            Value::Page(..) => state.hand_on(value),
+            Value::Sym(sym, _) => state.show(sym),
+            _ => {}
+        }
+    }
+
+    /// The local variable of a record type that `expr` names or is a member of.
+    pub(super) fn in_record<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
+        match expr {
+            Expr::Name(name, _) => {
+                let ty = self.locals.get(name)?;
+                let record = ty.name.starts_with("struct ") || ty.name.starts_with("union ");
+                (record && ty.pointers == 0 && ty.arrays == 0).then_some(name)
+            }
+            Expr::Field {
+                base, arrow: false, ..
+            } => self.in_record(base),
+            _ => None,
+        }
+    }
+
     pub(super) fn write(&mut self, state: &mut State, place: &Place, value: Value) {
         match place {
             Place::Local(name) => {
@@ -121,10 +147,14 @@ impl Machine<'_, '_> {
                 state.values.insert(name.clone(), value);
             }
             Place::Elsewhere(text) => {
-                match value {
-                    Value::Page(..) => state.hand_on(value),
-                    Value::Sym(sym, _) => state.show(sym),
-                    _ => {}
+                match (value, owner(state, text)) {
+                    (Value::Page(a, _), Some(owner)) => {
+                        state.acquisitions[a].container = Some(owner);
+                    }
+                    (Value::Sym(sym, _), Some(owner)) => {
+                        state.inside.insert(sym, owner);
+                    }
+                    _ => self.show_value(state, value),
                 }
                 state.values.insert(text.clone(), value);
             }
@@ -141,6 +171,15 @@ impl Machine<'_, '_> {
             }
             Place::Opaque => state.hand_on(value),
         }
+    }
+}
+
+/// The object of this way, seen by nobody else, of which `text` is a member.
+pub(super) fn owner(state: &State, text: &str) -> Option<u32> {
+    let (base, _) = text.split_once("->")?;
+    match state.values.get(base) {
+        Some(Value::Sym(sym, 0)) if state.own.contains(sym) => Some(*sym),
+        _ => None,
     }
 }
 

@@ -60,12 +60,27 @@ pub(super) struct Acquisition {
     pub home: Option<String>,
     /// Others may have filled entries of the array.
     pub shared_before: bool,
+    /// The object, made on this way and seen by nobody else yet, that holds the page.
+    pub container: Option<Sym>,
+    /// Whether anything was taken is not known: of a kernel-backed iterator nothing is.
+    pub maybe: bool,
+    /// More pins may have been added, or not: that call can fail.
+    pub more: bool,
 }
 
 impl Acquisition {
     pub(super) fn leaks(&self) -> bool {
-        !self.handed_on && self.held.iter().any(|held| *held > 0)
+        !self.handed_on && !self.maybe && self.held.iter().any(|held| *held > 0)
     }
+}
+
+/// A lock under which sleeping is forbidden.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lock {
+    /// Where it is taken.
+    pub at: Span,
+    /// What says whether it was, where it is only tried.
+    pub tried: Option<Sym>,
 }
 
 /// The way so far, last step first.
@@ -130,7 +145,7 @@ pub(super) struct State {
     pub acquisitions: Vec<Acquisition>,
     pub visits: BTreeMap<usize, u32>,
     /// Locks held that forbid sleeping, innermost last.
-    pub atomic: Vec<Span>,
+    pub atomic: Vec<Lock>,
     /// Releases of user pages so far on this way.
     pub released: Vec<Span>,
     pub trail: Option<Rc<Trail>>,
@@ -138,6 +153,14 @@ pub(super) struct State {
     pub configured: BTreeMap<String, bool>,
     /// Structures whose members are zero until they are written.
     pub zeroed: BTreeSet<Sym>,
+    /// Objects that were allocated on this way and that nobody else sees.
+    pub own: BTreeSet<Sym>,
+    /// Which case of a `switch` a value turned out to be.
+    pub chosen: BTreeMap<Value, Value>,
+    /// What was given back.
+    pub freed: BTreeSet<Sym>,
+    /// Arrays that such an object holds.
+    pub inside: BTreeMap<Sym, Sym>,
     /// A fact was found that makes the rest of this way meaningless.
     pub over: bool,
 }
@@ -168,9 +191,48 @@ impl State {
         self.values.members.retain(|key, _| !mentions(key, name));
     }
 
+    /// The innermost lock that is held, as far as that is known.
+    pub(super) fn lock(&self) -> Option<usize> {
+        self.atomic
+            .iter()
+            .rposition(|lock| lock.tried.is_none_or(|sym| self.nonzero.contains(&sym)))
+    }
+
+    /// What the members of the local variable `name` hold goes out of sight.
+    pub(super) fn hand_on_through(&mut self, name: &str) {
+        let held: Vec<Value> = self
+            .values
+            .members
+            .iter()
+            .filter(|(key, _)| mentions(key, name))
+            .map(|(_, value)| *value)
+            .collect();
+        held.into_iter().for_each(|value| self.hand_on(value));
+    }
+
+    /// Others see the object `sym`, and so what it holds.
+    pub(super) fn give_away(&mut self, sym: Sym) {
+        if !self.own.remove(&sym) {
+            return;
+        }
+        for acquisition in &mut self.acquisitions {
+            acquisition.handed_on |= acquisition.container == Some(sym);
+        }
+        let held: Vec<Sym> = self
+            .inside
+            .iter()
+            .filter(|(_, holder)| **holder == sym)
+            .map(|(held, _)| *held)
+            .collect();
+        for held in held {
+            self.hand_on(Value::Sym(held, 0));
+        }
+    }
+
     /// The memory of `sym` can now be reached by others.
     pub(super) fn show(&mut self, sym: Sym) {
         self.visible.insert(sym);
+        self.give_away(sym);
         for acquisition in self
             .acquisitions
             .iter_mut()

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls that acquire pages: what comes back, and where the pages go.
+
+use super::machine::{ASKED_FOR, Machine};
+use super::places::owner;
+use super::state::{Acquisition, Place, State, Value};
+use crate::findings::visit;
+use crate::index::ir::{Expr, Span};
+use refimpl::api::Count;
+
+/// The errno that a failing call returns; any negative number will do.
+pub(super) const FAILURE: i64 = -14;
+
+impl Machine<'_, '_> {
+    pub(super) fn acquire(
+        &mut self,
+        state: &mut State,
+        name: &str,
+        args: &[Expr],
+        span: Span,
+    ) -> Value {
+        let Some(function) = self.catalogue.get(name) else {
+            return Value::Sym(self.fresh(), 0);
+        };
+        let Some(form) = function.signature(args.len()).cloned() else {
+            return Value::Sym(self.fresh(), 0);
+        };
+        if function.kind == "iter" {
+            return self.acquire_iterator(state, function, (args, form.pages), span);
+        }
+        let wanted = match form.nr.and_then(|at| args.get(at)) {
+            Some(nr) => {
+                let nr = self.eval(state, nr);
+                self.count(state, nr)
+            }
+            None => 1,
+        };
+        let never_negative = name.ends_with("_only") || name == "__get_user_pages_fast";
+        let got = match self.outcome {
+            0 if never_negative => 0,
+            0 => FAILURE,
+            1 => wanted / 2,
+            _ => wanted,
+        };
+        // Of one page there is no half.
+        if wanted <= 0 || (self.outcome == 1 && got == 0) {
+            state.over = true;
+            return Value::Int(got);
+        }
+        state.note(
+            span,
+            [
+                "it fails",
+                "it gets fewer pages than asked for",
+                "it gets all pages",
+            ][usize::from(self.outcome.min(2))],
+        );
+        let Some(target) = form.pages.or(form.page).and_then(|at| args.get(at)) else {
+            return Value::Int(got);
+        };
+        let (memory, first, place) = match self.target(state, target) {
+            Target::None => return Value::Int(got),
+            Target::Memory(sym, first) => (Some(sym), first, None),
+            Target::Variable(place) => (None, 0, Some(place)),
+        };
+        let number = state.acquisitions.len();
+        let shared_before = memory.is_some_and(|sym| state.visible.contains(&sym));
+        let container = match &place {
+            Some(Place::Elsewhere(text)) => owner(state, text),
+            _ => None,
+        };
+        let lost = container.is_none()
+            && matches!(
+                place,
+                Some(Place::Opaque | Place::Elsewhere(_) | Place::Memory(..))
+            );
+        state.acquisitions.push(Acquisition {
+            call: span,
+            callee: name.into(),
+            pin: function.count == Count::Pin,
+            got,
+            wanted,
+            memory,
+            first,
+            held: vec![1; usize::try_from(got).unwrap_or(0)],
+            handed_on: lost,
+            visible: shared_before || lost,
+            home: match visit::bare(target) {
+                expr @ Expr::Field { .. } => Some(visit::text(expr)),
+                _ => None,
+            },
+            shared_before,
+            container,
+            maybe: false,
+            more: false,
+        });
+        for page in 0..usize::try_from(got).unwrap_or(0) {
+            match (&place, memory) {
+                (Some(Place::Local(variable) | Place::Elsewhere(variable)), _)
+                    if page == 0 && !lost =>
+                {
+                    state
+                        .values
+                        .insert(variable.clone(), Value::Page(number, Some(0)));
+                }
+                (_, Some(sym)) => {
+                    state
+                        .memory
+                        .insert((sym, first + page as i64), Value::Page(number, Some(page)));
+                }
+                _ => {}
+            }
+        }
+        if let (Some(Place::Local(variable)), true) = (&place, got <= 0) {
+            // What stood there before still does; a null check is the usual guard.
+            if matches!(state.values.get(variable), None | Some(Value::Sym(..))) {
+                state
+                    .values
+                    .insert(variable.clone(), Value::Unfilled(number));
+            }
+        }
+        Value::Int(got)
+    }
+
+    /// A number of pages as a number; what is not known becomes [`ASKED_FOR`].
+    fn count(&mut self, state: &mut State, nr: Value) -> i64 {
+        match self.settle(state, nr) {
+            Value::Int(number) => number.min(16),
+            Value::Sym(sym, offset) => {
+                let (low, high) = state
+                    .ranges
+                    .get(&sym)
+                    .copied()
+                    .unwrap_or((i64::MIN, i64::MAX));
+                let number = (ASKED_FOR - offset).clamp(low, high.max(low));
+                state.bound.insert(sym, Value::Int(number));
+                number + offset
+            }
+            Value::Page(..) | Value::Unfilled(_) => ASKED_FOR,
+        }
+    }
+
+    pub(super) fn target(&mut self, state: &mut State, expr: &Expr) -> Target {
+        if let Expr::AddressOf(inner, _) = visit::bare(expr) {
+            return match self.place(state, inner) {
+                Place::Memory(sym, Some(at)) => Target::Memory(sym, at),
+                place => Target::Variable(place),
+            };
+        }
+        match self.eval(state, expr) {
+            // A pointer and an unknown offset: which entries it means is not known.
+            Value::Sym(sym, _) if self.meaning.contains_key(&sym) => {
+                Target::Variable(Place::Opaque)
+            }
+            Value::Sym(sym, at) => Target::Memory(sym, at),
+            Value::Int(_) => Target::None,
+            _ => Target::Variable(Place::Opaque),
+        }
+    }
+}
+
+pub(super) enum Target {
+    None,
+    Memory(u32, i64),
+    Variable(Place),
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A function with the bodies of its helpers in place of their calls, so that one walk sees what crosses a call.
+//!
+//! A helper is a function of the same file. What stands in it gets the span of its call: what is found in there is told
+//! of the caller. A call that C may leave out (the right side of `&&`, an arm of `?:`, a loop's condition) stays a call.
+
+use super::rename::Renaming;
+use crate::findings::visit;
+use crate::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt};
+use smol_str::SmolStr;
+
+/// How deep calls are followed.
+const DEPTH: u32 = 3;
+/// Statements that a function may grow to.
+const MOST_STATEMENTS: usize = 500;
+
+/// `function` with its helpers in it; None when it calls none.
+pub(crate) fn with_helpers<'f>(
+    function: &Function,
+    helper: &dyn Fn(&str) -> Option<&'f Function>,
+) -> Option<Function> {
+    let mut inliner = Inliner {
+        helper,
+        within: vec![function.name.clone()],
+        copies: 0,
+        room: MOST_STATEMENTS.checked_sub(count(&function.body))?,
+    };
+    let body = inliner.block(&function.body);
+    (inliner.copies > 0).then(|| Function {
+        body: body.into(),
+        ..function.clone()
+    })
+}
+
+fn count(statements: &[Stmt]) -> usize {
+    let mut count = 0;
+    visit::statements(statements, &mut |_| count += 1);
+    count
+}
+
+struct Inliner<'a, 'f> {
+    helper: &'a dyn Fn(&str) -> Option<&'f Function>,
+    /// The functions that are being read, outermost first.
+    within: Vec<SmolStr>,
+    copies: usize,
+    room: usize,
+}
+
+impl Inliner<'_, '_> {
+    fn block(&mut self, statements: &[Stmt]) -> Vec<Stmt> {
+        let mut out = Vec::new();
+        for statement in statements {
+            self.statement(statement, &mut out);
+        }
+        out
+    }
+
+    fn boxed(&mut self, statement: &Stmt) -> Box<Stmt> {
+        let inner = self.block(std::slice::from_ref(statement));
+        Box::new(Stmt::Block(inner, statement.span()))
+    }
+
+    fn statement(&mut self, statement: &Stmt, out: &mut Vec<Stmt>) {
+        let new = match statement {
+            Stmt::Expr(expr, span) => Stmt::Expr(self.pull(expr, out), *span),
+            Stmt::Decl(declarations, span) => {
+                for declaration in declarations {
+                    let init = declaration.init.as_ref().map(|init| self.pull(init, out));
+                    let declaration = Declaration {
+                        init,
+                        ..declaration.clone()
+                    };
+                    out.push(Stmt::Decl(vec![declaration], *span));
+                }
+                return;
+            }
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+                span,
+            } => Stmt::If {
+                cond: self.pull(cond, out),
+                then: self.boxed(then),
+                otherwise: otherwise.as_ref().map(|otherwise| self.boxed(otherwise)),
+                span: *span,
+            },
+            Stmt::Loop {
+                kind,
+                init,
+                cond,
+                step,
+                body,
+                span,
+            } => Stmt::Loop {
+                kind: kind.clone(),
+                init: init.clone(),
+                cond: cond.clone(),
+                step: step.clone(),
+                body: self.boxed(body),
+                span: *span,
+            },
+            Stmt::Switch { value, body, span } => Stmt::Switch {
+                value: self.pull(value, out),
+                body: self.boxed(body),
+                span: *span,
+            },
+            Stmt::Return(value, span) => {
+                let value = value.as_ref().map(|value| self.pull(value, out));
+                Stmt::Return(value, *span)
+            }
+            Stmt::Block(inner, span) => Stmt::Block(self.block(inner), *span),
+            Stmt::Unread(inner, span) => Stmt::Unread(self.block(inner), *span),
+            Stmt::Arms(arms, span) => {
+                let arms = arms
+                    .iter()
+                    .map(|(condition, inner)| (condition.clone(), self.block(inner)));
+                Stmt::Arms(arms.collect(), *span)
+            }
+            other => other.clone(),
+        };
+        out.push(new);
+    }
+
+    /// `expr` without the calls of helpers that it always makes; their bodies go to `out`.
+    fn pull(&mut self, expr: &Expr, out: &mut Vec<Stmt>) -> Expr {
+        let mut new = expr.clone();
+        match &mut new {
+            Expr::Call { args, span, .. } => {
+                for arg in args.iter_mut() {
+                    *arg = self.pull(arg, out);
+                }
+                let helper = expr.callee_name().and_then(|name| self.follows(name, args));
+                if let Some(helper) = helper {
+                    return self.copy(helper, args, *span, out);
+                }
+            }
+            Expr::Assign { value, .. } => **value = self.pull(value, out),
+            Expr::Cast { operand, .. } | Expr::Unary { operand, .. } => {
+                **operand = self.pull(operand, out);
+            }
+            Expr::Binary {
+                op, left, right, ..
+            } => {
+                **left = self.pull(left, out);
+                if op != "&&" && op != "||" && op != "," {
+                    **right = self.pull(right, out);
+                }
+            }
+            Expr::Conditional { cond, .. } => **cond = self.pull(cond, out),
+            _ => {}
+        }
+        new
+    }
+
+    fn follows(&self, name: &str, args: &[Expr]) -> Option<Function> {
+        let deep = self.within.len() as u32 > DEPTH;
+        if deep || self.within.iter().any(|outer| outer == name) {
+            return None;
+        }
+        let helper = (self.helper)(name)?;
+        let fits = helper.params.len() == args.len()
+            && helper.params.iter().all(|param| !param.name.is_empty())
+            && helper.linkage != Linkage::Macro
+            && !helper.has_unread
+            && count(&helper.body) < self.room;
+        fits.then(|| helper.clone())
+    }
+
+    fn copy(&mut self, mut helper: Function, args: &[Expr], at: Span, out: &mut Vec<Stmt>) -> Expr {
+        self.room = self.room.saturating_sub(count(&helper.body));
+        self.copies += 1;
+        let number = self.copies;
+        self.within.push(helper.name.clone());
+        helper.body = self.block(&helper.body).into();
+        self.within.pop();
+        let result: SmolStr = format!("result__{number}").into();
+        out.push(declared(&result, &helper.returns, None, at));
+        let (renaming, given) = Renaming::of(&helper, args, number, (&result, at));
+        for (name, ty, arg) in given {
+            out.push(declared(&name, &ty, Some(arg), at));
+        }
+        out.extend(
+            helper
+                .body
+                .iter()
+                .map(|statement| renaming.statement(statement)),
+        );
+        out.push(Stmt::Label {
+            name: renaming.end.clone(),
+            span: at,
+        });
+        Expr::Name(result, at)
+    }
+}
+
+fn declared(name: &SmolStr, ty: &crate::index::ir::TypeRef, init: Option<Expr>, at: Span) -> Stmt {
+    let declaration = Declaration {
+        name: name.clone(),
+        ty: ty.clone(),
+        init,
+        span: at,
+        statement: at,
+    };
+    Stmt::Decl(vec![declaration], at)
+}
