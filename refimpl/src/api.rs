@@ -407,7 +407,7 @@ fn read(wanted: fn(&Function) -> bool) -> Catalogue {
     let [mut all, audit] = DATA.map(data);
     all.function.extend(audit.function);
     let mut functions = BTreeMap::new();
-    for mut entry in all.function.into_iter().filter(|entry| wanted(entry)) {
+    for mut entry in all.function.into_iter().filter(wanted) {
         for (name, life) in std::mem::take(&mut entry.names) {
             let function = Function {
                 name: name.clone(),
