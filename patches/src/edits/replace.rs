@@ -74,7 +74,7 @@ fn column_kept(base: &[u8], edits: &[Edit], edit: &Edit) -> Option<Edit> {
     }
     let head = base[..start]
         .iter()
-        .rposition(|byte| is_end(byte))
+        .rposition(&is_end)
         .map_or(0, |at| at + 1);
     let tail = end + base[end..].iter().position(is_end)?;
     let line = base[head..tail]
