@@ -2,7 +2,7 @@
 //! What the rules look at, prepared once.
 
 use super::atomic::Sleepers;
-use super::paths::{Fact, What, walk};
+use super::paths::{Fact, MOST_WAYS, What, walk};
 use super::{atomic, visit};
 use crate::index::ir::{FileFacts, Function, Linkage, Span};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
@@ -68,16 +68,16 @@ impl<'a> View<'a> {
             .filter(|(at, n)| worth_walking(&files[*at].functions[*n], *at, &sleepers))
             .collect();
         let own: Vec<HashSet<&str>> = files.iter().map(|file| own_names(file)).collect();
-        let look = |at: usize, function: &Function| {
+        let look = |at: usize, function: &Function, most: usize| {
             let sleeps =
                 |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
             let unlocks = |name: &str| sleepers.unlocks(at, name);
             let shadowed = |name: &str| own[at].contains(name);
-            walk(function, &sleeps, &unlocks, &shadowed)
+            walk(function, most, &sleeps, &unlocks, &shadowed)
         };
         let mut facts: Vec<(usize, usize, Vec<Fact>)> = jobs
             .into_par_iter()
-            .map(|(at, n)| (at, n, look(at, &files[at].functions[n]).0))
+            .map(|(at, n)| (at, n, look(at, &files[at].functions[n], MOST_WAYS).0))
             .filter(|(_, _, facts)| !facts.is_empty())
             .collect();
         super::across::add(&files, &mut facts, &look);

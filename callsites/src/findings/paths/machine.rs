@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 /// Ways through one function after which it is given up. Each condition on a symbol doubles them: nine that follow each
 /// other give 512, and what a person would still check by hand has fewer.
-const MOST_WAYS: usize = 500;
-/// Steps through one function after which it is given up: 240 for each of [`MOST_WAYS`].
-const MOST_STEPS: usize = 120_000;
+pub(crate) const MOST_WAYS: usize = 500;
+/// Steps through one function after which it is given up, for each of its ways.
+const STEPS_A_WAY: usize = 240;
 /// Arms of an `#if` that are walked; the kernel's own ladders are shorter.
 const MOST_ARMS: usize = 32;
 /// Turns of a loop whose condition is known: six times [`ASKED_FOR`], so that a loop over what was asked for ends by itself.
@@ -87,15 +87,18 @@ pub(super) struct Machine<'a, 'f> {
     pub outcome: u8,
     pub facts: BTreeMap<(What, u32, u32), Fact>,
     pub ways: usize,
+    /// After so many it is given up.
+    most: usize,
     /// Whether the function sees to it that its iterator is backed by user memory.
     pub user_backed: bool,
     /// Whether every way was walked to its end.
     pub complete: bool,
 }
 
-/// Walks `function` on every way; says whether it came to the end of all.
+/// Walks `function` on every way, `most` at most; says whether it came to the end of all.
 pub(crate) fn walk(
     function: &Function,
+    most: usize,
     sleeps: &dyn Fn(&str, &[Expr]) -> Option<String>,
     unlocks: &dyn Fn(&str) -> bool,
     shadowed: &dyn Fn(&str) -> bool,
@@ -113,6 +116,7 @@ pub(crate) fn walk(
         outcome: 0,
         facts: BTreeMap::new(),
         ways: 0,
+        most,
         complete: true,
         user_backed: super::iterators::sees_to_user_pages(function),
     };
@@ -178,7 +182,7 @@ impl<'f> Machine<'_, 'f> {
         while let Some(mut state) = waiting.pop() {
             while !state.over {
                 taken += 1;
-                if taken > MOST_STEPS || self.ways > MOST_WAYS {
+                if taken > STEPS_A_WAY * self.most || self.ways > self.most {
                     self.complete = false;
                     return;
                 }

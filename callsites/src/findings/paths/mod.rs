@@ -25,5 +25,5 @@ mod steps;
 mod types;
 
 pub(crate) use inline::with_helpers;
-pub(crate) use machine::{Fact, What, walk};
+pub(crate) use machine::{Fact, MOST_WAYS, What, walk};
 pub(crate) use types::Locals;
