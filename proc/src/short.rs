@@ -5,7 +5,8 @@
 //! deadline and a process group. A short one shares our group: ctrl-C reaches it from the terminal itself.
 //!
 //! ```
-//! let text = proc::short::read(proc::cmd!(proc::short::shell(".")?, "git --version"))?;
+//! let here = proc::short::shell(".")?;
+//! let text = proc::short::read(proc::cmd!(here, "git --version"))?;
 //! assert!(text.starts_with("git version"));
 //! # Ok::<(), proc::Error>(())
 //! ```

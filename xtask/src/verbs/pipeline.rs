@@ -197,20 +197,10 @@ fn small(
         Ok(userspace::after(&verdict))
     })?;
     progress.stage("ktest", |_| {
+        // Whatever this machine has: with every tool there is it would still be too small.
         let reason = "the embedded tree is too small to boot; a kernel to boot needs its own tree";
-        let lacking = stages::lacking(
-            &[ktest::host::Need::Build, ktest::host::Need::Boot],
-            "booting kernels",
-        );
-        Ok(lacking.unwrap_or_else(|| {
-            Came::Skipped(
-                reason.to_owned(),
-                Some(
-                    "cargo xtask kernel get 6.12, then cargo xtask pipeline PATH --kernel 6.12"
-                        .to_owned(),
-                ),
-            )
-        }))
+        let next = "cargo xtask kernel get 6.12, then cargo xtask pipeline PATH --kernel 6.12";
+        Ok(Came::Skipped(reason.to_owned(), Some(next.to_owned())))
     })?;
     Ok(())
 }

@@ -179,7 +179,8 @@ fn with_a_path_the_summary_counts_what_was_asked_for() {
 fn a_series_after_the_targets_is_not_swallowed() {
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
-    sandbox.write("series/series.toml", b"no series\n");
+    let patch = b"From: a <a@b>\nSubject: [PATCH] x: grow\n\n---\n--- a/drivers/b/x.c\n+++ b/drivers/b/x.c\n@@ -1 +1,2 @@\n #include <linux/mm.h>\n+\n";
+    sandbox.write("series/0001-x-grow.patch", patch);
     let series = sandbox.path("series");
     let words = [
         "ktest",
