@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole audit: tree, index, flow, verdicts, groups.
 
+mod coverage;
 mod within;
 
 use crate::findings;
@@ -13,9 +14,9 @@ use crate::index::cache::{Last, Session};
 use crate::index::prefilter::Prefilter;
 use crate::index::shelf::Changes;
 use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
-use crate::judge::{Judged, judge};
-use crate::report::{Coverage, Report, SCHEMA, UnreadItem};
-use crate::tree::{Tree, VersionCode};
+use crate::judge::judge;
+use crate::report::{Coverage, Report, SCHEMA};
+use crate::tree::{Defined, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Act, Exit, Failure, Hint};
 use refimpl::api::followed;
@@ -71,8 +72,8 @@ impl Failure for Error {
 }
 
 impl Files for Tree {
-    fn release(&self) -> Option<VersionCode> {
-        Tree::release(self)
+    fn defined(&self) -> Defined {
+        Tree::defined(self)
     }
 
     fn paths(&self) -> &[Utf8PathBuf] {
@@ -263,8 +264,8 @@ struct Watched<'t> {
 }
 
 impl Files for Watched<'_> {
-    fn release(&self) -> Option<VersionCode> {
-        self.tree.release()
+    fn defined(&self) -> Defined {
+        self.tree.defined()
     }
 
     fn paths(&self) -> &[Utf8PathBuf] {
@@ -307,7 +308,7 @@ fn compute(
     let coverage = Coverage {
         files_walked: index.walked,
         files_with_hits,
-        ..coverage(unread, &analysis, &judged)
+        ..coverage::of(unread, &analysis, &judged)
     };
     let input = findings::Input {
         files: analysis.program.files(),
@@ -338,45 +339,6 @@ fn compute(
         looked_at,
     };
     (report, known)
-}
-
-fn coverage(mut unread: Vec<UnreadItem>, analysis: &Analysis, judged: &Judged) -> Coverage {
-    let files = analysis.program.files();
-    let held: BTreeSet<(String, String)> = judged
-        .callsites
-        .iter()
-        .map(|site| (site.path.clone(), site.function.clone()))
-        .collect();
-    for file in files {
-        for item in &file.unread {
-            let known = item
-                .function
-                .as_ref()
-                .is_none_or(|name| held.contains(&(file.path.to_string(), name.clone())));
-            if known {
-                unread.push(UnreadItem {
-                    path: file.path.to_string(),
-                    function: item.function.clone(),
-                    line: file.position(item.span.start).0,
-                    why: item.why.clone(),
-                });
-            }
-        }
-    }
-    unread.sort();
-    unread.dedup();
-    Coverage {
-        files_walked: 0,
-        files_with_hits: 0,
-        files_parsed: files
-            .iter()
-            .filter(|file| !file.functions.is_empty())
-            .count(),
-        functions: analysis.program.functions().count(),
-        releases_of_other_pages: judged.releases_of_other_pages,
-        unread,
-        asked: None,
-    }
 }
 
 #[cfg(test)]

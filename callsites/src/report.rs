@@ -29,8 +29,14 @@ pub const SCHEMA: &str = "audit/1";
 /// Version and era of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeInfo {
-    /// From the top Makefile, "6.12.117".
+    /// From the top Makefile, "6.12.117"; of a module that of the kernel it is built for.
     pub version: String,
+    /// A module outside the kernel was read, and not the kernel.
+    #[serde(default)]
+    pub module: bool,
+    /// Macros that were given, "NAME=1".
+    #[serde(default)]
+    pub defines: Vec<String>,
     /// Which releasing functions the tree has.
     pub era: Era,
     /// The git revision, when the tree was read from one.
@@ -65,9 +71,27 @@ pub struct Coverage {
     pub releases_of_other_pages: usize,
     /// Every function or file that could not be read, with its reason.
     pub unread: Vec<UnreadItem>,
+    /// Calls of the catalogue in arms of `#if` that this release, or a macro that was given, leaves out: not judged.
+    #[serde(default)]
+    pub not_compiled: Vec<NotCompiled>,
     /// What the audit was asked for, where that is less than the tree; everything above is of the whole tree.
     #[serde(default)]
     pub asked: Option<Asked>,
+}
+
+/// A call that the kernel of the tree does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NotCompiled {
+    /// Relative to the tree.
+    pub path: String,
+    /// 1-based.
+    pub line: u32,
+    /// The callee.
+    pub call: String,
+    /// What it is to the audit.
+    pub role: Role,
+    /// The condition of the arm, as it is written; of `#else` that of none before it.
+    pub condition: String,
 }
 
 /// The part of a tree that an audit was asked for.

@@ -14,16 +14,19 @@ pub mod beneath;
 mod directory;
 mod error;
 mod listing;
+mod module;
 mod revision;
 mod version;
 
 pub(crate) use directory::{read_kept, size_limit};
 pub use error::Error;
-pub use version::{VersionCode, era_of};
+pub use module::Kernel;
+pub use version::{Defined, VersionCode, era_of};
 
 use crate::embedded;
 use crate::report::{Era, TreeInfo, UnreadItem};
 use camino::{Utf8Path, Utf8PathBuf};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// A tree that was found to be a kernel's.
@@ -35,6 +38,10 @@ pub struct Tree {
     files: Vec<Utf8PathBuf>,
     unread: Vec<UnreadItem>,
     overlay: BTreeMap<Utf8PathBuf, Option<Vec<u8>>>,
+    /// Of a module the kernel that it is built for.
+    kernel: Option<Kernel>,
+    /// Sorted by name.
+    defines: Vec<(SmolStr, i64)>,
 }
 
 #[derive(Debug)]
@@ -65,33 +72,26 @@ impl Tree {
 
     /// The same; of a directory, the list of files is taken from `cache`, as far as it is still true, and kept there.
     pub fn open_with(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Error> {
-        if Utf8Path::new(spec).is_dir() {
-            let root = Utf8Path::new(spec);
-            let found = match cache {
-                Some(cache) => {
-                    let place = root.canonicalize_utf8();
-                    let place = place.unwrap_or_else(|_| root.to_owned());
-                    listing::of(
-                        root,
-                        &cache.join(format!("files-{}", hashed(place.as_str()))),
-                    )
-                }
-                None => directory::walk(root),
-            };
-            let store = Store::Directory(Utf8PathBuf::from(spec));
-            return Tree::checked(store, found.files, found.unread, spec);
-        }
-        let at = spec
-            .match_indices('@')
-            .find(|(at, _)| Utf8Path::new(&spec[..*at]).is_dir());
-        let Some((at, _)) = at else {
-            return Err(Error::Missing {
+        let (store, files, unread) = stored(spec, cache)?;
+        Tree::checked(store, files, unread, spec)
+    }
+
+    /// A module outside the kernel: "DIR" or "REPO@REV" with no Makefile of a kernel. Version and era are those of `kernel`.
+    ///
+    /// # Errors
+    /// [`Error::NoModule`] when there is no `.c` file, and those of [`Tree::open`].
+    pub fn module(spec: &str, kernel: Kernel, cache: Option<&Utf8Path>) -> Result<Tree, Error> {
+        let (store, files, unread) = stored(spec, cache)?;
+        if !files.iter().any(|path| path.extension() == Some("c")) {
+            return Err(Error::NoModule {
                 spec: spec.to_owned(),
             });
-        };
-        let revision = revision::Revision::open(Utf8Path::new(&spec[..at]), &spec[at + 1..])?;
-        let (files, unread) = revision.files()?;
-        Tree::checked(Store::Revision(revision), files, unread, spec)
+        }
+        let mut tree = Tree::sorted(store, files, unread);
+        tree.version = kernel.version().to_owned();
+        tree.era = kernel.era();
+        tree.kernel = Some(kernel);
+        Ok(tree)
     }
 
     /// The small tree of an era that comes with the program. There is none without any releasing function of its own:
@@ -114,6 +114,8 @@ impl Tree {
             files: paths,
             unread: Vec::new(),
             overlay: BTreeMap::new(),
+            kernel: None,
+            defines: Vec::new(),
         };
         tree.version = tree
             .read(Utf8Path::new("Makefile"))
@@ -126,21 +128,11 @@ impl Tree {
 
     fn checked(
         store: Store,
-        mut files: Vec<Utf8PathBuf>,
-        mut unread: Vec<UnreadItem>,
+        files: Vec<Utf8PathBuf>,
+        unread: Vec<UnreadItem>,
         spec: &str,
     ) -> Result<Tree, Error> {
-        // Paths compare by component, which costs ten times as much as comparing their text.
-        files.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-        unread.sort();
-        let mut tree = Tree {
-            store,
-            version: String::new(),
-            era: Era::Pin,
-            files,
-            unread,
-            overlay: BTreeMap::new(),
-        };
+        let mut tree = Tree::sorted(store, files, unread);
         let makefile = tree.read(Utf8Path::new("Makefile")).unwrap_or_default();
         tree.version = version::parse(&makefile).ok_or_else(|| Error::NotKernel {
             spec: spec.to_owned(),
@@ -149,7 +141,26 @@ impl Tree {
         Ok(tree)
     }
 
+    fn sorted(store: Store, mut files: Vec<Utf8PathBuf>, mut unread: Vec<UnreadItem>) -> Tree {
+        // Paths compare by component, which costs ten times as much as comparing their text.
+        files.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        unread.sort();
+        Tree {
+            store,
+            version: String::new(),
+            era: Era::Pin,
+            files,
+            unread,
+            overlay: BTreeMap::new(),
+            kernel: None,
+            defines: Vec::new(),
+        }
+    }
+
     fn told_era(&self) -> Era {
+        if let Some(kernel) = &self.kernel {
+            return kernel.era();
+        }
         match self.read(Utf8Path::new("include/linux/mm.h")) {
             Ok(header) => era_of(&header),
             Err(_) => version::era_by_number(&self.version),
@@ -178,7 +189,12 @@ impl Tree {
         !self.overlay.is_empty()
     }
 
-    /// From the top Makefile, "6.12.117".
+    /// Of a module the kernel that it is built for.
+    pub fn kernel(&self) -> Option<&Kernel> {
+        self.kernel.as_ref()
+    }
+
+    /// From the top Makefile, "6.12.117"; of a module that of its kernel.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -188,9 +204,19 @@ impl Tree {
         version::era_by_number(&self.version)
     }
 
-    /// The release that the version names, as LINUX_VERSION_CODE counts it.
-    pub(crate) fn release(&self) -> Option<VersionCode> {
-        VersionCode::of(&self.version)
+    /// The same tree where these object-like macros have these values, as `-D` on a compiler's command line would say.
+    pub fn defining(mut self, names: &BTreeMap<String, i64>) -> Tree {
+        let names = names.iter().map(|(name, value)| (name.into(), *value));
+        self.defines = names.collect();
+        self
+    }
+
+    /// What decides conditions of the preprocessor in it.
+    pub(crate) fn defined(&self) -> Defined {
+        Defined {
+            code: VersionCode::of(&self.version),
+            names: self.defines.clone(),
+        }
     }
 
     /// Which releasing functions the tree declares.
@@ -248,6 +274,12 @@ impl Tree {
     pub fn info(&self) -> TreeInfo {
         TreeInfo {
             version: self.version.clone(),
+            module: self.kernel.is_some(),
+            defines: self
+                .defines
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
             era: self.era,
             revision: self.repository().map(|(_, commit)| commit.to_owned()),
         }
@@ -300,6 +332,40 @@ impl Tree {
             Store::Embedded(_) => vec![Some(Stamp::Embedded); self.files.len()],
         }
     }
+}
+
+/// Where the bytes are, every source, and what could not be listed.
+fn stored(
+    spec: &str,
+    cache: Option<&Utf8Path>,
+) -> Result<(Store, Vec<Utf8PathBuf>, Vec<UnreadItem>), Error> {
+    if Utf8Path::new(spec).is_dir() {
+        let root = Utf8Path::new(spec);
+        let found = match cache {
+            Some(cache) => {
+                let place = root.canonicalize_utf8();
+                let place = place.unwrap_or_else(|_| root.to_owned());
+                listing::of(
+                    root,
+                    &cache.join(format!("files-{}", hashed(place.as_str()))),
+                )
+            }
+            None => directory::walk(root),
+        };
+        let store = Store::Directory(Utf8PathBuf::from(spec));
+        return Ok((store, found.files, found.unread));
+    }
+    let at = spec
+        .match_indices('@')
+        .find(|(at, _)| Utf8Path::new(&spec[..*at]).is_dir());
+    let Some((at, _)) = at else {
+        return Err(Error::Missing {
+            spec: spec.to_owned(),
+        });
+    };
+    let revision = revision::Revision::open(Utf8Path::new(&spec[..at]), &spec[at + 1..])?;
+    let (files, unread) = revision.files()?;
+    Ok((Store::Revision(revision), files, unread))
 }
 
 fn hashed(place: &str) -> String {

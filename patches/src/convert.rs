@@ -4,7 +4,7 @@
 use crate::base;
 use crate::commit::Identity;
 use crate::draft::{Draft, Job, Prepared};
-use crate::edits::{self, Planned, Source, Sources, Words};
+use crate::edits::{self, Functions, Planned, Source, Sources, Words};
 use crate::error::Error;
 use crate::info::Refused;
 use crate::options::{Api, ConvertOptions, Select, Signer};
@@ -12,7 +12,7 @@ use crate::origin::{Origin, origin};
 use crate::series::Series;
 use crate::series::unit;
 use callsites::report::{Group, Report};
-use callsites::tree::Tree;
+use callsites::tree::{Kernel, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::btree_map::Entry;
 
@@ -28,7 +28,7 @@ pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result
     }
     let origin = origin(tree)?;
     let identity = identity(origin.as_ref(), options.signer)?;
-    let patches = contents(&sources, unit::patches(plans))?;
+    let patches = contents(&sources, unit::patches(plans, module(tree).as_deref()))?;
     let job = Job {
         tree,
         options,
@@ -37,6 +37,14 @@ pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result
         origin: origin.as_ref(),
     };
     Draft::commit(job, patches, identity)?.series(refused)
+}
+
+/// The name of a module outside the kernel, which is one driver: that of its directory.
+fn module(tree: &Tree) -> Option<String> {
+    tree.kernel()?;
+    let place = tree.root().or(tree.repository().map(|(path, _)| path))?;
+    let name = place.canonicalize_utf8().ok()?;
+    name.file_name().map(str::to_owned)
 }
 
 /// That none of the selected groups could be converted, with the reasons.
@@ -65,8 +73,20 @@ pub(crate) fn planned(
 }
 
 pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
-    let header = base::read(tree, Utf8Path::new("include/linux/mm.h"))?;
-    Words::of(api, report.tree.era, &header).map_err(|why| Error::ApiMissing {
+    let header = |tree| base::read(tree, Utf8Path::new("include/linux/mm.h"));
+    let functions = match tree.kernel() {
+        None => Functions::Header(header(tree)?),
+        Some(Kernel::Tree(kernel)) => Functions::Header(header(kernel)?),
+        Some(Kernel::Release(number)) => Functions::release(number),
+    };
+    let words = Words::of(api, report.tree.era, &functions).and_then(|words| {
+        match words.introduced_first && tree.kernel().is_some() {
+            // A series for a module cannot add a function to the kernel.
+            true => Err("put_user_page() came with 5.2".into()),
+            false => Ok(words),
+        }
+    });
+    words.map_err(|why| Error::ApiMissing {
         api: match api {
             Api::PutUserPage => "put_user_page",
             _ => "pin",

@@ -142,6 +142,7 @@ impl<'a> Draft<'a> {
             job,
             base_info: Base {
                 version: job.tree.version().to_owned(),
+                module: job.tree.kernel().is_some(),
                 revision: origin.map(|_| base.to_string()),
                 tree: store.tree_id(base)?.to_string(),
                 public,
@@ -348,12 +349,7 @@ impl<'a> Draft<'a> {
         let round = verify::round_trip(&self.store, self.base, &self.commits, &patch_mails)?;
         let scratch = self.store.scratch().join("scripts");
         std::fs::create_dir_all(&scratch).map_err(Error::io(self.store.path()))?;
-        let script = |name| Script {
-            name,
-            root: tree.root(),
-            enabled: options.scripts,
-            scratch: &scratch,
-        };
+        let script = |name| Script::of(tree, name, options.scripts, &scratch);
         let signed = match self.identity.is_some() {
             true => Check::new(
                 "signed-off-by",

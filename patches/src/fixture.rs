@@ -59,6 +59,8 @@ pub fn report(era: Era, files: &[(&str, &str)]) -> Report {
         schema: SCHEMA.into(),
         tree: TreeInfo {
             version: "6.12.1".into(),
+            module: false,
+            defines: Vec::new(),
             era,
             revision: None,
         },

@@ -36,8 +36,11 @@ pub struct Info {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
-    /// Version of the top Makefile.
+    /// Version of the top Makefile; of a module that of the kernel it is built for.
     pub version: String,
+    /// The patches are for a module outside the kernel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub module: bool,
     /// Commit id, where the tree is a git repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,

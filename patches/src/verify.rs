@@ -270,6 +270,7 @@ mod tests {
             signed: false,
             cover: String::new(),
             base: crate::info::Base {
+                module: false,
                 version: "6.12.1".into(),
                 revision: None,
                 tree: String::new(),

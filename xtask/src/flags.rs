@@ -3,6 +3,10 @@
 //!
 //! The doc comments here are the help texts; `cargo xtask codegen` writes `docs/cli.md` from them.
 
+mod module;
+
+pub use module::Module;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -91,6 +95,8 @@ pub enum Verb {
     Kernel(Kernel),
     /// Find every callsite of page-pinning functions, and say what ought to become of it.
     Audit(Audit),
+    /// Compare two audits that were written with --json: callsites gained and lost, other verdicts and reasons, findings.
+    DiffAudit(DiffAudit),
     /// Write a patch series that converts what can be converted.
     Convert(Convert),
     /// Apply a series to a copy or a new worktree, all or nothing; never to your own checkout.
@@ -143,6 +149,9 @@ pub struct KernelGet {
 /// `audit`
 #[derive(Debug, Args)]
 pub struct Audit {
+    /// Which module.
+    #[command(flatten)]
+    pub module: Module,
     /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
     /// it by default.
     pub paths: Vec<Utf8PathBuf>,
@@ -155,6 +164,9 @@ pub struct Audit {
     /// Only findings of this rule, by number or name.
     #[arg(long, value_name = "R", value_delimiter = ',')]
     pub rule: Vec<String>,
+    /// Decide conditions of the preprocessor as if this macro had this value (1 without one), as -D of a compiler does.
+    #[arg(long, value_name = "NAME[=V]", value_parser = module::definition)]
+    pub define: Vec<(String, i64)>,
     /// Read every file anew.
     #[arg(long)]
     pub no_cache: bool,
@@ -182,9 +194,23 @@ pub struct Audit {
     pub check: bool,
 }
 
+/// `diff-audit`
+#[derive(Debug, Args)]
+pub struct DiffAudit {
+    /// The earlier audit.
+    #[arg(value_name = "A.json")]
+    pub before: Utf8PathBuf,
+    /// The later audit.
+    #[arg(value_name = "B.json")]
+    pub after: Utf8PathBuf,
+}
+
 /// `convert`
 #[derive(Debug, Args)]
 pub struct Convert {
+    /// Which module.
+    #[command(flatten)]
+    pub module: Module,
     /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
     /// it by default.
     pub paths: Vec<Utf8PathBuf>,
@@ -194,7 +220,7 @@ pub struct Convert {
     /// Make a series that is described step by step instead: first-steps introduces put_user_page() and
     /// release_user_pages() in a tree of before 5.2 and converts their first callers, first-steps-v5 does the same with
     /// put_user_pages(), put_user_pages_dirty() and put_user_pages_dirty_lock().
-    #[arg(long, value_name = "NAME", value_parser = patches::steps::names(), conflicts_with_all = ["paths", "group", "api"])]
+    #[arg(long, value_name = "NAME", value_parser = patches::steps::names(), conflicts_with_all = ["paths", "group", "api", "module"])]
     pub series: Option<String>,
     /// Which releasing functions to write.
     #[arg(long, value_name = "API", default_value = "auto")]
@@ -234,6 +260,9 @@ pub enum Api {
 /// `apply`
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// Which module.
+    #[command(flatten)]
+    pub module: Module,
     /// A directory that `convert` has written.
     pub series: Utf8PathBuf,
     /// Make a linked worktree of the tree's repository here, instead of a copy under -o.

@@ -3,6 +3,7 @@
 //!
 //! They are taken out before clap sees the rest, because make accepts them anywhere between other words.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 /// Name and value, in the order typed.
@@ -11,17 +12,18 @@ pub type Variables = Vec<(String, String)>;
 /// Splits a command line (without the program's name) into the words for clap and the kbuild variables.
 ///
 /// A variable is an upper-case name, `=`, and anything. Words before the verb and after `--` are left alone, and so is
-/// the word after an option that takes one (`-o O=dir` is a file name).
+/// the word after one of `options`, which take a value (`-o O=dir` is a file name).
 pub fn split(
     words: impl IntoIterator<Item = OsString>,
     verbs: &[&str],
+    options: &BTreeSet<String>,
 ) -> (Vec<OsString>, Variables) {
     let (mut rest, mut variables) = (Vec::new(), Variables::new());
     let (mut after_verb, mut closed, mut value_follows) = (false, false, false);
     for word in words {
         let text = word.to_string_lossy();
         let free = after_verb && !closed && !value_follows;
-        value_follows = matches!(&*text, "-o" | "--output" | "--kernel" | "-j" | "--jobs");
+        value_follows = options.contains(&*text);
         closed |= text == "--";
         after_verb |= verbs.contains(&&*text);
         match variable(&text) {
@@ -30,6 +32,20 @@ pub fn split(
         }
     }
     (rest, variables)
+}
+
+/// The options of a command and of its subcommands that take a value, as they are typed: "-o", "--output".
+pub fn with_values(command: &clap::Command) -> BTreeSet<String> {
+    let mut options = BTreeSet::new();
+    for argument in command
+        .get_arguments()
+        .filter(|it| it.get_action().takes_values())
+    {
+        options.extend(argument.get_long().map(|name| format!("--{name}")));
+        options.extend(argument.get_short().map(|name| format!("-{name}")));
+    }
+    options.extend(command.get_subcommands().flat_map(with_values));
+    options
 }
 
 fn variable(word: &str) -> Option<(String, String)> {
@@ -44,10 +60,12 @@ fn variable(word: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory as _;
 
     fn of(line: &str) -> (Vec<String>, Variables) {
         let words = line.split('|').map(OsString::from);
-        let (rest, variables) = split(words, &["build", "audit"]);
+        let options = with_values(&crate::flags::Cli::command());
+        let (rest, variables) = split(words, &["build", "audit"], &options);
         (
             rest.into_iter()
                 .map(|word| word.into_string().unwrap())
@@ -93,6 +111,8 @@ mod tests {
                 vec![]
             )
         );
+        assert_eq!(of("audit|--define|A=1|-D").1, vec![]);
+        assert_eq!(of("build|-v|A=1").1, pairs(&[("A", "1")]));
         assert_eq!(of("--kernel=x|audit|lower=1|--format=json").1, vec![]);
     }
 }

@@ -35,7 +35,11 @@ fn main() -> ExitCode {
         .get_subcommands()
         .map(clap::Command::get_name)
         .collect();
-    let (words, variables) = kbuild::split(std::env::args_os().skip(1), &verbs);
+    let (words, variables) = kbuild::split(
+        std::env::args_os().skip(1),
+        &verbs,
+        &kbuild::with_values(&command),
+    );
     let cli = match flags::Cli::try_parse_from(std::iter::once("xtask".into()).chain(words)) {
         Ok(cli) => cli,
         Err(error) => {

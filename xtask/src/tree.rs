@@ -7,27 +7,28 @@
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
-use crate::flags::Common;
+use crate::flags::{Common, Module};
 use crate::kernels::store::Store;
 use crate::kernels::version::Version;
 use crate::workspace;
 use callsites::report::Era;
-use callsites::tree::Tree;
+use callsites::tree::{Kernel, Tree};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 /// `--kernel` (or KERNEL_TREE), else the kernel tree that the working directory lies in, else, inside this repository,
 /// the embedded one.
 pub fn choose(common: &Common, console: &Console) -> Result<Tree, Failure> {
-    choose_with(common, console, None)
+    choose_with(common, &Module::default(), console, None)
 }
 
-/// The same, with the list of files from an audit's cache.
+/// The same, or a module outside the kernel; with the list of files from an audit's cache.
 pub fn choose_with(
     common: &Common,
+    module: &Module,
     console: &Console,
     cache: Option<&Utf8Path>,
 ) -> Result<Tree, Failure> {
-    let tree = again(common, cache)?;
+    let tree = again(common, module, cache)?;
     if is_embedded(&tree) {
         console.say(format!(
             "no --kernel: the small tree that comes with the program, Linux {}",
@@ -38,7 +39,11 @@ pub fn choose_with(
 }
 
 /// The same, by a verb that has said which tree it is.
-pub fn again(common: &Common, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
+pub fn again(common: &Common, module: &Module, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
+    if let Some(spec) = &module.module {
+        let kernel = kernel_of(common, module.release.as_deref())?;
+        return Ok(Tree::module(spec, kernel, cache)?);
+    }
     if let Some(spec) = common.kernel.as_deref() {
         return open(spec, cache);
     }
@@ -51,28 +56,66 @@ pub fn again(common: &Common, cache: Option<&Utf8Path>) -> Result<Tree, Failure>
             Exit::Usage,
             format!("`{here}` lies in no kernel tree, and none was named"),
         )
-        .hint("--kernel TREE names one: a directory, REPO@REVISION, or a version that cargo xtask kernel list shows"));
+        .hint("--kernel TREE names one: a directory, REPO@REVISION, or a version that cargo xtask kernel list shows; --module DIR is for a module outside the kernel"));
     }
     Ok(Tree::embedded(Era::Pin))
 }
 
+/// The kernel that a module is built for: `--kernel`, else the release of `--for`. Both must agree.
+fn kernel_of(common: &Common, release: Option<&str>) -> Result<Kernel, Failure> {
+    let parsed = release.map(|release| {
+        release
+            .parse::<Version>()
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()).hint("--for 6.12"))
+    });
+    let release = parsed.transpose()?;
+    let Some(spec) = common.kernel.as_deref() else {
+        let release = release.ok_or_else(|| {
+            Failure::new(Exit::Usage, "the kernel that the module is built for was not named")
+                .hint("--for 6.12, or --kernel TREE: a tree, a version of `cargo xtask kernel list`, or /lib/modules/RELEASE/build")
+        })?;
+        return Ok(Kernel::Release(release.to_string()));
+    };
+    let kernel = Kernel::open(&place(spec)?)?;
+    let agrees = |release: Version| {
+        let version = kernel.version().parse::<Version>();
+        version.is_ok_and(|version| release.accepts(version))
+    };
+    match release.filter(|release| !agrees(*release)) {
+        None => Ok(kernel),
+        Some(release) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "--for says {release}, and `{spec}` is Linux {}",
+                kernel.version()
+            ),
+        )
+        .hint("leave one of them out; KERNEL_TREE in the environment counts as --kernel")),
+    }
+}
+
 /// A directory, REPO@REVISION, or a version of the cache.
 pub fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
+    Ok(Tree::open_with(&place(spec)?, cache)?)
+}
+
+/// The directory of a version of the cache; anything else as it is.
+fn place(spec: &str) -> Result<String, Failure> {
     let version = match Utf8Path::new(spec).exists() {
         true => None,
         false => spec.parse::<Version>().ok(),
     };
-    if let Some(version) = version {
-        let tree = Store::of_user()?.find(version).ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                format!("no kernel tree of version {version} at hand"),
-            )
-            .hint(format!("cargo xtask kernel get {version}"))
-        })?;
-        return Ok(Tree::open_with(tree.dir.as_str(), cache)?);
-    }
-    Ok(Tree::open_with(spec, cache)?)
+    let Some(version) = version else {
+        return Ok(spec.to_owned());
+    };
+    let tree = Store::of_user()?.find(version).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format!("no kernel tree of version {version} at hand"),
+        )
+        .hint(format!("cargo xtask kernel get {version}"))
+    })?;
+    Ok(tree.dir.into_string())
 }
 
 /// Whether it is the tree that comes with the program.
@@ -83,6 +126,11 @@ pub fn is_embedded(tree: &Tree) -> bool {
 /// How a sentence names the tree.
 pub fn named(tree: &Tree) -> String {
     let version = tree.version();
+    if tree.kernel().is_some() {
+        let place = tree.root().or(tree.repository().map(|(path, _)| path));
+        let place = place.map_or("?", Utf8Path::as_str);
+        return format!("the module in `{place}`, for Linux {version}");
+    }
     match (tree.root(), tree.repository()) {
         (Some(root), _) => format!("Linux {version} in `{root}`"),
         (None, Some((repository, revision))) => {

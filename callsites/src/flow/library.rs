@@ -13,7 +13,7 @@ use super::want::{Scope, Want};
 use crate::index::ir::FileFacts;
 use crate::index::shelf::{Key, Shelf};
 use crate::index::{self, NameSet, Wanted};
-use crate::tree::VersionCode;
+use crate::tree::Defined;
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 /// A tree as far as the flow needs it.
 pub trait Files {
-    /// The release whose code it is, where that is known.
-    fn release(&self) -> Option<VersionCode> {
-        None
+    /// What decides conditions of the preprocessor in it.
+    fn defined(&self) -> Defined {
+        Defined::default()
     }
     /// All `.c` and `.h` files, sorted.
     fn paths(&self) -> &[Utf8PathBuf];
@@ -366,14 +366,14 @@ impl<'t> Library<'t> {
             read.push((path, planned, facts, bytes));
         }
         let entries = &self.entries;
-        let release = self.files.release();
+        let defined = self.files.defined();
         let read: Vec<(String, Planned, FileFacts)> = read
             .into_par_iter()
             .filter_map(|(path, planned, facts, bytes)| {
                 let facts = match facts {
                     Some(facts) => facts,
                     None => {
-                        let text = (bytes?, release);
+                        let text = (bytes?, &defined);
                         let text = (text.0.as_ref(), text.1);
                         parsed(shelf, own(entries, &path), &path, &planned, text)
                     }
@@ -425,7 +425,7 @@ fn parsed(
     own: Option<&FileFacts>,
     path: &str,
     planned: &Planned,
-    (bytes, release): (&[u8], Option<VersionCode>),
+    (bytes, defined): (&[u8], &Defined),
 ) -> FileFacts {
     let path = Utf8Path::new(path);
     let key = asked(own, planned);
@@ -437,7 +437,7 @@ fn parsed(
         let (named, held, members) = (of(How::Defined), of(How::Held), of(How::Member));
         let wanted = Wanted::Either(&named, &held, &members);
         match own {
-            None => index::parse_for(path, bytes, &wanted, release),
+            None => index::parse_for(path, bytes, &wanted, defined),
             Some(own) => index::parse_more(path, bytes, &wanted, own),
         }
     })

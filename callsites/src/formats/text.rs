@@ -3,7 +3,8 @@
 
 use super::words;
 use crate::report::{
-    Callsite, Coverage, Evidence, Finding, Group, Report, Severity, UnreadItem, Verdict,
+    Callsite, Coverage, Evidence, Finding, Group, NotCompiled, Report, Severity, UnreadItem,
+    Verdict,
 };
 use std::io;
 
@@ -186,8 +187,13 @@ fn write_tree(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Re
         .unwrap_or_default();
     writeln!(
         out,
-        "{}Linux {}{revision}{}, era of {}",
+        "{}{}Linux {}{revision}{}, era of {}",
         style.bold,
+        if report.tree.module {
+            "Module for "
+        } else {
+            ""
+        },
         report.tree.version,
         style.end,
         words::era(report.tree.era)
@@ -273,6 +279,22 @@ fn write_coverage(coverage: &Coverage, out: &mut dyn io::Write) -> io::Result<()
         .iter()
         .filter(|item| asked(&item.path))
         .collect();
+    let left_out: Vec<&NotCompiled> = coverage
+        .not_compiled
+        .iter()
+        .filter(|call| asked(&call.path))
+        .collect();
+    if !left_out.is_empty() {
+        let calls = words::number(left_out.len(), "call");
+        writeln!(out, "  {calls} in arms of #if that are not compiled")?;
+    }
+    for call in left_out {
+        writeln!(
+            out,
+            "    {}:{} {}() where {}",
+            call.path, call.line, call.call, call.condition
+        )?;
+    }
     writeln!(out, "  {} unread", unread.len())?;
     for item in unread {
         let function = item

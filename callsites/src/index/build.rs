@@ -61,18 +61,13 @@ impl Index {
             None => tree.files().iter().map(Utf8PathBuf::as_path).collect(),
         };
         let known: Vec<&Utf8Path> = shelf.hits(&key).unwrap_or_default();
+        let defined = tree.defined();
         let see = |path: &Utf8Path, bytes: &[u8]| {
             if !filter.hits(bytes) {
                 return Seen::Nothing;
             }
-            let parse = || {
-                facts::parse_for(
-                    path,
-                    bytes,
-                    &Wanted::Holding(filter.names()),
-                    tree.release(),
-                )
-            };
+            let parse =
+                || facts::parse_for(path, bytes, &Wanted::Holding(filter.names()), &defined);
             Seen::Facts(Box::new(shelf.learn(path, &key, bytes, parse)))
         };
         let mut seen = pass(tree, &unknown, &see);

@@ -8,7 +8,7 @@ use super::items::{Item, ItemKind, split};
 use super::lex::{self, Kind};
 use super::source::Source;
 use super::wanted::{NameSet, Wanted, holds, sys_name};
-use crate::tree::{VersionCode, size_limit};
+use crate::tree::{Defined, size_limit};
 use camino::Utf8Path;
 use smol_str::SmolStr;
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ const TABLE_LIMIT: u32 = 1 << 16;
 /// Reads a file: the items `wanted` selects are parsed, the others stand in the outline. Records, typedefs and
 /// the heads of variables are always read; never fails, what was not understood is in [`FileFacts::unread`].
 pub fn parse(path: &Utf8Path, bytes: &[u8], wanted: &Wanted<'_>) -> FileFacts {
-    parse_for(path, bytes, wanted, None)
+    parse_for(path, bytes, wanted, &Defined::default())
 }
 
 /// The same of what a release compiles, as far as its version tells.
@@ -28,9 +28,9 @@ pub(crate) fn parse_for(
     path: &Utf8Path,
     bytes: &[u8],
     wanted: &Wanted<'_>,
-    release: Option<VersionCode>,
+    defined: &Defined,
 ) -> FileFacts {
-    read(path, bytes, release, false, |source, item| {
+    read(path, bytes, defined, false, |source, item| {
         wanted.selects(source, item)
     })
 }
@@ -46,7 +46,7 @@ pub(crate) fn parse_more(
     let known = own.parsed();
     let known = known.iter().filter_map(|at| own.outline.get(*at));
     let starts: Vec<u32> = known.map(|item| item.span.start).collect();
-    read(path, bytes, own.release, true, |source, item| {
+    read(path, bytes, &own.defined, true, |source, item| {
         starts.binary_search(&item.span.start).is_err() && wanted.selects(source, item)
     })
 }
@@ -56,7 +56,7 @@ pub(crate) fn parse_more(
 pub(crate) fn parse_items(own: &FileFacts, bytes: &[u8], spans: &[Span]) -> FileFacts {
     let mut starts: Vec<u32> = spans.iter().map(|span| span.start).collect();
     starts.sort_unstable();
-    read(&own.path, bytes, own.release, true, |_, item| {
+    read(&own.path, bytes, &own.defined, true, |_, item| {
         starts.binary_search(&item.span.start).is_ok()
     })
 }
@@ -71,13 +71,13 @@ pub(crate) fn hash(bytes: &[u8]) -> [u8; 16] {
 fn read(
     path: &Utf8Path,
     bytes: &[u8],
-    release: Option<VersionCode>,
+    defined: &Defined,
     more: bool,
     mut selects: impl FnMut(&Source<'_>, &Item) -> bool,
 ) -> FileFacts {
     let mut facts = FileFacts {
         path: path.to_owned(),
-        release,
+        defined: defined.clone(),
         ..FileFacts::default()
     };
     let limit = size_limit(path);
@@ -92,10 +92,11 @@ fn read(
         });
         return facts;
     }
-    let source = Source::of_release(bytes, release);
+    let mut source = Source::of_release(bytes, defined);
     let items = split(&source);
     if !more {
         facts.line_starts = lex::line_starts(bytes);
+        facts.not_compiled = std::mem::take(&mut source.not_compiled);
         facts.outline = items.iter().filter_map(outlined).collect();
     }
     let own = NameSet::new(

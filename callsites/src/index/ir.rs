@@ -5,7 +5,7 @@
 //! becomes [`Stmt::Unread`] or [`Expr::Unread`] and keeps its span and its children, so that no call is ever lost.
 
 use super::body::Body;
-use crate::tree::VersionCode;
+use crate::tree::Defined;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -18,8 +18,10 @@ pub struct FileFacts {
     pub path: camino::Utf8PathBuf,
     /// Of the bytes they were read from.
     pub hash: [u8; 16],
-    /// The release whose code was read; None where every release's was.
-    pub release: Option<VersionCode>,
+    /// What decided its conditions of the preprocessor.
+    pub defined: Defined,
+    /// Calls in arms that this leaves out.
+    pub not_compiled: Vec<NotCompiled>,
     /// Offset of the first byte of each line; line numbers are 1-based.
     pub line_starts: Vec<u32>,
     /// Functions that were parsed, in source order. A function-like macro is one too ([`Linkage::Macro`]).
@@ -34,6 +36,17 @@ pub struct FileFacts {
     pub outline: Vec<OutlineItem>,
     /// What could not be read, each with the reason.
     pub unread: Vec<Unread>,
+}
+
+/// A call of the catalogue in an arm of `#if` that is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCompiled {
+    /// The callee.
+    pub name: SmolStr,
+    /// Its name's place.
+    pub span: Span,
+    /// The condition of the arm.
+    pub condition: SmolStr,
 }
 
 /// A top-level item that was recognised but not parsed.

@@ -6,10 +6,10 @@
 //! "aside": they are read on their own, later, so that no call in them is lost.
 
 use super::conditions::{Group, groups};
-use super::ir::Span;
+use super::ir::{NotCompiled, Span};
 use super::lex::{self, Kind, Mode, Token};
 use super::versions;
-use crate::tree::VersionCode;
+use crate::tree::Defined;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,18 +36,20 @@ pub(crate) struct Source<'a> {
     pub(super) cut: BTreeMap<usize, usize>,
     /// Where a comment begins that never ends.
     pub(crate) open_comment: Option<u32>,
+    /// Calls of the catalogue that what is defined leaves out.
+    pub(super) not_compiled: Vec<NotCompiled>,
 }
 
 impl<'a> Source<'a> {
     /// Reads a file.
     #[cfg(test)]
     pub(crate) fn of_file(bytes: &'a [u8]) -> Self {
-        Self::of_release(bytes, None)
+        Self::of_release(bytes, &Defined::default())
     }
 
     /// Reads what a release compiles of a file; without one, all of it.
-    pub(crate) fn of_release(bytes: &'a [u8], code: Option<VersionCode>) -> Self {
-        Self::new(bytes, 0, bytes.len(), Mode::File, code)
+    pub(crate) fn of_release(bytes: &'a [u8], defined: &Defined) -> Self {
+        Self::new(bytes, 0, bytes.len(), Mode::File, defined)
     }
 
     /// Reads the body of a `#define`.
@@ -57,7 +59,7 @@ impl<'a> Source<'a> {
             body.start as usize,
             body.end as usize,
             Mode::MacroBody,
-            None,
+            &Defined::default(),
         )
     }
 
@@ -72,16 +74,15 @@ impl<'a> Source<'a> {
             steps: Vec::new(),
             cut: BTreeMap::new(),
             open_comment: None,
+            not_compiled: Vec::new(),
         };
         source.pair();
         source
     }
 
-    fn new(bytes: &'a [u8], from: usize, to: usize, mode: Mode, code: Option<VersionCode>) -> Self {
-        let (mut tokens, open_comment) = lex::tokens_and_end(bytes, from, to, mode);
-        if let Some(code) = code {
-            tokens = versions::live(bytes, tokens, code);
-        }
+    fn new(bytes: &'a [u8], from: usize, to: usize, mode: Mode, defined: &Defined) -> Self {
+        let (tokens, open_comment) = lex::tokens_and_end(bytes, from, to, mode);
+        let (tokens, not_compiled) = versions::live(bytes, tokens, defined);
         let (groups, steps) = groups(bytes, &tokens);
         let mut source = Source {
             bytes,
@@ -92,6 +93,7 @@ impl<'a> Source<'a> {
             steps,
             cut: BTreeMap::new(),
             open_comment,
+            not_compiled,
         };
         source.choose_arms();
         if !source.pair() {

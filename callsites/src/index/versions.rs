@@ -7,26 +7,36 @@
 //! asks anything else stays open.
 
 use super::conditions::{Group, directive, groups};
+use super::ir::{NotCompiled, Span};
 use super::lex::{Kind, Mode, Token, tokens};
-use crate::tree::VersionCode;
+use crate::tree::Defined;
 use memchr::memmem;
+use refimpl::api::{Role, followed};
+use smol_str::SmolStr;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// How deep parentheses and macros are followed in a condition: each is a call on the stack, and a macro that names itself
 /// ends here. What is deeper stays open.
 const DEPTH: u32 = 32;
 
-/// The tokens of a file that a release compiles, as far as its version tells.
-pub(super) fn live(bytes: &[u8], all: Vec<Token>, code: VersionCode) -> Vec<Token> {
-    let asks = memmem::find(bytes, b"LINUX_VERSION_CODE").is_some()
-        || memmem::find(bytes, b"KERNEL_VERSION").is_some();
-    if !asks {
-        return all;
+/// The tokens of a file that are compiled, as far as what is defined tells, and the calls of the catalogue in the others.
+pub(super) fn live(
+    bytes: &[u8],
+    all: Vec<Token>,
+    given: &Defined,
+) -> (Vec<Token>, Vec<NotCompiled>) {
+    let mentions = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
+    let of_version =
+        given.code.is_some() && (mentions("LINUX_VERSION_CODE") || mentions("KERNEL_VERSION"));
+    if !of_version && !given.names.iter().any(|(name, _)| mentions(name)) {
+        return (all, Vec::new());
     }
     let mut known = Known {
-        code: i64::from(code.0),
+        given,
         macros: macros(bytes, &all),
         defined: HashMap::new(),
+        left_out: Vec::new(),
     };
     let mut dead = vec![false; all.len()];
     for group in groups(bytes, &all).0 {
@@ -34,8 +44,33 @@ pub(super) fn live(bytes: &[u8], all: Vec<Token>, code: VersionCode) -> Vec<Toke
             known.decide(bytes, &all, &group, &mut dead);
         }
     }
-    let kept = all.into_iter().zip(dead).filter(|(_, dead)| !*dead);
-    kept.map(|(token, _)| token).collect()
+    let calls = known.left_out.into_iter().flat_map(|(range, condition)| {
+        let condition = SmolStr::from(condition);
+        let all = &all;
+        range.filter_map(move |at| called(bytes, all, at, &condition))
+    });
+    let calls = calls.collect();
+    let kept = all.iter().zip(dead).filter(|(_, dead)| !*dead);
+    (kept.map(|(token, _)| *token).collect(), calls)
+}
+
+/// The call of the catalogue whose name is token `at`.
+fn called(bytes: &[u8], all: &[Token], at: usize, condition: &SmolStr) -> Option<NotCompiled> {
+    let token = all.get(at).filter(|token| token.kind == Kind::Ident)?;
+    let name = std::str::from_utf8(token.text(bytes)).ok()?;
+    let asked = |role| matches!(role, Role::Acquire | Role::Release | Role::Dirty);
+    let is_call = all.get(at + 1).is_some_and(|next| next.is(bytes, b"("))
+        && followed()
+            .get(name)
+            .is_some_and(|function| asked(function.role));
+    is_call.then(|| NotCompiled {
+        name: name.into(),
+        span: Span {
+            start: token.start,
+            end: token.end,
+        },
+        condition: condition.clone(),
+    })
 }
 
 /// Object-like macros that speak of the version, with their text.
@@ -59,14 +94,16 @@ fn mentions_version(text: &str) -> bool {
     text.contains("LINUX_VERSION_CODE") || text.contains("KERNEL_VERSION")
 }
 
-struct Known {
-    code: i64,
+struct Known<'g> {
+    given: &'g Defined,
     macros: HashMap<String, String>,
     /// Names that are defined in an arm which the version decides: whether that arm is compiled.
     defined: HashMap<String, bool>,
+    /// Arms that are not compiled, with their conditions.
+    left_out: Vec<(Range<usize>, String)>,
 }
 
-impl Known {
+impl Known<'_> {
     fn decide(&mut self, bytes: &[u8], all: &[Token], group: &Group, dead: &mut [bool]) {
         let asks = group.arms.iter().any(|arm| {
             let text = &arm.condition;
@@ -74,7 +111,9 @@ impl Known {
             mentions_version(text)
                 || words.iter().any(|word| {
                     let word = String::from_utf8_lossy(word.text(text.as_bytes()));
-                    self.macros.contains_key(&*word) || self.defined.contains_key(&*word)
+                    self.macros.contains_key(&*word)
+                        || self.defined.contains_key(&*word)
+                        || self.given.value(&word).is_some()
                 })
         });
         if !asks {
@@ -83,7 +122,11 @@ impl Known {
         let values: Vec<Option<bool>> = group
             .arms
             .iter()
-            .map(|arm| self.truth(&arm.condition))
+            .zip(&group.directives)
+            .map(|(arm, at)| {
+                let (word, _) = directive(all.get(*at)?.text(bytes));
+                self.truth(&arm.condition, matches!(word.as_str(), "ifdef" | "ifndef"))
+            })
             .collect();
         // An arm is compiled when it is true and none before it may be.
         let taken = values.iter().position(|value| *value == Some(true));
@@ -101,6 +144,7 @@ impl Known {
                 }
             }
             if !lives(n) {
+                self.left_out.push((range.clone(), arm.condition.clone()));
                 dead[range].fill(true);
             }
         }
@@ -114,9 +158,12 @@ impl Known {
         }
     }
 
-    fn truth(&self, condition: &str) -> Option<bool> {
+    fn truth(&self, condition: &str, asks_if_defined: bool) -> Option<bool> {
         // `#ifdef X` and `#ifndef X` come as `X` and `!X`.
         let name = condition.strip_prefix('!').unwrap_or(condition);
+        if asks_if_defined && self.given.value(name).is_some() {
+            return Some(!condition.starts_with('!'));
+        }
         if let Some(defined) = self.defined.get(name) {
             return Some(*defined != condition.starts_with('!'));
         }
@@ -142,7 +189,7 @@ impl Known {
 
 /// Reads a condition; None for what the version does not decide.
 struct Reader<'k> {
-    known: &'k Known,
+    known: &'k Known<'k>,
     bytes: &'k [u8],
     tokens: Vec<Token>,
     at: usize,
@@ -222,7 +269,7 @@ impl Reader<'_> {
         self.at += 1;
         match (token.kind, word.as_str()) {
             (Kind::Number, _) => word.trim_end_matches(['u', 'U', 'l', 'L']).parse().ok(),
-            (Kind::Ident, "LINUX_VERSION_CODE") => Some(self.known.code),
+            (Kind::Ident, "LINUX_VERSION_CODE") => Some(i64::from(self.known.given.code?.0)),
             (Kind::Ident, "KERNEL_VERSION") => self.version(),
             (Kind::Ident, "defined") => {
                 let open = self.takes(b"(");
@@ -232,6 +279,9 @@ impl Reader<'_> {
                     return None;
                 }
                 if name == "LINUX_VERSION_CODE" || name == "KERNEL_VERSION" {
+                    return self.known.given.code.map(|_| 1);
+                }
+                if self.known.given.value(&name).is_some() {
                     return Some(1);
                 }
                 self.known
@@ -243,6 +293,9 @@ impl Reader<'_> {
                 if self.text() == b"(" {
                     self.skip_parentheses();
                     return None;
+                }
+                if let Some(value) = self.known.given.value(&word) {
+                    return Some(value);
                 }
                 let text = self.known.macros.get(&word)?;
                 self.known.value(text, self.depth)
@@ -293,7 +346,7 @@ mod tests {
     fn compiled(text: &str) -> String {
         let bytes = text.as_bytes();
         let all = tokens(bytes, 0, bytes.len(), Mode::File);
-        let kept = live(bytes, all, VersionCode(6 << 16 | 12 << 8 | 117));
+        let (kept, _) = live(bytes, all, &Defined::release(6 << 16 | 12 << 8 | 117));
         let texts = kept
             .iter()
             .map(|token| String::from_utf8_lossy(token.text(bytes)));
@@ -311,6 +364,49 @@ mod tests {
         assert_eq!(
             compiled("#if (LINUX_VERSION_CODE >= KERNEL_VERSION(6,12,0)) && !0\nb\n#endif\n"),
             "b"
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_given_decides() {
+        let text = "#ifdef HAVE_A\na\n#endif\n#if HAVE_A\nb\n#else\nc\n#endif\n#if defined(HAVE_A) && HAVE_B\nd\n#endif\n#ifndef HAVE_A\ne\n#endif\n#ifdef HAVE_B\nf\n#endif";
+        let bytes = text.as_bytes();
+        let words = |names: &[(&str, i64)]| {
+            let given = Defined {
+                code: None,
+                names: names
+                    .iter()
+                    .map(|(name, value)| ((*name).into(), *value))
+                    .collect(),
+            };
+            let all = tokens(bytes, 0, bytes.len(), Mode::File);
+            let kept = live(bytes, all, &given).0;
+            let kept = kept.iter().filter(|token| token.kind == Kind::Ident);
+            let kept = kept.map(|token| String::from_utf8_lossy(token.text(bytes)));
+            kept.collect::<String>()
+        };
+        assert_eq!(words(&[]), "abcdef");
+        assert_eq!(words(&[("HAVE_A", 1)]), "abdf");
+        assert_eq!(words(&[("HAVE_A", 0)]), "acdf");
+        assert_eq!(words(&[("HAVE_A", 1), ("HAVE_B", 0)]), "abf");
+    }
+
+    #[test]
+    fn calls_in_arms_that_are_left_out_are_kept_with_their_conditions() {
+        let text = "#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 6, 0)\nget_user_pages(a); f(b);\n#else\npin_user_pages(c);\n#endif\n";
+        let bytes = text.as_bytes();
+        let all = tokens(bytes, 0, bytes.len(), Mode::File);
+        let (_, calls) = live(bytes, all, &Defined::release(6 << 16 | 12 << 8));
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|call| (call.name.as_str(), call.condition.as_str()))
+            .collect();
+        assert_eq!(
+            calls,
+            [(
+                "get_user_pages",
+                "LINUX_VERSION_CODE < KERNEL_VERSION(5, 6, 0)"
+            )]
         );
     }
 

@@ -113,7 +113,7 @@ fn blocks(site: &Callsite) -> Option<String> {
     ))
 }
 
-/// The directory all paths share.
+/// The directory all paths share; "." for the top, where a module outside the kernel may have its files.
 fn subsystem<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     let mut shared: Option<Vec<&str>> = None;
     for path in paths {
@@ -130,5 +130,8 @@ fn subsystem<'a>(paths: impl Iterator<Item = &'a str>) -> String {
                 .collect(),
         });
     }
-    shared.unwrap_or_default().join("/")
+    match shared.unwrap_or_default().join("/") {
+        top if top.is_empty() => ".".to_owned(),
+        directory => directory,
+    }
 }

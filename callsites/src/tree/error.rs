@@ -19,6 +19,12 @@ pub enum Error {
         /// As given.
         spec: String,
     },
+    /// A module has no source.
+    #[error("open {spec}: no module (no .c file)")]
+    NoModule {
+        /// As given.
+        spec: String,
+    },
     /// The directory is no git repository that can be read.
     #[error("open the git repository {path}: {source}")]
     Repository {
@@ -80,6 +86,7 @@ impl Failure for Error {
             }
             Error::Missing { .. } => Some(Act::ListTrees.into()),
             Error::NotKernel { .. } => Some(Act::GetTree.into()),
+            Error::NoModule { .. } => Some("name the directory that the sources of the module lie in".into()),
             Error::Repository { path, .. } => Some(format!("git -C {path} status").into()),
             Error::Revision { path, revision, .. } => Some(format!(
                 "git -C {path} fetch origin {revision}, or git -C {path} log --oneline for what is there"

@@ -3,6 +3,7 @@
 
 use crate::lex::{Kind, Mode, tokens};
 use crate::report::Era;
+use smol_str::SmolStr;
 
 /// A release as LINUX_VERSION_CODE counts it: a byte each for the second and the third number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -17,6 +18,34 @@ impl VersionCode {
         let (version, patchlevel) = (parts.next()?, parts.next()?);
         let sublevel = parts.next().unwrap_or(0).min(255);
         Some(VersionCode(version << 16 | patchlevel << 8 | sublevel))
+    }
+}
+
+/// What decides conditions of the preprocessor: the release, and names that whoever audits has given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Defined {
+    /// LINUX_VERSION_CODE; None where every release's code is wanted.
+    pub code: Option<VersionCode>,
+    /// Object-like macros and their values, sorted by name.
+    pub names: Vec<(SmolStr, i64)>,
+}
+
+impl Defined {
+    /// A release, and no name.
+    #[cfg(test)]
+    pub(crate) fn release(code: u32) -> Self {
+        Defined {
+            code: Some(VersionCode(code)),
+            names: Vec::new(),
+        }
+    }
+
+    /// The value of a name that was given.
+    pub(crate) fn value(&self, name: &str) -> Option<i64> {
+        let found = self
+            .names
+            .binary_search_by(|(other, _)| other.as_str().cmp(name));
+        found.ok().map(|at| self.names[at].1)
     }
 }
 

@@ -96,6 +96,8 @@ fn report() -> Report {
         schema: SCHEMA.into(),
         tree: TreeInfo {
             version: "6.12.117".into(),
+            module: false,
+            defines: Vec::new(),
             era: Era::Pin,
             revision: None,
         },
@@ -105,6 +107,7 @@ fn report() -> Report {
             files_parsed: 3,
             functions: 9,
             releases_of_other_pages: 7,
+            not_compiled: Vec::new(),
             asked: None,
             unread: vec![unread],
         },

@@ -57,6 +57,8 @@ fn report() -> Report {
         schema: SCHEMA.into(),
         tree: TreeInfo {
             version: "6.12.117".into(),
+            module: false,
+            defines: Vec::new(),
             era: Era::Pin,
             revision: None,
         },

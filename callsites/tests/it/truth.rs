@@ -50,6 +50,8 @@ fn report() -> Report {
         schema: SCHEMA.into(),
         tree: TreeInfo {
             version: "5.4.59".into(),
+            module: false,
+            defines: Vec::new(),
             era: Era::PutUserPage,
             revision: None,
         },

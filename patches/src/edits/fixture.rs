@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Small drivers, planned and edited: what a test of an edit looks at.
 
-use super::{Planned, Source, Sources, Words, group};
+use super::{Functions, Planned, Source, Sources, Words, group};
 use crate::fixture::{header, report};
 use crate::lines::{Line, aligned};
 use crate::options::Api;
@@ -30,7 +30,8 @@ pub(super) fn sources(files: &[(&str, &str)], report: &Report) -> Sources {
 pub(super) fn planned(era: Era, text: &str) -> Result<Planned, Vec<String>> {
     let files = [("drivers/misc/toy.c", text)];
     let report = report(era, &files);
-    let words = Words::of(Api::Auto, era, header(era).as_bytes()).map_err(|why| vec![why])?;
+    let words = Words::of(Api::Auto, era, &Functions::Header(header(era).into()))
+        .map_err(|why| vec![why])?;
     group(
         &sources(&files, &report),
         &report,

@@ -46,4 +46,4 @@ mod tests;
 pub use plan::{Planned, Sources, files, group};
 pub use replace::{Edit, carry_out, ordered};
 pub use source::Source;
-pub use words::Words;
+pub use words::{Functions, Words};

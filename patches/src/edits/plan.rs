@@ -11,7 +11,7 @@ use super::words::Words;
 use crate::commit::Files;
 use crate::info::Replaced;
 use callsites::index::ir::Span;
-use callsites::report::{Callsite, Group, Report, Role, Verdict};
+use callsites::report::{Callsite, Group, NotCompiled, Report, Role, Verdict};
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,6 +108,7 @@ pub fn group(
     planned.dirties_went_too(report, group);
     planned.mends(report, group);
     planned.known(report);
+    planned.other_kernels(report);
     let changed = planned.edits.values().any(|edits| !edits.is_empty());
     if reasons.is_empty() && !changed {
         reasons.push("every call of the group already is what it should be".into());
@@ -235,6 +236,30 @@ impl Planned {
             )
         });
         self.notes.extend(notes);
+    }
+
+    /// Arms for other kernels stay as they are, and what their calls take is released by what was converted.
+    fn other_kernels(&mut self, report: &Report) {
+        for path in self.edits.keys() {
+            let left = report.coverage.not_compiled.iter();
+            let left: Vec<&NotCompiled> = left
+                .filter(|call| call.role == Role::Acquire && call.path == path.as_str())
+                .collect();
+            let lines: Vec<String> = left.iter().map(|call| call.line.to_string()).collect();
+            let Some((last, most)) = lines.split_last() else {
+                continue;
+            };
+            let lines = match most.is_empty() {
+                true => format!("line {last}"),
+                false => format!("lines {} and {last}", most.join(", ")),
+            };
+            self.notes.insert(format!(
+                "{path} takes pages in arms of #if that Linux {} does not compile ({lines}). They stay as they are; where they \
+                 are compiled, the converted releases drop pins that nobody took. This patch is for kernels that compile what \
+                 it converts.",
+                report.tree.version
+            ));
+        }
     }
 
     /// A dirtying call inside of a folded loop is now part of the call that took the loop's place.

@@ -2,7 +2,7 @@
 //! What a message says of a change in behaviour is true of the very function, or it is not said.
 
 use super::fixture::{planned, sources};
-use super::{Words, group};
+use super::{Functions, Words, group};
 use crate::fixture::{header, report};
 use crate::options::Api;
 use callsites::report::{Era, Finding, Severity};
@@ -107,8 +107,12 @@ fn what_the_audit_finds_in_a_function_that_changes_is_left_for_review() {
             fix: None,
         });
     }
-    let words =
-        Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).expect("the era has it");
+    let words = Words::of(
+        Api::Auto,
+        Era::Pin,
+        &Functions::Header(header(Era::Pin).into()),
+    )
+    .expect("the era has it");
     let plan = group(
         &sources(&files, &report),
         &report,

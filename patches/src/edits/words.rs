@@ -3,6 +3,8 @@
 
 use crate::options::Api;
 use callsites::report::Era;
+use refimpl::api::catalogue;
+use refimpl::version::KernelVersion;
 use regex::bytes::Regex;
 
 /// The releasing functions of one tree.
@@ -35,18 +37,60 @@ pub struct DirtyLock {
     pub flag: bool,
 }
 
+/// What a kernel declares.
+#[derive(Debug)]
+pub enum Functions {
+    /// The bytes of its include/linux/mm.h.
+    Header(Vec<u8>),
+    /// Nothing but the number of its release is known, and the catalogue answers; None for a number that is none.
+    Release(Option<KernelVersion>),
+}
+
+impl Functions {
+    /// Those of a release.
+    pub fn release(number: &str) -> Self {
+        Functions::Release(number.parse().ok())
+    }
+
+    fn have(&self, name: &str) -> bool {
+        match self {
+            Functions::Header(header) => declares(header, name, ""),
+            Functions::Release(version) => {
+                let known = catalogue().get(name).zip(*version);
+                known.is_some_and(|(function, version)| function.exists_in(version))
+            }
+        }
+    }
+
+    /// Whether a third argument says if the pages are dirtied.
+    fn have_flag(&self, name: &str) -> bool {
+        match self {
+            Functions::Header(header) => declares(header, name, "[^;]*make_dirty"),
+            Functions::Release(version) => {
+                let known = catalogue().get(name).zip(*version);
+                known.is_some_and(|(function, version)| {
+                    let forms = &function.signatures;
+                    forms
+                        .iter()
+                        .any(|form| form.dirty.is_some() && form.exists_in(version))
+                })
+            }
+        }
+    }
+}
+
 impl Words {
-    /// Reads what `header` (include/linux/mm.h) declares.
+    /// Looks for what a kernel declares.
     ///
     /// # Errors
     /// A sentence that says why the API cannot be had in this tree.
-    pub fn of(api: Api, era: Era, header: &[u8]) -> Result<Words, String> {
+    pub fn of(api: Api, era: Era, functions: &Functions) -> Result<Words, String> {
         let api = match (api, era) {
             (Api::Auto, Era::Pin) => Api::Pin,
             (Api::Auto, _) => Api::PutUserPage,
             (api, _) => api,
         };
-        let has = |name| declares(header, name, "");
+        let has = |name| functions.have(name);
         if api == Api::Pin {
             if era != Era::Pin {
                 return Err("pin_user_pages*() came with 5.6".into());
@@ -80,7 +124,7 @@ impl Words {
                     range: None,
                     many_dirty_lock: has(lock).then(|| DirtyLock {
                         name: lock,
-                        flag: declares(header, lock, "[^;]*make_dirty"),
+                        flag: functions.have_flag(lock),
                     }),
                     many_dirty: has("put_user_pages_dirty").then_some("put_user_pages_dirty"),
                     split_loops: false,
@@ -146,7 +190,12 @@ mod tests {
         let old = b"void put_user_pages_dirty_lock(struct page **pages, unsigned long npages);";
         let new = b"void put_user_pages_dirty_lock(struct page **pages, unsigned long npages,\n\tbool make_dirty);";
         let flag = |header: &[u8]| {
-            let words = Words::of(Api::Auto, Era::PutUserPage, header).expect("era has the API");
+            let words = Words::of(
+                Api::Auto,
+                Era::PutUserPage,
+                &Functions::Header(header.to_vec()),
+            )
+            .expect("era has the API");
             words.many_dirty_lock.map(|lock| lock.flag)
         };
         assert_eq!(
@@ -156,8 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn the_catalogue_tells_what_a_release_has() {
+        let words = |era, number| {
+            Words::of(Api::Auto, era, &Functions::release(number)).expect("the era has the API")
+        };
+        let flag = |number| {
+            words(Era::PutUserPage, number)
+                .many_dirty_lock
+                .map(|lock| lock.flag)
+        };
+        assert_eq!((flag("5.2"), flag("5.4.59")), (Some(false), Some(true)));
+        let range = |number| words(Era::Pin, number).range;
+        assert_eq!(range("5.10"), None);
+        assert_eq!(range("6.12"), Some("unpin_user_page_range_dirty_lock"));
+        assert!(words(Era::PutPage, "4.19").introduced_first);
+    }
+
+    #[test]
     fn an_api_of_another_era_is_refused() {
-        assert!(Words::of(Api::Pin, Era::PutUserPage, b"").is_err());
-        assert!(Words::of(Api::PutUserPage, Era::Pin, b"").is_err());
+        assert!(Words::of(Api::Pin, Era::PutUserPage, &Functions::Header(Vec::new())).is_err());
+        assert!(Words::of(Api::PutUserPage, Era::Pin, &Functions::Header(Vec::new())).is_err());
     }
 }

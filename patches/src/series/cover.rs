@@ -162,7 +162,8 @@ pub fn cover_tables(
     }
     let _ = writeln!(
         text,
-        "\nBase: Linux {}{}",
+        "\nBase: {}Linux {}{}",
+        if base.module { "a module for " } else { "" },
         base.version,
         match (&base.revision, base.public) {
             (Some(commit), true) => format!(", commit {commit}"),

@@ -4,6 +4,7 @@
 //! Both run with the tree as working directory. That they cannot run is a recorded check, never the end of a series.
 
 use crate::info::{Check, Outcome, Recipients};
+use callsites::tree::{Kernel, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use proc::Command;
 use std::path::Path;
@@ -17,24 +18,42 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub struct Script<'a> {
     /// "checkpatch.pl" or "get_maintainer.pl".
     pub name: &'static str,
-    /// The tree's directory; None when it was read from a git revision.
-    pub root: Option<&'a Utf8Path>,
-    /// Whether scripts are run at all.
-    pub enabled: bool,
+    /// The directory of the kernel tree, or why the script is not run.
+    pub root: Result<&'a Utf8Path, &'static str>,
+    /// Whether the files that a patch is for are those of that tree.
+    pub inside: bool,
     /// A directory of ours: a script that leaves a file where it runs, or in its home, leaves it there.
     pub scratch: &'a Path,
+}
+
+impl<'a> Script<'a> {
+    /// The script of the tree that a series is for. A module has the checkpatch.pl of its kernel, and is nobody's in the
+    /// kernel's MAINTAINERS.
+    pub fn of(tree: &'a Tree, name: &'static str, enabled: bool, scratch: &'a Path) -> Self {
+        let revision = "the tree is a git revision without a checkout";
+        let root = match tree.kernel() {
+            _ if !enabled => Err("scripts of the tree were not asked for"),
+            None => tree.root().ok_or(revision),
+            Some(_) if name == "get_maintainer.pl" => {
+                Err("MAINTAINERS of the kernel says nothing of a module outside it")
+            }
+            Some(Kernel::Tree(kernel)) => kernel.root().ok_or(revision),
+            Some(Kernel::Release(_)) => Err("no tree of the kernel was named"),
+        };
+        Script {
+            name,
+            root,
+            inside: tree.kernel().is_none(),
+            scratch,
+        }
+    }
 }
 
 impl Script<'_> {
     /// Its command in `scratch`, and the tree's absolute path.
     fn command(&self) -> Result<(Command, Utf8PathBuf), String> {
-        if !self.enabled {
-            return Err("scripts of the tree were not asked for".into());
-        }
         let root = self
-            .root
-            .ok_or("the tree is a git revision without a checkout")?;
-        let root = root
+            .root?
             .canonicalize_utf8()
             .map_err(|error| format!("the tree cannot be entered: {error}"))?;
         let script = root.join("scripts").join(self.name);
@@ -219,8 +238,12 @@ fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> 
         "--no-signoff",
         "--ignore=COMMIT_MESSAGE",
     ];
+    let command = match script.inside {
+        true => command.arg(format!("--root={root}")),
+        // It looks for nothing beside the patch.
+        false => command.arg("--no-tree"),
+    };
     let output = command
-        .arg(format!("--root={root}"))
         .args(options)
         .arg(patch)
         .run_unchecked()
@@ -325,8 +348,8 @@ mod tests {
         let root = Utf8Path::from_path(dir.path()).expect("UTF-8");
         let script = Script {
             name: "checkpatch.pl",
-            root: Some(root),
-            enabled: true,
+            root: Ok(root),
+            inside: true,
             scratch: dir.path(),
         };
         let check = checkpatch(&script, Path::new("0001.patch"), Path::new("reversed"));
@@ -366,8 +389,8 @@ mod tests {
         let (dir, mail) = tree_with("get_maintainer.pl", body);
         let script = Script {
             name: "get_maintainer.pl",
-            root: Utf8Path::from_path(dir.path()),
-            enabled: true,
+            root: Ok(Utf8Path::from_path(dir.path()).expect("UTF-8")),
+            inside: true,
             scratch: dir.path(),
         };
         get_maintainer(&script, &mail)
@@ -377,8 +400,8 @@ mod tests {
         let (dir, mail) = tree_with("checkpatch.pl", body);
         let script = Script {
             name: "checkpatch.pl",
-            root: Utf8Path::from_path(dir.path()),
-            enabled: true,
+            root: Ok(Utf8Path::from_path(dir.path()).expect("UTF-8")),
+            inside: true,
             scratch: dir.path(),
         };
         checkpatch(&script, &mail, &dir.path().join("0001.patch"))
@@ -412,8 +435,8 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let script = Script {
             name: "checkpatch.pl",
-            root: Utf8Path::from_path(dir.path()),
-            enabled: true,
+            root: Ok(Utf8Path::from_path(dir.path()).expect("UTF-8")),
+            inside: true,
             scratch: scratch.path(),
         };
         let check = checkpatch(&script, &mail, &mail);

@@ -306,6 +306,7 @@ pub fn paragraphs(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edits::Functions;
     use crate::fixture::header;
     use callsites::report::Era;
 
@@ -315,8 +316,12 @@ mod tests {
         plan.replaced
             .push(replaced("pin_user_pages_fast", "pin_user_pages_fast"));
         plan.replaced.push(replaced("put_page", "unpin_user_page"));
-        let words =
-            Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).expect("the era has it");
+        let words = Words::of(
+            Api::Auto,
+            Era::Pin,
+            &Functions::Header(header(Era::Pin).into()),
+        )
+        .expect("the era has it");
         assert_eq!(
             subject("misc: toy", &plan, &words),
             "misc: toy: convert put_page() to unpin_user_page()"
@@ -344,8 +349,12 @@ mod tests {
             plan.replaced
                 .push(replaced(call, "unpin_user_pages_dirty_lock"));
         }
-        let words =
-            Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).expect("the era has it");
+        let words = Words::of(
+            Api::Auto,
+            Era::Pin,
+            &Functions::Header(header(Era::Pin).into()),
+        )
+        .expect("the era has it");
         let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
         let flat = message.replace('\n', " ");
         assert!(

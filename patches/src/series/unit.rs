@@ -125,12 +125,15 @@ pub fn learnt_prefix(subjects: &[String]) -> Option<String> {
     best.map(|(prefix, _)| prefix)
 }
 
-/// Plans by unit, in the order of their units: plans that share a unit or reach over several become one.
-pub fn patches(plans: Vec<Planned>) -> Vec<(String, Planned)> {
+/// Plans by unit, in the order of their units: plans that share a unit or reach over several become one. A module outside
+/// the kernel is one unit, which has its name.
+pub fn patches(plans: Vec<Planned>, module: Option<&str>) -> Vec<(String, Planned)> {
     let mut result: Vec<(BTreeSet<String>, Planned)> = Vec::new();
     for plan in plans {
-        let mut units: BTreeSet<String> =
-            plan.replaced.iter().map(|site| unit(&site.path)).collect();
+        let paths = plan.replaced.iter().map(|site| site.path.as_str());
+        let mut units: BTreeSet<String> = paths
+            .map(|path| module.map_or_else(|| unit(path), str::to_owned))
+            .collect();
         let mut joined = plan;
         let (same, other): (Vec<_>, Vec<_>) = result
             .into_iter()
@@ -144,7 +147,10 @@ pub fn patches(plans: Vec<Planned>) -> Vec<(String, Planned)> {
     }
     let mut result: Vec<(String, Planned)> = result
         .into_iter()
-        .map(|(_, plan)| (most_touched(&plan), plan))
+        .map(|(_, plan)| {
+            let unit = module.map_or_else(|| most_touched(&plan), str::to_owned);
+            (unit, plan)
+        })
         .collect();
     // Fixes come first, so that they can be taken alone.
     result.sort_by(|a, b| (!a.1.fix, &a.0, &a.1.groups).cmp(&(!b.1.fix, &b.0, &b.1.groups)));

@@ -8,7 +8,7 @@ use super::one_exit::one_exit;
 use crate::commit::Files;
 use crate::convert::{identity, nothing, planned, read, select};
 use crate::draft::{Draft, Job, Prepared, Written};
-use crate::edits::{self, Edit, Planned, Source, Sources, Words, carry_out, ordered};
+use crate::edits::{self, Edit, Functions, Planned, Source, Sources, Words, carry_out, ordered};
 use crate::error::Error;
 use crate::info::Refused;
 use crate::options::{Api, ConvertOptions, Select};
@@ -170,7 +170,11 @@ impl<'a> Run<'a> {
         self.add(edits, Planned::default(), Some((subject, body)))?;
         let header = Utf8Path::new(HEADER);
         let after = self.contents(header)?;
-        let words = Words::of(Api::PutUserPage, Era::PutUserPage, &after);
+        let words = Words::of(
+            Api::PutUserPage,
+            Era::PutUserPage,
+            &Functions::Header(after),
+        );
         self.words = Some(words.map_err(&refused)?);
         Ok(())
     }
@@ -252,7 +256,7 @@ impl<'a> Run<'a> {
         }
         self.refused.extend(refused);
         let mut patches = Vec::new();
-        for (unit, plan) in unit::patches(plans) {
+        for (unit, plan) in unit::patches(plans, None) {
             let edits = plan.finish(&sources).map_err(Error::Unproven)?;
             patches.push((unit, edits, plan));
         }

@@ -12,7 +12,7 @@ use std::io::Write;
 
 /// Runs `apply`.
 pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Failure> {
-    let tree = tree::choose(common, console)?;
+    let tree = tree::choose_with(common, &args.module, console, None)?;
     let mut options = match (&args.worktree, &common.output) {
         (Some(dir), _) => ApplyOptions {
             form: Form::Worktree,

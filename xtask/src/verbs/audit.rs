@@ -23,7 +23,8 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
         true => None,
         false => Some(parsed()?),
     };
-    let tree = tree::choose_with(common, console, cache.as_deref())?;
+    let tree = tree::choose_with(common, &args.module, console, cache.as_deref())?
+        .defining(&args.define.iter().cloned().collect());
     let options = AuditOptions {
         paths: tree::paths(&tree, &args.paths, console)?,
         jobs: common.jobs.map(Into::into),
@@ -32,8 +33,8 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
     };
     if common.dry_run {
         console.say(format!(
-            "would audit Linux {}: {} files",
-            tree.version(),
+            "would audit {}: {} files",
+            tree::named(&tree),
             tree.files().len()
         ));
         return Ok(Exit::Clean);

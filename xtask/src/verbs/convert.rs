@@ -3,7 +3,7 @@
 
 use crate::console::{Console, deliver_json};
 use crate::exit::{Exit, Failure};
-use crate::flags::{Api, Common, Convert};
+use crate::flags::{Api, Common, Convert, Module};
 use crate::verbs::audit;
 use crate::{places, tree};
 use callsites::report::Report;
@@ -19,7 +19,7 @@ const LONGEST_COVER: u64 = 400_000;
 /// Runs `convert`.
 pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
     let dir = directory(common)?;
-    let tree = tree::choose(common, console)?;
+    let tree = tree::choose_with(common, &args.module, console, None)?;
     // Pages travel across files: the whole tree is audited, and the paths choose among its groups.
     let paths = tree::paths(&tree, &args.paths, console)?;
     let report = callsites::audit(&tree, &audit::options(common, &[])?)?;
@@ -47,7 +47,7 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         return Ok(Exit::Clean);
     }
     series.write(&dir)?;
-    let series = proven(common, &dir, &report, &options, console)?;
+    let series = proven(common, &args.module, &dir, &report, &options, console)?;
     if common.json {
         deliver_json(
             None,
@@ -70,12 +70,13 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
 /// The series with what the audit of the patched tree says of it.
 fn proven(
     common: &Common,
+    module: &Module,
     dir: &Utf8Path,
     before: &Report,
     options: &ConvertOptions,
     console: &Console,
 ) -> Result<Series, Failure> {
-    let tree = tree::again(common, None)?;
+    let tree = tree::again(common, module, None)?;
     let audit = audit::options(common, &[])?;
     let series = patches::verify::audit(tree, dir, &options.work, before, &audit)?;
     for patch in &series.checks.patches {

@@ -8,6 +8,7 @@ pub mod build;
 mod ci;
 pub mod codegen;
 mod convert;
+mod diff_audit;
 mod doctor;
 mod kernel;
 pub mod ktest;
@@ -42,6 +43,7 @@ pub fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit
     match cli.verb {
         Verb::Kernel(verb) => kernel::run(common, verb, console),
         Verb::Audit(args) => audit::run(common, &args, console),
+        Verb::DiffAudit(args) => diff_audit::run(common, &args),
         Verb::Convert(args) => convert::run(common, &args, console),
         Verb::Apply(args) => apply::run(common, &args, console),
         Verb::Build(args) => build::run(common, &args, variables, console),

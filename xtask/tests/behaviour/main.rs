@@ -7,6 +7,7 @@ mod about_something_else;
 mod bad_input;
 mod doctor;
 mod kernels;
+mod modules;
 mod output;
 mod readme;
 mod sandbox;
