@@ -4,6 +4,7 @@
 use crate::base;
 use crate::commit::Identity;
 use crate::draft::{Draft, Job, Prepared};
+use crate::edits::ladder::Kernels;
 use crate::edits::{self, Functions, Planned, Source, Sources, Words};
 use crate::error::Error;
 use crate::info::Refused;
@@ -12,7 +13,7 @@ use crate::origin::{Origin, origin};
 use crate::series::Series;
 use crate::series::unit;
 use callsites::report::{Group, Report};
-use callsites::tree::{Kernel, Tree};
+use callsites::tree::{Kernel, Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::btree_map::Entry;
 
@@ -28,7 +29,16 @@ pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result
     }
     let origin = origin(tree)?;
     let identity = identity(origin.as_ref(), options.signer)?;
-    let patches = contents(&sources, unit::patches(plans, module(tree).as_deref()))?;
+    let kernels = match options.oldest {
+        None => None,
+        Some(oldest) => Some(Kernels {
+            oldest,
+            audited: VersionCode::of(tree.version())
+                .ok_or_else(|| Error::Unproven(format!("{} is no release", tree.version())))?,
+        }),
+    };
+    let plans = unit::patches(plans, module(tree).as_deref());
+    let patches = contents(&sources, plans, kernels)?;
     let job = Job {
         tree,
         options,
@@ -167,11 +177,24 @@ fn plan(
     (plans, refused)
 }
 
-fn contents(sources: &Sources, patches: Vec<(String, Planned)>) -> Result<Vec<Prepared>, Error> {
+fn contents(
+    sources: &Sources,
+    patches: Vec<(String, Planned)>,
+    kernels: Option<Kernels>,
+) -> Result<Vec<Prepared>, Error> {
     patches
         .into_iter()
-        .map(|(unit, plan)| {
-            let files = plan.contents(sources).map_err(Error::Unproven)?;
+        .map(|(unit, mut plan)| {
+            let files = match kernels {
+                None => plan.contents(sources).map_err(Error::Unproven)?,
+                Some(kernels) => {
+                    plan.contents_for(sources, kernels)
+                        .map_err(|why| Error::Oldest {
+                            oldest: kernels.oldest.to_string(),
+                            why,
+                        })?
+                }
+            };
             Ok(Prepared {
                 unit,
                 plan,

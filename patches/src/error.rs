@@ -49,6 +49,14 @@ pub enum Error {
         version: String,
         why: String,
     },
+    /// A module cannot be converted so that it still builds for an old kernel.
+    #[error("convert so that the module still builds for Linux {oldest}: {why}")]
+    Oldest {
+        /// As it was asked for.
+        oldest: String,
+        /// What stands in the way.
+        why: String,
+    },
     /// `user.name` or `user.email` is not set.
     #[error("sign the series: git knows no {0}")]
     NoIdentity(&'static str),
@@ -144,6 +152,7 @@ impl Failure for Error {
             | Error::NoSuchSeries { .. }
             | Error::StepRefused { .. }
             | Error::ApiMissing { .. }
+            | Error::Oldest { .. }
             | Error::NoIdentity(_)
             | Error::Dirty { .. }
             | Error::TargetInUse(_)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a caller chooses: which groups, which API, who signs, where a series is applied.
 
+use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Which groups of a report are converted.
@@ -64,6 +65,8 @@ pub struct ConvertOptions {
     pub work: Utf8PathBuf,
     /// A branch to create in a repository of the user's.
     pub export: Option<Export>,
+    /// The oldest kernel that a module must still build for: what is converted stands in arms then, where it has to.
+    pub oldest: Option<VersionCode>,
     /// Run checkpatch.pl and get_maintainer.pl of the tree. False: the checks are recorded as skipped.
     pub scripts: bool,
 }
@@ -80,6 +83,7 @@ impl ConvertOptions {
             date: None,
             work: work.as_ref().to_owned(),
             export: None,
+            oldest: None,
             scripts: true,
         }
     }

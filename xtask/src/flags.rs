@@ -240,6 +240,9 @@ pub struct Convert {
     /// Nobody signs: a rehearsal, not to be sent.
     #[arg(long)]
     pub unsigned: bool,
+    /// The module must still build for kernels from this one on: what older ones cannot compile stands in an arm of #if.
+    #[arg(long, value_name = "VERSION", requires = "module")]
+    pub oldest: Option<String>,
     /// Run none of the tree's own scripts: no check by checkpatch.pl, and no recipients from get_maintainer.pl.
     #[arg(long)]
     pub no_scripts: bool,

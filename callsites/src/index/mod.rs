@@ -35,6 +35,7 @@ pub(crate) mod function;
 pub(crate) mod initialisers;
 pub mod ir;
 pub(crate) mod items;
+pub mod ladder;
 pub(crate) mod locals;
 pub(crate) mod pairing;
 pub(crate) mod prefilter;

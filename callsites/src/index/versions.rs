@@ -9,11 +9,11 @@
 use super::conditions::{Group, directive, groups};
 use super::ir::{NotCompiled, Span};
 use super::lex::{Kind, Mode, Token, tokens};
-use crate::tree::Defined;
+use crate::tree::{Defined, VersionCode};
 use memchr::memmem;
 use refimpl::api::{Role, followed};
 use smol_str::SmolStr;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 /// How deep parentheses and macros are followed in a condition: each is a call on the stack, and a macro that names itself
@@ -55,7 +55,12 @@ pub(super) fn live(
 }
 
 /// The call of the catalogue whose name is token `at`.
-fn called(bytes: &[u8], all: &[Token], at: usize, condition: &SmolStr) -> Option<NotCompiled> {
+pub(super) fn called(
+    bytes: &[u8],
+    all: &[Token],
+    at: usize,
+    condition: &SmolStr,
+) -> Option<NotCompiled> {
     let token = all.get(at).filter(|token| token.kind == Kind::Ident)?;
     let name = std::str::from_utf8(token.text(bytes)).ok()?;
     let asked = |role| matches!(role, Role::Acquire | Role::Release | Role::Dirty);
@@ -71,6 +76,29 @@ fn called(bytes: &[u8], all: &[Token], at: usize, condition: &SmolStr) -> Option
         },
         condition: condition.clone(),
     })
+}
+
+/// The releases that directives name by numbers alone.
+pub(super) fn releases(bytes: &[u8], all: &[Token]) -> BTreeSet<VersionCode> {
+    let mut found = BTreeSet::new();
+    for token in all.iter().filter(|token| token.kind == Kind::Directive) {
+        let (_, text) = directive(token.text(bytes));
+        for (at, name) in text.match_indices("KERNEL_VERSION") {
+            let rest = text[at + name.len()..].trim_start().strip_prefix('(');
+            let numbers = rest.and_then(|rest| rest.split_once(')'));
+            let Some((numbers, _)) = numbers else {
+                continue;
+            };
+            let numbers = numbers
+                .split(',')
+                .map(|number| number.trim().parse::<u32>());
+            let numbers: Vec<u32> = numbers.map_while(Result::ok).collect();
+            if let [a @ ..=255, b @ ..=255, c] = numbers[..] {
+                found.insert(VersionCode(a << 16 | b << 8 | c.min(255)));
+            }
+        }
+    }
+    found
 }
 
 /// Object-like macros that speak of the version, with their text.

@@ -6,12 +6,24 @@ use crate::report::Era;
 use smol_str::SmolStr;
 
 /// A release as LINUX_VERSION_CODE counts it: a byte each for the second and the third number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct VersionCode(pub u32);
+
+impl std::fmt::Display for VersionCode {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}.{}", self.0 >> 16, self.0 >> 8 & 0xff)?;
+        match self.0 & 0xff {
+            0 => Ok(()),
+            sublevel => write!(out, ".{sublevel}"),
+        }
+    }
+}
 
 impl VersionCode {
     /// Of "6.12.117-rc1".
-    pub(super) fn of(version: &str) -> Option<Self> {
+    pub fn of(version: &str) -> Option<Self> {
         let mut parts = version
             .split(['.', '-'])
             .map_while(|part| part.parse::<u32>().ok());

@@ -19,6 +19,7 @@ mod count;
 mod filled;
 mod fold;
 mod header;
+pub(crate) mod ladder;
 pub(crate) mod layout;
 mod literals;
 mod pair;

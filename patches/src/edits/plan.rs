@@ -2,6 +2,7 @@
 //! Groups become edits: all members of a group, or none.
 
 use super::acquire::acquire;
+use super::ladder::Kernels;
 use super::release::release;
 use super::replace::{Edit, carry_out, columns_kept, ordered};
 use super::source::Source;
@@ -71,6 +72,14 @@ fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'a Ca
         .callsites
         .iter()
         .filter(move |site| ids.contains(&site.id))
+}
+
+/// What a note on arms for other kernels says after the name of the file.
+const OTHER_KERNELS: &str = "takes pages in arms of #if that";
+
+fn is_of_other_kernels(note: &str) -> bool {
+    note.split_once(' ')
+        .is_some_and(|(_, said)| said.starts_with(OTHER_KERNELS))
 }
 
 /// Plans one whole group.
@@ -254,9 +263,8 @@ impl Planned {
                 false => format!("lines {} and {last}", most.join(", ")),
             };
             self.notes.insert(format!(
-                "{path} takes pages in arms of #if that Linux {} does not compile ({lines}). They stay as they are; where they \
-                 are compiled, the converted releases drop pins that nobody took. This patch is for kernels that compile what \
-                 it converts.",
+                "{path} {OTHER_KERNELS} Linux {} does not compile ({lines}). They stay as they are; where they are compiled, \
+                 the converted releases drop pins that nobody took. This patch is for kernels that compile what it converts.",
                 report.tree.version
             ));
         }
@@ -376,5 +384,38 @@ impl Planned {
                 (path, bytes)
             })
             .collect())
+    }
+
+    /// The same in arms for the kernels that have what is written; the message says so.
+    ///
+    /// # Errors
+    /// As [`Planned::finish`], and when an arm cannot be written.
+    pub fn contents_for(&mut self, sources: &Sources, kernels: Kernels) -> Result<Files, String> {
+        let edits = self.finish(sources)?;
+        let files: Vec<&[u8]> = edits
+            .keys()
+            .map(|path| sources[path].bytes.as_slice())
+            .collect();
+        let written = self
+            .replaced
+            .iter()
+            .map(|call| call.becomes.as_str())
+            .collect();
+        let Some(floor) = kernels.floor(&files, &written)? else {
+            return self.contents(sources);
+        };
+        let mut done = Files::new();
+        for (path, edits) in edits {
+            let bytes = floor.carry_out(&sources[&path].bytes, &edits);
+            let bytes = bytes.map_err(|why| format!("{path}: {why}"))?;
+            done.insert(path, bytes);
+        }
+        self.notes.retain(|note| !is_of_other_kernels(note));
+        self.remarks.insert(format!(
+            "The module is built for kernels from {} on. What is converted stands in arms for {} and later; what older \
+             kernels compile is as before.",
+            kernels.oldest, floor.from
+        ));
+        Ok(done)
     }
 }

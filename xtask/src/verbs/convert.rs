@@ -7,6 +7,7 @@ use crate::flags::{Api, Common, Convert, Module};
 use crate::verbs::audit;
 use crate::{places, tree};
 use callsites::report::Report;
+use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use patches::series::Outcome;
 use patches::{ConvertOptions, Export, Select, Series, Signer};
@@ -141,6 +142,13 @@ fn options(
         options.cover = Some(text);
     }
     options.previous = args.v2.clone();
+    if let Some(oldest) = &args.oldest {
+        let version = VersionCode::of(oldest).ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("`{oldest}` is no kernel version"))
+                .hint("--oldest 5.4")
+        })?;
+        options.oldest = Some(version);
+    }
     if let (false, Some(branch), Some(into)) = (common.dry_run, &args.export_branch, &args.into) {
         options.export = Some(Export {
             branch: branch.clone(),

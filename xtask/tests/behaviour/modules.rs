@@ -199,6 +199,58 @@ fn a_module_is_converted_under_its_own_name_and_the_series_applies() {
 }
 
 #[test]
+fn a_module_that_is_built_for_old_kernels_keeps_what_they_compile() {
+    let sandbox = module();
+    let module = sandbox.path("drv");
+    let convert = |oldest: &str, series: &str| {
+        let series = sandbox.path(series);
+        let of = [
+            "--module",
+            module.as_str(),
+            "--for",
+            "6.12",
+            "--oldest",
+            oldest,
+        ];
+        let words = [&["convert", "--unsigned", "-o", series.as_str()][..], &of].concat();
+        sandbox.run(&words)
+    };
+    let read = |series: &str, outcome: &crate::sandbox::Outcome| {
+        let mail = outcome.stdout.split(':').next().unwrap();
+        std::fs::read_to_string(sandbox.path(series).join(mail)).unwrap()
+    };
+    let outcome = convert("5.4", "old");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let mail = read("old", &outcome);
+    for line in [
+        "+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 6, 0)",
+        "+\tunpin_user_pages_dirty_lock(b->pages, b->n, true);",
+        " \t\tput_page(b->pages[i]);",
+        "+#endif",
+    ] {
+        assert!(mail.lines().any(|other| other == line), "{line}: {mail}");
+    }
+    let said = mail.split_whitespace().collect::<Vec<_>>().join(" ");
+    let remark = "The module is built for kernels from 5.4 on. What is converted stands in arms for 5.6 and later;";
+    assert!(said.contains(remark), "{mail}");
+    assert!(
+        !said.contains("This patch is for kernels that compile what it converts."),
+        "{mail}"
+    );
+    // Where all of them have the functions, no arm is needed.
+    let outcome = convert("5.10", "new");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(!read("new", &outcome).contains("+#if"));
+    let outcome = convert("6.13", "none");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("Linux 6.12 is older than 6.13"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn two_audits_are_compared() {
     let sandbox = module();
     let module = sandbox.path("drv");
