@@ -284,6 +284,43 @@ pub struct Group {
     pub convertible: bool,
     /// Why not: one sentence a member.
     pub blocked_by: Vec<String>,
+    /// What each acquire and release becomes, in their order; empty where a member stops the group for another reason than
+    /// an iterator whose kind only the running kernel knows.
+    #[serde(default)]
+    pub plan: Vec<Step>,
+}
+
+/// What a member of a group becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Id of the callsite.
+    pub id: String,
+    /// The call that stands there afterwards.
+    pub becomes: String,
+    /// Under which condition.
+    pub when: When,
+    /// Of an acquire whose iterator is always user-backed: what sees to that.
+    #[serde(default)]
+    pub because: Vec<SetUp>,
+}
+
+/// The condition of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// None.
+    Always,
+    /// What iov_iter_extract_will_pin() says of the iterator before it moves.
+    WillPin,
+}
+
+/// A call that makes an iterator user-backed, or lets no other pass.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SetUp {
+    /// The function called.
+    pub call: String,
+    /// The function in which that call stands.
+    pub function: String,
 }
 
 /// How bad a finding is.

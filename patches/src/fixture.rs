@@ -54,6 +54,7 @@ pub fn report(era: Era, files: &[(&str, &str)]) -> Report {
         dirties: ids(Role::Dirty),
         convertible: true,
         blocked_by: Vec::new(),
+        plan: Vec::new(),
     };
     Report {
         schema: SCHEMA.into(),

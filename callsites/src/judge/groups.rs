@@ -93,6 +93,7 @@ fn group(callsites: &[Callsite], members: &[usize]) -> Group {
         dirties: ids(Role::Dirty),
         convertible: converts && blocked_by.is_empty(),
         blocked_by,
+        plan: Vec::new(),
     }
 }
 

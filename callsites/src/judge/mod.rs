@@ -3,12 +3,14 @@
 //!
 //! In goes the solved flow; out come the callsites and groups of a report. `classify` says what the pages of an acquire
 //! are used for, `verdict` what that means for every call, `entry` and `evidence` how it is told, `groups` what belongs
-//! together. Nothing here follows a page: whatever is not in the flow is not known.
+//! together, `plan` how that is converted and `backed` which iterators walk user memory. Nothing here follows a page: whatever is not in the flow is not known.
 
+mod backed;
 mod classify;
 mod entry;
 mod evidence;
 mod groups;
+mod plan;
 mod verdict;
 
 pub use verdict::{Judged, judge};

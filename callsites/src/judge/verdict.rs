@@ -4,6 +4,7 @@
 use super::classify::{self, Judgement, Uses};
 use super::entry::{callsite, identity};
 use super::groups;
+use super::plan;
 use crate::flow::analysis::Analysis;
 use crate::flow::hash::FastSet;
 use crate::flow::library::Files;
@@ -142,7 +143,9 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
                 .collect()
         })
         .collect();
-    let groups = groups::join(&mut callsites, &shares);
+    let mut groups = groups::join(&mut callsites, &shares);
+    let known = (callsites.as_slice(), sites.as_slice(), origins.as_slice());
+    plan::add(analysis, &sources, known, &mut groups);
     Judged {
         callsites,
         groups,

@@ -49,6 +49,7 @@ fn group(id: &str, acquires: &[&str], releases: &[&str], blocked_by: &[&str]) ->
         dirties: vec![],
         convertible: blocked_by.is_empty(),
         blocked_by: owned(blocked_by),
+        plan: Vec::new(),
     }
 }
 

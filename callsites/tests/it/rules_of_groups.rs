@@ -132,6 +132,7 @@ fn found_in(era: Era, callsites: &[Callsite]) -> Vec<Finding> {
         dirties: ids(Role::Dirty),
         convertible: false,
         blocked_by: vec![],
+        plan: vec![],
     }];
     let files: Vec<Arc<FileFacts>> = PATHS
         .iter()

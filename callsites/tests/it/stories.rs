@@ -81,6 +81,7 @@ fn report() -> Report {
             dirties: vec![],
             convertible: true,
             blocked_by: vec![],
+            plan: vec![],
         }],
         findings: (4..14).map(finding).collect(),
     }

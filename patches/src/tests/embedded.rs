@@ -67,6 +67,7 @@ fn embedded_report(tree: &Tree, era: embedded::Era) -> Report {
             dirties: Vec::new(),
             convertible: true,
             blocked_by: Vec::new(),
+            plan: Vec::new(),
         });
         site.group = Some(group.id.clone());
         match site.role {

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How a group is converted, member by member: what each call becomes, and under which condition.
+//!
+//! Pages of an iterator are pinned only where the iterator is user-backed. Where every iterator that can get to an
+//! acquire is seen to be, the releases unpin without a condition; everywhere else they ask what
+//! iov_iter_extract_will_pin() has said. A group has a plan when every member belongs to the conversion, or would if the
+//! kind of the iterator were known.
+
+use super::backed::Backed;
+use super::verdict::role;
+use crate::flow::analysis::Analysis;
+use crate::flow::origins::Origins;
+use crate::flow::sites::Site;
+use crate::flow::sources::Sources;
+use crate::flow::state::SiteKey;
+use crate::report::{Callsite, Group, Role, SetUp, Step, Verdict, When};
+use refimpl::api::Count;
+use std::collections::BTreeMap;
+
+/// Gives a plan to every group that can have one.
+pub(super) fn add(
+    analysis: &Analysis,
+    sources: &Sources<'_>,
+    (callsites, sites, origins): (&[Callsite], &[Site], &[Origins]),
+    groups: &mut [Group],
+) {
+    let places: BTreeMap<&str, usize> = callsites
+        .iter()
+        .enumerate()
+        .map(|(at, site)| (site.id.as_str(), at))
+        .collect();
+    let mut backed = Backed::new(analysis, sources);
+    for group in groups {
+        let members: Option<Vec<usize>> = group
+            .acquires
+            .iter()
+            .chain(&group.releases)
+            .map(|id| places.get(id.as_str()).copied())
+            .collect();
+        let Some(members) = members else { continue };
+        let converts = |at: &usize| callsites[*at].verdict == Verdict::Convert;
+        if !members.iter().any(converts) || group.acquires.is_empty() || group.releases.is_empty() {
+            continue;
+        }
+        let mut kinds: BTreeMap<SiteKey, Option<Vec<SetUp>>> = BTreeMap::new();
+        for &at in &members {
+            if plain_iterator(analysis, sites[at].key) {
+                kinds.insert(sites[at].key, backed.set_ups(&sites[at]));
+            }
+        }
+        let steps: Option<Vec<Step>> = members
+            .iter()
+            .map(|&at| step(analysis, &callsites[at], &sites[at], &origins[at], &kinds))
+            .collect();
+        group.plan = steps.unwrap_or_default();
+        group.plan.sort_by_key(|step| places[step.id.as_str()]);
+    }
+}
+
+/// Whether a call takes plain references on pages of an iterator.
+fn plain_iterator(analysis: &Analysis, site: SiteKey) -> bool {
+    analysis
+        .listed(site)
+        .is_some_and(|function| function.kind == "iter" && function.count == Count::Get)
+}
+
+/// What one member becomes; None when it stops the group.
+fn step(
+    analysis: &Analysis,
+    callsite: &Callsite,
+    site: &Site,
+    origins: &Origins,
+    kinds: &BTreeMap<SiteKey, Option<Vec<SetUp>>>,
+) -> Option<Step> {
+    let step = |becomes: &str, when, because| Step {
+        id: callsite.id.clone(),
+        becomes: becomes.to_owned(),
+        when,
+        because,
+    };
+    match (callsite.verdict, role(site)) {
+        (Verdict::Done, _) => Some(step(&callsite.call, When::Always, Vec::new())),
+        (Verdict::Convert, Role::Acquire) => {
+            let becomes = callsite.replacement.as_ref()?;
+            Some(match kinds.get(&site.key) {
+                Some(None) => step(becomes, When::WillPin, Vec::new()),
+                Some(Some(set_ups)) => step(becomes, When::Always, set_ups.clone()),
+                None => step(becomes, When::Always, Vec::new()),
+            })
+        }
+        (Verdict::Convert | Verdict::Mixed, Role::Release) => {
+            let of_iterators = !origins.user.is_empty()
+                && origins.user.iter().all(|from| kinds.contains_key(from));
+            let alone = origins.other.is_empty() && origins.extra.is_empty();
+            if callsite.verdict == Verdict::Mixed && !(of_iterators && alone) {
+                return None;
+            }
+            let known = |from: &SiteKey| kinds.get(from).is_none_or(Option::is_some);
+            let when = match origins.user.iter().all(known) {
+                true => When::Always,
+                false if of_iterators => When::WillPin,
+                // Pages of an iterator of unknown kind among others: no one answer is theirs.
+                false => return None,
+            };
+            let becomes = callsite.replacement.as_deref();
+            let listed = analysis.listed(site.key);
+            let usual = listed.and_then(|function| function.replacement(refimpl::api::Era::Pin));
+            Some(step(becomes.or(usual)?, when, Vec::new()))
+        }
+        _ => None,
+    }
+}
