@@ -77,6 +77,8 @@ struct Place {
     mapped: bool,
     /// Folios whose own reference the driver still has.
     own: Vec<Pfn>,
+    /// The child that lives has it too: of a file, the descriptor and the mapping.
+    in_child: bool,
 }
 
 /// The state between two operations.
@@ -225,7 +227,16 @@ impl World {
         })
     }
 
-    /// A memfd goes with its only mapping; a truncate takes its pages as well. A disk that nobody has open any more is written
+    /// A file that nobody has any more goes; a child keeps what was there when it was made.
+    fn close_file(&mut self, op: &Op, area: u32) -> Result<(), Refused> {
+        let held = |place: &Place| place.mapped || place.in_child;
+        match self.areas.get(&area).is_some_and(held) {
+            true => Ok(()),
+            false => self.drop_cache(op, area),
+        }
+    }
+
+    /// A memfd goes with its last mapping; a truncate takes its pages as well. A disk that nobody has open any more is written
     /// and loses its cache (block/bdev.c: blkdev_flush_mapping()).
     fn drop_cache(&mut self, op: &Op, area: u32) -> Result<(), Refused> {
         let file = |place: &Place| matches!(place.ground, Ground::Shmem | Ground::Disk);
@@ -278,6 +289,7 @@ impl World {
             pages,
             mapped: true,
             own,
+            in_child: false,
         };
         self.areas.insert(area, place);
     }

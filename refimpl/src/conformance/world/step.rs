@@ -151,10 +151,22 @@ impl World {
                 if !self.mm.fork(&mut self.memory) {
                     return Err(misfit());
                 }
+                for place in self.areas.values_mut() {
+                    place.in_child = place.mapped;
+                }
             }
             Op::Reap => {
                 let found = self.mm.reap(&mut self.memory).ok_or_else(misfit)?;
                 found.into_iter().try_for_each(|one| survived(Err(one)))?;
+                let had = self.areas.iter_mut().filter(|(_, place)| place.in_child);
+                let had: Vec<u32> = had
+                    .map(|(area, place)| {
+                        place.in_child = false;
+                        *area
+                    })
+                    .collect();
+                had.into_iter()
+                    .try_for_each(|area| self.close_file(op, area))?;
             }
             Op::UnpinUserFolio { slot, nr } => {
                 let page = Some(self.page(*slot).ok_or_else(misfit)?);
@@ -188,7 +200,7 @@ impl World {
                 place.ok_or_else(misfit)?.mapped = false;
                 let found = self.mm.munmap(&mut self.memory, start(*area));
                 found.into_iter().try_for_each(|one| survived(Err(one)))?;
-                self.drop_cache(op, *area)?;
+                self.close_file(op, *area)?;
             }
             Op::Truncate { area } => {
                 let place = self.areas.get(area).filter(|place| place.mapped);
