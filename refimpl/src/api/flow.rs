@@ -58,6 +58,7 @@ fn place(text: &str, signature: Option<&Signature>) -> Option<Place> {
         "pages" => signature?.pages?,
         "page" => signature?.page?,
         "iter" => signature?.iter?,
+        "address" => signature?.address?,
         number => number.parse().ok()?,
     };
     match stars {

@@ -2,7 +2,7 @@
 //! docs/api.md: every function of the catalogue that acquires, releases or dirties, by kernel version.
 
 use super::{Catalogue, Count, Dirties, Era, Function, Role, Signature, Sleeps, catalogue};
-use crate::version::Version;
+use crate::version::{KernelVersion, Version};
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -80,10 +80,19 @@ fn replacement(function: &Function, era: Era) -> String {
     let Some(name) = function.replacement(era) else {
         return String::new();
     };
-    match catalogue().get(name).and_then(|other| other.until) {
-        Some(until) if era == Era::Pin => format!("`{name}`, before {until}"),
-        _ => format!("`{name}`"),
-    }
+    let other = catalogue().get(name).filter(|_| era == Era::Pin);
+    // The era of pins begins with 5.6.
+    let since = other
+        .and_then(|other| other.since)
+        .filter(|since| *since > KernelVersion { major: 5, minor: 6 });
+    let life = [
+        ("since", since),
+        ("before", other.and_then(|other| other.until)),
+    ];
+    let bounds = life
+        .into_iter()
+        .filter_map(|(word, version)| Some(format!(", {word} {}", version?)));
+    format!("`{name}`{}", bounds.collect::<String>())
 }
 
 fn describe(function: &Function, text: &mut String) {
@@ -201,7 +210,7 @@ mod tests {
             .find(|change| change.says.contains("counted"));
         let since = counted.unwrap().since;
         for version in Version::ALL {
-            let known: crate::api::KernelVersion = version.name().parse().unwrap();
+            let known: KernelVersion = version.name().parse().unwrap();
             assert_eq!(version.counts_pins(), known >= since);
         }
     }
