@@ -362,7 +362,8 @@ pub enum Via {
 pub struct Model {
     /// Scenarios by name (S1), all by default; or one of `list`, `table` and `mutants`.
     pub scenario: Vec<String>,
-    /// Compare these policies instead of the scenario's own.
+    /// Compare these policies instead of the scenario's own; a name that ends in .toml is a file with a policy, a device, or both
+    /// of one's own (docs/model.md).
     #[arg(long, value_name = "P", value_delimiter = ',', num_args = 1..)]
     pub policy: Vec<String>,
     /// Compare these drivers instead of the scenario's own.

@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::driver::{Callsites, Driver};
+use super::driver::{Callsites, Driver, Habits};
 use super::error::Error;
-use super::policy::Policy;
+use super::policy::{Policy, Refuses, Rules};
 use super::state::{MAX_DEVICES, MAX_FSYNCS, MAX_PAGES};
 
 /// Where the bytes of the file live.
@@ -66,6 +66,8 @@ pub enum Mutation {
     NoStableFault,
     /// Every small page looks pinned, held by 1024 plain references or by a count that has become negative.
     FalsePositive,
+    /// Truncate does not wait for the I/O of the page that it cuts off.
+    NoWritebackWait,
     /// fsync looks at PG_dirty alone, and misses a page between clear_page_dirty_for_io() and the start of its I/O.
     NoDirtyTag,
 }
@@ -109,6 +111,16 @@ pub struct Config {
     pub waiting: Waiting,
     /// Whether a brief moment without pins is enough for a waiter to get on.
     pub fairness: Fairness,
+    /// Whether a brief moment without I/O is enough for an fsync that waits for it.
+    pub io_wait: Fairness,
+    /// May reserving again, for a page that was written as a copy and stays dirty, fail?
+    pub reserve_fails: bool,
+    /// Rules of one's own in place of the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_rules: Option<Rules>,
+    /// Habits of one's own in place of the driver's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_habits: Option<Habits>,
     /// Where the wait stands.
     pub wait_at: WaitAt,
     /// A writer sleeps after its store while this many pages are dirty; 0 is no limit.
@@ -139,6 +151,10 @@ impl Config {
             cpus: 2,
             waiting: Waiting::Queue,
             fairness: Fairness::Weak,
+            io_wait: Fairness::Strong,
+            reserve_fails: false,
+            own_rules: None,
+            own_habits: None,
             wait_at: WaitAt::AfterProtect,
             dirty_limit: 0,
             mutation: Mutation::Faithful,
@@ -149,8 +165,8 @@ impl Config {
     pub(crate) fn describe(&self) -> String {
         format!(
             "{} x {} x {}, {} page{}, {} device{}, {} fsync task{}",
-            self.policy.name(),
-            self.driver.name(),
+            self.own_rules.map_or(self.policy.name(), |_| "own policy"),
+            self.own_habits.map_or(self.driver.name(), |_| "own device"),
             self.callsites.name(),
             self.pages,
             plural(self.pages),
@@ -159,6 +175,17 @@ impl Config {
             self.fsyncs,
             plural(self.fsyncs),
         )
+    }
+
+    /// Policy, driver and callsites in a row's name, or that of the file they come from.
+    pub(crate) fn label(&self, own: &str) -> String {
+        let policy = self.own_rules.is_none().then_some(self.policy.name());
+        let driver = self.own_habits.is_none().then_some(self.driver.name());
+        let callsites =
+            Some(self.callsites.name()).filter(|_| self.callsites != Callsites::Converted);
+        let own = Some(own).filter(|own| !own.is_empty());
+        let parts = [own, policy, driver, callsites].into_iter().flatten();
+        parts.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
@@ -183,9 +210,19 @@ impl Config {
         Ok(())
     }
 
+    /// What the kernel does about pinned pages.
+    pub(crate) fn rules(&self) -> Rules {
+        self.own_rules.unwrap_or_else(|| self.policy.rules())
+    }
+
+    /// How the drivers hold pages.
+    pub(crate) fn habits(&self) -> Habits {
+        self.own_habits.unwrap_or_else(|| self.driver.habits())
+    }
+
     /// Does device `d` take a pin, or a plain reference?
     pub(crate) fn takes_pin(&self, d: usize) -> bool {
-        self.policy.counts_pins()
+        self.rules().counts_pins
             && !(d == 0
                 && matches!(
                     self.callsites,
@@ -195,16 +232,16 @@ impl Config {
 
     /// Does device `d` follow an mmu notifier in place of a pin?
     pub(crate) fn follows_notifier(&self, d: usize) -> bool {
-        self.driver == Driver::Invalidatable && !(d == 0 && self.callsites == Callsites::OneMissing)
+        self.habits().notifier && !(d == 0 && self.callsites == Callsites::OneMissing)
     }
 
     /// Is device `d` turned away when it asks for a writable pin?
     pub(crate) fn refuses(&self, d: usize) -> bool {
         let asks = self.takes_pin(d) && !self.follows_notifier(d);
-        match self.policy {
-            Policy::Odp => asks,
-            Policy::Forbid => asks && self.driver.is_longterm(),
-            _ => false,
+        match self.rules().refuses {
+            Refuses::Nobody => false,
+            Refuses::Longterm => asks && self.habits().longterm,
+            Refuses::Everybody => asks,
         }
     }
 

@@ -3,109 +3,83 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
+super::named::names! { "driver"
+    /// When the device is done and the driver releases.
+    Driver {
+        /// One write per pin, released when it completes (direct I/O).
+        AtOnce = "at-once",
+        /// Writes as long as it likes; releases in the end (a registered region of a program that will exit).
+        Eventually = "eventually",
+        /// Never releases (a registered region of a program that stays).
+        Never = "never",
+        /// One short pin after the other without end; when it has nothing more to write it pins for reading.
+        Chain = "chain",
+        /// Follows an mmu notifier: the device's mapping can be taken away at any time, and no page is pinned.
+        Invalidatable = "invalidatable",
+        /// Like `AtOnce`, and releases where sleeping is forbidden (interrupt, spinlock).
+        Atomic = "atomic",
+    }
+}
 
-/// When the device is done and the driver releases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Driver {
-    /// One write per pin, released when it completes (direct I/O).
-    AtOnce,
-    /// Writes as long as it likes; releases in the end (a registered region of a program that will exit).
-    Eventually,
-    /// Never releases (a registered region of a program that stays).
-    Never,
-    /// One short pin after the other without end; when it has nothing more to write it pins for reading.
-    Chain,
-    /// Follows an mmu notifier: the device's mapping can be taken away at any time, and no page is pinned.
-    Invalidatable,
-    /// Like `AtOnce`, and releases where sleeping is forbidden (interrupt, spinlock).
-    Atomic,
+/// The habits that a driver consists of; a file may give others, see [`super::Own`]. What is not said is as with `at-once`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Habits {
+    /// It would ask for FOLL_LONGTERM: its program sees each write as soon as the device has made it.
+    pub longterm: bool,
+    /// The device writes as often as it likes under one pin, rather than once.
+    pub writes_often: bool,
+    /// Each pin is given back in the end.
+    pub releases: bool,
+    /// It pins for reading between its writes and after them, without end.
+    pub pins_on: bool,
+    /// It follows an mmu notifier and takes no pin.
+    pub notifier: bool,
+    /// It releases where sleeping is forbidden.
+    pub atomic: bool,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Habits {
+            longterm: false,
+            writes_often: false,
+            releases: true,
+            pins_on: false,
+            notifier: false,
+            atomic: false,
+        }
+    }
 }
 
 impl Driver {
-    /// All drivers, in the order of the table.
-    pub const ALL: [Self; 6] = [
-        Self::AtOnce,
-        Self::Eventually,
-        Self::Never,
-        Self::Chain,
-        Self::Invalidatable,
-        Self::Atomic,
-    ];
-
-    /// The name used in tables, flags and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AtOnce => "at-once",
-            Self::Eventually => "eventually",
-            Self::Never => "never",
-            Self::Chain => "chain",
-            Self::Invalidatable => "invalidatable",
-            Self::Atomic => "atomic",
-        }
-    }
-
-    /// Finds a driver by its name, in any case.
-    ///
-    /// # Errors
-    /// When no driver bears the name.
-    pub fn parse(name: &str) -> Result<Self, Error> {
-        super::named("driver", name, &Self::ALL, Self::name)
-    }
-
-    /// Would it ask for FOLL_LONGTERM? Its program then sees each write as soon as the device has made it.
-    pub(crate) fn is_longterm(self) -> bool {
-        matches!(self, Self::Eventually | Self::Never | Self::Invalidatable)
+    /// The habits that it consists of.
+    pub(crate) fn habits(self) -> Habits {
+        let mut all = Habits::default();
+        all.longterm = matches!(self, Self::Eventually | Self::Never | Self::Invalidatable);
+        all.writes_often = all.longterm;
+        all.releases = self != Self::Never;
+        all.pins_on = self == Self::Chain;
+        all.notifier = self == Self::Invalidatable;
+        all.atomic = self == Self::Atomic;
+        all
     }
 }
 
-/// Which mistake, if any, the first device's driver code makes. Further devices make none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Callsites {
-    /// Every caller pins, marks dirty, unpins.
-    Converted,
-    /// One caller still takes a plain reference (FOLL_GET) and puts it.
-    OneMissing,
-    /// One caller drops its reference before it marks the page dirty.
-    PutBeforeDirty,
-    /// One caller never marks the page dirty.
-    NoDirty,
-    /// One caller marks dirty and releases while its device still writes.
-    BeforeDeviceDone,
-    /// One caller takes a plain reference and unpins it (a large folio, whose pin count is exact).
-    UnpinOnGet,
-}
-
-impl Callsites {
-    /// All kinds, in the order of the table.
-    pub const ALL: [Self; 6] = [
-        Self::Converted,
-        Self::OneMissing,
-        Self::PutBeforeDirty,
-        Self::NoDirty,
-        Self::BeforeDeviceDone,
-        Self::UnpinOnGet,
-    ];
-
-    /// The name used in tables, flags and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Converted => "converted",
-            Self::OneMissing => "one-missing",
-            Self::PutBeforeDirty => "put-before-dirty",
-            Self::NoDirty => "no-dirty",
-            Self::BeforeDeviceDone => "before-device-done",
-            Self::UnpinOnGet => "unpin-on-get",
-        }
-    }
-
-    /// Finds a kind by its name, in any case.
-    ///
-    /// # Errors
-    /// When no kind bears the name.
-    pub fn parse(name: &str) -> Result<Self, Error> {
-        super::named("callsites", name, &Self::ALL, Self::name)
+super::named::names! { "callsites"
+    /// Which mistake, if any, the first device's driver code makes. Further devices make none.
+    Callsites {
+        /// Every caller pins, marks dirty, unpins.
+        Converted = "converted",
+        /// One caller still takes a plain reference (FOLL_GET) and puts it.
+        OneMissing = "one-missing",
+        /// One caller drops its reference before it marks the page dirty.
+        PutBeforeDirty = "put-before-dirty",
+        /// One caller never marks the page dirty.
+        NoDirty = "no-dirty",
+        /// One caller marks dirty and releases while its device still writes.
+        BeforeDeviceDone = "before-device-done",
+        /// One caller takes a plain reference and unpins it (a large folio, whose pin count is exact).
+        UnpinOnGet = "unpin-on-get",
     }
 }

@@ -28,6 +28,14 @@ pub enum Error {
         /// The largest count a state can hold.
         most: u8,
     },
+    /// A file with a policy or a device of one's own that cannot be understood.
+    #[error("read {path}: {why}")]
+    Own {
+        /// The file, as it was named.
+        path: String,
+        /// What is wrong with it, and in which line.
+        why: String,
+    },
     /// The exploration met more states than the caller allowed; nothing is concluded from a part.
     #[error("explore {what} to the end: more than {limit} states")]
     TooManyStates {
@@ -48,8 +56,7 @@ impl Failure for Error {
             Self::Unknown {
                 kind: "scenario", ..
             } => Some(Act::ListScenarios.into()),
-            Self::Unknown { .. } => None,
-            Self::Size { .. } => None,
+            Self::Unknown { .. } | Self::Size { .. } | Self::Own { .. } => None,
             Self::TooManyStates { .. } => Some(Act::ShowGrowth.into()),
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs one configuration to the end and keeps what is needed to answer for every property.
 
-use super::config::{Config, Storage, Waiting};
+use super::config::{Config, Fairness, Storage, Waiting};
 use super::error::Error;
 use super::fair::{self, Lasso};
 use super::graph::Graph;
@@ -74,10 +74,9 @@ fn asks(config: &Config, property: Property) -> bool {
         Property::Uaf | Property::SleepAtomic | Property::RelDeadlock => config.devices > 0,
         Property::MissedPin | Property::Unbalanced | Property::PinStuck => false,
         Property::TruncStuck => config.truncate,
+        Property::FreedIo => config.truncate && paged,
         Property::ThrottleStuck => config.dirty_limit > 0,
-        Property::OneCpuBusy | Property::AllCpusBusy => {
-            config.policy.writeback() == Writeback::Wait
-        }
+        Property::OneCpuBusy | Property::AllCpusBusy => config.rules().writeback == Writeback::Wait,
     }
 }
 
@@ -158,10 +157,29 @@ impl Exploration {
 
     /// Every property that can be broken.
     pub fn broken(&self) -> Vec<Property> {
-        Property::ALL
-            .into_iter()
-            .filter(|&property| self.outcome(property) == Outcome::Broken)
-            .collect()
+        self.with(Outcome::Broken)
+    }
+
+    /// Every property with that answer.
+    pub(crate) fn with(&self, outcome: Outcome) -> Vec<Property> {
+        let mut all = Property::ALL.to_vec();
+        all.retain(|&property| self.outcome(property) == outcome);
+        all
+    }
+
+    /// Every property that holds only because a wait for I/O is fair (liveness) and because reserving again succeeds (safety).
+    ///
+    /// # Errors
+    /// As [`explore`].
+    pub fn rests_on(&self) -> Result<Vec<Property>, Error> {
+        let bare = explore(&Config {
+            io_wait: Fairness::Weak,
+            reserve_fails: true,
+            ..self.config
+        })?;
+        let mut all = bare.broken();
+        all.retain(|&property| self.outcome(property) == Outcome::Holds);
+        Ok(all)
     }
 
     /// A shortest story of how the property is broken; for liveness the way into a cycle, and the cycle.

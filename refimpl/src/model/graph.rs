@@ -5,6 +5,7 @@
 //! between them, and for each safety property the first edge that breaks it. Because the search is breadth first, the path to that
 //! edge is a shortest counterexample. The graph knows nothing of pages; [`super::fair`] reads it for what never happens.
 
+use super::property::Property;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
@@ -91,7 +92,7 @@ pub(crate) struct Graph<S, T> {
     first: Vec<u32>,
     edges: Vec<Edge<T>>,
     /// For each safety bit the first breach.
-    pub(crate) breaches: [Option<Breach<T>>; 16],
+    pub(crate) breaches: [Option<Breach<T>>; Property::ALL.len()],
 }
 
 impl<S: Copy + Eq + Hash, T: Copy> Graph<S, T> {
@@ -108,7 +109,7 @@ impl<S: Copy + Eq + Hash, T: Copy> Graph<S, T> {
             parents: vec![(0, 0)],
             first: vec![0],
             edges: Vec::new(),
-            breaches: [None; 16],
+            breaches: [None; Property::ALL.len()],
         };
         let mut moves = Vec::new();
         let mut at = 0;

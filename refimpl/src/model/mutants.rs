@@ -85,6 +85,10 @@ fn protocol() -> Vec<(&'static str, Property, Config, Config)> {
     let skip = base(Policy::SkipReclaim, Driver::Eventually);
     let wait = base(Policy::Wait, Driver::Eventually);
     let notifier = base(Policy::Odp, Driver::Invalidatable);
+    let reads = Config {
+        readers: 1,
+        ..notifier
+    };
     let dax = Config {
         storage: Storage::Dax,
         fsyncs: 0,
@@ -155,6 +159,16 @@ fn protocol() -> Vec<(&'static str, Property, Config, Config)> {
             "kernel: the notifier is not called",
             Property::FsyncLies,
             kernel(notifier, Mutation::NoInvalidate),
+        ),
+        (
+            "kernel: the notifier is not called for a device that reads",
+            Property::Uaf,
+            kernel(reads, Mutation::NoInvalidate),
+        ),
+        (
+            "kernel: truncate does not wait for writeback",
+            Property::FreedIo,
+            kernel(skip, Mutation::NoWritebackWait),
         ),
         (
             "kernel: write faults do not wait for writeback",

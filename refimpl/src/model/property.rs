@@ -1,92 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must never happen, and what must happen in the end, each under the name it is reported by.
 
-use serde::{Deserialize, Serialize};
-
-use super::error::Error;
-
-/// A property of the pinned-page protocol. The name is the name of the bad thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Property {
-    /// A dirty page without buffers reached writepage: BUG in 2018, since 5.18 a warning and lost data.
-    Nobuf,
-    /// The page cache dropped a page whose bytes never reached the disk.
-    #[serde(rename = "lostDMA")]
-    LostDma,
-    /// Bytes changed while they were on their way to the disk, so checksum or parity is of other bytes.
-    Torn,
-    /// A page became dirty without `page_mkwrite`: no space, no journal credit, no copy for a shared extent.
-    Noresv,
-    /// fsync returned 0 without a write on disk that was complete before it began.
-    FsyncLies,
-    /// A page or a disk block was written after it was freed.
-    Uaf,
-    /// A release slept where its caller may not.
-    SleepAtomic,
-    /// A pin is given back twice, or never.
-    Unbalanced,
-    /// A gup caller holds a writable pin that the other side looked for and did not see.
-    MissedPin,
-    /// An fsync never returns.
-    FsyncStuck,
-    /// A truncate or hole punch never returns.
-    TruncStuck,
-    /// A release waits forever.
-    RelDeadlock,
-    /// A writer is throttled forever because dirty pages do not go away.
-    ThrottleStuck,
-    /// At least one CPU runs a wait loop forever.
-    OneCpuBusy,
-    /// Every CPU runs a wait loop forever.
-    AllCpusBusy,
-    /// A call that asks for pins never returns.
-    PinStuck,
+super::named::names! { "property"
+    /// A property of the pinned-page protocol: safety first, then liveness. The name is the name of the bad thing.
+    Property {
+        /// A dirty page without buffers reached writepage: BUG in 2018, since 5.18 a warning and lost data.
+        Nobuf = "nobuf",
+        /// The page cache dropped a page whose bytes never reached the disk.
+        LostDma = "lostDMA",
+        /// Bytes changed while they were on their way to the disk, so checksum or parity is of other bytes.
+        Torn = "torn",
+        /// A page became dirty without `page_mkwrite`: no space, no journal credit, no copy for a shared extent.
+        Noresv = "noresv",
+        /// fsync returned 0 without a write on disk that was complete before it began.
+        FsyncLies = "fsyncLies",
+        /// A page or a disk block was written, or a page read by a device, after it was freed.
+        Uaf = "uaf",
+        /// I/O ended in blocks that truncate had freed meanwhile.
+        FreedIo = "freedIo",
+        /// A release slept where its caller may not.
+        SleepAtomic = "sleepAtomic",
+        /// A pin is given back twice, or never.
+        Unbalanced = "unbalanced",
+        /// A gup caller holds a writable pin that the other side looked for and did not see.
+        MissedPin = "missedPin",
+        /// An fsync never returns.
+        FsyncStuck = "fsyncStuck",
+        /// A truncate or hole punch never returns.
+        TruncStuck = "truncStuck",
+        /// A release waits forever.
+        RelDeadlock = "relDeadlock",
+        /// A writer is throttled forever because dirty pages do not go away.
+        ThrottleStuck = "throttleStuck",
+        /// At least one CPU runs a wait loop forever.
+        OneCpuBusy = "oneCpuBusy",
+        /// Every CPU runs a wait loop forever.
+        AllCpusBusy = "allCpusBusy",
+        /// A call that asks for pins never returns.
+        PinStuck = "pinStuck",
+    }
 }
 
 impl Property {
-    /// All properties: safety first, then liveness.
-    pub const ALL: [Self; 16] = [
-        Self::Nobuf,
-        Self::LostDma,
-        Self::Torn,
-        Self::Noresv,
-        Self::FsyncLies,
-        Self::Uaf,
-        Self::SleepAtomic,
-        Self::Unbalanced,
-        Self::MissedPin,
-        Self::FsyncStuck,
-        Self::TruncStuck,
-        Self::RelDeadlock,
-        Self::ThrottleStuck,
-        Self::OneCpuBusy,
-        Self::AllCpusBusy,
-        Self::PinStuck,
-    ];
-
-    /// The name used in tables, flags and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nobuf => "nobuf",
-            Self::LostDma => "lostDMA",
-            Self::Torn => "torn",
-            Self::Noresv => "noresv",
-            Self::FsyncLies => "fsyncLies",
-            Self::Uaf => "uaf",
-            Self::SleepAtomic => "sleepAtomic",
-            Self::Unbalanced => "unbalanced",
-            Self::MissedPin => "missedPin",
-            Self::FsyncStuck => "fsyncStuck",
-            Self::TruncStuck => "truncStuck",
-            Self::RelDeadlock => "relDeadlock",
-            Self::ThrottleStuck => "throttleStuck",
-            Self::OneCpuBusy => "oneCpuBusy",
-            Self::AllCpusBusy => "allCpusBusy",
-            Self::PinStuck => "pinStuck",
-        }
-    }
-
     /// One sentence that ends a story: what has gone wrong.
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -97,7 +52,8 @@ impl Property {
             Self::FsyncLies => {
                 "fsync returned 0, and a write that was complete before it began is not on disk"
             }
-            Self::Uaf => "something already freed was written",
+            Self::Uaf => "something already freed was written, or read by a device",
+            Self::FreedIo => "the disk wrote to blocks that were free by then",
             Self::SleepAtomic => {
                 "the release takes the page lock, which may sleep, in a context that must not sleep"
             }
@@ -121,13 +77,5 @@ impl Property {
     /// The bit of a safety property in the set of properties that a step breaks.
     pub(crate) const fn bit(self) -> u16 {
         1 << self as u8
-    }
-
-    /// Finds a property by its name, in any case.
-    ///
-    /// # Errors
-    /// When no property bears the name.
-    pub fn parse(name: &str) -> Result<Self, Error> {
-        super::named("property", name, &Self::ALL, Self::name)
     }
 }

@@ -3,8 +3,6 @@
 
 use std::fmt::Write as _;
 
-use super::config::Config;
-use super::driver::Callsites;
 use super::growth::Growth;
 use super::mutants::MutantResult;
 use super::property::Property;
@@ -41,9 +39,10 @@ fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
     line(text, format_args!("{}: {}", scenario.name, scenario.title));
     wrap(text, "    ", &scenario.about);
     let label = |row: &Row| {
-        row.variant
-            .clone()
-            .unwrap_or_else(|| row.config.as_ref().map_or_else(String::new, short))
+        row.variant.clone().unwrap_or_else(|| {
+            row.config
+                .map_or_else(String::new, |config| config.label(""))
+        })
     };
     let width = scenario
         .rows
@@ -57,6 +56,22 @@ fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
             text,
             format_args!("  {:<width$}  {states:>13}  {}", label(row), verdict(row)),
         );
+    }
+    let nobody = |property: &Property| {
+        let of_races = [
+            Property::MissedPin,
+            Property::Unbalanced,
+            Property::PinStuck,
+        ];
+        !of_races.contains(property)
+            && scenario
+                .rows
+                .iter()
+                .all(|row| row.not_asked.contains(property))
+    };
+    let not_asked: Vec<Property> = Property::ALL.into_iter().filter(nobody).collect();
+    if !not_asked.is_empty() {
+        line(text, format_args!("  not asked: {}", names(&not_asked)));
     }
     if stories {
         for row in &scenario.rows {
@@ -84,25 +99,24 @@ fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
     }
 }
 
-fn short(config: &Config) -> String {
-    let callsites = match config.callsites {
-        Callsites::Converted => String::new(),
-        other => format!(", {}", other.name()),
-    };
-    format!(
-        "{}, {}{callsites}",
-        config.policy.name(),
-        config.driver.name()
-    )
-}
-
 fn verdict(row: &Row) -> String {
     let broken = names(&row.broken);
     match (broken.is_empty(), row.device_writes) {
-        (true, true) => "holds".to_owned(),
-        (true, false) => "holds: the device is turned away".to_owned(),
-        (false, _) => format!("broken: {broken}"),
+        (true, true) => format!("holds{}", rests_on(&row.rests_on)),
+        (true, false) => "holds: no device writes".to_owned(),
+        (false, _) => format!("broken: {broken}{}", rests_on(&row.rests_on)),
     }
+}
+
+/// What else holds, but only as long as an assumption does.
+fn rests_on(properties: &[Property]) -> String {
+    let (safe, live): (Vec<Property>, Vec<Property>) =
+        properties.iter().partition(|property| property.is_safety());
+    let word = |all: &[Property], why: &str| match all {
+        [] => String::new(),
+        all => format!("; {} rests on {why}", names(all)),
+    };
+    word(&live, "fair waits for I/O") + &word(&safe, "reserving again")
 }
 
 fn names(properties: &[Property]) -> String {
@@ -189,7 +203,7 @@ pub fn table(table: &Table) -> String {
         let head: Vec<_> = columns.iter().map(|property| property.name()).collect();
         line(
             &mut text,
-            format_args!("  {:<16}{}  device  states", "", head.join("  ")),
+            format_args!("  {:<16}{}  device  states  rests on", "", head.join("  ")),
         );
         for cell in block {
             row(&mut text, cell, &columns);
@@ -210,18 +224,19 @@ pub fn table(table: &Table) -> String {
 
 fn same(a: &[Cell], b: &[Cell]) -> bool {
     a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .all(|(a, b)| (a.policy, a.states, &a.broken) == (b.policy, b.states, &b.broken))
+        && a.iter().zip(b).all(|(a, b)| {
+            (a.policy, a.states, &a.broken, &a.rests_on)
+                == (b.policy, b.states, &b.broken, &b.rests_on)
+        })
 }
 
 fn row(text: &mut String, cell: &Cell, columns: &[Property]) {
     let _ = write!(text, "  {:<16}", cell.policy.name());
     for property in columns {
-        let mark = if cell.broken.contains(property) {
-            "1"
-        } else {
-            "."
+        let mark = match (cell.broken.contains(property), cell.device_writes) {
+            (true, _) => "1",
+            (false, true) => ".",
+            (false, false) => "-",
         };
         let _ = write!(text, "{mark:<width$}", width = property.name().len() + 2);
     }
@@ -230,7 +245,14 @@ fn row(text: &mut String, cell: &Cell, columns: &[Property]) {
     } else {
         "refused"
     };
-    line(text, format_args!("{device:<8}{:>6}", cell.states));
+    let rests_on = rests_on(&cell.rests_on);
+    let rests_on = rests_on
+        .trim_start_matches("; ")
+        .replace(" rests on ", ": ");
+    line(
+        text,
+        format_args!("{device:<8}{:>6}  {rests_on}", cell.states),
+    );
 }
 
 /// What each size costs.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::driver::{Callsites, Driver};
 use super::error::Error;
-use super::explore::explore;
+use super::explore::{Outcome, explore};
+use super::own::Own;
 use super::policy::Policy;
 use super::property::Property;
 use super::scenario::{Scenario, Subject};
@@ -21,6 +22,8 @@ pub struct Selection {
     pub drivers: Vec<Driver>,
     /// Callsites to compare.
     pub callsites: Vec<Callsites>,
+    /// Policies and devices from files; where there are any, those of the scenario are left out unless they are asked for.
+    pub own: Vec<Own>,
     /// Sizes to take in place of a scenario's own.
     pub sizes: Sizes,
 }
@@ -44,6 +47,7 @@ impl Selection {
         policies: Vec::new(),
         drivers: Vec::new(),
         callsites: Vec::new(),
+        own: Vec::new(),
         sizes: Sizes::OWN,
     };
 }
@@ -95,7 +99,7 @@ pub struct ScenarioReport {
 /// One exploration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// The variant of a race; null for the protocol.
+    /// The variant of a race, or what comes from a file; null for the protocol as it is.
     pub variant: Option<String>,
     /// Policy, driver and callsites; null for a race.
     pub config: Option<Config>,
@@ -107,6 +111,10 @@ pub struct Row {
     pub device_writes: bool,
     /// Every property that can be broken.
     pub broken: Vec<Property>,
+    /// What holds because waits for I/O are fair and reserving again succeeds.
+    pub rests_on: Vec<Property>,
+    /// What nobody in the model could break or suffer from.
+    pub not_asked: Vec<Property>,
     /// A story for each property the scenario is about and that can be broken.
     pub traces: Vec<Trace>,
 }
@@ -139,6 +147,8 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
                     transitions: result.transitions,
                     device_writes: true,
                     broken: result.broken.iter().map(|trace| trace.property).collect(),
+                    rests_on: Vec::new(),
+                    not_asked: Vec::new(),
                     traces: result.broken.into_iter().collect(),
                 });
             }
@@ -152,19 +162,24 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
             let config = selection.sizes.apply(config);
             let policies = or(&selection.policies, policies);
             let drivers = or(&selection.drivers, drivers);
-            let callsites = or(&selection.callsites, callsites);
-            for &callsites in callsites {
-                for &driver in drivers {
-                    for &policy in policies {
-                        rows.push(row(
-                            &Config {
-                                policy,
-                                driver,
-                                callsites,
-                                ..config
-                            },
-                            scenario.shows,
-                        )?);
+            let ways = policies_and_files(selection, policies);
+            for &callsites in or(&selection.callsites, callsites) {
+                for (at, &driver) in drivers.iter().enumerate() {
+                    for &(policy, own) in &ways {
+                        let habits = own.and_then(|own| own.device);
+                        if habits.is_some() && at > 0 {
+                            continue;
+                        }
+                        let mut config = Config {
+                            policy,
+                            driver,
+                            callsites,
+                            ..config
+                        };
+                        config.own_rules = own.and_then(|own| own.policy);
+                        config.own_habits = habits;
+                        let name = own.map(|own| config.label(&own.name));
+                        rows.push(row(&config, name, scenario.shows)?);
                     }
                 }
             }
@@ -179,19 +194,43 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
     })
 }
 
+/// Each policy with the file that changes it, if any: a file that has a policy stands in place of all of them.
+fn policies_and_files<'a>(
+    selection: &'a Selection,
+    policies: &[Policy],
+) -> Vec<(Policy, Option<&'a Own>)> {
+    let named = selection.own.is_empty() || !selection.policies.is_empty();
+    let mut ways: Vec<_> = policies
+        .iter()
+        .filter(|_| named)
+        .map(|&policy| (policy, None))
+        .collect();
+    for own in &selection.own {
+        let times = if own.policy.is_some() {
+            1
+        } else {
+            policies.len()
+        };
+        ways.extend(policies[..times].iter().map(|&policy| (policy, Some(own))));
+    }
+    ways
+}
+
 fn or<'a, T>(asked: &'a [T], own: &'a [T]) -> &'a [T] {
     if asked.is_empty() { own } else { asked }
 }
 
-fn row(config: &Config, shows: &[Property]) -> Result<Row, Error> {
+fn row(config: &Config, variant: Option<String>, shows: &[Property]) -> Result<Row, Error> {
     let explored = explore(config)?;
     Ok(Row {
-        variant: None,
+        variant,
         config: Some(*config),
         states: explored.states(),
         transitions: explored.transitions(),
         device_writes: explored.device_writes(),
         broken: explored.broken(),
+        rests_on: explored.rests_on()?,
+        not_asked: explored.with(Outcome::NotAsked),
         traces: shows
             .iter()
             .filter_map(|&property| explored.trace(property))

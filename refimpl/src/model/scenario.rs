@@ -51,7 +51,7 @@ pub fn scenarios() -> Vec<&'static Scenario> {
     let mut all: Vec<_> = list::SCENARIOS
         .iter()
         .chain(&more::SCENARIOS)
-        .chain([&list::THROTTLE, &list::BEFORE])
+        .chain([&list::THROTTLE, &list::BEFORE, &list::READS])
         .collect();
     all.sort_by_key(|scenario| order(scenario.name));
     all

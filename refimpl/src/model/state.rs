@@ -146,6 +146,8 @@ pub(super) enum Hold {
     EarlyDirty,
     /// The reference is gone and the device still writes.
     Loose,
+    /// The device has written and the driver keeps its reference.
+    Kept,
     /// Its lease was broken: the device is stopped for good.
     Stopped,
 }

@@ -82,6 +82,7 @@ pub(crate) enum Event {
     NotifierMap,
     NotifierUnmap,
     DmaWrite,
+    DmaRead,
     DmaDone,
     SawDirty,
     SawClean,
@@ -105,6 +106,7 @@ pub(crate) enum Event {
     CopiesClearDirty,
     Revokes,
     WritepageStarts,
+    NothingReserved,
     WritepageNoBuffers,
     BlockCopies,
     IoEnds,
@@ -144,6 +146,7 @@ impl Event {
             Self::NotifierMap => "maps the page for its device under an mmu notifier: no reference",
             Self::NotifierUnmap => "drops the device's mapping",
             Self::DmaWrite => "writes to the page by DMA",
+            Self::DmaRead => "reads the page by DMA",
             Self::DmaDone => "is done with the page",
             Self::SawDirty => "sees PageDirty and does not lock",
             Self::SawClean => "sees the page clean: set_page_dirty_lock() is next",
@@ -170,6 +173,9 @@ impl Event {
             Self::CopiesClearDirty => "sees the page pinned: will write a copy and clears dirty",
             Self::Revokes => "breaks the lease: the device is stopped and its pin taken away",
             Self::WritepageStarts => "writepage() starts the I/O and unlocks the page",
+            Self::NothingReserved => {
+                "writepage() starts the I/O and unlocks the page; nothing could be reserved again"
+            }
             Self::WritepageNoBuffers => {
                 "writepage() finds no buffers, writes nothing, unlocks the page"
             }
@@ -195,7 +201,10 @@ impl Event {
 
     /// Done by hardware, so that no CPU is needed for it.
     pub(crate) fn is_hardware(self) -> bool {
-        matches!(self, Self::DmaWrite | Self::DmaDone | Self::IoEnds)
+        matches!(
+            self,
+            Self::DmaWrite | Self::DmaRead | Self::DmaDone | Self::IoEnds
+        )
     }
 }
 

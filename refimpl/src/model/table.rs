@@ -51,6 +51,8 @@ pub struct Cell {
     pub device_writes: bool,
     /// What can be broken.
     pub broken: Vec<Property>,
+    /// What holds because waits for I/O are fair and reserving again succeeds, see [`super::Exploration::rests_on`].
+    pub rests_on: Vec<Property>,
 }
 
 /// Explores every combination.
@@ -118,5 +120,6 @@ fn cell(config: &Config) -> Result<Cell, Error> {
         transitions: explored.transitions(),
         device_writes: explored.device_writes(),
         broken: explored.broken(),
+        rests_on: explored.rests_on()?,
     })
 }

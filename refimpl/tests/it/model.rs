@@ -3,7 +3,7 @@
 
 use failure::Failure as _;
 use refimpl::model::{
-    Callsites, Config, Driver, Error, GrowthOptions, Mutation, Outcome, Policy, Property,
+    Callsites, Config, Driver, Error, GrowthOptions, Mutation, Outcome, Own, Policy, Property,
     Selection, Sizes, TableOptions, explore, explore_within, growth, mutants, render, run,
     scenario, scenarios, table,
 };
@@ -414,4 +414,82 @@ fn a_model_that_does_not_fit_is_an_error_and_not_half_an_answer() {
         explore_within(&base, 100),
         Err(Error::TooManyStates { limit: 100, .. })
     ));
+}
+
+fn own(text: &str) -> Selection {
+    Selection {
+        own: vec![Own::read("own.toml", text).expect("a file of one's own")],
+        ..OWN
+    }
+}
+
+/// The waiter that has a deadline gets its page, which is dirty and reserved until then.
+#[test]
+fn a_lease_with_a_deadline_ends_the_wait_for_a_device_that_never_lets_go() {
+    let text = include_str!("../../examples/policies/lease-with-deadline.toml");
+    let broken = |text: &str, name: &str| {
+        let report = run(&[scenario(name).unwrap()], &own(text)).unwrap();
+        let rows = &report.scenarios[0].rows;
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(rows[0].variant.as_deref(), Some("lease-with-deadline"));
+        rows[0].broken.clone()
+    };
+    assert_eq!(broken(text, "S4"), []);
+    assert_eq!(broken(text, "S6dax"), []);
+    let patient = text.replace("deadline = true", "deadline = false");
+    assert_eq!(broken(&patient, "S4"), [Property::FsyncStuck]);
+    assert_eq!(broken(&patient, "S6dax"), [Property::TruncStuck]);
+}
+
+/// A file with a policy alone meets each driver of the scenario, one with a device alone each policy.
+#[test]
+fn what_a_file_leaves_out_is_the_scenarios() {
+    let names = |text: &str| {
+        let report = run(&[scenario("S18").unwrap()], &own(text)).unwrap();
+        let rows = report.scenarios[0].rows.iter();
+        rows.filter_map(|row| row.variant.clone())
+            .collect::<Vec<_>>()
+    };
+    let policy = names("name = 'x'\n[policy]\nwriteback = 'bounce'\n");
+    assert_eq!(policy, ["x, eventually", "x, never"]);
+    let device = names("name = 'x'\n[device]\nlongterm = true\n");
+    assert_eq!(device, ["x, lease", "x, lease-writeback"]);
+    for (text, why) in [
+        ("name = 'x'\n[policy]\nwrite-back = 'wait'\n", "write-back"),
+        ("name = 'x'\n", "neither"),
+        ("[policy]\n", "name"),
+    ] {
+        let wrong = Own::read("own.toml", text).unwrap_err().to_string();
+        assert!(
+            wrong.starts_with("read own.toml: ") && wrong.contains(why),
+            "{wrong}"
+        );
+    }
+}
+
+/// A page that is never clean is written again and again: whoever waits for its I/O may find it under I/O each time, unless the wait is
+/// fair, and reserving again may fail.
+#[test]
+fn the_bounce_that_holds_rests_on_fair_waits_and_on_space_that_is_there() {
+    let rests_on = |policy| {
+        let config = Config::base(policy, Driver::Never, Callsites::Converted);
+        explore(&config).unwrap().rests_on().unwrap()
+    };
+    let both = [Property::Noresv, Property::FsyncStuck];
+    assert_eq!(rests_on(Policy::BounceReserve), both);
+    assert_eq!(rests_on(Policy::BounceKeep), [Property::FsyncStuck]);
+    assert_eq!(rests_on(Policy::Wait), []);
+}
+
+/// Nobody calls fsync in S1, so that nothing is said of it.
+#[test]
+fn what_is_not_asked_is_not_said_to_hold() {
+    let report = run(&[scenario("S1").unwrap()], &OWN).unwrap();
+    let text = render::report(&report, false);
+    let line = text.lines().find(|line| line.contains("not asked:"));
+    assert!(
+        line.is_some_and(|line| line.contains("fsyncLies")),
+        "{text}"
+    );
+    assert!(!line.is_some_and(|line| line.contains("nobuf")), "{text}");
 }

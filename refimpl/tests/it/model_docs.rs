@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 
 use refimpl::model::{
-    Callsites, Driver, GrowthOptions, Policy, Selection, TableOptions, growth, mutants, render,
-    run, scenario, scenarios, table,
+    Callsites, Driver, GrowthOptions, Own, Policy, Selection, TableOptions, growth, mutants,
+    render, run, scenario, scenarios, table,
 };
 
 /// What the command prints, by the same library calls that the verb makes.
@@ -20,7 +20,14 @@ fn output(command: &str) -> String {
     while let Some(word) = words.next() {
         let mut value = || words.next().expect("a value after the flag");
         match word {
-            "--policy" => own.policies.push(Policy::parse(value()).expect("a policy")),
+            "--policy" => match value() {
+                file if file.ends_with(".toml") => {
+                    let text = std::fs::read_to_string(root().join(file)).expect("a file");
+                    own.own
+                        .push(Own::read(file, &text).expect("a policy of one's own"));
+                }
+                name => own.policies.push(Policy::parse(name).expect("a policy")),
+            },
             "--driver" => own.drivers.push(Driver::parse(value()).expect("a driver")),
             "--callsites" => own
                 .callsites
@@ -87,10 +94,12 @@ fn renewed(text: &str) -> (String, usize) {
     (fresh, blocks)
 }
 
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn check(name: &str, least: usize) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(name);
+    let path = root().join("docs").join(name);
     let text = std::fs::read_to_string(&path).expect("the document exists");
     let (fresh, blocks) = renewed(&text);
     assert!(blocks >= least, "{name} has {blocks} blocks");
@@ -142,4 +151,15 @@ fn every_mutant_that_the_page_names_is_a_test() {
             "{name} is neither a test nor killed by the explorer"
         );
     }
+}
+
+/// What a reader copies from the page is the file that the example runs.
+#[test]
+fn the_page_shows_the_file_of_its_example() {
+    let file =
+        std::fs::read_to_string(root().join("refimpl/examples/policies/lease-with-deadline.toml"));
+    let file = file.expect("the example");
+    let shown = file.split_once("\n#\n").expect("a licence first").1;
+    let page = include_str!("../../../docs/model.md");
+    assert!(page.contains(&format!("```toml\n{shown}```\n")), "{shown}");
 }

@@ -5,7 +5,7 @@ use crate::console::{deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Model};
 use refimpl::model::{
-    Callsites, Driver, Error, GrowthOptions, Policy, Selection, Sizes, TableOptions, growth,
+    Callsites, Driver, Error, GrowthOptions, Own, Policy, Selection, Sizes, TableOptions, growth,
     mutants, render, run as explore, scenario, scenarios, table,
 };
 use serde::Serialize;
@@ -81,8 +81,21 @@ fn parsed<T>(
 }
 
 fn selection(args: &Model) -> Result<Selection, Failure> {
+    let is_file = |name: &&String| name.ends_with(".toml");
+    let (files, names): (Vec<&String>, Vec<&String>) = args.policy.iter().partition(is_file);
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    let read = |path: &String| {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(Exit::Usage, format!("failed to read {path}: {error}"))
+        })?;
+        Own::read(path, &text).map_err(Failure::from)
+    };
     Ok(Selection {
-        policies: parsed(&args.policy, Policy::parse)?,
+        policies: parsed(&names, Policy::parse)?,
+        own: files
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, Failure>>()?,
         drivers: parsed(&args.driver, Driver::parse)?,
         callsites: parsed(&args.callsites, Callsites::parse)?,
         sizes: Sizes {
@@ -99,8 +112,16 @@ fn table_options(common: &Common, args: &Model) -> Result<TableOptions, Failure>
         policies,
         drivers,
         callsites,
+        own,
         ..
     } = selection(args)?;
+    if !own.is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a policy of one's own goes through scenarios, and `table` is of the named ones",
+        )
+        .hint("cargo xtask model S4 --policy FILE.toml"));
+    }
     let or_all = |empty: bool| empty.then_some(());
     Ok(TableOptions {
         policies: or_all(policies.is_empty()).map_or(policies, |()| Policy::ALL.to_vec()),

@@ -2,14 +2,12 @@
 //! A device and its driver: acquire, DMA, an explicit "done", mark dirty, release, in the order the callsite has them.
 
 use crate::model::config::{Mutation, Storage};
-use crate::model::driver::{Callsites, Driver};
-use crate::model::graph::Class;
-use crate::model::policy::Policy;
+use crate::model::driver::{Callsites, Habits};
 use crate::model::property::Property;
 use crate::model::state::{Cut, Device, Hold, State, flag};
 use crate::model::step::{Actor, Event};
 
-use super::protocol::{Moves, can_fault, read_fault, strong, weak, write_fault};
+use super::protocol::{Moves, can_fault, read_fault, write_fault};
 
 pub(crate) fn moves(moves: &mut Moves<'_>, d: usize) {
     let from = moves.from;
@@ -28,13 +26,13 @@ pub(crate) fn moves(moves: &mut Moves<'_>, d: usize) {
             dma_write(moves, d, p, Hold::Loose);
             let mut to = *from;
             to.devices[d] = idle(&from.devices[d]);
-            moves.add(actor(d), p, Event::DmaDone, weak(actor(d)), to, 0);
+            moves.weak(actor(d), p, Event::DmaDone, to, 0);
         }
         Hold::Done => release(moves, d, p),
         Hold::WantLock => dirty_locked(moves, d, p),
         Hold::Dirtied => put(moves, d, p, Hold::Idle),
         Hold::PutEarly => dirty_too_late(moves, d, p),
-        Hold::Stopped => {}
+        Hold::Kept | Hold::Stopped => {}
     }
 }
 
@@ -72,40 +70,38 @@ fn acquire(moves: &mut Moves<'_>, d: usize, p: usize) {
     let plain = !config.takes_pin(d);
     if from.devices[d].left > 0 {
         if page.has(flag::WRITABLE) {
-            moves.add(
+            moves.may(
                 actor(d),
                 p,
                 Event::Pin {
                     plain,
                     fast_read: false,
                 },
-                Class::May,
                 grab(true),
                 0,
             );
         } else if can_fault(config, from, p, true) {
             let mut to = *from;
             write_fault(&mut to.pages[p]);
-            moves.add(actor(d), p, Event::WriteFault, Class::May, to, 0);
+            moves.may(actor(d), p, Event::WriteFault, to, 0);
         }
     }
-    if config.driver == Driver::Chain {
+    if config.habits().pins_on {
         if page.has(flag::MAPPED) {
-            moves.add(
+            moves.may(
                 actor(d),
                 p,
                 Event::Pin {
                     plain,
                     fast_read: true,
                 },
-                Class::May,
                 grab(false),
                 0,
             );
         } else if can_fault(config, from, p, false) {
             let mut to = *from;
             read_fault(&mut to.pages[p]);
-            moves.add(actor(d), p, Event::ReadFault, Class::May, to, 0);
+            moves.may(actor(d), p, Event::ReadFault, to, 0);
         }
     }
 }
@@ -126,7 +122,7 @@ fn scribble(moves: &Moves<'_>, d: usize, p: usize, to: &mut State) -> u16 {
     }
     page.write();
     device.last = page.ram;
-    if config.driver.is_longterm() {
+    if config.habits().longterm {
         page.known = page.ram;
     }
     if config.storage == Storage::Dax {
@@ -143,13 +139,13 @@ fn dma_write(moves: &mut Moves<'_>, d: usize, p: usize, hold: Hold) {
     }
     to.devices[d].hold = hold;
     let broken = scribble(moves, d, p, &mut to);
-    moves.add(actor(d), p, Event::DmaWrite, Class::May, to, broken);
+    moves.may(actor(d), p, Event::DmaWrite, to, broken);
 }
 
 fn armed(moves: &mut Moves<'_>, d: usize, p: usize) {
     let (config, from) = (moves.config, moves.from);
     if config.mistake(d) == Callsites::BeforeDeviceDone
-        && config.driver != Driver::Never
+        && config.habits().releases
         && from.devices[d].writes
     {
         dma_write(moves, d, p, Hold::Armed);
@@ -157,27 +153,31 @@ fn armed(moves: &mut Moves<'_>, d: usize, p: usize) {
         if from.pages[p].has(flag::DIRTY) || !from.pages[p].is_locked() {
             set_page_dirty(&mut to, p);
             to.devices[d].hold = Hold::EarlyDirty;
-            moves.add(actor(d), p, Event::DirtyTooEarly, weak(actor(d)), to, 0);
+            moves.weak(actor(d), p, Event::DirtyTooEarly, to, 0);
         }
         return;
     }
-    match config.driver {
-        Driver::Eventually | Driver::Never | Driver::Invalidatable => {
+    match config.habits() {
+        Habits {
+            writes_often: true,
+            releases,
+            ..
+        } => {
             dma_write(moves, d, p, Hold::Armed);
-            if config.driver != Driver::Never {
+            if releases {
                 let mut to = *from;
                 to.devices[d].hold = Hold::Done;
-                moves.add(actor(d), p, Event::DmaDone, weak(actor(d)), to, 0);
+                moves.weak(actor(d), p, Event::DmaDone, to, 0);
             }
         }
-        Driver::AtOnce | Driver::Chain | Driver::Atomic => {
+        Habits { releases, .. } => {
             let mut to = *from;
-            to.devices[d].hold = Hold::Done;
+            to.devices[d].hold = if releases { Hold::Done } else { Hold::Kept };
             if from.devices[d].writes && from.devices[d].left > 0 {
                 let broken = scribble(moves, d, p, &mut to);
-                moves.add(actor(d), p, Event::DmaWrite, weak(actor(d)), to, broken);
+                moves.weak(actor(d), p, Event::DmaWrite, to, broken);
             } else {
-                moves.add(actor(d), p, Event::DmaDone, weak(actor(d)), to, 0);
+                moves.weak(actor(d), p, Event::DmaDone, to, 0);
             }
         }
     }
@@ -201,17 +201,17 @@ fn release(moves: &mut Moves<'_>, d: usize, p: usize) {
     match config.mistake(d) {
         Callsites::NoDirty => put(moves, d, p, Hold::Idle),
         Callsites::PutBeforeDirty => put(moves, d, p, Hold::PutEarly),
-        _ if config.policy == Policy::WaitLocked => {
+        _ if config.rules().locks_always => {
             to.devices[d].hold = Hold::WantLock;
-            moves.add(actor(d), p, Event::SkipsCheck, weak(actor(d)), to, 0);
+            moves.weak(actor(d), p, Event::SkipsCheck, to, 0);
         }
         _ if page.has(flag::DIRTY) => {
             to.devices[d].hold = Hold::Dirtied;
-            moves.add(actor(d), p, Event::SawDirty, weak(actor(d)), to, 0);
+            moves.weak(actor(d), p, Event::SawDirty, to, 0);
         }
         _ => {
             to.devices[d].hold = Hold::WantLock;
-            moves.add(actor(d), p, Event::SawClean, weak(actor(d)), to, 0);
+            moves.weak(actor(d), p, Event::SawClean, to, 0);
         }
     }
 }
@@ -221,23 +221,16 @@ fn release(moves: &mut Moves<'_>, d: usize, p: usize) {
 fn dirty_locked(moves: &mut Moves<'_>, d: usize, p: usize) {
     let (config, from) = (moves.config, moves.from);
     let mut to = *from;
-    let broken = u16::from(config.driver == Driver::Atomic) * Property::SleepAtomic.bit();
+    let broken = u16::from(config.habits().atomic) * Property::SleepAtomic.bit();
     if from.pages[p].is_locked() {
         if broken != 0 {
-            moves.add(actor(d), p, Event::SleepsOnLock, Class::May, to, broken);
+            moves.may(actor(d), p, Event::SleepsOnLock, to, broken);
         }
         return;
     }
     set_page_dirty(&mut to, p);
     to.devices[d].hold = Hold::Dirtied;
-    moves.add(
-        actor(d),
-        p,
-        Event::DirtyLocked,
-        strong(actor(d)),
-        to,
-        broken,
-    );
+    moves.strong(actor(d), p, Event::DirtyLocked, to, broken);
 }
 
 /// set_page_dirty() on a page that is no longer held: nobody says that it still is the same page.
@@ -247,7 +240,7 @@ fn dirty_too_late(moves: &mut Moves<'_>, d: usize, p: usize) {
     set_page_dirty(&mut to, p);
     to.devices[d] = idle(&to.devices[d]);
     let broken = if freed { Property::Uaf.bit() } else { 0 };
-    moves.add(actor(d), p, Event::DirtyTooLate, weak(actor(d)), to, broken);
+    moves.weak(actor(d), p, Event::DirtyTooLate, to, broken);
 }
 
 /// unpin_user_page() or put_page(); the last one wakes whoever waits for it.
@@ -255,7 +248,7 @@ fn put(moves: &mut Moves<'_>, d: usize, p: usize, hold: Hold) {
     let (config, from) = (moves.config, moves.from);
     let mut to = *from;
     let unpins = config.takes_pin(d)
-        || config.mistake(d) == Callsites::UnpinOnGet && config.policy.counts_pins();
+        || config.mistake(d) == Callsites::UnpinOnGet && config.rules().counts_pins;
     let page = &mut to.pages[p];
     page.refs -= 1;
     // A caller that unpins what it never pinned, again and again, keeps the count below zero; one below says as much as a hundred.
@@ -282,7 +275,7 @@ fn put(moves: &mut Moves<'_>, d: usize, p: usize, hold: Hold) {
     } else {
         Event::Put { pin: unpins }
     };
-    moves.add(actor(d), p, event, weak(actor(d)), to, 0);
+    moves.weak(actor(d), p, event, to, 0);
 }
 
 /// A device under an mmu notifier (hmm_range_fault(), ODP): its mapping is one more writable entry, and goes when the others go.
@@ -290,17 +283,30 @@ fn follow_notifier(moves: &mut Moves<'_>, d: usize, p: usize) {
     let (config, from) = (moves.config, moves.from);
     let (page, device) = (&from.pages[p], &from.devices[d]);
     let mut to = *from;
-    if device.mapped && device.left > 0 {
+    if d < config.readers as usize {
+        // Its mapping is one more read-only entry.
+        if device.mapped {
+            let gone = !page.has(flag::CACHED) || page.has(flag::TRUNCATED);
+            let broken = u16::from(gone) * Property::Uaf.bit();
+            moves.may(actor(d), p, Event::DmaRead, to, broken);
+        } else if page.has(flag::MAPPED) {
+            to.devices[d].mapped = true;
+            moves.may(actor(d), p, Event::NotifierMap, to, 0);
+        } else if can_fault(config, from, p, false) {
+            read_fault(&mut to.pages[p]);
+            moves.may(actor(d), p, Event::ReadFault, to, 0);
+        }
+    } else if device.mapped && device.left > 0 {
         let broken = scribble(moves, d, p, &mut to);
-        moves.add(actor(d), p, Event::DmaWrite, Class::May, to, broken);
+        moves.may(actor(d), p, Event::DmaWrite, to, broken);
     } else if device.mapped {
         to.devices[d] = Device::default();
-        moves.add(actor(d), p, Event::NotifierUnmap, Class::May, to, 0);
+        moves.may(actor(d), p, Event::NotifierUnmap, to, 0);
     } else if device.left > 0 && page.has(flag::WRITABLE) {
         to.devices[d].mapped = true;
-        moves.add(actor(d), p, Event::NotifierMap, Class::May, to, 0);
+        moves.may(actor(d), p, Event::NotifierMap, to, 0);
     } else if device.left > 0 && can_fault(config, from, p, true) {
         write_fault(&mut to.pages[p]);
-        moves.add(actor(d), p, Event::WriteFault, Class::May, to, 0);
+        moves.may(actor(d), p, Event::WriteFault, to, 0);
     }
 }

@@ -58,6 +58,28 @@ impl Moves<'_> {
             broken,
         });
     }
+
+    /// A step that nobody may count on.
+    pub(crate) fn may(&mut self, actor: Actor, page: usize, event: Event, to: State, broken: u16) {
+        self.add(actor, page, event, Class::May, to, broken);
+    }
+
+    /// Sooner or later, if nothing keeps it from happening.
+    pub(crate) fn weak(&mut self, actor: Actor, page: usize, event: Event, to: State, broken: u16) {
+        self.add(actor, page, event, weak(actor), to, broken);
+    }
+
+    /// Sooner or later, if it is possible again and again.
+    pub(crate) fn strong(
+        &mut self,
+        actor: Actor,
+        page: usize,
+        event: Event,
+        to: State,
+        broken: u16,
+    ) {
+        self.add(actor, page, event, strong(actor), to, broken);
+    }
 }
 
 /// Sooner or later, if nothing keeps it from happening.
@@ -137,7 +159,7 @@ pub(crate) fn looks_pinned(config: &Config, page: &Page) -> bool {
 pub(crate) fn waiters(config: &Config, state: &State) -> u8 {
     let waits = |syncer: &Syncer| {
         let page = &state.pages[syncer.at as usize % state.pages.len()];
-        config.policy.writeback() == Writeback::Wait
+        config.rules().writeback == Writeback::Wait
             && syncer.pass == writeback::waiting_pass(config)
             && looks_pinned(config, page)
     };
@@ -169,13 +191,14 @@ pub(crate) fn write_fault(page: &mut Page) {
     page.set(flag::WRITABLE | flag::DIRTY | flag::TAGGED | flag::BUFFERS | flag::RESERVED);
 }
 
-/// The notifier's part of page_mkclean() and try_to_unmap(): devices that follow it lose their mapping.
-pub(crate) fn invalidate(config: &Config, state: &mut State, page: usize) {
+/// The notifier's part of page_mkclean(), which takes write permission away, and of unmapping: devices that follow it lose their
+/// mapping, those that only read keep it through the former.
+pub(crate) fn invalidate(config: &Config, state: &mut State, page: usize, unmaps: bool) {
     if config.mutation == Mutation::NoInvalidate {
         return;
     }
     for d in (0..MAX_DEVICES).filter(|d| d % config.pages as usize == page) {
-        state.devices[d].mapped = false;
+        state.devices[d].mapped &= !unmaps && d < config.readers as usize;
     }
 }
 

@@ -2,12 +2,11 @@
 //! Reclaim: shrink_page_list() on a clean page, from the lock to __remove_mapping().
 
 use crate::model::config::{Config, Mutation};
-use crate::model::graph::Class;
 use crate::model::property::Property;
 use crate::model::state::{Page, Shrink, State, flag};
 use crate::model::step::{Actor, Event};
 
-use super::protocol::{Moves, invalidate, looks_pinned, weak};
+use super::protocol::{Moves, invalidate, looks_pinned};
 
 const ACTOR: Actor = Actor::Reclaim;
 
@@ -20,7 +19,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>) {
     let mut go = |event, shrink, change: &dyn Fn(&mut State)| {
         to.shrink = shrink;
         change(&mut to);
-        moves.add(ACTOR, p, event, weak(ACTOR), to, 0);
+        moves.weak(ACTOR, p, event, to, 0);
     };
     let unlock = |to: &mut State| {
         to.pages[p].unlock();
@@ -40,7 +39,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>) {
             };
             go(Event::ReclaimUnmaps, next, &|to| {
                 to.pages[p].clear(flag::MAPPED | flag::WRITABLE);
-                invalidate(config, to, p);
+                invalidate(config, to, p, true);
             });
         }
         Shrink::Unmapped if leaves_alone(config, page) => {
@@ -66,16 +65,16 @@ fn begin(moves: &mut Moves<'_>) {
             to.pages[p].lock(ACTOR);
             to.shrink = Shrink::Locked;
             to.shrink_at = p as u8;
-            moves.add(ACTOR, p, Event::ReclaimLocks, Class::May, to, 0);
+            moves.may(ACTOR, p, Event::ReclaimLocks, to, 0);
         }
     }
 }
 
 /// Does the policy keep reclaim away from this page?
 fn leaves_alone(config: &Config, page: &Page) -> bool {
-    match config.policy.granted_references() {
+    match config.rules().granted_references {
         Some(granted) => i32::from(page.refs) > i32::from(granted),
-        None => config.policy.counts_pins() && looks_pinned(config, page),
+        None => config.rules().counts_pins && looks_pinned(config, page),
     }
 }
 
@@ -95,7 +94,7 @@ fn remove_mapping(moves: &mut Moves<'_>, p: usize) {
     page.unlock();
     to.shrink = Shrink::Idle;
     to.shrink_at = 0;
-    moves.add(
+    moves.weak(
         ACTOR,
         p,
         if fails {
@@ -103,7 +102,6 @@ fn remove_mapping(moves: &mut Moves<'_>, p: usize) {
         } else {
             Event::Drops
         },
-        weak(ACTOR),
         to,
         broken,
     );

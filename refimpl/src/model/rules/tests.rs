@@ -87,3 +87,39 @@ fn a_release_that_may_sleep_is_wrong_in_atomic_context_whatever_the_lock_says() 
     assert_eq!(outcome(Driver::Atomic), Outcome::Broken);
     assert_eq!(outcome(Driver::AtOnce), Outcome::Holds);
 }
+
+/// A policy by name and the same rules from a file are one model.
+#[test]
+fn the_rules_of_a_policy_are_all_that_there_is_to_it() {
+    for policy in Policy::ALL {
+        for driver in [Driver::Eventually, Driver::Chain] {
+            let named = Config::base(policy, driver, Callsites::Converted);
+            let mut own = Config::base(Policy::SkipReclaim, Driver::AtOnce, Callsites::Converted);
+            own.own_rules = Some(policy.rules());
+            own.own_habits = Some(driver.habits());
+            let (named, own) = (explore(&named).unwrap(), explore(&own).unwrap());
+            assert_eq!(own.states(), named.states(), "{}", policy.name());
+            assert_eq!(own.broken(), named.broken(), "{}", policy.name());
+        }
+    }
+}
+
+/// Write protection leaves a device that only reads its mapping; reclaim does not.
+#[test]
+fn a_reader_loses_its_mapping_to_unmapping_alone() {
+    let mut config = Config::base(Policy::None, Driver::Invalidatable, Callsites::Converted);
+    config.readers = 1;
+    for (unmaps, stays) in [(false, true), (true, false)] {
+        let mut state = initial(&config);
+        state.devices[0].mapped = true;
+        super::protocol::invalidate(&config, &mut state, 0, unmaps);
+        assert_eq!(state.devices[0].mapped, stays);
+        let writer = Config {
+            readers: 0,
+            ..config
+        };
+        state.devices[0].mapped = true;
+        super::protocol::invalidate(&writer, &mut state, 0, unmaps);
+        assert!(!state.devices[0].mapped);
+    }
+}

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The program: stores to the last page through its mapping, and sleeps when too many pages are dirty.
 
-use crate::model::graph::Class;
 use crate::model::state::flag;
 use crate::model::step::{Actor, Event};
 
-use super::protocol::{Moves, can_fault, strong, write_fault};
+use super::protocol::{Moves, can_fault, write_fault};
 
 pub(crate) fn moves(moves: &mut Moves<'_>) {
     let (config, from) = (moves.config, moves.from);
@@ -20,14 +19,7 @@ pub(crate) fn moves(moves: &mut Moves<'_>) {
         if dirty < config.dirty_limit {
             let mut to = *from;
             to.throttled = false;
-            moves.add(
-                Actor::User,
-                p,
-                Event::Unthrottle,
-                strong(Actor::User),
-                to,
-                0,
-            );
+            moves.strong(Actor::User, p, Event::Unthrottle, to, 0);
         }
         return;
     }
@@ -41,12 +33,12 @@ pub(crate) fn moves(moves: &mut Moves<'_>) {
         to.stores -= 1;
         if config.dirty_limit > 0 && dirty >= config.dirty_limit {
             to.throttled = true;
-            moves.add(Actor::User, p, Event::Throttle, Class::May, to, 0);
+            moves.may(Actor::User, p, Event::Throttle, to, 0);
         } else {
-            moves.add(Actor::User, p, Event::Store, Class::May, to, 0);
+            moves.may(Actor::User, p, Event::Store, to, 0);
         }
     } else if can_fault(config, from, p, true) {
         write_fault(&mut to.pages[p]);
-        moves.add(Actor::User, p, Event::WriteFault, Class::May, to, 0);
+        moves.may(Actor::User, p, Event::WriteFault, to, 0);
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::model::config::{Config, Fairness, Mutation, WaitAt, Waiting};
 use crate::model::graph::Class;
-use crate::model::policy::{Policy, Writeback};
+use crate::model::policy::Writeback;
 use crate::model::property::Property;
 use crate::model::state::{Pass, State, Syncer, flag};
 use crate::model::step::{Actor, Event};
@@ -100,14 +100,7 @@ fn fsync(moves: &mut Moves<'_>, i: usize) {
             for p in (0..config.pages as usize).filter(|&p| config.flushes(i, p)) {
                 next.promise[p] = from.pages[p].known;
             }
-            moves.add(
-                actor,
-                next.at as usize,
-                Event::FsyncBegins,
-                Class::May,
-                to,
-                0,
-            );
+            moves.may(actor, next.at as usize, Event::FsyncBegins, to, 0);
         }
         Pass::Idle => {}
         Pass::Scan => {
@@ -115,14 +108,7 @@ fn fsync(moves: &mut Moves<'_>, i: usize) {
             let by_tag = config.mutation != Mutation::NoDirtyTag && page.has(flag::TAGGED);
             if !page.has(flag::CACHED) || !page.has(flag::DIRTY) && !by_tag {
                 advance(config, &mut to, i, task.at as usize);
-                moves.add(
-                    actor,
-                    task.at as usize,
-                    Event::FindsClean,
-                    weak(actor),
-                    to,
-                    0,
-                );
+                moves.weak(actor, task.at as usize, Event::FindsClean, to, 0);
             } else if !page.is_locked() {
                 begin_page(moves, actor, task.at as usize, strong(actor));
             }
@@ -131,7 +117,14 @@ fn fsync(moves: &mut Moves<'_>, i: usize) {
         Pass::WaitIo => {
             if let Some(next) = (task.at + 1..config.pages).find(mine) {
                 to.fsyncs[i].at = next;
-                return moves.add(actor, task.at as usize, Event::IoSeen, strong(actor), to, 0);
+                return moves.add(
+                    actor,
+                    task.at as usize,
+                    Event::IoSeen,
+                    io_wait(config, actor),
+                    to,
+                    0,
+                );
             }
             let late = |p: usize| {
                 !from.pages[p].has(flag::TRUNCATED) && from.pages[p].disk < task.promise[p]
@@ -146,12 +139,20 @@ fn fsync(moves: &mut Moves<'_>, i: usize) {
                 actor,
                 task.at as usize,
                 Event::FsyncReturns,
-                strong(actor),
+                io_wait(config, actor),
                 to,
                 broken,
             );
         }
         _ => write_page(moves, actor),
+    }
+}
+
+/// Who may count on the step that ends a wait for I/O: the page may be under I/O again before the task has looked.
+fn io_wait(config: &Config, actor: Actor) -> Class {
+    match config.io_wait {
+        Fairness::Strong => strong(actor),
+        Fairness::Weak => weak(actor),
     }
 }
 
@@ -162,11 +163,11 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
     let task = *syncer(&mut to, actor);
     let p = task.at as usize;
     let page = &from.pages[p];
-    let waits = config.policy.writeback() == Writeback::Wait && looks_pinned(config, page);
+    let waits = config.rules().writeback == Writeback::Wait && looks_pinned(config, page);
     match task.pass {
         Pass::Locked if !page.has(flag::DIRTY | flag::CACHED) => {
             finish_page(moves.config, &mut to, actor, p);
-            moves.add(actor, p, Event::NothingToWrite, weak(actor), to, 0);
+            moves.weak(actor, p, Event::NothingToWrite, to, 0);
         }
         Pass::Locked if page.has(flag::WRITEBACK) => {}
         Pass::Locked if waiting_pass(config) == Pass::Locked && waits => {
@@ -174,21 +175,21 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
         }
         Pass::Locked if config.mutation == Mutation::CheckBeforeMkclean => {
             syncer(&mut to, actor).pass = Pass::Checked;
-            moves.add(actor, p, Event::LooksForPins, weak(actor), to, 0);
+            moves.weak(actor, p, Event::LooksForPins, to, 0);
         }
         Pass::Locked | Pass::Checked => {
             to.pages[p].clear(flag::WRITABLE);
-            invalidate(config, &mut to, p);
+            invalidate(config, &mut to, p, false);
             syncer(&mut to, actor).pass = Pass::Protected;
             let class = after_wait(config, actor, Pass::Locked);
             moves.add(actor, p, Event::Mkclean, class, to, 0);
         }
-        Pass::Protected => match config.policy.writeback() {
+        Pass::Protected => match config.rules().writeback {
             Writeback::Wait if waits && waiting_pass(config) == Pass::Protected => {
                 wait_for_pins(moves, actor, p)
             }
             Writeback::Revoke if revoke(config, &mut to, p) => {
-                moves.add(actor, p, Event::Revokes, weak(actor), to, 0)
+                moves.weak(actor, p, Event::Revokes, to, 0)
             }
             Writeback::Bounce if looks_pinned(config, page) => copy_page(moves, actor, p),
             _ => {
@@ -205,7 +206,7 @@ fn write_page(moves: &mut Moves<'_>, actor: Actor) {
 
 /// Who may count on the step that ends a wait for pins, where the wait stands at `pass`.
 fn after_wait(config: &Config, actor: Actor, pass: Pass) -> Class {
-    let waits = config.policy.writeback() == Writeback::Wait && waiting_pass(config) == pass;
+    let waits = config.rules().writeback == Writeback::Wait && waiting_pass(config) == pass;
     if waits && config.fairness == Fairness::Strong {
         strong(actor)
     } else {
@@ -215,37 +216,40 @@ fn after_wait(config: &Config, actor: Actor, pass: Pass) -> Class {
 
 /// The wait of the July 2018 posting. Asleep there is no step to take; awake the task looks again and again.
 fn wait_for_pins(moves: &mut Moves<'_>, actor: Actor, p: usize) {
+    let mut to = *moves.from;
+    if moves.config.rules().deadline && revoke(moves.config, &mut to, p) {
+        moves.weak(actor, p, Event::Revokes, to, 0);
+    }
     if moves.config.waiting != Waiting::Queue {
-        moves.add(actor, p, Event::WaitsForPins, weak(actor), *moves.from, 0);
+        moves.weak(actor, p, Event::WaitsForPins, *moves.from, 0);
     }
 }
 
 fn copy_page(moves: &mut Moves<'_>, actor: Actor, p: usize) {
     let mut to = *moves.from;
     syncer(&mut to, actor).pass = Pass::Copied;
-    let event = if moves.config.policy == Policy::BounceClear {
+    let event = if moves.config.rules().copy_cleans {
         to.pages[p].clear(flag::DIRTY);
         Event::CopiesClearDirty
     } else {
         Event::CopiesKeepDirty
     };
-    moves.add(actor, p, event, weak(actor), to, 0);
+    moves.weak(actor, p, event, to, 0);
 }
 
 /// ->writepage(): the reservation is spent, the bytes are taken (or copied), the page is unlocked.
 fn writepage(moves: &mut Moves<'_>, actor: Actor, p: usize, pass: Pass) {
-    let policy = moves.config.policy;
+    let rules = moves.config.rules();
     let mut to = *moves.from;
     let page = &mut to.pages[p];
     if !page.has(flag::BUFFERS) {
         // Since 5.18 ext4 warns and goes on; the dirty bit is gone and nothing is written.
         page.clear(flag::DIRTY | flag::TAGGED | flag::RESERVED);
         finish_page(moves.config, &mut to, actor, p);
-        return moves.add(
+        return moves.weak(
             actor,
             p,
             Event::WritepageNoBuffers,
-            weak(actor),
             to,
             Property::Nobuf.bit(),
         );
@@ -255,20 +259,23 @@ fn writepage(moves: &mut Moves<'_>, actor: Actor, p: usize, pass: Pass) {
     if !page.has(flag::DIRTY) {
         page.clear(flag::TAGGED);
     }
-    let reserves_again =
-        pass == Pass::Copied && matches!(policy, Policy::BounceReserve | Policy::BounceBlock);
+    let reserves_again = pass == Pass::Copied && rules.copy_reserves;
     if !reserves_again {
         page.clear(flag::RESERVED);
     }
     if pass == Pass::Copied {
-        page.set(if policy == Policy::BounceBlock {
+        page.set(if rules.copy_late {
             flag::BOUNCING
         } else {
             flag::BOUNCED
         });
     }
     finish_page(moves.config, &mut to, actor, p);
-    moves.add(actor, p, Event::WritepageStarts, weak(actor), to, 0);
+    moves.weak(actor, p, Event::WritepageStarts, to, 0);
+    if reserves_again && moves.config.reserve_fails {
+        to.pages[p].clear(flag::RESERVED);
+        moves.may(actor, p, Event::NothingReserved, to, 0);
+    }
 }
 
 /// The disk, and before it the block layer where that is what copies.
@@ -283,12 +290,13 @@ fn disk(moves: &mut Moves<'_>, p: usize) {
         } else {
             Property::Torn.bit()
         };
-        moves.add(actor, p, Event::BlockCopies, weak(actor), to, broken);
+        moves.weak(actor, p, Event::BlockCopies, to, broken);
     } else if page.has(flag::WRITEBACK) {
         let page = &mut to.pages[p];
         page.disk = page.flight;
         page.flight = 0;
         page.clear(flag::WRITEBACK | flag::BOUNCED | flag::BOUNCING);
-        moves.add(actor, p, Event::IoEnds, weak(actor), to, 0);
+        let freed = u16::from(page.has(flag::TRUNCATED)) * Property::FreedIo.bit();
+        moves.weak(actor, p, Event::IoEnds, to, freed);
     }
 }

@@ -456,10 +456,29 @@ pub(super) static THROTTLE: Scenario = Scenario {
     shows: &[Q::ThrottleStuck],
 };
 
+/// S17 with a device that only reads.
+pub(super) static READS: Scenario = Scenario {
+    name: "S17read",
+    title: "a device that only reads, behind an mmu notifier",
+    about: "Its mapping stays through write protection and goes when the page is unmapped: it reads nothing that is freed, and stops nobody.",
+    subject: protocol(
+        Config {
+            readers: 1,
+            user_writes: 1,
+            truncate: true,
+            ..plain()
+        },
+        &[P::None, P::Odp],
+        &[Invalidatable],
+        GOOD,
+    ),
+    shows: &[Q::Uaf],
+};
+
 /// S7e-one with the wait at its other place.
 pub(super) static BEFORE: Scenario = Scenario {
     name: "S7e-before",
-    title: "the same, and the wait stands before the write protection",
+    title: "one device with gaps, and the wait stands before the write protection",
     about: "Where the wait stands changes nothing for one device with gaps: what counts is that the waiter gets to look in one of them.",
     subject: protocol(
         Config {
