@@ -89,6 +89,35 @@ pub fn apply(tree: &Tree, series_dir: &Utf8Path, options: &ApplyOptions) -> Resu
     }
 }
 
+/// Copies the tree to a new directory: the commit of one with git, else every file.
+///
+/// # Errors
+/// As [`apply`].
+pub fn copy(tree: &Tree, target: &Utf8Path) -> Result<(), Error> {
+    let target = absolute(target)?;
+    refuse_in_use(&target)?;
+    if let Some(root) = tree.root() {
+        refuse_inside(&target, root)?;
+    }
+    let origin = origin(tree)?;
+    beside(&target, |dir| {
+        match &origin {
+            Some(origin) => {
+                store::init(dir.as_std_path())?;
+                share(&dir.join(".git"), &origin.repository)?;
+                store::checkout(dir.as_std_path(), &origin.commit, None)?;
+            }
+            None => place::copy_tree(tree, dir)?,
+        }
+        Ok(Applied {
+            target: dir.to_owned(),
+            base: String::new(),
+            patches: Vec::new(),
+        })
+    })?;
+    Ok(())
+}
+
 fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     camino::absolute_utf8(path).map_err(Error::io(path))
 }

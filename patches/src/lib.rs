@@ -68,7 +68,7 @@ pub mod verify;
 mod version;
 mod whole;
 
-pub use apply::{Applied, AppliedPatch, Touched, apply};
+pub use apply::{Applied, AppliedPatch, Touched, apply, copy};
 pub use error::{Error, Hunk};
 pub use info::{Checks, Evidence, Info};
 pub use mbox::Mail;

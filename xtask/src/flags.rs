@@ -279,6 +279,13 @@ pub struct Apply {
 /// `build`
 #[derive(Debug, Args)]
 pub struct Build {
+    /// Which module.
+    #[command(flatten)]
+    pub module: Module,
+    /// The headers to build the module with: installed packages (linux-headers-6.1.0-13-amd64) or directories; those of --kernel
+    /// by default.
+    #[arg(long, value_name = "PKG", num_args = 1.., requires = "module")]
+    pub headers: Vec<Utf8PathBuf>,
     /// A series: a directory that `convert` has written, mails in a directory, one .patch, an mbox, or BASE..HEAD; the base
     /// alone without it.
     pub series: Option<Utf8PathBuf>,

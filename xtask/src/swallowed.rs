@@ -17,8 +17,11 @@ pub fn from_ktest(args: &mut Ktest, is_target: impl Fn(&str) -> bool) {
     }
 }
 
-/// Gives back a series that `--config` took.
+/// Gives back a series that `--config` or `--headers` took.
 pub fn from_build(args: &mut Build) {
+    if args.series.is_none() {
+        args.series = give_back(&mut args.headers, |path| path.join("series.toml").exists());
+    }
     if args.series.is_none() {
         args.series = give_back(&mut args.config, |path| path.is_dir());
     }

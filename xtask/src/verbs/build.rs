@@ -6,6 +6,9 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Build, Common};
 use crate::kbuild::Variables;
 use crate::{outcome, places, stopping, tree};
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use ktest::build::ModuleBuild;
 use ktest::{BuildOptions, Event, KtestOptions, Progress, What};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +19,10 @@ pub fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose(common, console)?;
+    let tree = tree::choose_with(common, &args.module, console, None)?;
+    if args.module.module.is_some() {
+        return module(common, args, &tree, kbuild, console);
+    }
     let what = if args.image {
         What::Image
     } else {
@@ -51,6 +57,63 @@ pub fn run(
         deliver(output, |to| Ok(to.write_all(report.text().as_bytes())?))?;
     }
     Ok(report.exit())
+}
+
+/// A module, compiled against the headers of each kernel that was named.
+fn module(
+    common: &Common,
+    args: &Build,
+    tree: &Tree,
+    kbuild: Variables,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if args.image || !args.config.is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a module is built with the configuration of its headers, and makes no image",
+        )
+        .hint("leave --image and --config out"));
+    }
+    let mut headers: Vec<Utf8PathBuf> = args.headers.iter().map(|name| installed(name)).collect();
+    if headers.is_empty() {
+        headers.extend(common.kernel.as_deref().map(Utf8PathBuf::from));
+    }
+    if headers.is_empty() {
+        return Err(Failure::new(Exit::Usage, "no headers to build the module with")
+            .hint("--headers linux-headers-6.1.0-13-amd64, after apt-get install of that package; or --kernel with a built tree"));
+    }
+    let options = ModuleBuild {
+        headers,
+        kbuild,
+        jobs: options(common, Variables::new(), console)?.jobs,
+        progress: progress(console),
+    };
+    if common.dry_run {
+        let names: Vec<&str> = options.headers.iter().map(|path| path.as_str()).collect();
+        console.say(format!(
+            "would build {} against {}",
+            tree::named(tree),
+            names.join(", ")
+        ));
+        return Ok(Exit::Clean);
+    }
+    let report = ktest::build::run_module(tree, args.series.as_deref(), &options)?;
+    let output = common.output.as_deref();
+    if common.json {
+        deliver_json(output, &report)?;
+    } else {
+        deliver(output, |to| Ok(to.write_all(report.text().as_bytes())?))?;
+    }
+    Ok(report.exit())
+}
+
+/// Where the headers of a package lie; a directory is itself.
+fn installed(name: &Utf8Path) -> Utf8PathBuf {
+    let package = Utf8Path::new("/usr/src").join(name);
+    match !name.exists() && package.is_dir() {
+        true => package,
+        false => name.to_owned(),
+    }
 }
 
 /// What the flags say of building.

@@ -250,6 +250,99 @@ fn a_module_that_is_built_for_old_kernels_keeps_what_they_compile() {
     );
 }
 
+/// Headers whose make does no more than to compile what the module's Makefile names, where `word` is defined.
+fn headers(sandbox: &Sandbox, name: &str, word: &str) -> camino::Utf8PathBuf {
+    let makefile = format!(
+        "modules:\n\t@for c in $$(find $(M) -name '*.c'); do grep -q '{word}' $$c || {{ echo \"$$c:1: error: no {word}\" >&2; exit 1; }}; done\n"
+    );
+    let file = sandbox.write(&format!("{name}/Makefile"), makefile.as_bytes());
+    file.parent().unwrap().to_owned()
+}
+
+#[test]
+fn a_module_is_built_with_each_kernels_headers_before_and_after() {
+    let sandbox = module();
+    if std::process::Command::new("make")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("skipped: no make");
+        return;
+    }
+    let module = sandbox.path("drv");
+    let series = sandbox.path("series");
+    let of = ["--module", module.as_str(), "--for", "6.12"];
+    let outcome =
+        sandbox.run(&[&["convert", "--unsigned", "-o", series.as_str()][..], &of].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let old = headers(&sandbox, "linux-headers-old", "put_page(b");
+    let all = headers(&sandbox, "linux-headers-all", "struct box");
+    let none = headers(&sandbox, "linux-headers-none", "never");
+    let build = |headers: &[&str]| {
+        let words = [
+            &["build", series.as_str()][..],
+            &of,
+            &["--headers"],
+            headers,
+        ]
+        .concat();
+        sandbox.run(&words)
+    };
+    let outcome = build(&[all.as_str(), none.as_str()]);
+    assert_eq!(
+        outcome.code,
+        Some(0),
+        "{}{}",
+        outcome.stdout,
+        outcome.stderr
+    );
+    assert!(
+        outcome.stdout.contains("  ok   linux-headers-all"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(
+        outcome
+            .stdout
+            .contains("  none linux-headers-none: src/box.c:1: error: no never"),
+        "{}",
+        outcome.stdout
+    );
+    // What the module itself builds with, and the patched one does not.
+    let outcome = build(&[old.as_str()]);
+    assert_eq!(
+        outcome.code,
+        Some(4),
+        "{}{}",
+        outcome.stdout,
+        outcome.stderr
+    );
+    assert!(
+        outcome
+            .stdout
+            .contains("  FAIL linux-headers-old: src/box.c:1: error"),
+        "{}",
+        outcome.stdout
+    );
+    let outcome = build(&[none.as_str()]);
+    assert_eq!(
+        outcome.code,
+        Some(69),
+        "{}{}",
+        outcome.stdout,
+        outcome.stderr
+    );
+    let outcome = build(&["no-such-headers"]);
+    assert_eq!(
+        outcome.code,
+        Some(2),
+        "{}{}",
+        outcome.stdout,
+        outcome.stderr
+    );
+}
+
 #[test]
 fn two_audits_are_compared() {
     let sandbox = module();

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A module outside the kernel, compiled against the headers of several kernels: as it is, and after each patch.
+//!
+//! The module is copied; its own Makefile builds it, as `make -C HEADERS M=COPY modules` does (Documentation/kbuild/modules.rst,
+//! 6.12).
+
+use crate::error::Error;
+use crate::progress::Progress;
+use callsites::tree::Tree;
+use camino::{Utf8Path, Utf8PathBuf};
+use failure::{Exit, Failure as _};
+use patches::{ApplyOptions, Series};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A bound, and not a measurement: the largest modules outside the kernel take minutes on two slow processors.
+const COMPILE: Duration = Duration::from_secs(1800);
+
+/// How a module is compiled.
+#[derive(Debug, Clone)]
+pub struct ModuleBuild {
+    /// Directories of installed headers, "/usr/src/linux-headers-…", or of built trees.
+    pub headers: Vec<Utf8PathBuf>,
+    /// Variables of make.
+    pub kbuild: Vec<(String, String)>,
+    /// Parallel jobs of make.
+    pub jobs: usize,
+    /// Told what goes on.
+    pub progress: Progress,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleReport {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// The module as it is, then after each patch.
+    pub stages: Vec<ModuleStage>,
+}
+
+/// The schema that is written.
+pub const SCHEMA: &str = "build-module/1";
+
+/// The module after a patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleStage {
+    /// Subject of the patch; "as it is" of the base.
+    pub subject: String,
+    /// One for each directory of headers.
+    pub kernels: Vec<Compiled>,
+}
+
+/// The module compiled against one kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compiled {
+    /// The last part of the headers' path.
+    pub headers: String,
+    /// Whether make succeeded.
+    pub built: bool,
+    /// The compiler's first error, where it did not.
+    pub error: Option<String>,
+    /// Warnings, without where they stand.
+    pub warnings: BTreeSet<String>,
+}
+
+/// Compiles the module, and the module after each patch of the series.
+///
+/// # Errors
+/// See [`Error`]; a module that does not compile is in the report.
+pub fn run_module(
+    tree: &Tree,
+    series: Option<&Utf8Path>,
+    options: &ModuleBuild,
+) -> Result<ModuleReport, Error> {
+    if proc::on_path("make").is_none() {
+        return Err(Error::Missing {
+            program: "make".into(),
+            purpose: "building a module",
+        });
+    }
+    for headers in &options.headers {
+        if !headers.join("Makefile").is_file() {
+            return Err(Error::NotThere {
+                what: "the headers of a kernel, with a Makefile,",
+                path: headers.clone(),
+            });
+        }
+    }
+    let place =
+        tempfile::tempdir().map_err(Error::io("make a directory in", Utf8Path::new("/tmp")))?;
+    let Some(work) = Utf8Path::from_path(place.path()) else {
+        return Err(Error::Data {
+            path: place.path().display().to_string(),
+            why: "the directory for temporary files has a name that is not UTF-8".into(),
+        });
+    };
+    let mut subjects = vec!["as it is".to_owned()];
+    if let Some(dir) = series {
+        let series = Series::read(dir).map_err(not_applied)?;
+        subjects.extend(series.info.patches.into_iter().map(|patch| patch.subject));
+    }
+    let mut stages = Vec::new();
+    for (count, subject) in subjects.into_iter().enumerate() {
+        let mut kernels = Vec::new();
+        for headers in &options.headers {
+            let name = headers.file_name().unwrap_or("headers").to_owned();
+            options
+                .progress
+                .say(&format!("building {subject} against {name}"));
+            let copy = work.join(format!("{count}-{}", kernels.len()));
+            match (series, count) {
+                (Some(dir), 1..) => {
+                    let options = ApplyOptions {
+                        limit: Some(count),
+                        ..ApplyOptions::full(&copy)
+                    };
+                    patches::apply(tree, dir, &options).map_err(not_applied)?;
+                }
+                _ => patches::copy(tree, &copy).map_err(not_applied)?,
+            }
+            kernels.push(compile(&copy, headers, name, options)?);
+        }
+        stages.push(ModuleStage { subject, kernels });
+    }
+    Ok(ModuleReport {
+        schema: SCHEMA.to_owned(),
+        stages,
+    })
+}
+
+fn not_applied(error: patches::Error) -> Error {
+    let exit = error.exit();
+    Error::Series(Box::new(error), exit)
+}
+
+fn compile(
+    copy: &Utf8Path,
+    headers: &Utf8Path,
+    name: String,
+    options: &ModuleBuild,
+) -> Result<Compiled, Error> {
+    let variables = options
+        .kbuild
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let output = proc::Command::new("make")
+        .arg("-C")
+        .arg(headers)
+        .arg(format!("M={copy}"))
+        .arg(format!("-j{}", options.jobs.max(1)))
+        .args(variables)
+        .arg("modules")
+        .env("LC_ALL", "C")
+        .deadline(COMPILE)
+        .run_unchecked()
+        .map_err(|source| Error::Child {
+            what: format!("build the module against {headers}"),
+            source: Box::new(source),
+        })?;
+    let said = output.stderr_text();
+    let message = |line: &str, kind: &str| {
+        line.split_once(kind)
+            .map(|(_, said)| said.trim().to_owned())
+    };
+    let error = said
+        .lines()
+        .find(|line| line.contains("error: ") || line.contains("ERROR: "));
+    let error = error.or(said.lines().find(|line| !line.trim().is_empty()));
+    Ok(Compiled {
+        headers: name,
+        built: output.success(),
+        error: error
+            .filter(|_| !output.success())
+            .map(|line| line.replace(&format!("{copy}/"), "")),
+        warnings: said
+            .lines()
+            .filter_map(|line| message(line, "warning: "))
+            .collect(),
+    })
+}
+
+impl ModuleReport {
+    /// 0 where every patch builds, without a new warning, against all headers that the module itself builds against; 4 where one
+    /// does not; 69 where the module itself builds against none.
+    pub fn exit(&self) -> Exit {
+        let Some((base, patched)) = self.stages.split_first() else {
+            return Exit::Infrastructure;
+        };
+        if !base.kernels.iter().any(|kernel| kernel.built) {
+            return Exit::Infrastructure;
+        }
+        let worse = patched
+            .iter()
+            .flat_map(|stage| base.kernels.iter().zip(&stage.kernels));
+        match worse.clone().any(|(base, now)| is_worse(base, now)) {
+            true => Exit::Build,
+            false => Exit::Clean,
+        }
+    }
+
+    /// A line a stage and kernel, for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let base = self.stages.first();
+        for stage in &self.stages {
+            let _infallible = writeln!(text, "{}", stage.subject);
+            for (at, kernel) in stage.kernels.iter().enumerate() {
+                let before = base.and_then(|base| base.kernels.get(at));
+                let word = match (kernel.built, before.is_some_and(|base| base.built)) {
+                    (true, _) => "ok",
+                    (false, false) => "none",
+                    (false, true) => "FAIL",
+                };
+                let _infallible = write!(text, "  {word:4} {}", kernel.headers);
+                if let Some(error) = &kernel.error {
+                    let _infallible = write!(text, ": {error}");
+                }
+                text.push('\n');
+                let known = before.map(|base| &base.warnings);
+                let new = kernel
+                    .warnings
+                    .iter()
+                    .filter(|warning| known.is_some_and(|known| !known.contains(*warning)));
+                for warning in new {
+                    let _infallible = writeln!(text, "       new warning: {warning}");
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Whether a patch broke what was built, or brought a warning.
+fn is_worse(base: &Compiled, now: &Compiled) -> bool {
+    base.built && (!now.built || !now.warnings.is_subset(&base.warnings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(built: bool, warnings: &[&str]) -> Compiled {
+        Compiled {
+            headers: "h".into(),
+            built,
+            error: None,
+            warnings: warnings
+                .iter()
+                .map(|warning| (*warning).to_owned())
+                .collect(),
+        }
+    }
+
+    fn report(base: &[Compiled], patched: &[Compiled]) -> ModuleReport {
+        let stage = |subject: &str, kernels: &[Compiled]| ModuleStage {
+            subject: subject.to_owned(),
+            kernels: kernels.to_vec(),
+        };
+        ModuleReport {
+            schema: SCHEMA.to_owned(),
+            stages: vec![stage("as it is", base), stage("a patch", patched)],
+        }
+    }
+
+    #[test]
+    fn a_patch_is_held_against_what_the_module_itself_builds_with() {
+        let (good, bad) = (compiled(true, &["old"]), compiled(false, &[]));
+        let exit = |base: &[Compiled], patched: &[Compiled]| report(base, patched).exit();
+        assert_eq!(
+            exit(&[good.clone(), bad.clone()], &[good.clone(), bad.clone()]),
+            Exit::Clean
+        );
+        assert_eq!(exit(&[good.clone()], &[bad.clone()]), Exit::Build);
+        assert_eq!(
+            exit(&[good.clone()], &[compiled(true, &["old", "new"])]),
+            Exit::Build
+        );
+        assert_eq!(exit(&[bad.clone()], &[good.clone()]), Exit::Infrastructure);
+        let text = report(&[good.clone(), bad.clone()], &[bad.clone(), bad]).text();
+        assert_eq!(
+            text,
+            "as it is\n  ok   h\n  none h\na patch\n  FAIL h\n  none h\n"
+        );
+    }
+}
