@@ -20,3 +20,32 @@ mod world;
 pub const SITES_H: &str = include_str!("capi/include/refimpl_sites.h");
 /// The header of the program that runs drivers.
 pub const CONTROL_H: &str = include_str!("capi/include/refimpl_control.h");
+/// The headers that a driver of one's own finds beside those of the embedded trees, some in their place: calls in the form that the
+/// version of the run has.
+pub const HEADERS: [(&str, &str); 10] = [
+    ("linux/bio.h", include_str!("capi/include/linux/bio.h")),
+    (
+        "linux/dma-mapping.h",
+        include_str!("capi/include/linux/dma-mapping.h"),
+    ),
+    ("linux/file.h", include_str!("capi/include/linux/file.h")),
+    ("linux/init.h", include_str!("capi/include/linux/init.h")),
+    ("linux/mm.h", include_str!("capi/include/linux/mm.h")),
+    (
+        "linux/printk.h",
+        include_str!("capi/include/linux/printk.h"),
+    ),
+    (
+        "linux/scatterlist.h",
+        include_str!("capi/include/linux/scatterlist.h"),
+    ),
+    (
+        "linux/string.h",
+        include_str!("capi/include/linux/string.h"),
+    ),
+    ("linux/uio.h", include_str!("capi/include/linux/uio.h")),
+    (
+        "linux/version.h",
+        include_str!("capi/include/linux/version.h"),
+    ),
+];

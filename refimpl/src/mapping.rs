@@ -7,6 +7,8 @@
 
 mod fork;
 mod hugetlb;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

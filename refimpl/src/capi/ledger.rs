@@ -5,6 +5,7 @@
 //! has references of several kinds, a release is matched with one of its own kind before it is called wrong.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::report::{Class, Problem, Site, Totals, Traffic};
 use crate::page::Pfn;
@@ -91,20 +92,18 @@ impl Ledger {
         });
     }
 
-    /// A reference was given back.
-    pub(crate) fn release(&mut self, pfn: Pfn, given: Given, call: Call<'_>) {
+    /// A reference was given back: that of the page, or else of another page of its folio, whose pages share their counts.
+    pub(crate) fn release(&mut self, pfn: Pfn, folio: Range<u64>, given: Given, call: Call<'_>) {
         *self
             .releases
             .entry((call.site.clone(), call.name.to_owned()))
             .or_default() += 1;
         let (order, right) = given.order();
+        let newest = |same: &dyn Fn(&Entry) -> bool| self.live.iter().rposition(same);
         let found = order.iter().enumerate().find_map(|(rank, taken)| {
-            Some((
-                rank,
-                self.live
-                    .iter()
-                    .rposition(|e| e.pfn == pfn && e.taken == *taken)?,
-            ))
+            let own = newest(&|e| e.pfn == pfn && e.taken == *taken);
+            let other = || newest(&|e| folio.contains(&e.pfn.0) && e.taken == *taken);
+            Some((rank, own.or_else(other)?))
         });
         let Some((rank, index)) = found else {
             let before = self.given_back.get(&pfn).cloned();
@@ -117,6 +116,7 @@ impl Ledger {
             return;
         };
         let entry = self.live.remove(index);
+        let pfn = entry.pfn;
         if entry.taken != Taken::Plain {
             match given {
                 Given::Put => self.totals.put_page += 1,
@@ -149,10 +149,11 @@ impl Ledger {
         }
     }
 
-    /// A page was dirtied.
-    pub(crate) fn dirtied(&mut self, pfn: Pfn, call: Call<'_>) {
-        self.written.remove(&pfn);
-        if self.live.iter().any(|entry| entry.pfn == pfn) {
+    /// A page was dirtied, and with it its folio.
+    pub(crate) fn dirtied(&mut self, pfn: Pfn, folio: Range<u64>, call: Call<'_>) {
+        self.written
+            .retain(|written, _| !folio.contains(&written.0));
+        if self.live.iter().any(|entry| folio.contains(&entry.pfn.0)) {
             return;
         }
         if let Some(before) = self.given_back.get(&pfn).cloned() {
@@ -284,6 +285,7 @@ mod tests {
     fn give(ledger: &mut Ledger, given: Given, name: &str, line: u32) {
         ledger.release(
             PAGE,
+            PAGE.0..PAGE.0 + 1,
             given,
             Call {
                 name,
@@ -364,6 +366,7 @@ mod tests {
             give(ledger, Given::Put, "put_page", 3);
             ledger.dirtied(
                 PAGE,
+                PAGE.0..PAGE.0 + 1,
                 Call {
                     name: "set_page_dirty_lock",
                     site: &site(4),

@@ -2,6 +2,7 @@
 //! The one world that a process's driver lives in: memory, user mappings, devices, and the ledger.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::ledger::{Call, Given, Ledger, Taken};
@@ -24,6 +25,8 @@ pub(super) struct World {
     pub(super) mm: Mm,
     pub(super) ledger: Ledger,
     pub(super) site: Site,
+    /// What the driver called, where a header made another call of it.
+    pub(super) called: Option<String>,
     pub(super) notifiers: i32,
     pub(super) atomic: u32,
     pub(super) fail_dma: u32,
@@ -66,6 +69,7 @@ impl World {
                 line: 0,
                 function: "unknown".to_owned(),
             },
+            called: None,
             notifiers: 0,
             atomic: 0,
             fail_dma: 0,
@@ -106,7 +110,13 @@ impl World {
     }
 
     /// Maps user memory, with a page behind it that never is; returns its address.
-    pub(super) fn user_map(&mut self, pages: u64, of_file: bool, writable: bool) -> u64 {
+    pub(super) fn user_map(
+        &mut self,
+        pages: u64,
+        of_file: bool,
+        writable: bool,
+        order: u32,
+    ) -> u64 {
         let start = PageIndex(self.next_user);
         self.next_user += pages + 16;
         let area = if of_file {
@@ -122,7 +132,7 @@ impl World {
             pages,
             area,
             writable,
-            order: 0,
+            order,
         });
         start.0 << PAGE_SHIFT
     }
@@ -142,31 +152,20 @@ impl World {
         id
     }
 
-    fn note(&mut self, call: &str, message: &str) {
+    fn note(&mut self, name: &str, message: &str) {
         let site = self.site.clone();
-        self.ledger.problem(
-            Class::Misuse,
-            Call {
-                name: call,
-                site: &site,
-            },
-            message.to_owned(),
-            None,
-        );
+        let call = Call { name, site: &site };
+        self.ledger
+            .problem(Class::Misuse, call, message.to_owned(), None);
     }
 
     /// Books references that were taken.
     pub(super) fn took(&mut self, call: &str, taken: Taken, pages: &[Pfn]) {
-        let site = self.site.clone();
+        let (site, called) = (self.site.clone(), self.called.clone());
+        let name = called.as_deref().unwrap_or(call);
+        let call = Call { name, site: &site };
         for pfn in pages {
-            self.ledger.acquire(
-                *pfn,
-                taken,
-                Call {
-                    name: call,
-                    site: &site,
-                },
-            );
+            self.ledger.acquire(*pfn, taken, call);
         }
     }
 
@@ -180,11 +179,9 @@ impl World {
         dirty: bool,
         done: Result<(), Misuse>,
     ) {
-        let site = self.site.clone();
-        let call = Call {
-            name: call,
-            site: &site,
-        };
+        let (site, called) = (self.site.clone(), self.called.clone());
+        let name = called.as_deref().unwrap_or(call);
+        let call = Call { name, site: &site };
         if let Err(misuse) = done {
             let by_count = matches!(
                 misuse.what,
@@ -196,23 +193,27 @@ impl World {
             }
         }
         for pfn in pages.iter().flatten() {
+            let folio = self.frames_of(*pfn);
             if dirty {
-                self.ledger.dirtied(*pfn, call);
+                self.ledger.dirtied(*pfn, folio.clone(), call);
             }
-            self.ledger.release(*pfn, given, call);
+            self.ledger.release(*pfn, folio, given, call);
         }
+    }
+
+    /// The frames of a page's folio.
+    fn frames_of(&self, pfn: Pfn) -> Range<u64> {
+        let folio = self.memory.page_folio(pfn).map(|id| self.memory.folio(id));
+        folio.map_or(pfn.0..pfn.0 + 1, |folio| {
+            folio.head.0..folio.head.0 + (1 << folio.order)
+        })
     }
 
     /// Notes a misuse at the present place.
     pub(super) fn misused_here(&mut self, call: &str, misuse: Misuse) {
-        let site = self.site.clone();
-        self.misused(
-            Call {
-                name: call,
-                site: &site,
-            },
-            misuse,
-        );
+        let (site, called) = (self.site.clone(), self.called.clone());
+        let name = called.as_deref().unwrap_or(call);
+        self.misused(Call { name, site: &site }, misuse);
     }
 
     fn misused(&mut self, call: Call<'_>, misuse: Misuse) {
@@ -232,14 +233,9 @@ impl World {
         let (Some(pfn), Some(id)) = (page, self.folio(call, page)) else {
             return false;
         };
-        let site = self.site.clone();
-        self.ledger.dirtied(
-            pfn,
-            Call {
-                name: call,
-                site: &site,
-            },
-        );
+        let (site, called, folio) = (self.site.clone(), self.called.clone(), self.frames_of(pfn));
+        let name = called.as_deref().unwrap_or(call);
+        self.ledger.dirtied(pfn, folio, Call { name, site: &site });
         let done = if lock {
             self.memory.set_page_dirty_lock(id)
         } else {

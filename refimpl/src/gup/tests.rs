@@ -222,6 +222,138 @@ fn memory_that_must_not_be_held_is_refused() {
     );
 }
 
+/// gup_fast without a fallback: what is mapped as it is wanted, up to the first page that is not, and never an error.
+#[test]
+fn the_fast_only_forms_end_where_a_fault_would_be_needed() {
+    for hold in [Hold::Get, Hold::Pin] {
+        let (mut memory, mut mm) = world(Version::V6_1, Area::Anon, 4, 0);
+        let mut take = |mm: &mut Mm, flags| {
+            let path = Path::FastOnly;
+            let got = match hold {
+                Hold::Get => get_user_pages(&mut memory, mm, START, 4, flags, path),
+                Hold::Pin => pin_user_pages(&mut memory, mm, START, 4, flags, path),
+            };
+            got.unwrap().len()
+        };
+        assert_eq!(take(&mut mm, WRITE), 0);
+        let mut other = Memory::new(Version::V6_1);
+        assert!(mm.fault(&mut other, PageIndex(START.0 + 9), true).is_err());
+    }
+    let (mut memory, mut mm) = world(Version::V6_1, Area::Anon, 4, 0);
+    for (page, write) in [(0, true), (1, true), (2, false), (3, true)] {
+        mm.access(&mut memory, PageIndex(START.0 + page), write)
+            .unwrap();
+    }
+    let got = pin_user_pages(&mut memory, &mut mm, START, 4, WRITE, Path::FastOnly).unwrap();
+    assert_eq!(got.len(), 2, "the third page is the zero page");
+    assert_eq!(memory.stat().acquired, 2);
+    assert!(
+        !mm.pte(PageIndex(START.0 + 2)).unwrap().writable,
+        "nothing faulted"
+    );
+}
+
+/// gup_must_unshare(): of a page that a child shares a pin for reading gets a copy, a plain reference does not.
+#[test]
+fn a_pin_for_reading_unshares_what_a_plain_reference_leaves_shared() {
+    for (version, path) in [
+        (Version::V6_12, Path::Slow),
+        (Version::V6_12, Path::Fast),
+        (Version::V5_10, Path::Fast),
+    ] {
+        let (mut memory, mut mm) = world(version, Area::Anon, 1, 0);
+        mm.access(&mut memory, START, true).unwrap();
+        let shared = mm.pte(START).unwrap().pfn;
+        assert!(mm.fork(&mut memory));
+        let read = Flags::default();
+        let got = get_user_pages(&mut memory, &mut mm, START, 1, read, path).unwrap();
+        assert_eq!(got, [shared]);
+        let pinned = pin_user_pages(&mut memory, &mut mm, START, 1, read, path).unwrap();
+        assert_eq!(
+            pinned != [shared],
+            version >= Version::V6_1,
+            "{}",
+            version.name()
+        );
+        assert!(!mm.pte(START).unwrap().writable);
+    }
+}
+
+/// is_valid_gup_args(): FOLL_LONGTERM belongs to FOLL_PIN since 5.7; before there was no other way to ask for it.
+#[test]
+fn a_plain_reference_for_long_is_refused_since_there_are_pins() {
+    for version in Version::ALL {
+        let (mut memory, mut mm) = world(version, Area::Anon, 1, 0);
+        let got = get_user_pages(&mut memory, &mut mm, START, 1, LONGTERM, Path::Slow);
+        assert_eq!(got.is_err(), version.counts_pins(), "{}", version.name());
+    }
+}
+
+/// memfd_pin_folios(): once a folio, whatever part of it the range has, and EINVAL for a range or an array that is empty.
+#[test]
+fn a_memfd_gives_each_folio_once() {
+    let file = Area::File {
+        file: 0,
+        tracked: false,
+    };
+    let (mut memory, mut mm) = world(Version::V6_12, file, 8, 2);
+    for page in [0, 4] {
+        mm.access(&mut memory, PageIndex(START.0 + page), true)
+            .unwrap();
+    }
+    let heads = memfd_pin_folios(&mut memory, &mut mm, 0, 2..=9, 8).unwrap();
+    assert_eq!(
+        heads.len(),
+        2 + 2,
+        "two folios of four pages, and two pages brought in"
+    );
+    assert_eq!(memory.stat().acquired, 4);
+    let orders: Vec<u32> = heads
+        .iter()
+        .map(|pfn| memory.folio(folio_of(&memory, *pfn)).order)
+        .collect();
+    assert_eq!(orders, [2, 2, 0, 0]);
+    assert!(
+        heads
+            .iter()
+            .all(|pfn| memory.folio(folio_of(&memory, *pfn)).head == *pfn)
+    );
+    #[expect(
+        clippy::reversed_empty_ranges,
+        reason = "an empty range is what is asked about"
+    )]
+    let empty = 3..=2;
+    let mut pins = |range, max| memfd_pin_folios(&mut memory, &mut mm, 0, range, max);
+    assert_eq!(pins(empty, 4), Err(Errno::EINVAL));
+    assert_eq!(pins(0..=1, 0), Err(Errno::EINVAL));
+    for version in [Version::V6_1, Version::V5_10] {
+        let (mut memory, mut mm) = world(version, file, 1, 0);
+        assert_eq!(
+            memfd_pin_folios(&mut memory, &mut mm, 0, 0..=0, 4),
+            Err(Errno::EINVAL)
+        );
+    }
+}
+
+/// check_vma_flags(): FOLL_WRITE wants VM_WRITE.
+#[test]
+fn memory_that_its_owner_may_only_read_is_taken_for_reading() {
+    for path in [Path::Slow, Path::Fast, Path::Unlocked] {
+        let (mut memory, _) = world(Version::V6_12, Area::Anon, 1, 0);
+        let mut mm = Mm::default();
+        mm.mmap(Vma {
+            start: START,
+            pages: 1,
+            area: Area::Anon,
+            writable: false,
+            order: 0,
+        });
+        let mut pin = |flags| pin_user_pages(&mut memory, &mut mm, START, 1, flags, path);
+        assert_eq!(pin(WRITE), Err(Errno::EFAULT));
+        assert_eq!(pin(Flags::default()), Ok(vec![Memory::ZERO]));
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Get(u64, u64, bool),

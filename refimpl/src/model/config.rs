@@ -74,6 +74,7 @@ pub enum Mutation {
 
 /// One model. Plain data; there is no default, see [`Config::base`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// What the kernel does about pinned pages.
     pub policy: Policy,

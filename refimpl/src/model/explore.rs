@@ -206,7 +206,10 @@ impl Exploration {
 mod tests {
     use super::*;
     use crate::model::graph::STRONG;
+    use crate::model::state::{Page, flag};
     use crate::model::{Callsites, Driver, Policy};
+    use crate::page::{Kind, Memory, Pfn};
+    use crate::version::Version;
 
     /// Checks a lasso by its definition, without the algorithm that found it.
     fn keeps_every_promise(explored: &Exploration, lasso: &Lasso<Step>) {
@@ -255,7 +258,6 @@ mod tests {
 
     #[test]
     fn in_a_faithful_kernel_a_writable_entry_means_a_dirty_page() {
-        use crate::model::state::flag;
         for driver in Driver::ALL {
             let explored = explore(&Config::base(
                 Policy::SkipReclaim,
@@ -275,5 +277,64 @@ mod tests {
                     .all(|page| page.pins >= 0 && page.refs >= page.pins)
             );
         }
+    }
+
+    /// A page of the running model with what a state says of it.
+    fn running(page: &Page) -> (Memory, Pfn) {
+        let mut memory = Memory::new(Version::V6_12);
+        // The reference of alloc() stands for this test, so that nothing is freed between two steps.
+        let pfn = memory.alloc(0, Kind::File { attached: true });
+        let id = memory.page_folio(pfn).unwrap();
+        for held in [flag::CACHED, flag::MAPPED, flag::BUFFERS] {
+            memory.folio_ref_add(id, i32::from(page.has(held)));
+        }
+        memory.folio_ref_add(id, i32::from(page.refs - page.pins));
+        memory.pin_refs(id, page.pins.into());
+        memory.folio_mut(id).dirty = page.has(flag::DIRTY);
+        (memory, pfn)
+    }
+
+    /// The explorer keeps pages in a few bytes of its own; `page` and `put` are the arithmetic. Every step of a device that takes, dirties or
+    /// gives back is made there as well, from every state, and must lead to what the explorer says.
+    #[test]
+    fn the_explorer_and_the_running_model_count_alike() {
+        let mut compared = 0;
+        for (driver, callsites) in [
+            (Driver::Eventually, Callsites::Converted),
+            (Driver::Chain, Callsites::Converted),
+            (Driver::Eventually, Callsites::OneMissing),
+            (Driver::Eventually, Callsites::PutBeforeDirty),
+        ] {
+            let config = Config::base(Policy::SkipReclaim, driver, callsites);
+            let graph = explore(&config).unwrap().graph;
+            for (from, state) in graph.states.iter().enumerate() {
+                for edge in graph.edges(from as u32) {
+                    let (before, after) =
+                        (&state.pages[0], &graph.states[edge.to as usize].pages[0]);
+                    let (mut memory, pfn) = running(before);
+                    let id = memory.page_folio(pfn).unwrap();
+                    let done = match edge.step.event {
+                        Event::Pin { plain: true, .. } => memory.get_page(Some(pfn)),
+                        Event::Pin { plain: false, .. } => {
+                            memory.pin_refs(id, 1);
+                            Ok(())
+                        }
+                        Event::Put { pin: true } => memory.unpin_user_page(Some(pfn)),
+                        Event::Put { pin: false } => memory.put_page(Some(pfn)),
+                        Event::DirtyLocked if before.has(flag::CACHED) => {
+                            memory.dirty_if_clean_lock(id)
+                        }
+                        _ => continue,
+                    };
+                    assert_eq!(done, Ok(()), "{:?}", edge.step);
+                    let folio = memory.folio(id);
+                    assert_eq!(folio.refcount, after.refcount(false) + 1, "{:?}", edge.step);
+                    assert_eq!(folio.dirty, after.has(flag::DIRTY), "{:?}", edge.step);
+                    assert_eq!(memory.folio_maybe_dma_pinned(id), after.is_pinned());
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 10_000, "{compared} steps");
     }
 }

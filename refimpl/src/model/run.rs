@@ -179,17 +179,17 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
                         config.own_rules = own.and_then(|own| own.policy);
                         config.own_habits = habits;
                         let name = own.map(|own| config.label(&own.name));
-                        rows.push(row(&config, name, scenario.shows)?);
+                        rows.push(row(&config, name, &scenario.shows)?);
                     }
                 }
             }
         }
     }
     Ok(ScenarioReport {
-        name: scenario.name.to_owned(),
-        title: scenario.title.to_owned(),
-        about: scenario.about.to_owned(),
-        shows: scenario.shows.to_vec(),
+        name: scenario.name.clone(),
+        title: scenario.title.clone(),
+        about: scenario.about.clone(),
+        shows: scenario.shows.clone(),
         rows,
     })
 }

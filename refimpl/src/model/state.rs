@@ -2,6 +2,7 @@
 //! One state of the model: pages, devices, and where each task stands. Small, `Copy`, and compared by value.
 
 use super::step::Actor;
+use crate::page::GUP_PIN_COUNTING_BIAS;
 
 /// Most pages a state holds.
 pub(crate) const MAX_PAGES: usize = 4;
@@ -9,9 +10,6 @@ pub(crate) const MAX_PAGES: usize = 4;
 pub(crate) const MAX_DEVICES: usize = 4;
 /// Most fsync tasks a state holds.
 pub(crate) const MAX_FSYNCS: usize = 4;
-
-/// What one pin adds to the reference count of a small folio (GUP_PIN_COUNTING_BIAS, include/linux/mm.h, 5.7 and later).
-const BIAS: i32 = 1024;
 
 /// Page flags and the facts that belong with them.
 pub(crate) mod flag {
@@ -115,7 +113,7 @@ impl Page {
         let bias = if large {
             0
         } else {
-            (BIAS - 1) * i32::from(self.pins)
+            (GUP_PIN_COUNTING_BIAS - 1) * i32::from(self.pins)
         };
         one(flag::CACHED) + one(flag::MAPPED) + one(flag::BUFFERS) + i32::from(self.refs) + bias
     }

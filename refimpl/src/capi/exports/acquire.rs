@@ -51,6 +51,10 @@ fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, 
         write: foll & FOLL_WRITE != 0,
         longterm: foll & longterm != 0,
     };
+    let takes_longterm = world.memory.version().unlocked_takes_longterm();
+    if flags.longterm && call.ends_with("_unlocked") && !takes_longterm {
+        return Err(Errno::EINVAL);
+    }
     let start = PageIndex(start >> PAGE_SHIFT);
     let World { memory, mm, .. } = world;
     let (got, taken) = match hold {
@@ -67,100 +71,83 @@ fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, 
     Ok(got)
 }
 
-/// mm/gup.c: get_user_pages(). The `vmas` that it took until 6.4 is not read.
+/// Functions that take pages of a range: their arguments in the kernel's order, what they take, how they look pages up.
+macro_rules! acquires {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $returns:ty = $hold:ident $path:ident ($start:ident, $nr:ident, $flags:ident, $pages:ident);)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// There is room for as many pointers as pages are asked for.
+        #[unsafe(no_mangle)]
+        pub(super) unsafe extern "C" fn $name($($argument: $type),*) -> $returns {
+            let way = (stringify!($name), Hold::$hold, Path::$path);
+            // SAFETY: as promised by the caller.
+            unsafe { acquire(way, ($start, $nr as c_long, $flags), $pages) as $returns }
+        }
+    )*};
+}
+
+acquires! {
+    /// mm/gup.c: get_user_pages(). The `vmas` that it took until 6.4 is not read.
+    get_user_pages(start: c_ulong, nr: c_ulong, flags: c_uint, pages: *mut *mut u8) -> c_long = Get Slow (start, nr, flags, pages);
+    /// mm/gup.c: get_user_pages_unlocked().
+    get_user_pages_unlocked(start: c_ulong, nr: c_ulong, pages: *mut *mut u8, flags: c_uint) -> c_long = Get Unlocked (start, nr, flags, pages);
+    /// mm/gup.c: get_user_pages_remote(), as since 6.5. There is one mm, and its lock is never dropped.
+    get_user_pages_remote(_mm: *mut u8, start: c_ulong, nr: c_ulong, flags: c_uint, pages: *mut *mut u8, _locked: *mut c_int) -> c_long = Get Unlocked (start, nr, flags, pages);
+    /// mm/gup.c: get_user_pages_fast(). Until 5.1 the third argument was `int write`, which is FOLL_WRITE's bit.
+    get_user_pages_fast(start: c_ulong, nr: c_int, flags: c_uint, pages: *mut *mut u8) -> c_int = Get Fast (start, nr, flags, pages);
+    /// mm/gup.c: get_user_pages_fast_only(), 5.8.
+    get_user_pages_fast_only(start: c_ulong, nr: c_int, flags: c_uint, pages: *mut *mut u8) -> c_int = Get FastOnly (start, nr, flags, pages);
+    /// mm/gup.c: pin_user_pages().
+    pin_user_pages(start: c_ulong, nr: c_ulong, flags: c_uint, pages: *mut *mut u8) -> c_long = Pin Slow (start, nr, flags, pages);
+    /// mm/gup.c: pin_user_pages_unlocked().
+    pin_user_pages_unlocked(start: c_ulong, nr: c_ulong, pages: *mut *mut u8, flags: c_uint) -> c_long = Pin Unlocked (start, nr, flags, pages);
+    /// mm/gup.c: pin_user_pages_remote(), as since 6.5.
+    pin_user_pages_remote(_mm: *mut u8, start: c_ulong, nr: c_ulong, flags: c_uint, pages: *mut *mut u8, _locked: *mut c_int) -> c_long = Pin Unlocked (start, nr, flags, pages);
+    /// mm/gup.c: pin_user_pages_fast().
+    pin_user_pages_fast(start: c_ulong, nr: c_int, flags: c_uint, pages: *mut *mut u8) -> c_int = Pin Fast (start, nr, flags, pages);
+    /// mm/gup.c: pin_user_pages_fast_only(), 5.8 to 6.2.
+    pin_user_pages_fast_only(start: c_ulong, nr: c_int, flags: c_uint, pages: *mut *mut u8) -> c_int = Pin FastOnly (start, nr, flags, pages);
+}
+
+/// What mm/gup.c: memfd_pin_folios() does once the file and the range are known: the folios of the file's pages `first` to `last`.
 ///
 /// # Safety
-/// `pages` has room for `nr` pointers.
+/// `folios` has room for `max` pointers.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn get_user_pages(
-    start: c_ulong,
-    nr: c_ulong,
-    flags: c_uint,
-    pages: *mut *mut u8,
+pub(super) unsafe extern "C" fn refimpl_memfd_pin(
+    mapping: *mut u8,
+    first: c_ulong,
+    last: c_ulong,
+    folios: *mut *mut u8,
+    max: c_uint,
 ) -> c_long {
-    let way = ("get_user_pages", Hold::Get, Path::Slow);
-    // SAFETY: as promised by the caller.
-    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
+    with(|world| {
+        let World { memory, mm, .. } = world;
+        match gup::memfd_pin_folios(memory, mm, mapping.addr(), first..=last, max as usize) {
+            Ok(heads) => {
+                world.took("memfd_pin_folios", Taken::Pin, &heads);
+                for (index, pfn) in heads.iter().enumerate() {
+                    // SAFETY: no more than `max` folios come back, and the caller made room for those.
+                    unsafe { folios.add(index).write(to_page(*pfn)) };
+                }
+                heads.len() as c_long
+            }
+            Err(errno) => -c_long::from(errno.number()),
+        }
+    })
 }
 
-/// mm/gup.c: get_user_pages_unlocked().
-///
-/// # Safety
-/// `pages` has room for `nr` pointers.
+/// mm/gup.c: folio_add_pin(), 6.5; the folio is pinned already.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn get_user_pages_unlocked(
-    start: c_ulong,
-    nr: c_ulong,
-    pages: *mut *mut u8,
-    flags: c_uint,
-) -> c_long {
-    let way = ("get_user_pages_unlocked", Hold::Get, Path::Unlocked);
-    // SAFETY: as promised by the caller.
-    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
-}
-
-/// mm/gup.c: get_user_pages_fast(). Until 5.1 the third argument was `int write`, which is FOLL_WRITE's bit.
-///
-/// # Safety
-/// `pages` has room for `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn get_user_pages_fast(
-    start: c_ulong,
-    nr: c_int,
-    flags: c_uint,
-    pages: *mut *mut u8,
-) -> c_int {
-    let way = ("get_user_pages_fast", Hold::Get, Path::Fast);
-    // SAFETY: as promised by the caller.
-    unsafe { acquire(way, (start, nr.into(), flags), pages) as c_int }
-}
-
-/// mm/gup.c: pin_user_pages().
-///
-/// # Safety
-/// `pages` has room for `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn pin_user_pages(
-    start: c_ulong,
-    nr: c_ulong,
-    flags: c_uint,
-    pages: *mut *mut u8,
-) -> c_long {
-    let way = ("pin_user_pages", Hold::Pin, Path::Slow);
-    // SAFETY: as promised by the caller.
-    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
-}
-
-/// mm/gup.c: pin_user_pages_unlocked().
-///
-/// # Safety
-/// `pages` has room for `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn pin_user_pages_unlocked(
-    start: c_ulong,
-    nr: c_ulong,
-    pages: *mut *mut u8,
-    flags: c_uint,
-) -> c_long {
-    let way = ("pin_user_pages_unlocked", Hold::Pin, Path::Unlocked);
-    // SAFETY: as promised by the caller.
-    unsafe { acquire(way, (start, nr as c_long, flags), pages) }
-}
-
-/// mm/gup.c: pin_user_pages_fast().
-///
-/// # Safety
-/// `pages` has room for `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn pin_user_pages_fast(
-    start: c_ulong,
-    nr: c_int,
-    flags: c_uint,
-    pages: *mut *mut u8,
-) -> c_int {
-    let way = ("pin_user_pages_fast", Hold::Pin, Path::Fast);
-    // SAFETY: as promised by the caller.
-    unsafe { acquire(way, (start, nr.into(), flags), pages) as c_int }
+pub(super) extern "C" fn folio_add_pin(folio: *mut u8) {
+    let page = to_pfn(folio);
+    with(|world| {
+        if let Some(id) = world.folio("folio_add_pin", page) {
+            world.memory.folio_add_pin(id);
+            world.took("folio_add_pin", Taken::Pin, page.as_slice());
+        }
+    });
 }
 
 /// include/linux/mm.h: get_page().
@@ -173,17 +160,23 @@ pub(super) extern "C" fn get_page(page: *mut u8) {
     });
 }
 
-/// include/linux/gfp.h: alloc_page(). NULL where a failure was asked for.
+/// include/linux/gfp.h: alloc_pages(): 2^order pages with one reference. NULL where a failure was asked for.
 #[unsafe(no_mangle)]
-pub(super) extern "C" fn alloc_page(_gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn alloc_pages(_gfp: c_uint, order: c_uint) -> *mut u8 {
     with(|world| {
         if count_down(&mut world.fail_alloc) {
             return std::ptr::null_mut();
         }
-        let pfn = world.memory.alloc(0, Kind::Kernel);
-        world.took("alloc_page", Taken::Plain, &[pfn]);
+        let pfn = world.memory.alloc(order, Kind::Kernel);
+        world.took("alloc_pages", Taken::Plain, &[pfn]);
         to_page(pfn)
     })
+}
+
+/// include/linux/gfp.h: alloc_page().
+#[unsafe(no_mangle)]
+pub(super) extern "C" fn alloc_page(gfp: c_uint) -> *mut u8 {
+    alloc_pages(gfp, 0)
 }
 
 /// mm/filemap.c: find_get_page(): NULL where the cache has none. The mapping is what refimpl_file() gave.

@@ -54,7 +54,24 @@ pub(super) unsafe extern "C" fn refimpl_at(
             function: text(function),
         }
     };
-    with(|world| world.site = site);
+    with(|world| (world.site, world.called) = (site, None));
+}
+
+/// What follows is what the driver calls `name`: a function that a header makes of others.
+///
+/// # Safety
+/// `name` is NULL or a string that ends with 0.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn refimpl_as(name: *const c_char) {
+    // SAFETY: as promised by the caller.
+    let name = unsafe { text(name) };
+    with(|world| world.called = Some(name));
+}
+
+/// Maps anonymous memory that faults in folios of 2^order pages; see the header.
+#[unsafe(no_mangle)]
+pub(super) extern "C" fn refimpl_user_folios(folios: c_ulong, order: c_uint) -> c_ulong {
+    with(|world| world.user_map(folios << order, false, true, order))
 }
 
 /// Maps user memory; see the header.
@@ -64,7 +81,7 @@ pub(super) extern "C" fn refimpl_user_map(
     of_file: c_int,
     writable: c_int,
 ) -> c_ulong {
-    with(|world| world.user_map(pages, of_file != 0, writable != 0))
+    with(|world| world.user_map(pages, of_file != 0, writable != 0, 0))
 }
 
 /// A file whose cache is empty, as a `struct address_space` that nobody may look into.

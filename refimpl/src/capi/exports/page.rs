@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a driver may ask of a page, and dirtying it.
 
-use std::ffi::{c_int, c_ulong};
+use std::ffi::{c_int, c_uint, c_ulong};
 
 use super::frames::{data_to_pfn, to_data, to_page, to_pfn};
 use crate::capi::world::with;
@@ -53,6 +53,15 @@ pub(super) extern "C" fn compound_head(page: *mut u8) -> *mut u8 {
 #[unsafe(no_mangle)]
 pub(super) extern "C" fn page_folio(page: *mut u8) -> *mut u8 {
     compound_head(page)
+}
+
+/// folio_order().
+#[unsafe(no_mangle)]
+pub(super) extern "C" fn folio_order(folio: *mut u8) -> c_uint {
+    with(|world| {
+        let id = world.folio("folio_order", to_pfn(folio));
+        id.map_or(0, |id| world.memory.folio(id).order)
+    })
 }
 
 /// folio_maybe_dma_pinned().

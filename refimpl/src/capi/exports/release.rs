@@ -51,82 +51,60 @@ unsafe fn many(
     });
 }
 
-/// include/linux/mm.h: put_page().
-#[unsafe(no_mangle)]
-pub(super) extern "C" fn put_page(page: *mut u8) {
-    one("put_page", Given::Put, page, Memory::put_page);
+/// Functions that give one page back.
+macro_rules! single {
+    ($($(#[$doc:meta])* $name:ident = $given:ident $act:ident;)*) => {$(
+        $(#[$doc])*
+        #[unsafe(no_mangle)]
+        pub(super) extern "C" fn $name(page: *mut u8) {
+            one(stringify!($name), Given::$given, page, Memory::$act);
+        }
+    )*};
 }
 
-/// include/linux/mm.h: folio_put(); a folio is its first page here.
-#[unsafe(no_mangle)]
-pub(super) extern "C" fn folio_put(folio: *mut u8) {
-    one("folio_put", Given::Put, folio, Memory::put_page);
+single! {
+    /// include/linux/mm.h: put_page().
+    put_page = Put put_page;
+    /// include/linux/mm.h: folio_put(); a folio is its first page here.
+    folio_put = Put put_page;
+    /// include/linux/gfp.h: __free_page().
+    __free_page = Put put_page;
+    /// include/linux/mm.h: put_user_page(), until 5.5.
+    put_user_page = PutUser put_user_page;
+    /// mm/gup.c: unpin_user_page().
+    unpin_user_page = Unpin unpin_user_page;
 }
 
-/// include/linux/gfp.h: __free_page().
-#[unsafe(no_mangle)]
-pub(super) extern "C" fn __free_page(page: *mut u8) {
-    one("__free_page", Given::Put, page, Memory::put_page);
+/// Functions that give an array back: the type of their count, how many entries that is, and whether they dirty.
+macro_rules! arrays {
+    ($($(#[$doc:meta])* $name:ident($type:ty, $count:expr) = $given:ident, $dirty:literal;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// `pages` holds `nr` pointers.
+        #[unsafe(no_mangle)]
+        pub(super) unsafe extern "C" fn $name(pages: *mut *mut u8, nr: $type) {
+            // SAFETY: as promised by the caller.
+            unsafe {
+                many(stringify!($name), Given::$given, pages, $count(nr), $dirty, |memory, list| {
+                    memory.$name(list, nr)
+                })
+            }
+        }
+    )*};
 }
 
-/// mm/swap.c: release_pages().
-///
-/// # Safety
-/// `pages` holds `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn release_pages(pages: *mut *mut u8, nr: c_int) {
-    let count = u64::try_from(nr).unwrap_or(0);
-    // SAFETY: as promised by the caller.
-    unsafe {
-        many(
-            "release_pages",
-            Given::Put,
-            pages,
-            count,
-            false,
-            |memory, list| memory.release_pages(list, nr),
-        )
-    }
-}
-
-/// include/linux/mm.h: put_user_page(), until 5.5.
-#[unsafe(no_mangle)]
-pub(super) extern "C" fn put_user_page(page: *mut u8) {
-    one("put_user_page", Given::PutUser, page, Memory::put_user_page);
-}
-
-/// mm/gup.c: put_user_pages(), until 5.5.
-///
-/// # Safety
-/// `pages` holds `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn put_user_pages(pages: *mut *mut u8, nr: c_ulong) {
-    // SAFETY: as promised by the caller.
-    unsafe {
-        many(
-            "put_user_pages",
-            Given::PutUser,
-            pages,
-            nr,
-            false,
-            |memory, list| memory.put_user_pages(list, nr),
-        )
-    }
-}
-
-/// mm/swap.c of the first series: put_user_pages_dirty().
-///
-/// # Safety
-/// `pages` holds `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn put_user_pages_dirty(pages: *mut *mut u8, nr: c_ulong) {
-    let call = "put_user_pages_dirty";
-    // SAFETY: as promised by the caller.
-    unsafe {
-        many(call, Given::PutUser, pages, nr, true, |memory, list| {
-            memory.put_user_pages_dirty(list, nr)
-        })
-    }
+arrays! {
+    /// mm/swap.c: release_pages().
+    release_pages(c_int, |nr| u64::try_from(nr).unwrap_or(0)) = Put, false;
+    /// mm/gup.c: put_user_pages(), until 5.5.
+    put_user_pages(c_ulong, u64::from) = PutUser, false;
+    /// mm/swap.c of the first series: put_user_pages_dirty().
+    put_user_pages_dirty(c_ulong, u64::from) = PutUser, true;
+    /// mm/gup.c: unpin_user_pages().
+    unpin_user_pages(c_ulong, u64::from) = Unpin, false;
+    /// mm/gup.c: unpin_folios(), 6.11.
+    unpin_folios(c_ulong, u64::from) = Unpin, false;
 }
 
 /// mm/gup.c: put_user_pages_dirty_lock(). Without `make_dirty` before 5.4, where it is not read.
@@ -146,36 +124,6 @@ pub(super) unsafe extern "C" fn put_user_pages_dirty_lock(
         many(call, Given::PutUser, pages, nr, dirty, |memory, list| {
             memory.put_user_pages_dirty_lock(list, nr, dirty)
         });
-    }
-}
-
-/// mm/gup.c: unpin_user_page().
-#[unsafe(no_mangle)]
-pub(super) extern "C" fn unpin_user_page(page: *mut u8) {
-    one(
-        "unpin_user_page",
-        Given::Unpin,
-        page,
-        Memory::unpin_user_page,
-    );
-}
-
-/// mm/gup.c: unpin_user_pages().
-///
-/// # Safety
-/// `pages` holds `nr` pointers.
-#[unsafe(no_mangle)]
-pub(super) unsafe extern "C" fn unpin_user_pages(pages: *mut *mut u8, nr: c_ulong) {
-    // SAFETY: as promised by the caller.
-    unsafe {
-        many(
-            "unpin_user_pages",
-            Given::Unpin,
-            pages,
-            nr,
-            false,
-            |memory, list| memory.unpin_user_pages(list, nr),
-        )
     }
 }
 
@@ -215,5 +163,17 @@ pub(super) extern "C" fn unpin_user_page_range_dirty_lock(
             .memory
             .unpin_user_page_range_dirty_lock(first, nr, make_dirty);
         world.gave(call, Given::Unpin, &list, make_dirty, done);
+    });
+}
+
+/// mm/gup.c: unpin_user_folio(), 6.12: so many pins of whichever pages of the folio.
+#[unsafe(no_mangle)]
+pub(super) extern "C" fn unpin_user_folio(folio: *mut u8, npages: c_ulong) {
+    let page = to_pfn(folio);
+    let list = vec![page; npages.min(LONGEST) as usize];
+    with(|world| {
+        let pins = i32::try_from(npages).unwrap_or(i32::MAX);
+        let done = world.memory.unpin_user_folio(page, pins);
+        world.gave("unpin_user_folio", Given::Unpin, &list, false, done);
     });
 }

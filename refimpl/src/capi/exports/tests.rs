@@ -31,7 +31,7 @@ fn run(version: Version, pages: u64, driver: impl FnOnce(u64)) -> Run {
     let _one = alone();
     start(version);
     at(1);
-    let address = with(|world| world.user_map(pages, false, true));
+    let address = with(|world| world.user_map(pages, false, true, 0));
     driver(address);
     finish("driver.c").unwrap()
 }
@@ -139,4 +139,72 @@ fn a_device_that_goes_beyond_what_is_mapped_is_noticed() {
         });
         assert_eq!(lines(&run, Class::DmaUnmapped).len(), usize::from(!ok));
     }
+}
+
+/// mm/gup.c, 6.1: pin_user_pages_unlocked() warns at FOLL_LONGTERM and returns EINVAL; pin_user_pages_remote() does not mind.
+#[test]
+fn the_unlocked_form_takes_no_long_term_pin_until_6_2() {
+    for (version, longterm, got) in [(Version::V6_1, 0x10000, -22), (Version::V6_12, 0x100, 1)] {
+        run(version, 1, |address| {
+            let mut page = null_mut();
+            let (pages, none) = (&raw mut page, null_mut::<i32>());
+            let flags = 1 | longterm;
+            // SAFETY: there is room for the one page that is asked for.
+            let done = unsafe { acquire::pin_user_pages_unlocked(address, 1, pages, flags) };
+            assert_eq!(done, got, "{}", version.name());
+            // SAFETY: as above; there is no mm and no lock to look at.
+            let remote = unsafe {
+                acquire::pin_user_pages_remote(null_mut(), address, 1, flags, pages, none)
+            };
+            assert_eq!(remote, 1, "{}", version.name());
+        });
+    }
+}
+
+/// A folio has one set of counts: whichever of its pages is named, the reference that goes is one of its own.
+#[test]
+fn a_reference_on_one_page_of_a_folio_goes_back_by_another() {
+    let run = run(Version::V6_12, 1, |_| {
+        let large = with(|world| world.user_map(4, false, true, 2));
+        at(10);
+        let (got, mut pages) = pin(large, 4, 1);
+        assert_eq!(got, 4);
+        at(20);
+        release::unpin_user_folio(pages[0], 3);
+        at(30);
+        release::unpin_user_page(pages[2]);
+        at(40);
+        release::unpin_user_page(pages[3]);
+        at(50);
+        let (_, small) = pin(large, 2, 1);
+        // SAFETY: the array has so many pages.
+        unsafe { release::unpin_folios(pages.as_mut_ptr(), 1) };
+        release::unpin_user_page(small[1]);
+    });
+    assert_eq!(lines(&run, Class::DoubleRelease), [40]);
+    assert_eq!(lines(&run, Class::Leak), Vec::<u32>::new());
+    assert_eq!((run.totals.pins, run.totals.unpins), (6, 6));
+}
+
+/// Locks nest: what may sleep may do so when the last is let go.
+#[test]
+fn nothing_sleeps_until_the_last_spinlock_is_let_go() {
+    let run = run(Version::V6_12, 1, |address| {
+        let (_, mut pages) = pin(address, 1, 1);
+        with(|world| {
+            let id = world.folio("", super::frames::to_pfn(pages[0])).unwrap();
+            world.mm.write_back(&mut world.memory, id);
+            world.preempt(1);
+            world.preempt(1);
+            world.preempt(-1);
+        });
+        at(60);
+        // SAFETY: the array has one page.
+        unsafe { release::unpin_user_pages_dirty_lock(pages.as_mut_ptr(), 1, true) };
+        with(|world| world.preempt(-1));
+        at(70);
+        // SAFETY: as above.
+        unsafe { release::unpin_user_pages_dirty_lock(pages.as_mut_ptr(), 1, true) };
+    });
+    assert_eq!(lines(&run, Class::SleepsInAtomic), [60]);
 }

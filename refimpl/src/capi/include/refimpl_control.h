@@ -19,6 +19,9 @@ int refimpl_start(const char *version);
  */
 unsigned long refimpl_user_map(unsigned long pages, int of_file, int writable);
 
+/* Maps anonymous memory that faults in folios of 2^order pages, and returns its address. */
+unsigned long refimpl_user_folios(unsigned long folios, unsigned int order);
+
 /* A file with nothing in its cache yet. */
 struct address_space *refimpl_file(void);
 

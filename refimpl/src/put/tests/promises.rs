@@ -3,7 +3,7 @@
 
 use crate::gup::{Errno, Flags, Path, get_user_pages, memfd_pin_folios, pin_user_pages};
 use crate::mapping::{Area, Mm, PageIndex, Vma};
-use crate::page::{FolioId, Memory, Pfn};
+use crate::page::{Consequence, Context, FolioId, Memory, Pfn, What};
 use crate::version::Version;
 
 const START: PageIndex = PageIndex(32);
@@ -362,5 +362,128 @@ fn a_pin_for_reading_leaves_a_clean_page_clean() {
     for path in [Path::Slow, Path::Unlocked, Path::Fast] {
         let page = world.pin(1, READ, path).unwrap()[0];
         assert!(!world.dirty(page));
+    }
+}
+
+/// unpin_folios(): NULL anywhere, an error number as count, one pin a folio.
+#[test]
+fn an_array_of_folios_may_have_holes() {
+    let mut world = World::new(Version::V6_12, DISK, 3);
+    let pages = world.pin(3, WRITE, Path::Slow).unwrap();
+    let folios = [Some(pages[0]), None, Some(pages[1]), None, Some(pages[2])];
+    let warned = world
+        .memory
+        .unpin_folios(&folios, (-12_i64) as u64)
+        .unwrap_err();
+    assert_eq!(
+        (warned.what, warned.consequence),
+        (What::ErrorAsCount, Consequence::Warn)
+    );
+    assert_eq!(world.counters(), (3, 0));
+    assert_eq!(world.memory.unpin_folios(&folios, 3), Ok(()));
+    assert_eq!(world.counters(), (3, 2));
+    assert_eq!(world.memory.unpin_folios(&folios[3..], 2), Ok(()));
+    assert!(
+        pages
+            .iter()
+            .all(|pfn| !world.memory.folio_maybe_dma_pinned(world.id(*pfn)))
+    );
+    let beyond = world.memory.unpin_folios(&folios, 6).unwrap_err();
+    assert_eq!(beyond.consequence, Consequence::Runaway);
+}
+
+/// put_user_pages_dirty() of the series: set_page_dirty() without the lock, so that a lock which somebody has is no matter; until 5.3.
+#[test]
+fn the_form_without_the_lock_dirties_without_the_lock() {
+    let mut world = World::new(Version::V4_19, DISK, 2);
+    let pages = world.get(2, WRITE, Path::Slow).unwrap();
+    world.write_back(&pages);
+    world.memory.folio_lock(world.id(pages[0])).unwrap();
+    world.memory.context = Context::Atomic;
+    assert_eq!(world.memory.put_user_pages_dirty(&some(&pages), 2), Ok(()));
+    assert!(pages.iter().all(|pfn| world.dirty(*pfn)));
+    // The cache, the buffers, the page table.
+    assert!(
+        pages
+            .iter()
+            .all(|pfn| world.memory.folio(world.id(*pfn)).refcount == 3)
+    );
+    let mut later = World::new(Version::V5_4, DISK, 1);
+    let gone = later.memory.put_user_pages_dirty(&[], 0).unwrap_err();
+    assert_eq!(gone.what, What::NoSuchFunction);
+}
+
+/// release_pages(): `for (i = 0; i < nr; i++)` with an int.
+#[test]
+fn a_count_that_is_not_positive_releases_nothing() {
+    let mut world = World::new(Version::V6_12, DISK, 1);
+    let pages = world.get(1, WRITE, Path::Slow).unwrap();
+    let held = world.memory.folio(world.id(pages[0])).refcount;
+    for nr in [0, -1, -14, i32::MIN] {
+        assert_eq!(world.memory.release_pages(&some(&pages), nr), Ok(()));
+    }
+    assert_eq!(world.memory.folio(world.id(pages[0])).refcount, held);
+    assert_eq!(world.memory.release_pages(&some(&pages), 1), Ok(()));
+    assert_eq!(world.memory.folio(world.id(pages[0])).refcount, held - 1);
+}
+
+/// put_page_testzero() and free_pages_prepare(): what is still mapped, or has pins, is a bad page; the zero page is nobody's to free.
+#[test]
+fn what_is_freed_too_early_is_a_bad_page() {
+    let mut world = World::new(Version::V6_12, Area::Anon, 1);
+    world.touch(true);
+    let page = world.mm.pte(START).unwrap().pfn;
+    let mapped = world.memory.put_page(Some(page)).unwrap_err();
+    assert_eq!(
+        (mapped.what, mapped.consequence),
+        (What::FreedPinned, Consequence::BadPage)
+    );
+    let again = world.memory.get_page(Some(page)).unwrap_err();
+    assert_eq!(
+        (again.what, again.consequence),
+        (What::Freed, Consequence::UseAfterFree)
+    );
+    let zero = world.memory.put_page(Some(Memory::ZERO)).unwrap_err();
+    assert_eq!(zero.consequence, Consequence::BadPage);
+    assert!(!world.memory.folio(world.id(Memory::ZERO)).freed);
+}
+
+/// What a probe does about counts that it spoilt: so many references, no pin, and one put that may free.
+#[test]
+fn a_repaired_folio_has_the_references_that_are_named() {
+    let mut world = World::new(Version::V6_12, DISK, 1);
+    let page = world.pin(1, WRITE, Path::Slow).unwrap()[0];
+    let id = world.id(page);
+    for (base, freed) in [(3, false), (1, false), (0, true)] {
+        let done = world.memory.repair(id, base);
+        assert_eq!(world.memory.folio(id).refcount, base);
+        assert!(!world.memory.folio_maybe_dma_pinned(id));
+        assert_eq!(world.memory.folio(id).freed, freed);
+        // Its page table entry is still there.
+        assert_eq!(done.is_err(), freed);
+    }
+}
+
+/// try_grab_folio(), gup_put_folio(): a plain reference is no pin, whatever path took it.
+#[test]
+fn what_each_path_takes_is_given_back_by_its_own_release() {
+    for path in [Path::Slow, Path::Fast, Path::Unlocked] {
+        let mut world = World::new(Version::V7_3, SHMEM, 2);
+        world.touch(true);
+        let before = world.memory.folios().cloned().collect::<Vec<_>>();
+        let pin = world.pin(1, READ, path).unwrap();
+        let plain = world.get(1, READ, path).unwrap();
+        assert_eq!(pin, plain);
+        assert_eq!(world.memory.put_page(Some(plain[0])), Ok(()));
+        assert!(world.memory.folio_maybe_dma_pinned(world.id(pin[0])));
+        assert_eq!(world.memory.unpin_user_pages(&some(&pin), 1), Ok(()));
+        let mut after = world.memory.folios().cloned().collect::<Vec<_>>();
+        // The slow way touches nothing for reading.
+        after
+            .iter_mut()
+            .zip(&before)
+            .for_each(|(now, then)| assert_eq!(now.dirty, then.dirty));
+        assert_eq!(after, before);
+        assert_eq!(world.counters(), (1, 1));
     }
 }
