@@ -21,10 +21,13 @@
 //!
 //! let pins = pin_user_pages(&mut memory, &mut mm, start, 4, write, Path::Fast, &leaks)?;
 //! assert_eq!(pins.pages().len(), 4);
-//! pins.unpin_dirty_lock(&mut memory).expect("they are pins");
+//! pins.unpin_dirty_lock(&mut memory)?;
 //! assert_eq!(leaks.count(), 0);
-//! # Ok::<(), refimpl::gup::Errno>(())
+//! # Ok::<(), refimpl::guard::Error>(())
 //! ```
+//!
+//! Neighbours in memory go back as a range ([`PinnedRange`]), the folios of a memfd as folios ([`PinnedFolios`]); `refimpl/examples/guards.rs`
+//! uses all of them.
 //!
 //! ```compile_fail,E0382
 //! # fn twice(pins: refimpl::guard::PinnedPages, memory: &mut refimpl::page::Memory) {
@@ -39,6 +42,17 @@ use std::rc::Rc;
 use crate::gup::{self, Errno, Flags, Path};
 use crate::mapping::{Mm, PageIndex};
 use crate::page::{Memory, Misuse, Pfn};
+
+/// What a guard's function can say: an acquire that got nothing, or a release that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No page could be had.
+    #[error("take pages: {0}")]
+    Take(#[from] Errno),
+    /// The counts are spoilt, by somebody who has no guard, or the call may not be made here.
+    #[error("give pages back: {0}")]
+    GiveBack(#[from] Misuse),
+}
 
 /// Counts pages whose guard was dropped.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +112,7 @@ pub fn pin_user_pages(
     flags: Flags,
     path: Path,
     leaks: &Leaks,
-) -> Result<PinnedPages, Errno> {
+) -> Result<PinnedPages, Error> {
     let pages = gup::pin_user_pages(memory, mm, start, nr, flags, path)?;
     Ok(PinnedPages(Held::new(pages, leaks)))
 }
@@ -115,12 +129,82 @@ pub fn get_user_pages(
     flags: Flags,
     path: Path,
     leaks: &Leaks,
-) -> Result<HeldPages, Errno> {
+) -> Result<HeldPages, Error> {
     let pages = gup::get_user_pages(memory, mm, start, nr, flags, path)?;
     Ok(HeldPages(Held::new(pages, leaks)))
 }
 
+/// Pages of pin_user_pages*() that are neighbours in memory.
+#[derive(Debug)]
+#[must_use = "a pin that is not given back leaks its pages"]
+pub struct PinnedRange(Held);
+
+/// Folios of memfd_pin_folios().
+#[derive(Debug)]
+#[must_use = "a pin that is not given back leaks its pages"]
+pub struct PinnedFolios(Held);
+
+/// [`gup::memfd_pin_folios`], guarded.
+///
+/// # Errors
+/// As there.
+pub fn memfd_pin_folios(
+    memory: &mut Memory,
+    mm: &mut Mm,
+    file: usize,
+    range: std::ops::RangeInclusive<u64>,
+    max: usize,
+    leaks: &Leaks,
+) -> Result<PinnedFolios, Error> {
+    let folios = gup::memfd_pin_folios(memory, mm, file, range, max)?;
+    Ok(PinnedFolios(Held::new(folios, leaks)))
+}
+
+impl PinnedRange {
+    /// unpin_user_page_range_dirty_lock(): may sleep where it is to mark dirty.
+    ///
+    /// # Errors
+    /// As [`PinnedPages::unpin_dirty_lock`].
+    pub fn unpin(mut self, memory: &mut Memory, make_dirty: bool) -> Result<(), Error> {
+        let pages = self.0.take();
+        let first = pages.first().copied().flatten();
+        Ok(memory.unpin_user_page_range_dirty_lock(first, pages.len() as u64, make_dirty)?)
+    }
+}
+
+impl PinnedFolios {
+    /// The first page of each folio, none of them NULL.
+    pub fn folios(&self) -> &[Option<Pfn>] {
+        &self.0.pages
+    }
+
+    /// unpin_folios(). Does not sleep.
+    ///
+    /// # Errors
+    /// As [`PinnedPages::unpin`].
+    pub fn unpin(mut self, memory: &mut Memory) -> Result<(), Error> {
+        let folios = self.0.take();
+        Ok(memory.unpin_folios(&folios, folios.len() as u64)?)
+    }
+}
+
 impl PinnedPages {
+    /// The same pins as a range, where the pages are neighbours in memory; else the pins themselves.
+    ///
+    /// # Errors
+    /// The pins, so that they can be given back page by page.
+    pub fn into_range(mut self) -> Result<PinnedRange, PinnedPages> {
+        let next = |pair: &[Option<Pfn>]| match (pair[0], pair[1]) {
+            (Some(one), Some(other)) => one.0 + 1 == other.0,
+            _ => false,
+        };
+        if !self.0.pages.windows(2).all(next) {
+            return Err(self);
+        }
+        let (pages, leaks) = (self.0.take(), self.0.leaks.clone());
+        Ok(PinnedRange(Held { pages, leaks }))
+    }
+
     /// The pages, none of them NULL.
     pub fn pages(&self) -> &[Option<Pfn>] {
         &self.0.pages
@@ -130,18 +214,18 @@ impl PinnedPages {
     ///
     /// # Errors
     /// What the counts say, where somebody else has spoilt them.
-    pub fn unpin(mut self, memory: &mut Memory) -> Result<(), Misuse> {
+    pub fn unpin(mut self, memory: &mut Memory) -> Result<(), Error> {
         let pages = self.0.take();
-        memory.unpin_user_pages(&pages, pages.len() as u64)
+        Ok(memory.unpin_user_pages(&pages, pages.len() as u64)?)
     }
 
     /// unpin_user_pages_dirty_lock(): for pages that a device wrote. May sleep.
     ///
     /// # Errors
     /// As [`PinnedPages::unpin`]; in atomic context too, and then the pages have leaked.
-    pub fn unpin_dirty_lock(mut self, memory: &mut Memory) -> Result<(), Misuse> {
+    pub fn unpin_dirty_lock(mut self, memory: &mut Memory) -> Result<(), Error> {
         let pages = self.0.take();
-        memory.unpin_user_pages_dirty_lock(&pages, pages.len() as u64, true)
+        Ok(memory.unpin_user_pages_dirty_lock(&pages, pages.len() as u64, true)?)
     }
 }
 
@@ -155,9 +239,9 @@ impl HeldPages {
     ///
     /// # Errors
     /// What the counts say, where somebody else has spoilt them.
-    pub fn put(mut self, memory: &mut Memory) -> Result<(), Misuse> {
+    pub fn put(mut self, memory: &mut Memory) -> Result<(), Error> {
         let pages = self.0.take();
-        memory.release_pages(&pages, i32::try_from(pages.len()).unwrap_or(i32::MAX))
+        Ok(memory.release_pages(&pages, i32::try_from(pages.len()).unwrap_or(i32::MAX))?)
     }
 }
 
@@ -210,5 +294,43 @@ mod tests {
         pins.unpin(&mut memory).unwrap();
         assert_eq!((memory.stat().released, leaks.count()), (3, 0));
         assert!(memory.folios().all(|folio| !memory.folio_maybe_dma_pinned(memory.page_folio(folio.head).unwrap())));
+    }
+
+    #[test]
+    fn neighbours_go_back_as_a_range_and_others_page_by_page() {
+        let (mut memory, mut mm) = world();
+        let leaks = Leaks::default();
+        let pin = |memory: &mut Memory, mm: &mut Mm| {
+            pin_user_pages(memory, mm, START, 3, WRITE, Path::Slow, &leaks).unwrap()
+        };
+        let range = pin(&mut memory, &mut mm).into_range().unwrap();
+        assert_eq!(leaks.count(), 0, "what became a range has not leaked");
+        range.unpin(&mut memory, true).unwrap();
+        // The middle page is another one now.
+        assert_eq!(mm.zap_range(&mut memory, PageIndex(START.0 + 1), 1), vec![]);
+        let pages = pin(&mut memory, &mut mm).into_range().unwrap_err();
+        assert_eq!(pages.pages().len(), 3);
+        pages.unpin(&mut memory).unwrap();
+        assert_eq!((memory.stat().acquired, memory.stat().released), (6, 6));
+        drop(pin(&mut memory, &mut mm).into_range().unwrap_err());
+        assert_eq!(leaks.count(), 3);
+    }
+
+    #[test]
+    fn a_guard_says_what_went_wrong_in_one_type() {
+        let (mut memory, mut mm) = world();
+        let leaks = Leaks::default();
+        let nothing = memfd_pin_folios(&mut memory, &mut mm, 0, 0..=3, 0, &leaks);
+        assert_eq!(nothing.unwrap_err().to_string(), "take pages: EINVAL");
+        let folios = memfd_pin_folios(&mut memory, &mut mm, 0, 0..=3, 8, &leaks).unwrap();
+        assert_eq!(folios.folios().len(), 4);
+        folios.unpin(&mut memory).unwrap();
+        let pins =
+            pin_user_pages(&mut memory, &mut mm, START, 1, WRITE, Path::Slow, &leaks).unwrap();
+        memory.context = crate::page::Context::Atomic;
+        let id = memory.page_folio(pins.pages()[0].unwrap()).unwrap();
+        mm.write_back(&mut memory, id);
+        let slept = pins.unpin_dirty_lock(&mut memory).unwrap_err();
+        assert!(matches!(slept, Error::GiveBack(_)), "{slept}");
     }
 }
