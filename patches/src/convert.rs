@@ -2,19 +2,22 @@
 //! An audit becomes a series, on a tree that has the functions to convert to.
 
 use crate::base;
-use crate::commit::Identity;
+use crate::commit::{Files, Identity};
 use crate::draft::{Draft, Job, Prepared};
 use crate::edits::ladder::Kernels;
-use crate::edits::{self, Functions, Planned, Source, Sources, Words};
+use crate::edits::{
+    self, Edit, Functions, Planned, Source, Sources, Words, carry_out, ordered, upon,
+};
 use crate::error::Error;
 use crate::info::Refused;
 use crate::options::{Api, ConvertOptions, Select, Signer};
 use crate::origin::{Origin, origin};
 use crate::series::Series;
 use crate::series::unit;
-use callsites::report::{Group, Report};
+use callsites::report::{Group, Report, When};
 use callsites::tree::{Kernel, Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
 
 /// Converts the selected groups of an audited tree to functions that it has.
@@ -23,7 +26,10 @@ use std::collections::btree_map::Entry;
 /// [`Error::Nothing`] when no group could be converted, and whatever stops git, the file system or a check of our own.
 pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result<Series, Error> {
     let words = words(tree, report, options.api)?;
-    let (sources, plans, refused) = planned(tree, report, &options.select, &words)?;
+    let (sources, mut plans, refused) = planned(tree, report, &options.select, &words)?;
+    if options.fixes {
+        plans.retain(|plan| plan.fix.is_some());
+    }
     if plans.is_empty() {
         return Err(nothing(&refused));
     }
@@ -83,11 +89,19 @@ pub(crate) fn planned(
 }
 
 pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Error> {
-    let header = |tree| base::read(tree, Utf8Path::new("include/linux/mm.h"));
-    let functions = match tree.kernel() {
-        None => Functions::Header(header(tree)?),
-        Some(Kernel::Tree(kernel)) => Functions::Header(header(kernel)?),
-        Some(Kernel::Release(number)) => Functions::release(number),
+    let header = |tree, path| base::read(tree, Utf8Path::new(path));
+    let of_tree = |tree| {
+        let memory = header(tree, "include/linux/mm.h")?;
+        // A tree without iterators has nothing of theirs to convert.
+        let iterators = header(tree, "include/linux/uio.h").unwrap_or_default();
+        Ok::<_, Error>((Functions::Header(memory), Functions::Header(iterators)))
+    };
+    let (functions, iterators) = match tree.kernel() {
+        None => of_tree(tree)?,
+        Some(Kernel::Tree(kernel)) => of_tree(kernel)?,
+        Some(Kernel::Release(number)) => {
+            (Functions::release(number), Functions::release(number))
+        }
     };
     let words = Words::of(api, report.tree.era, &functions).and_then(|words| {
         match words.introduced_first && tree.kernel().is_some() {
@@ -96,6 +110,7 @@ pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Err
             false => Ok(words),
         }
     });
+    let words = words.map(|words| words.with_iterators(&iterators));
     words.map_err(|why| Error::ApiMissing {
         api: match api {
             Api::PutUserPage => "put_user_page",
@@ -130,6 +145,20 @@ pub(crate) fn select<'a>(report: &'a Report, select: &Select) -> Result<Vec<&'a 
     }
 }
 
+/// Whether a member gives pages back as if they had been allocated.
+fn frees(report: &Report, group: &Group) -> bool {
+    let kind = |call: &str| {
+        refimpl::api::catalogue()
+            .get(call)
+            .map(|known| known.kind.as_str())
+    };
+    report.callsites.iter().any(|site| {
+        site.group.as_ref() == Some(&group.id)
+            && site.verdict == callsites::report::Verdict::Convert
+            && kind(&site.call) == Some("free")
+    })
+}
+
 fn has_work(report: &Report, group: &Group) -> bool {
     let nothing_left = !group.convertible && group.blocked_by.is_empty();
     !nothing_left
@@ -141,7 +170,30 @@ fn has_work(report: &Report, group: &Group) -> bool {
 
 pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {
     let mut sources = Sources::new();
-    for group in groups.iter().filter(|group| group.convertible) {
+    let asks = |group: &&&Group| group.plan.iter().any(|step| step.when == When::WillPin);
+    for group in groups.iter().filter(asks) {
+        for path in edits::files(report, group) {
+            let path = Utf8PathBuf::from(path);
+            let source = Source::whole(&path, base::read(tree, &path)?);
+            // The record that holds the pages may be in a header beside them.
+            for header in source.includes() {
+                if tree
+                    .files()
+                    .binary_search_by(|path| path.as_str().cmp(header.as_str()))
+                    .is_ok()
+                    && !sources.contains_key(&header)
+                {
+                    let bytes = base::read(tree, &header)?;
+                    sources.insert(header.clone(), Source::whole(&header, bytes));
+                }
+            }
+            sources.insert(path, source);
+        }
+    }
+    for group in groups
+        .iter()
+        .filter(|group| group.convertible || !group.plan.is_empty() || frees(report, group))
+    {
         for path in edits::files(report, group) {
             let path = Utf8PathBuf::from(path);
             if let Entry::Vacant(vacant) = sources.entry(path) {
@@ -165,6 +217,7 @@ fn plan(
     let mut plans = Vec::new();
     let mut refused = Vec::new();
     for group in groups {
+        plans.extend(edits::freed(sources, report, group));
         match edits::group(sources, report, group, words) {
             Ok(plan) => plans.push(plan),
             Err(reasons) => refused.push(Refused {
@@ -177,33 +230,56 @@ fn plan(
     (plans, refused)
 }
 
+/// Every patch stands on those before it: a call that a fix has changed may be changed once more.
 fn contents(
     sources: &Sources,
     patches: Vec<(String, Planned)>,
     kernels: Option<Kernels>,
 ) -> Result<Vec<Prepared>, Error> {
-    patches
-        .into_iter()
-        .map(|(unit, mut plan)| {
-            let files = match kernels {
-                None => plan.contents(sources).map_err(Error::Unproven)?,
-                Some(kernels) => {
-                    plan.contents_for(sources, kernels)
-                        .map_err(|why| Error::Oldest {
-                            oldest: kernels.oldest.to_string(),
-                            why,
-                        })?
-                }
+    let mut so_far: BTreeMap<Utf8PathBuf, Vec<Edit>> = BTreeMap::new();
+    let mut written = BTreeSet::new();
+    let mut prepared = Vec::new();
+    for (unit, mut plan) in patches {
+        let touched = plan.finish(sources).map_err(Error::Unproven)?;
+        let paths: Vec<Utf8PathBuf> = touched.keys().cloned().collect();
+        for (path, edits) in touched {
+            upon(so_far.entry(path).or_default(), edits);
+        }
+        written.extend(plan.replaced.iter().map(|call| call.becomes.clone()));
+        let floor = match kernels {
+            None => None,
+            Some(kernels) => {
+                let files = so_far.keys().map(|path| sources[path].bytes.as_slice());
+                let floor = kernels.floor(&files.collect::<Vec<_>>(), &written);
+                floor.map_err(|why| kernels.refused(why))?
+            }
+        };
+        let mut files = Files::new();
+        for path in paths {
+            let bytes = &sources[&path].bytes;
+            let whole = ordered(so_far[&path].clone(), bytes.len()).map_err(|overlap| {
+                Error::Unproven(format!("edits of {path} overlap: {overlap:?}"))
+            })?;
+            let after = match (&floor, kernels) {
+                (Some(floor), Some(kernels)) => floor
+                    .carry_out(bytes, &whole)
+                    .map_err(|why| kernels.refused(format!("{path}: {why}")))?,
+                _ => carry_out(bytes, &whole),
             };
-            Ok(Prepared {
-                unit,
-                plan,
-                files,
-                written: None,
-                words: None,
-            })
-        })
-        .collect()
+            files.insert(path, after);
+        }
+        if let (Some(floor), Some(kernels)) = (&floor, kernels) {
+            plan.stands_in_arms(kernels, floor);
+        }
+        prepared.push(Prepared {
+            unit,
+            plan,
+            files,
+            written: None,
+            words: None,
+        });
+    }
+    Ok(prepared)
 }
 
 /// Who signs; None for a rehearsal.

@@ -2,15 +2,18 @@
 //! Planned patches become commits, the commits mails, and the mails a checked series.
 
 use crate::commit::{BRANCH, Files, Identity, Store, UNDATED};
-use crate::edits::{Planned, Sources, Words};
+use crate::edits::{Fix, Planned, Sources, Words};
 use crate::error::Error;
-use crate::info::{Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA};
+use crate::info::{
+    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, SCHEMA,
+};
 use crate::mbox::{self, Mail};
 use crate::options::{Api, ConvertOptions, Export};
 use crate::origin::Origin;
 use crate::series::Series;
 use crate::series::cover;
-use crate::series::scripts::{Script, checkpatch, get_maintainer};
+use crate::series::maintainers;
+use crate::series::scripts::{Script, checkpatch, get_maintainer, lists_of};
 use crate::series::tested::NOT_TESTED;
 use crate::series::text;
 use crate::series::unit;
@@ -62,6 +65,19 @@ pub struct Written {
     pub body: String,
 }
 
+/// The file that implements what the series is about: its lists get the cover letter.
+const GUP: &str = "mm/gup.c";
+
+/// How patches of a subsystem are sent that names the tree in the subject ("MAINTAINERS", the P: of an entry, 6.12).
+const NETDEV: &str = "Documentation/process/maintainer-netdev.rst";
+
+/// Digits of a commit id in a Fixes: tag ("Documentation/process/submitting-patches.rst", 6.12: at least 12).
+const ABBREVIATED: usize = 12;
+
+/// How long git may look for the commit that a Fixes: tag names. The history of one file takes seconds; where the objects lie
+/// on a slow disk, the tag is not worth minutes.
+const LOOK_BACK: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Who stands as author of a rehearsal, which mail and commit need: nobody.
 fn nobody() -> Identity {
     Identity {
@@ -85,6 +101,8 @@ pub struct Draft<'a> {
     by_hand: Vec<Option<Edited>>,
     /// What stands below the `---` of each mail.
     for_review: Vec<Option<String>>,
+    /// Subjects of patches that mend what is wrong as it stands.
+    fixes: BTreeSet<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -139,6 +157,7 @@ impl<'a> Draft<'a> {
             edited,
             by_hand: Vec::new(),
             for_review: Vec::new(),
+            fixes: BTreeSet::new(),
             job,
             base_info: Base {
                 version: job.tree.version().to_owned(),
@@ -163,7 +182,7 @@ impl<'a> Draft<'a> {
     fn add(&mut self, prepared: Prepared) -> Result<(), Error> {
         let Prepared {
             unit,
-            plan,
+            mut plan,
             files,
             written,
             words,
@@ -200,6 +219,7 @@ impl<'a> Draft<'a> {
         let prefix = learnt.unwrap_or_else(|| unit::prefix_of(&unit));
         let tested = NOT_TESTED.to_owned();
         let signed = self.identity.as_ref();
+        self.find_culprit(&mut plan)?;
         let (subject, message) = match written {
             Some(Written { subject, body }) => {
                 let message = text::written(&subject, &body, &tested, signed);
@@ -225,6 +245,9 @@ impl<'a> Draft<'a> {
             .store
             .commit(parent, &files, &message, &author, self.seconds)?;
         self.commits.push(commit);
+        if plan.fix.is_some() {
+            self.fixes.insert(subject.clone());
+        }
         self.patches.push(Patch {
             file: String::new(),
             subject,
@@ -236,6 +259,44 @@ impl<'a> Draft<'a> {
             callsites: plan.replaced,
             written: None,
         });
+        Ok(())
+    }
+
+    /// The Fixes: tag of a fix: the oldest commit that brought the call which a release does not fit.
+    fn find_culprit(&self, plan: &mut Planned) -> Result<(), Error> {
+        let Some(fix) = plan.fix else { return Ok(()) };
+        let catalogue = refimpl::api::catalogue();
+        let site = plan.replaced.iter().find(|site| match fix {
+            Fix::Leak => catalogue.is(&site.call, refimpl::api::Role::Acquire),
+            Fix::Freed => site.call != site.becomes,
+        });
+        let Some(site) = site else { return Ok(()) };
+        let found = match self.job.origin {
+            None => Err("no history".to_owned()),
+            Some(_) => {
+                let repo = self.store.path().as_std_path();
+                let base = self.base.to_string();
+                let found = store::brought(repo, &base, &site.call, &site.path, LOOK_BACK);
+                found.map_err(|error| error.to_string())
+            }
+        };
+        let note = match found {
+            Err(why) => format!("Fixes: not looked up, {why}."),
+            Ok(Some(commit)) if commit.has_parent => {
+                let id: String = commit.id.chars().take(ABBREVIATED).collect();
+                let tag = format!("Fixes: {id} (\"{}\")", commit.subject);
+                plan.trailers.push(tag);
+                format!(
+                    "The Fixes: tag names the oldest commit that brings {}() into {}; see if it is the one.",
+                    site.call, site.path
+                )
+            }
+            Ok(_) => format!(
+                "Fixes: the history at hand does not reach back to the commit that brought {}() into {}.",
+                site.call, site.path
+            ),
+        };
+        plan.notes.insert(note);
         Ok(())
     }
 
@@ -283,6 +344,22 @@ impl<'a> Draft<'a> {
             }
         }
         let checks = self.check(tree, options, &mails)?;
+        let recipients = self.recipients(tree, options);
+        let lists = maintainers::lists_of_process(tree, NETDEV);
+        for (patch, mail) in self
+            .patches
+            .iter()
+            .zip(mails.iter_mut().filter(|m| !m.file.starts_with("0000-")))
+        {
+            if patch.recipients.cc.iter().any(|cc| lists.contains(cc)) {
+                let tree = if self.fixes.contains(&patch.subject) {
+                    "net"
+                } else {
+                    "net-next"
+                };
+                mbox::for_tree(mail, tree)?;
+            }
+        }
         if let Some(export) = &options.export {
             self.export(export)?;
         }
@@ -295,12 +372,34 @@ impl<'a> Draft<'a> {
                 signed: self.identity.is_some(),
                 cover: body.trim_end().to_owned() + "\n",
                 base: self.base_info,
+                recipients,
                 patches: self.patches,
                 refused,
             },
             checks,
             mails,
         })
+    }
+
+    /// Where the cover letter goes: to the list of the memory management, and to everybody who gets a patch.
+    fn recipients(&self, tree: &Tree, options: &ConvertOptions) -> Recipients {
+        let scratch = self.store.scratch().join("scripts");
+        let script = Script {
+            name: "get_maintainer.pl",
+            root: tree.root(),
+            enabled: options.scripts,
+            scratch: &scratch,
+        };
+        let to = lists_of(&script, GUP);
+        let mut cc: Vec<String> = Vec::new();
+        for patch in &self.patches {
+            for address in patch.recipients.to.iter().chain(&patch.recipients.cc) {
+                if !to.contains(address) && !cc.contains(address) {
+                    cc.push(address.clone());
+                }
+            }
+        }
+        Recipients { to, cc }
     }
 
     /// Title and body of the cover letter: by hand, from the version before, or our own.
@@ -319,12 +418,16 @@ impl<'a> Draft<'a> {
         }
         let title = match self.patches.as_slice() {
             [only] => only.subject.clone(),
+            _ if options.fixes => "fix how user pages are released".into(),
             _ if words.api == Api::Pin => {
                 "convert get_user_pages*() callers to pin_user_pages*()".into()
             }
             _ => "convert put_page() to put_user_page*()".into(),
         };
-        (title, cover::cover_body(words, &self.patches))
+        (
+            title,
+            cover::cover_body(words, &self.patches, options.fixes),
+        )
     }
 
     /// Reads every mail back, proves the round trip, and runs the tree's scripts.

@@ -25,6 +25,9 @@ pub struct Info {
     pub cover: String,
     /// What it applies to.
     pub base: Base,
+    /// Where the cover letter goes.
+    #[serde(default)]
+    pub recipients: Recipients,
     /// In the order of application.
     pub patches: Vec<Patch>,
     /// Selected groups that were left alone.

@@ -85,6 +85,23 @@ pub fn add_below(mail: &mut Mail, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Names the tree that a mail is for in its subject: "[PATCH net 1/3]".
+///
+/// # Errors
+/// [`Error::Unproven`] when its subject does not begin with `[PATCH`.
+pub fn for_tree(mail: &mut Mail, tree: &str) -> Result<(), Error> {
+    let tag = b"\nSubject: [PATCH";
+    let Some(at) = bstr::ByteSlice::find(mail.bytes.as_slice(), tag) else {
+        return Err(Error::Unproven(format!(
+            "{}: no [PATCH] in its subject",
+            mail.file
+        )));
+    };
+    let at = at + tag.len();
+    mail.bytes.splice(at..at, format!(" {tree}").into_bytes());
+    Ok(())
+}
+
 /// Reads one patch mail with both readers.
 ///
 /// # Errors
@@ -214,4 +231,27 @@ pub fn concatenate(mails: &[Mail]) -> Vec<u8> {
         first.get_or_insert(id);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_names_the_tree_it_is_for_and_its_subject_stays() {
+        let bytes = b"From 1 Mon Sep 17 00:00:00 2001\nFrom: A <a@example.org>\nSubject: [PATCH v2 1/2] net: toy: fix it\n\nx\n---\n";
+        let mut mail = Mail {
+            file: "0001.patch".into(),
+            bytes: bytes.to_vec(),
+        };
+        for_tree(&mut mail, "net").expect("it has a subject");
+        let now = String::from_utf8_lossy(&mail.bytes).into_owned();
+        assert!(
+            now.contains("\nSubject: [PATCH net v2 1/2] net: toy: fix it\n"),
+            "{now}"
+        );
+        assert_eq!(parse(&mail).expect("a mail").subject, "net: toy: fix it");
+        mail.bytes = b"From: A <a@example.org>\n\nx\n".to_vec();
+        assert!(for_tree(&mut mail, "net").is_err());
+    }
 }

@@ -67,6 +67,8 @@ pub struct ConvertOptions {
     pub export: Option<Export>,
     /// The oldest kernel that a module must still build for: what is converted stands in arms then, where it has to.
     pub oldest: Option<VersionCode>,
+    /// Only patches that mend what is wrong as it stands.
+    pub fixes: bool,
     /// Run checkpatch.pl and get_maintainer.pl of the tree. False: the checks are recorded as skipped.
     pub scripts: bool,
 }
@@ -84,6 +86,7 @@ impl ConvertOptions {
             work: work.as_ref().to_owned(),
             export: None,
             oldest: None,
+            fixes: false,
             scripts: true,
         }
     }

@@ -8,7 +8,7 @@
 //! program can tell: people judge that in a table, which is read along and held against what was computed.
 
 use crate::convert::{planned, words};
-use crate::edits::Planned;
+use crate::edits::{Fix, Planned};
 use crate::error::Error;
 use crate::info::Replaced;
 use crate::lines;
@@ -152,7 +152,11 @@ impl Ours {
         let words = words(tree, report, Api::Auto)?;
         let (sources, plans, refused) = planned(tree, report, &Select::All, &words)?;
         let mut all = Planned::default();
-        for plan in plans {
+        // What a page is freed by is another thing than what it was taken by.
+        let conversions = plans
+            .into_iter()
+            .filter(|plan| plan.fix != Some(Fix::Freed));
+        for plan in conversions {
             all = all.join(plan);
         }
         Ok(Ours {

@@ -95,6 +95,13 @@ fn own_release(call: &Replaced) -> Option<&str> {
         .then_some(call.becomes.as_str())
 }
 
+/// Whether a function belongs to the pinning API; a fix may write another.
+fn pins(name: &str) -> bool {
+    catalogue()
+        .get(name)
+        .is_none_or(|function| function.is_pinning())
+}
+
 /// Converted calls that the audit of the patched tree does not call done. Calls of one name in one function are counted:
 /// their lines have moved, and a function that the base does not have may be one with another name.
 fn not_done(patch: &Patch, before: &Report, after: &Report) -> Vec<String> {
@@ -110,7 +117,7 @@ fn not_done(patch: &Patch, before: &Report, after: &Report) -> Vec<String> {
     {
         // A dirtying call that went into its loop's replacement is one call with the release.
         let folded = catalogue().is(&call.call, Role::Dirty);
-        if own_release(call).is_some() {
+        if own_release(call).is_some() || !pins(&call.becomes) {
             continue;
         }
         let key = (
@@ -151,7 +158,8 @@ fn left_behind(patch: &Patch, before: &Report, after: &Report) -> Vec<String> {
     let own = patch
         .callsites
         .iter()
-        .filter(|call| own_release(call).is_some());
+        .filter(|call| own_release(call).is_some() || !pins(&call.becomes))
+        .filter(|call| call.call != call.becomes);
     own.filter(|call| open(after, call) >= open(before, call))
         .map(|call| {
             format!(
@@ -276,6 +284,7 @@ mod tests {
                 tree: String::new(),
                 public: false,
             },
+            recipients: Default::default(),
             patches: vec![patch],
             refused: Vec::new(),
         }

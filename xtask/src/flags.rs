@@ -237,6 +237,10 @@ pub struct Convert {
     /// The repository for --export-branch.
     #[arg(long, value_name = "REPO", requires = "export_branch")]
     pub into: Option<Utf8PathBuf>,
+    /// Only patches that mend what is wrong as it stands: pins that are released plainly, user pages that are given back as
+    /// if they had been allocated.
+    #[arg(long, conflicts_with = "series")]
+    pub fixes: bool,
     /// Nobody signs: a rehearsal, not to be sent.
     #[arg(long)]
     pub unsigned: bool,

@@ -2,57 +2,57 @@
 //! Whether an iterator walks user memory whoever calls: its values are followed back to where they are set up.
 //!
 //! A value counts as user-backed when it was set up over user memory, when a test of its kind stands on the only way to
-//! it, or when everything that is stored in its place is. The world must be closed: a function that others may call, and a
-//! record that others may fill, say nothing. Whatever is not shown here is left to iov_iter_extract_will_pin().
+//! it, or when everything that is stored in its place is. The world is one file, read whole: a function that other files
+//! may call, and a record that they may fill, say nothing. Whatever is not shown here is left to
+//! iov_iter_extract_will_pin().
 
-use crate::flow::analysis::Analysis;
-use crate::flow::program::FnId;
-use crate::flow::sites::Site;
-use crate::flow::sources::Sources;
-use crate::index::ir::{Expr, FileFacts, Function, InitItem, Linkage, OutlineKind, Span, Stmt};
-use crate::index::walk;
+use crate::index::ir::{Declaration, Expr, FileFacts, Function, InitItem, Linkage, Span, Stmt};
+use crate::index::{self, Wanted, walk};
 use crate::report::SetUp;
+use camino::Utf8Path;
 use refimpl::api::{Role, followed};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Through how many assignments and calls a value is followed: it is set up in an entry point of a driver and handed
 /// down through a handful of its functions.
 const DEPTH: u32 = 12;
 
-/// Follows iterators.
-pub(super) struct Backed<'a> {
-    analysis: &'a Analysis,
-    sources: &'a Sources<'a>,
-    callers: Option<BTreeMap<FnId, Vec<(FnId, Span)>>>,
+/// A file in which iterators are followed.
+pub(super) struct Backed {
+    facts: FileFacts,
 }
+
+/// A function of the file, by its place there.
+type At = usize;
 
 /// What one question has seen.
 #[derive(Default)]
 struct Seen {
     set_ups: BTreeSet<(String, String)>,
-    asked: BTreeSet<(FnId, u32, u32)>,
-    members: BTreeSet<(u32, String)>,
+    asked: BTreeSet<(At, u32)>,
+    members: BTreeSet<String>,
 }
 
-impl<'a> Backed<'a> {
-    pub(super) fn new(analysis: &'a Analysis, sources: &'a Sources<'a>) -> Self {
+impl Backed {
+    /// Reads a whole file.
+    pub(super) fn new(path: &Utf8Path, bytes: &[u8]) -> Self {
         Backed {
-            analysis,
-            sources,
-            callers: None,
+            facts: index::parse(path, bytes, &Wanted::All),
         }
     }
 
-    /// The calls that see to it that the iterator of an acquire is user-backed; None when it is not shown to be.
-    pub(super) fn set_ups(&mut self, site: &Site) -> Option<Vec<SetUp>> {
-        let at = followed()
-            .get(&site.name)?
-            .signature(site.arguments.len())?
-            .iter?;
-        let function = self.function(site.key.function);
-        let iter = call_at(function, site.key.span)?.1.get(at)?;
+    /// The calls that see to it that the iterator of the acquire at `span` is user-backed; None when it is not shown to be.
+    pub(super) fn set_ups(&self, span: Span) -> Option<Vec<SetUp>> {
+        let function = self
+            .facts
+            .functions
+            .iter()
+            .position(|function| holds(function.span, span))?;
+        let (call, args) = call_at(self.function(function), span)?;
+        let at = followed().get(call.callee_name()?)?;
+        let iter = args.get(at.signature(args.len())?.iter?)?;
         let mut seen = Seen::default();
-        let backed = self.value(site.key.function, iter, site.key.span, DEPTH, &mut seen);
+        let backed = self.value(function, iter, span, DEPTH, &mut seen);
         let set_ups = seen.set_ups.into_iter();
         (backed && set_ups.len() > 0).then(|| {
             set_ups
@@ -61,17 +61,19 @@ impl<'a> Backed<'a> {
         })
     }
 
-    fn function(&self, id: FnId) -> &'a Function {
-        self.analysis.program.function(id)
+    fn function(&self, at: At) -> &Function {
+        &self.facts.functions[at]
     }
 
-    fn file(&self, id: FnId) -> &'a FileFacts {
-        let program = &self.analysis.program;
-        program.file(program.file_of(id))
+    /// The only function of that name; None where arms of `#if` each have one, or the file has none.
+    fn named(&self, name: &str) -> Option<At> {
+        let mut all = (0..self.facts.functions.len()).filter(|at| self.function(*at).name == name);
+        let first = all.next()?;
+        all.next().is_none().then_some(first)
     }
 
     /// Whether an iterator, or a pointer to one, is user-backed where `at` is reached.
-    fn value(&mut self, id: FnId, expr: &Expr, at: Span, depth: u32, seen: &mut Seen) -> bool {
+    fn value(&self, id: At, expr: &Expr, at: Span, depth: u32, seen: &mut Seen) -> bool {
         let Some(depth) = depth.checked_sub(1) else {
             return false;
         };
@@ -100,16 +102,13 @@ impl<'a> Backed<'a> {
     }
 
     /// Whether everything that a variable or parameter can hold is.
-    fn variable(&mut self, id: FnId, name: &str, depth: u32, seen: &mut Seen) -> bool {
+    fn variable(&self, id: At, name: &str, depth: u32, seen: &mut Seen) -> bool {
         let function = self.function(id);
         let declared = declaration(function, name);
         let Some(declared) = declared else {
             return false;
         };
-        if !seen
-            .asked
-            .insert((id, declared.span.start, declared.span.end))
-        {
+        if !seen.asked.insert((id, declared.span.start)) {
             // Asked already, further up: what else there is decides.
             return true;
         }
@@ -133,15 +132,15 @@ impl<'a> Backed<'a> {
 
     /// What is stored in a place of a function: None when some of it is not user-backed, else whether anything is.
     fn stored(
-        &mut self,
-        id: FnId,
-        function: &'a Function,
+        &self,
+        id: At,
+        function: &Function,
         is: &dyn Fn(&Expr) -> bool,
         depth: u32,
         seen: &mut Seen,
     ) -> Option<bool> {
         let mut set = false;
-        let mut values: Vec<(&'a Expr, Span)> = Vec::new();
+        let mut values: Vec<(&Expr, Span)> = Vec::new();
         let mut handed: Vec<(String, usize)> = Vec::new();
         let mut bad = false;
         let own = function.name.to_string();
@@ -180,11 +179,7 @@ impl<'a> Backed<'a> {
             }
             _ => {}
         });
-        if bad
-            || handed
-                .iter()
-                .any(|(name, at)| self.makes_other(id, name, *at))
-        {
+        if bad || handed.iter().any(|(name, at)| self.makes_other(name, *at)) {
             return None;
         }
         for (value, at) in values {
@@ -197,11 +192,13 @@ impl<'a> Backed<'a> {
     }
 
     /// Whether a function sets up the iterator that it is given over other memory.
-    fn makes_other(&self, id: FnId, name: &str, at: usize) -> bool {
-        let program = &self.analysis.program;
-        let callees = program.resolve(name, program.file_of(id));
+    fn makes_other(&self, name: &str, at: usize) -> bool {
+        let callees = self
+            .facts
+            .functions
+            .iter()
+            .filter(|other| other.name == name);
         callees.into_iter().any(|callee| {
-            let callee = self.function(callee);
             let Some(param) = callee.params.get(at) else {
                 return false;
             };
@@ -217,41 +214,29 @@ impl<'a> Backed<'a> {
     }
 
     /// Whether everything that is stored in a member of a record of this very file is.
-    fn member(&mut self, id: FnId, base: &Expr, name: &str, depth: u32, seen: &mut Seen) -> bool {
-        let program = &self.analysis.program;
-        let file = program.file_of(id);
-        let facts = self.file(id);
+    fn member(&self, id: At, base: &Expr, name: &str, depth: u32, seen: &mut Seen) -> bool {
         let function = self.function(id);
         let Expr::Name(variable, _) = bare(base) else {
             return false;
         };
-        let Some(record) = declaration(function, variable)
-            .map(|declared| program.expand(&declared.ty, file))
-            .and_then(|ty| {
-                let tag = crate::flow::program::tag(&ty.name).to_owned();
-                facts.records.iter().find(|record| record.tag == tag)
-            })
-        else {
+        let Some(declared) = declaration(function, variable) else {
             return false;
         };
-        let closed = facts.path.extension() == Some("c")
-            && record.fields.iter().any(|field| field.name == name);
-        if !closed || self.named_unparsed(id, name) {
+        let tag = declared.ty.name.trim_start_matches("struct ");
+        let record = self.facts.records.iter().find(|record| record.tag == tag);
+        let closed = self.facts.path.extension() == Some("c")
+            && record.is_some_and(|record| record.fields.iter().any(|field| field.name == name));
+        if !closed {
             return false;
         }
-        if !seen.members.insert((file, name.to_owned())) {
+        if !seen.members.insert(name.to_owned()) {
             return true;
         }
         // Another record's member of that name is asked about with it, which can only make the answer "no".
         let is = |expr: &Expr| matches!(expr, Expr::Field { name: found, .. } if found == name);
         let mut set = false;
-        let functions: Vec<FnId> = program
-            .functions()
-            .filter(|other| program.file_of(*other) == file)
-            .collect();
-        for other in functions {
-            let function = self.function(other);
-            match self.stored(other, function, &is, depth, seen) {
+        for other in 0..self.facts.functions.len() {
+            match self.stored(other, self.function(other), &is, depth, seen) {
                 Some(here) => set |= here,
                 None => return false,
             }
@@ -260,75 +245,44 @@ impl<'a> Backed<'a> {
     }
 
     /// Whether every caller of a function that is only called by name, in its own file, gives it a user-backed one.
-    fn argument(&mut self, id: FnId, at: usize, depth: u32, seen: &mut Seen) -> bool {
+    fn argument(&self, id: At, at: usize, depth: u32, seen: &mut Seen) -> bool {
         let function = self.function(id);
-        let mut through = self.analysis.fields_naming(&function.name);
         let open = function.linkage != Linkage::Static
-            || self.file(id).path.extension() != Some("c")
-            || through.next().is_some()
-            || self.named_unparsed(id, &function.name);
+            || self.facts.path.extension() != Some("c")
+            || self.named(&function.name) != Some(id);
         if open {
             return false;
         }
-        let callers = self.callers_of(id);
+        let mut callers: Vec<(At, Span)> = Vec::new();
+        let mut named = 0;
+        for caller in 0..self.facts.functions.len() {
+            walk::expressions(&self.function(caller).body, &mut |expr| match expr {
+                Expr::Call { span, .. } if expr.callee_name() == Some(&function.name) => {
+                    callers.push((caller, *span));
+                }
+                Expr::Name(name, _) => named += usize::from(*name == function.name),
+                _ => {}
+            });
+        }
+        for global in &self.facts.globals {
+            if let Some(init) = &global.init {
+                walk::expression(init, &mut |expr| {
+                    named +=
+                        usize::from(matches!(expr, Expr::Name(name, _) if *name == function.name));
+                });
+            }
+        }
+        // Named more often than called: somebody has its address.
         !callers.is_empty()
+            && named == callers.len()
             && callers.into_iter().all(|(caller, span)| {
                 let given = call_at(self.function(caller), span).and_then(|call| call.1.get(at));
                 given.is_some_and(|given| self.value(caller, given, span, depth, seen))
             })
     }
 
-    fn callers_of(&mut self, id: FnId) -> Vec<(FnId, Span)> {
-        let analysis = self.analysis;
-        let callers = self.callers.get_or_insert_with(|| {
-            let mut callers: BTreeMap<FnId, Vec<(FnId, Span)>> = BTreeMap::new();
-            for call in &analysis.state.calls {
-                for target in call.targets.iter() {
-                    let of = callers.entry(*target).or_default();
-                    of.push((call.site.function, call.site.span));
-                }
-            }
-            callers
-        });
-        let mut found = callers.get(&id).cloned().unwrap_or_default();
-        found.sort_by_key(|(caller, span)| (*caller, span.start));
-        found.dedup();
-        found
-    }
-
-    /// Whether `name` stands in a part of the file that was not parsed, where nobody knows what is done with it.
-    fn named_unparsed(&self, id: FnId, name: &str) -> bool {
-        let facts = self.file(id);
-        let Some(bytes) = self.sources.get(&facts.path) else {
-            return true;
-        };
-        let unparsed = facts.outline.iter().filter(|item| {
-            let parsed = facts.functions.iter().any(|f| f.name == item.name);
-            matches!(
-                item.kind,
-                OutlineKind::Function
-                    | OutlineKind::Macro
-                    | OutlineKind::Table
-                    | OutlineKind::Variable
-            ) && !parsed
-        });
-        let text = |span: Span| {
-            let end = (span.end as usize).min(bytes.len());
-            &bytes[(span.start as usize).min(end)..end]
-        };
-        unparsed.map(|item| text(item.span)).any(|text| {
-            bstr::ByteSlice::find_iter(text, name.as_bytes()).any(|at| {
-                let part = |byte: Option<&u8>| {
-                    byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-                };
-                let before = at.checked_sub(1).and_then(|at| text.get(at));
-                !part(before) && !part(text.get(at + name.len()))
-            })
-        })
-    }
-
     /// The test that lets only user-backed iterators come to `at`, and the function in which it stands.
-    fn tested(&self, id: FnId, expr: &Expr, at: Span) -> Option<(String, String)> {
+    fn tested(&self, id: At, expr: &Expr, at: Span) -> Option<(String, String)> {
         let function = self.function(id);
         if matches!(bare(expr), Expr::Name(name, _) if assigned(function, name)) {
             return None;
@@ -355,7 +309,7 @@ impl<'a> Backed<'a> {
                         return Some(own(call));
                     }
                 }
-                if let Some(found) = self.by_callee(id, before, &list[n + 1..], at, &same) {
+                if let Some(found) = self.by_callee(before, &list[n + 1..], at, &same) {
                     return Some(found);
                 }
             }
@@ -388,7 +342,6 @@ impl<'a> Backed<'a> {
     /// every other iterator.
     fn by_callee(
         &self,
-        id: FnId,
         stmt: &Stmt,
         after: &[Stmt],
         at: Span,
@@ -414,11 +367,7 @@ impl<'a> Backed<'a> {
             return None;
         };
         let given = args.iter().position(same)?;
-        let program = &self.analysis.program;
-        let callee = match program.resolve(value.callee_name()?, program.file_of(id))[..] {
-            [only] => self.function(only),
-            _ => return None,
-        };
+        let callee = self.function(self.named(value.callee_name()?)?);
         let param = callee.params.get(given)?;
         let is = |expr: &Expr| matches!(bare(expr), Expr::Name(name, _) if *name == param.name);
         let test = callee
@@ -611,16 +560,13 @@ fn call_at(function: &Function, span: Span) -> Option<(&Expr, &[Expr])> {
 }
 
 /// The declaration of a variable or parameter; None where there is more than one.
-fn declaration<'f>(
-    function: &'f Function,
-    name: &str,
-) -> Option<&'f crate::index::ir::Declaration> {
-    let mut all: Vec<&crate::index::ir::Declaration> = function
+fn declaration<'f>(function: &'f Function, name: &str) -> Option<&'f Declaration> {
+    let mut all: Vec<&Declaration> = function
         .params
         .iter()
         .filter(|param| param.name == name)
         .collect();
-    fn locals<'f>(list: &'f [Stmt], name: &str, all: &mut Vec<&'f crate::index::ir::Declaration>) {
+    fn locals<'f>(list: &'f [Stmt], name: &str, all: &mut Vec<&'f Declaration>) {
         for stmt in list {
             match stmt {
                 Stmt::Decl(list, _) => all.extend(list.iter().filter(|decl| decl.name == name)),
@@ -651,3 +597,6 @@ fn declaration<'f>(
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use crate::flow::sites::Site;
 use crate::flow::sources::Sources;
 use crate::flow::state::SiteKey;
 use crate::report::{Callsite, Group, Role, SetUp, Step, Verdict, When};
+use camino::Utf8Path;
 use refimpl::api::Count;
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub(super) fn add(
         .enumerate()
         .map(|(at, site)| (site.id.as_str(), at))
         .collect();
-    let mut backed = Backed::new(analysis, sources);
+    let mut files: BTreeMap<String, Option<Backed>> = BTreeMap::new();
     for group in groups {
         let members: Option<Vec<usize>> = group
             .acquires
@@ -45,14 +46,29 @@ pub(super) fn add(
         let mut kinds: BTreeMap<SiteKey, Option<Vec<SetUp>>> = BTreeMap::new();
         for &at in &members {
             if plain_iterator(analysis, sites[at].key) {
-                kinds.insert(sites[at].key, backed.set_ups(&sites[at]));
+                let file = files.entry(callsites[at].path.clone()).or_insert_with(|| {
+                    let path = Utf8Path::new(&callsites[at].path);
+                    sources.get(path).map(|bytes| Backed::new(path, bytes))
+                });
+                let set_ups = file
+                    .as_ref()
+                    .and_then(|file| file.set_ups(sites[at].key.span));
+                kinds.insert(sites[at].key, set_ups);
             }
         }
         let steps: Option<Vec<Step>> = members
             .iter()
             .map(|&at| step(analysis, &callsites[at], &sites[at], &origins[at], &kinds))
             .collect();
-        group.plan = steps.unwrap_or_default();
+        let Some(steps) = steps else { continue };
+        let open = members
+            .iter()
+            .filter(|at| callsites[**at].verdict == Verdict::Mixed);
+        // Whatever else stops the group is no matter of its iterators.
+        if !group.convertible && group.blocked_by.len() != open.count() {
+            continue;
+        }
+        group.plan = steps;
         group.plan.sort_by_key(|step| places[step.id.as_str()]);
     }
 }

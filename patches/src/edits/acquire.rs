@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An acquire gets its pinning name; before 5.6 its text stays.
 
+use super::extract;
 use super::literals::{self, Kind};
 use super::rename::Call;
 use super::replace::Edit;
@@ -20,6 +21,8 @@ pub struct Acquired {
     pub becomes: String,
     /// What a reviewer should decide, whole sentences.
     pub notes: Vec<String>,
+    /// Changes in behaviour, whole sentences.
+    pub changes: Vec<String>,
 }
 
 /// Plans the edits of one acquire. `whole_function`: every call of that name in the function is converted, so that
@@ -51,7 +54,11 @@ pub fn acquire(
             edits: Vec::new(),
             becomes,
             notes: Vec::new(),
+            changes: Vec::new(),
         });
+    }
+    if becomes == EXTRACT {
+        return extracted(source, &found, site, words, whole_function);
     }
     same_arguments(&site.call, &becomes, found.arguments.len())?;
     let pages = catalogue()
@@ -84,6 +91,35 @@ pub fn acquire(
         edits,
         becomes,
         notes,
+        changes: Vec::new(),
+    })
+}
+
+/// The function that pins the pages of an iterator.
+const EXTRACT: &str = "iov_iter_extract_pages";
+
+/// An acquire from an iterator.
+fn extracted(
+    source: &Source,
+    found: &Found<'_>,
+    site: &Callsite,
+    words: &Words,
+    whole_function: bool,
+) -> Result<Acquired, String> {
+    if !words.extracts {
+        return Err(format!(
+            "the tree does not have {EXTRACT}(), which came with 6.3"
+        ));
+    }
+    let mut edits = extract::extract(source, found, &site.call, EXTRACT)?;
+    if whole_function {
+        edits.extend(messages(source, found, &site.call, EXTRACT));
+    }
+    Ok(Acquired {
+        edits,
+        becomes: EXTRACT.to_owned(),
+        notes: Vec::new(),
+        changes: Vec::new(),
     })
 }
 

@@ -75,10 +75,10 @@ static void toy_put(struct toy *toy, int count)
     -→release_pages(toy->mapping->pages_of_the_window, count);
     +→unpin_user_pages(toy->mapping->pages_of_the_window, count);
     ");
-    let changes = planned(Pin, text).expect("it can be converted").changes;
+    let notes = planned(Pin, text).expect("it can be converted").notes;
     assert!(
-        changes.iter().any(|change| change.contains("signed")),
-        "{changes:?}"
+        notes.iter().any(|note| note.contains("signed")),
+        "{notes:?}"
     );
 }
 
@@ -132,7 +132,7 @@ static void toy_put(struct toy *toy)
 }
 
 #[test]
-fn an_acquire_with_other_arguments_than_its_counterpart_refuses_the_group() {
+fn an_iterator_without_a_plan_refuses_the_group() {
     let text = "\
 static void toy_get(struct iov_iter *iter, struct toy *toy)
 {
@@ -141,7 +141,7 @@ static void toy_get(struct iov_iter *iter, struct toy *toy)
 ";
     assert_snapshot!(diff(Pin, text), @r"
     refused
-    drivers/misc/toy.c:3 toy_get(): iov_iter_get_pages2() stays because iov_iter_extract_pages() takes other arguments than iov_iter_get_pages2(), so the call must be written anew by hand
+    drivers/misc/toy.c:3 toy_get(): iov_iter_get_pages2() stays because whether its iterator is user-backed is not known
     ");
 }
 

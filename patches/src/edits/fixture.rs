@@ -5,7 +5,7 @@ use super::{Functions, Planned, Source, Sources, Words, group};
 use crate::fixture::{header, report};
 use crate::lines::{Line, aligned};
 use crate::options::Api;
-use callsites::report::{Era, Report};
+use callsites::report::{Callsite, Era, Report, Role, SetUp, Step, When};
 use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 
@@ -40,6 +40,39 @@ pub(super) fn planned(era: Era, text: &str) -> Result<Planned, Vec<String>> {
     )
 }
 
+/// One driver whose group has a plan, as the audit of a driver with an iterator gives it: the plan, and the new text.
+pub(super) fn asking(when: When, text: &str) -> Result<(Planned, String), Vec<String>> {
+    let path = Utf8PathBuf::from("drivers/misc/toy.c");
+    let mut report = report(Era::Pin, &[(path.as_str(), text)]);
+    let step = |site: &Callsite| Step {
+        id: site.id.clone(),
+        becomes: site.replacement.clone().unwrap_or_default(),
+        when,
+        because: match (site.role, when) {
+            (Role::Acquire, When::Always) => vec![SetUp {
+                call: "user_backed_iter".into(),
+                function: "toy_run".into(),
+            }],
+            _ => Vec::new(),
+        },
+    };
+    let members = report
+        .callsites
+        .iter()
+        .filter(|site| site.role != Role::Dirty);
+    report.groups[0].plan = members.map(step).collect();
+    let sources = Sources::from([(path.clone(), Source::whole(&path, text.as_bytes().to_vec()))]);
+    let words =
+        Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).map_err(|why| vec![why])?;
+    let words = words.with_iterators(
+        b"ssize_t iov_iter_extract_pages(struct iov_iter *i);\nbool iov_iter_extract_will_pin(const struct iov_iter *i);\n",
+    );
+    let plan = group(&sources, &report, &report.groups[0], &words)?;
+    let mut contents = plan.contents(&sources).map_err(|why| vec![why])?;
+    let new = contents.remove(&path).unwrap_or_default();
+    Ok((plan, String::from_utf8_lossy(&new).into_owned()))
+}
+
 /// One driver before and after as a diff of the changed lines.
 pub(super) fn diff(era: Era, text: &str) -> String {
     let files = [("drivers/misc/toy.c", text)];
@@ -57,7 +90,7 @@ pub(super) fn diff(era: Era, text: &str) -> String {
 }
 
 /// Removed and added lines, those that stay left out; tabs as arrows.
-fn changed_lines(old: &str, new: &str) -> String {
+pub(super) fn changed_lines(old: &str, new: &str) -> String {
     let old: Vec<&str> = old.lines().collect();
     let new: Vec<&str> = new.lines().collect();
     let mut text = String::new();

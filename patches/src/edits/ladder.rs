@@ -4,6 +4,7 @@
 
 use super::Edit;
 use super::replace::carry_out;
+use crate::error::Error;
 use callsites::index::ladder;
 use callsites::tree::VersionCode;
 use refimpl::api::catalogue;
@@ -29,12 +30,20 @@ pub struct Floor {
 }
 
 impl Kernels {
+    /// Why the oldest cannot be kept.
+    pub fn refused(self, why: String) -> Error {
+        Error::Oldest {
+            oldest: self.oldest.to_string(),
+            why,
+        }
+    }
+
     /// The first release from which on all compile the calls that the audited one does and have what is written; None where
     /// that is the oldest.
     ///
     /// # Errors
     /// A sentence, when the oldest is not older than the audited kernel.
-    pub fn floor(self, files: &[&[u8]], written: &BTreeSet<&str>) -> Result<Option<Floor>, String> {
+    pub fn floor(self, files: &[&[u8]], written: &BTreeSet<String>) -> Result<Option<Floor>, String> {
         if self.oldest > self.audited {
             return Err(format!(
                 "Linux {} is older than {}, the oldest that was asked for",
@@ -257,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_older_kernels_lack_stands_in_an_arm() {
-        let written = BTreeSet::from(["unpin_user_page"]);
+        let written = BTreeSet::from(["unpin_user_page".to_owned()]);
         let floor = kernels("5.4")
             .floor(&[RELEASE.as_bytes()], &written)
             .unwrap()
@@ -276,7 +285,7 @@ mod tests {
 
     #[test]
     fn where_all_kernels_have_it_there_is_no_arm() {
-        let written = BTreeSet::from(["unpin_user_page"]);
+        let written = BTreeSet::from(["unpin_user_page".to_owned()]);
         let floor = kernels("5.10").floor(&[RELEASE.as_bytes()], &written);
         assert_eq!(floor, Ok(None));
         assert!(
@@ -289,7 +298,7 @@ mod tests {
     #[test]
     fn an_arm_that_older_kernels_do_not_compile_stays_one() {
         let text = "#include <linux/version.h>\n#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)\nget_user_pages(a, b, c, d, e);\n#else\nget_user_pages(a, b, c, d);\n#endif\nput_page(p);\n";
-        let written = BTreeSet::from(["unpin_user_page", "pin_user_pages"]);
+        let written = BTreeSet::from(["unpin_user_page".to_owned(), "pin_user_pages".to_owned()]);
         let floor = kernels("5.4")
             .floor(&[text.as_bytes()], &written)
             .unwrap()
@@ -314,7 +323,7 @@ mod tests {
     fn a_macro_of_several_lines_is_refused() {
         let text = "#define F(p) do { \\\n\tput_page(p); \\\n} while (0)\n";
         let floor = kernels("5.4")
-            .floor(&[text.as_bytes()], &BTreeSet::from(["unpin_user_page"]))
+            .floor(&[text.as_bytes()], &BTreeSet::from(["unpin_user_page".to_owned()]))
             .unwrap()
             .unwrap();
         let refused = floor.carry_out(

@@ -16,8 +16,11 @@
 mod acquire;
 mod comment;
 mod count;
+mod extract;
 mod filled;
+mod flag;
 mod fold;
+mod guard;
 mod header;
 pub(crate) mod ladder;
 pub(crate) mod layout;
@@ -27,6 +30,7 @@ mod plan;
 mod release;
 mod rename;
 mod replace;
+mod seen;
 mod source;
 mod split;
 pub(crate) mod unused;
@@ -38,13 +42,15 @@ mod counts;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod iterators;
+#[cfg(test)]
 mod sentences;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{Planned, Sources, files, group};
-pub use replace::{Edit, carry_out, ordered};
+pub use plan::{Fix, Planned, Sources, files, freed, group};
+pub use replace::{Edit, carry_out, ordered, upon};
 pub use source::Source;
 pub use words::{Functions, Words};

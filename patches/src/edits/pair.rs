@@ -82,6 +82,7 @@ pub fn released(
             variables: Vec::new(),
         }),
         changes: Vec::new(),
+        notes: Vec::new(),
         kept: None,
     })
 }

@@ -2,17 +2,21 @@
 //! Groups become edits: all members of a group, or none.
 
 use super::acquire::acquire;
-use super::ladder::Kernels;
-use super::release::release;
+use super::flag::{self, Carried};
+use super::guard::guarded;
+use super::ladder::{Floor, Kernels};
+use super::layout;
+use super::release::{put, release};
 use super::replace::{Edit, carry_out, columns_kept, ordered};
 use super::source::Source;
 use super::unused;
-use super::walk::holds;
+use super::walk::{self, holds};
 use super::words::Words;
 use crate::commit::Files;
 use crate::info::Replaced;
+use crate::options::Api;
 use callsites::index::ir::Span;
-use callsites::report::{Callsite, Group, NotCompiled, Report, Role, Verdict};
+use callsites::report::{Callsite, Group, NotCompiled, Report, Role, Step, Verdict, When};
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,11 +40,22 @@ pub struct Planned {
     pub cases: BTreeSet<u8>,
     /// What else its message must say, a paragraph each.
     pub remarks: BTreeSet<String>,
-    /// All that changes is wrong as it stands: what it releases plainly is pinned.
-    pub fix: bool,
+    /// All that changes is wrong as it stands.
+    pub fix: Option<Fix>,
+    /// Trailers of its message, in front of the Signed-off-by.
+    pub trailers: Vec<String>,
     /// Loops that stay, with the reason, whole sentences.
     pub kept: BTreeSet<String>,
     folds: Vec<Folded>,
+}
+
+/// What a patch mends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fix {
+    /// What is pinned is released plainly.
+    Leak,
+    /// A page of user space is given back as if it had been allocated.
+    Freed,
 }
 
 /// A loop that went, for the variables it leaves behind.
@@ -92,7 +107,8 @@ pub fn group(
     group: &Group,
     words: &Words,
 ) -> Result<Planned, Vec<String>> {
-    if !group.convertible {
+    let planned_out = words.api == Api::Pin && !group.plan.is_empty();
+    if !group.convertible && !planned_out {
         let mut reasons = group.blocked_by.clone();
         if reasons.is_empty() {
             reasons.push(
@@ -106,8 +122,29 @@ pub fn group(
         ..Planned::default()
     };
     let mut reasons = Vec::new();
+    let steps: BTreeMap<&str, &Step> = match planned_out {
+        true => group
+            .plan
+            .iter()
+            .map(|step| (step.id.as_str(), step))
+            .collect(),
+        false => BTreeMap::new(),
+    };
+    let mut carried = Carried::default();
+    match carry(sources, report, group, &steps) {
+        Ok(known) => carried = known,
+        Err(why) => reasons.push(why),
+    }
+    for (path, edits) in std::mem::take(&mut carried.edits) {
+        planned.edits.entry(path).or_default().extend(edits);
+    }
+    planned.remarks.extend(asked(&carried));
+    let ways = Ways {
+        steps: &steps,
+        conditions: &carried.conditions,
+    };
     for site in members(report, group) {
-        if let Err(why) = planned.add(sources, report, site, words) {
+        if let Err(why) = planned.add(sources, report, site, words, &ways) {
             reasons.push(format!(
                 "{}:{} {}(): {}() stays because {why}",
                 site.path, site.line, site.function, site.call
@@ -129,6 +166,110 @@ pub fn group(
     }
 }
 
+/// The patch that puts the pages of a group which are given back as if they had been allocated; None where none are, or
+/// where one of them cannot be changed.
+pub fn freed(sources: &Sources, report: &Report, group: &Group) -> Option<Planned> {
+    let mut planned = Planned {
+        groups: vec![format!("{}-freed", group.id)],
+        fix: Some(Fix::Freed),
+        ..Planned::default()
+    };
+    for site in members(report, group) {
+        let mut becomes = site.call.clone();
+        if site.role == Role::Release && site.verdict == Verdict::Convert {
+            let source = sources.get(&Utf8PathBuf::from(&site.path))?;
+            if let Some(edit) = put(source, site).ok()? {
+                planned.edit(source, vec![edit]);
+                becomes = "put_page".into();
+            }
+        }
+        if site.role == Role::Acquire || becomes != site.call {
+            planned.replaced.push(Replaced {
+                id: site.id.clone(),
+                path: site.path.clone(),
+                function: site.function.clone(),
+                line: site.line,
+                call: site.call.clone(),
+                becomes,
+            });
+        }
+    }
+    planned.known(report);
+    (!planned.edits.is_empty()).then_some(planned)
+}
+
+/// What the audit's plan says of the members, and what has become of it.
+struct Ways<'a> {
+    steps: &'a BTreeMap<&'a str, &'a Step>,
+    conditions: &'a BTreeMap<String, String>,
+}
+
+/// The way of the answer from an iterator whose kind only the running kernel knows to the releases of its pages.
+fn carry(
+    sources: &Sources,
+    report: &Report,
+    group: &Group,
+    steps: &BTreeMap<&str, &Step>,
+) -> Result<Carried, String> {
+    let asks = |site: &&Callsite| {
+        let step = steps.get(site.id.as_str());
+        step.is_some_and(|step| step.when == When::WillPin) && site.verdict != Verdict::Done
+    };
+    let (acquires, releases): (Vec<&Callsite>, Vec<&Callsite>) = members(report, group)
+        .filter(asks)
+        .partition(|site| site.role == Role::Acquire);
+    match acquires.as_slice() {
+        [] => Ok(Carried::default()),
+        [acquire] => flag::carry(sources, acquire, &releases).map_err(|why| {
+            format!(
+                "{}:{} {}(): {}() stays because {why}",
+                acquire.path, acquire.line, acquire.function, acquire.call
+            )
+        }),
+        [first, ..] => Err(format!(
+            "{}:{} {}(): {}() stays because its pages are released together with those of other iterators, and one answer of \
+             iov_iter_extract_will_pin() does not serve for all; give each its own release first",
+            first.path, first.line, first.function, first.call
+        )),
+    }
+}
+
+/// What the message says of an iterator that may be kernel-backed.
+fn asked(carried: &Carried) -> Option<String> {
+    let told = (!carried.told.is_empty()).then(|| carried.told())?;
+    Some(format!(
+        "The iterator may be backed by kernel memory as well, and of such an iterator iov_iter_extract_pages() takes no \
+         reference on the pages: whoever made it keeps them until the I/O has ended. {told} Only where the answer is yes \
+         are the pages unpinned."
+    ))
+}
+
+/// Whether an acquire takes its pages from an iterator.
+fn is_iterator(call: &str) -> bool {
+    let known = refimpl::api::catalogue().get(call);
+    known.is_some_and(|function| function.kind == "iter")
+}
+
+/// Why an iterator is known to be user-backed.
+fn always(site: &Callsite, step: &Step) -> Option<String> {
+    let set_ups: Vec<String> = step
+        .because
+        .iter()
+        .map(|set_up| format!("{}() in {}()", set_up.call, set_up.function))
+        .collect();
+    let (last, most) = set_ups.split_last()?;
+    let verb = if most.is_empty() { "sees" } else { "see" };
+    let listed = match most.is_empty() {
+        true => last.clone(),
+        false => format!("{} and {last}", most.join(", ")),
+    };
+    Some(format!(
+        "The iterator that {}() is given is always user-backed: {listed} {verb} to that. So its pages are always pinned, and \
+         nobody needs to ask iov_iter_extract_will_pin().",
+        site.function
+    ))
+}
+
 impl Planned {
     fn add(
         &mut self,
@@ -136,20 +277,23 @@ impl Planned {
         report: &Report,
         site: &Callsite,
         words: &Words,
+        ways: &Ways<'_>,
     ) -> Result<(), String> {
+        let step = ways.steps.get(site.id.as_str()).copied();
         let becomes = match (site.role, site.verdict) {
             (_, Verdict::Done) | (Role::Dirty, _) => site.call.clone(),
-            (_, Verdict::Keep | Verdict::Mixed | Verdict::Unknown) => {
-                return Err(format!("the audit says: {}", site.reason));
-            }
-            (role, Verdict::Convert) => {
+            (role, Verdict::Convert | Verdict::Mixed)
+                if site.verdict == Verdict::Convert || step.is_some() =>
+            {
                 let path = Utf8PathBuf::from(&site.path);
                 let source = sources.get(&path).ok_or("its file could not be read")?;
-                match role {
-                    Role::Acquire => self.add_acquire(source, report, site, words)?,
-                    _ => self.add_release(source, site, words)?,
+                match (role, ways.conditions.get(&site.id)) {
+                    (Role::Acquire, _) => self.add_acquire(source, report, site, words, step)?,
+                    (_, Some(condition)) => self.add_guarded(source, site, words, condition)?,
+                    (_, None) => self.add_release(source, site, words)?,
                 }
             }
+            _ => return Err(format!("the audit says: {}", site.reason)),
         };
         self.cases.extend(site.case);
         self.replaced.push(Replaced {
@@ -169,6 +313,7 @@ impl Planned {
         report: &Report,
         site: &Callsite,
         words: &Words,
+        step: Option<&Step>,
     ) -> Result<String, String> {
         let whole_function = report
             .callsites
@@ -178,10 +323,46 @@ impl Planned {
                     == (&site.path, &site.function, &site.call)
             })
             .all(|other| other.verdict == Verdict::Convert);
+        if step.is_none() && words.api == Api::Pin && is_iterator(&site.call) {
+            return Err("whether its iterator is user-backed is not known".into());
+        }
         let acquired = acquire(source, site, words, whole_function)?;
         self.edit(source, acquired.edits);
         self.notes.extend(acquired.notes);
+        self.changes.extend(acquired.changes);
+        self.remarks
+            .extend(step.and_then(|step| always(site, step)));
         Ok(acquired.becomes)
+    }
+
+    /// A release that unpins under a condition.
+    fn add_guarded(
+        &mut self,
+        source: &Source,
+        site: &Callsite,
+        words: &Words,
+        condition: &str,
+    ) -> Result<String, String> {
+        let found = source.find(site)?;
+        let name = match (site.call.as_str(), found.arguments.len()) {
+            ("put_page", 1) => words.one,
+            ("release_pages", 2) => words
+                .many
+                .ok_or("the tree has no function that releases an array of user pages")?,
+            (other, _) => {
+                return Err(format!(
+                    "there is no pinning counterpart of {other}() in this tree"
+                ));
+            }
+        };
+        let path = walk::path(found.function, found.whole);
+        let text = |span: &Span| layout::one_line(&source.text(*span));
+        let arguments: Vec<String> = found.arguments.iter().map(text).collect();
+        self.edit(
+            source,
+            guarded(source, &path, (name, &arguments), condition)?,
+        );
+        Ok(name.to_owned())
     }
 
     fn add_release(
@@ -193,6 +374,7 @@ impl Planned {
         let released = release(source, site, words)?;
         self.edit(source, released.edits);
         self.changes.extend(released.changes);
+        self.notes.extend(released.notes);
         if let Some(why) = released.kept {
             self.kept
                 .insert(format!("The loop in {}() stays: {why}.", site.function));
@@ -220,13 +402,8 @@ impl Planned {
     fn mends(&mut self, report: &Report, group: &Group) {
         let mut acquires = members(report, group).filter(|site| site.role == Role::Acquire);
         let changed = self.replaced.iter().any(|site| site.call != site.becomes);
-        self.fix = changed && acquires.all(|site| site.verdict == Verdict::Done);
-        if self.fix {
-            self.notes.insert(
-                "This mends a bug and needs a Fixes: tag with the commit that began to pin these pages; `git log -S` on the name of the \
-                 acquire finds it.".into(),
-            );
-        }
+        let leaks = changed && acquires.all(|site| site.verdict == Verdict::Done);
+        self.fix = leaks.then_some(Fix::Leak);
     }
 
     /// What the audit finds in the functions that change, for whoever reads them now anyway. That a release does not fit
@@ -294,7 +471,8 @@ impl Planned {
     /// Two plans as one.
     pub fn join(mut self, other: Planned) -> Planned {
         self.groups.extend(other.groups);
-        self.fix &= other.fix;
+        self.fix = self.fix.filter(|fix| other.fix == Some(*fix));
+        self.trailers.extend(other.trailers);
         for (path, edits) in other.edits {
             self.edits.entry(path).or_default().extend(edits);
         }
@@ -386,36 +564,13 @@ impl Planned {
             .collect())
     }
 
-    /// The same in arms for the kernels that have what is written; the message says so.
-    ///
-    /// # Errors
-    /// As [`Planned::finish`], and when an arm cannot be written.
-    pub fn contents_for(&mut self, sources: &Sources, kernels: Kernels) -> Result<Files, String> {
-        let edits = self.finish(sources)?;
-        let files: Vec<&[u8]> = edits
-            .keys()
-            .map(|path| sources[path].bytes.as_slice())
-            .collect();
-        let written = self
-            .replaced
-            .iter()
-            .map(|call| call.becomes.as_str())
-            .collect();
-        let Some(floor) = kernels.floor(&files, &written)? else {
-            return self.contents(sources);
-        };
-        let mut done = Files::new();
-        for (path, edits) in edits {
-            let bytes = floor.carry_out(&sources[&path].bytes, &edits);
-            let bytes = bytes.map_err(|why| format!("{path}: {why}"))?;
-            done.insert(path, bytes);
-        }
+    /// What is converted stands in arms for newer kernels only, and the message says so.
+    pub fn stands_in_arms(&mut self, kernels: Kernels, floor: &Floor) {
         self.notes.retain(|note| !is_of_other_kernels(note));
         self.remarks.insert(format!(
             "The module is built for kernels from {} on. What is converted stands in arms for {} and later; what older \
              kernels compile is as before.",
             kernels.oldest, floor.from
         ));
-        Ok(done)
     }
 }

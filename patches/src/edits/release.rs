@@ -27,6 +27,8 @@ pub struct Released {
     pub gone: Option<Gone>,
     /// Changes in behaviour, whole sentences.
     pub changes: Vec<String>,
+    /// What a reviewer should know, whole sentences.
+    pub notes: Vec<String>,
     /// Why the loop around it stays, where there is one.
     pub kept: Option<&'static str>,
 }
@@ -49,10 +51,19 @@ pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Releas
     let released = match site.call.as_str() {
         "release_pages" => release_pages(source, &found, words)?,
         "put_page" | "put_user_page" => put_page(source, &found, words)?,
+        // A patch of its own has made it put_page() before.
+        other if freed(other, &found) => Released {
+            edits: vec![call(source, &found).renamed(words.one)],
+            becomes: words.one.into(),
+            gone: None,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            kept: None,
+        },
         other if frees(other) => {
             return Err(format!(
-                "{other}() frees the page, though it came from user space and may have other holders; put_page() belongs \
-                 there, and that is a bug to be mended first"
+                "{other}() frees the page, though it came from user space and may have other holders; write put_page() there \
+                 first, in a patch of its own"
             ));
         }
         other => {
@@ -79,6 +90,20 @@ fn frees(name: &str) -> bool {
         .is_some_and(|function| matches!(function.kind.as_str(), "free" | "free-address"))
 }
 
+/// Whether a call gives one page back as if it had been allocated: put_page() takes the same argument.
+pub fn freed(name: &str, found: &Found<'_>) -> bool {
+    let page = catalogue()
+        .get(name)
+        .is_some_and(|function| function.kind == "free");
+    page && found.arguments.len() == 1
+}
+
+/// What puts a page that was given back as if it had been allocated.
+pub fn put(source: &Source, site: &Callsite) -> Result<Option<Edit>, String> {
+    let found = source.find(site)?;
+    Ok(freed(&site.call, &found).then(|| call(source, &found).renamed("put_page")))
+}
+
 fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Released, String> {
     let name = words
         .many
@@ -94,7 +119,7 @@ fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Re
         }
     });
     let function = source.shown(found.function);
-    let mut changes = match count {
+    let notes = match count {
         Sign::NotNegative => Vec::new(),
         Sign::Signed => vec![negative_count(function, name)],
         Sign::MayBeError => {
@@ -103,12 +128,13 @@ fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Re
             );
         }
     };
-    changes.extend(order(function, false, name));
+    let changes = Vec::from_iter(order(function, false, name));
     Ok(Released {
         edits: vec![call(source, found).renamed(name)],
         becomes: name.into(),
         gone: None,
         changes,
+        notes,
         kept: None,
     })
 }
@@ -133,6 +159,7 @@ fn put_page(source: &Source, found: &Found<'_>, words: &Words) -> Result<Release
         becomes: words.one.into(),
         gone: None,
         changes: Vec::new(),
+        notes: Vec::new(),
         kept,
     })
 }
@@ -223,6 +250,10 @@ fn folded(
         edits: vec![edit],
         becomes: becomes.into(),
         changes: changes(source, found.function, &fold, becomes, words),
+        notes: match fold.count.sign {
+            Sign::Signed => vec![negative_count(source.shown(found.function), becomes)],
+            _ => Vec::new(),
+        },
         gone: Some(Gone {
             statement: fold.statement,
             variables: fold.variables,
@@ -364,6 +395,9 @@ fn changes(
         || words.range == Some(becomes);
     if matches!(fold.dirty, Some((Dirty::Unlocked, _))) && locks {
         let sleeps = match sleeping_call(function) {
+            Some(other) if acquires(&other) => {
+                format!("So may taking the pages, which {name}() does as well.")
+            }
             Some(other) => format!("So may {other}(), which {name}() calls as well."),
             None => format!("{name}() must not be called in atomic context."),
         };
@@ -372,11 +406,14 @@ fn changes(
              truncation, but may sleep. {sleeps}"
         ));
     }
-    if fold.count.sign == Sign::Signed {
-        changes.push(negative_count(name, becomes));
-    }
     changes.extend(order(name, fold.downwards, becomes));
     changes
+}
+
+/// Whether a call takes pages and may sleep for it.
+fn acquires(name: &str) -> bool {
+    let known = catalogue().get(name);
+    known.is_some_and(|known| known.role == Role::Acquire && known.sleeps == Sleeps::May)
 }
 
 /// The first call of a function that may sleep, by the catalogue or by its name.
@@ -394,10 +431,6 @@ fn sleeping_call(function: &Function) -> Option<String> {
         "mutex_lock_interruptible",
         "wait_for_completion",
     ];
-    let acquires = |name: &str| {
-        let known = catalogue().get(name);
-        known.is_some_and(|known| known.role == Role::Acquire && known.sleeps == Sleeps::May)
-    };
     let mut found = None;
     walk::all_expressions(function, &mut |expr| {
         let name = expr.callee_name().unwrap_or_default();
@@ -422,7 +455,7 @@ fn order(function: &str, downwards: bool, becomes: &str) -> Option<String> {
 
 pub fn negative_count(function: &str, becomes: &str) -> String {
     format!(
-        "The count in {function}() is signed and is not tested before it is used. A negative one would have released \
-         nothing; {becomes}() takes an unsigned count and must never be given one."
+        "The count in {function}() is signed and is not tested before it is used. If it can be negative, nothing was \
+         released; {becomes}() takes an unsigned count and must never be given a negative one."
     )
 }

@@ -54,6 +54,15 @@ pub fn ordered(mut edits: Vec<Edit>, length: usize) -> Result<Vec<Edit>, Overlap
     }
 }
 
+/// Adds the edits of a later patch to those so far: a place that an earlier one has changed may be changed once more.
+pub fn upon(before: &mut Vec<Edit>, later: Vec<Edit>) {
+    let touches = |old: &Edit, new: &Edit| {
+        old.span == new.span || old.span.start < new.span.end && new.span.start < old.span.end
+    };
+    before.retain(|old| !later.iter().any(|new| touches(old, new)));
+    before.extend(later);
+}
+
 /// The edits, and those that leave the backslashes of a macro in their column.
 ///
 /// The blanks before a backslash take up what a line grows or shrinks by, as long as one of them is left.

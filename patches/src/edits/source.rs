@@ -46,6 +46,32 @@ impl Source {
         Ok(Source::parse(path, bytes, names))
     }
 
+    /// Parses every function of a file.
+    pub fn whole(path: &Utf8Path, bytes: Vec<u8>) -> Source {
+        Source {
+            facts: index::parse(path, &bytes, &Wanted::All),
+            path: path.to_owned(),
+            bytes,
+            renamed: BTreeMap::new(),
+        }
+    }
+
+    /// The files that the file includes by a name in quotes.
+    pub fn includes(&self) -> BTreeSet<Utf8PathBuf> {
+        let directory = self.path.parent().unwrap_or(Utf8Path::new(""));
+        let lines = self.bytes.split(|&byte| byte == b'\n');
+        lines
+            .filter_map(|line| {
+                let rest = line.trim_ascii().strip_prefix(b"#")?.trim_ascii_start();
+                let rest = rest.strip_prefix(b"include")?.trim_ascii_start();
+                let name = rest.strip_prefix(b"\"")?;
+                let end = name.iter().position(|&byte| byte == b'"')?;
+                let name = std::str::from_utf8(&name[..end]).ok()?;
+                Some(directory.join(name))
+            })
+            .collect()
+    }
+
     /// Parses the functions of a file that bear one of `names`.
     pub fn parse(path: &Utf8Path, bytes: Vec<u8>, names: &BTreeSet<&str>) -> Source {
         let names = NameSet::new(names);

@@ -45,18 +45,20 @@ pub fn released(
     let call = layout::call(name, &arguments, begin, ";");
     edits.push(Edit::new(end, end, format!("\n\n{margin}{call};")));
     let function = source.shown(found.function);
-    let mut changes = vec![format!(
+    let changes = vec![format!(
         "{function}() marked each page dirty and released it at once; now all pages are marked first and released \
          afterwards."
     )];
-    if fold.count.sign == Sign::Signed {
-        changes.push(negative_count(function, name));
-    }
+    let notes = match fold.count.sign {
+        Sign::Signed => vec![negative_count(function, name)],
+        _ => Vec::new(),
+    };
     Ok(Released {
         edits,
         becomes: name.into(),
         gone: None,
         changes,
+        notes,
         kept: None,
     })
 }

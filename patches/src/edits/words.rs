@@ -26,6 +26,8 @@ pub struct Words {
     pub split_loops: bool,
     /// The tree does not declare the functions: the first patch of the series introduces them.
     pub introduced_first: bool,
+    /// The tree has iov_iter_extract_pages() and iov_iter_extract_will_pin() (since 6.3).
+    pub extracts: bool,
 }
 
 /// The two signatures that the dirtying function has had.
@@ -109,6 +111,7 @@ impl Words {
                 many_dirty: None,
                 split_loops: false,
                 introduced_first: false,
+                extracts: false,
             });
         }
         match era {
@@ -129,6 +132,7 @@ impl Words {
                     many_dirty: has("put_user_pages_dirty").then_some("put_user_pages_dirty"),
                     split_loops: false,
                     introduced_first: false,
+                    extracts: false,
                 })
             }
             Era::PutPage => Ok(Words {
@@ -140,7 +144,19 @@ impl Words {
                 many_dirty: None,
                 split_loops: false,
                 introduced_first: !has("put_user_page"),
+                extracts: false,
             }),
+        }
+    }
+
+    /// The same with what include/linux/uio.h declares.
+    pub fn with_iterators(self, functions: &Functions) -> Words {
+        let has = |name| functions.have(name);
+        Words {
+            extracts: self.api == Api::Pin
+                && has("iov_iter_extract_pages")
+                && has("iov_iter_extract_will_pin"),
+            ..self
         }
     }
 

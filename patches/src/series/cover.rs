@@ -12,7 +12,13 @@ use std::fmt::Write as _;
 const LEFT_ALONE: usize = 12;
 
 /// The body of a cover letter that nobody has written by hand.
-pub fn cover_body(words: &Words, patches: &[Patch]) -> String {
+pub fn cover_body(words: &Words, patches: &[Patch], fixes: bool) -> String {
+    if fixes {
+        return paragraph(
+            "These patches fix releases of user pages that do not match how the pages were acquired. Each stands alone, and \
+             none converts anything.",
+        );
+    }
     let what = match words.api {
         Api::Pin => {
             "These patches convert callers of get_user_pages*() that access the data in the pages, or let a device do \

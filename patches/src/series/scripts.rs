@@ -118,6 +118,36 @@ pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
     (recipients, Check::new("get_maintainer", outcome, said))
 }
 
+/// The lists that get_maintainer.pl names for a file of the tree, the one for everything aside; none where it cannot run.
+pub fn lists_of(script: &Script<'_>, file: &str) -> Vec<String> {
+    let Ok((command, root)) = script.command() else {
+        return Vec::new();
+    };
+    let options = [
+        "--no-git",
+        "--no-git-fallback",
+        "--norolestats",
+        "--roles",
+        "--multiline",
+        "--no-m",
+        "--no-r",
+        "-f",
+        file,
+    ];
+    match command.current_dir(root).args(options).run_unchecked() {
+        // The list for everything is nobody's in particular, and its role has no title.
+        Ok(output) if output.success() => {
+            let said = output.stdout_text();
+            let own = said.lines().filter(|line| line.contains("list:"));
+            let lists = own
+                .filter_map(addressed)
+                .map(|(address, _)| address.to_owned());
+            lists.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Maintainers go to `to`, lists and reviewers to `cc`; whoever is both, to `to`.
 fn recipients(said: &str) -> Recipients {
     let mut recipients = Recipients::default();
@@ -475,5 +505,95 @@ mod tests {
         }
         let said = style("exit 9;").detail;
         assert_eq!(said, "it ended with exit status 9 and said nothing");
+    }
+
+    /// An existing file of each entry of MAINTAINERS.
+    fn one_of_each(root: &Utf8Path) -> Vec<Utf8PathBuf> {
+        let text = std::fs::read(root.join("MAINTAINERS")).expect("the tree has MAINTAINERS");
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let first = |pattern: &str| {
+            let mut path =
+                Utf8PathBuf::from(pattern.split(['*', '?', '[']).next().unwrap_or_default());
+            if pattern.contains(['*', '?', '[']) {
+                path.pop();
+            }
+            for _ in 0..8 {
+                if root.join(&path).is_file() {
+                    return Some(path);
+                }
+                let mut inner: Vec<_> = root.join(&path).read_dir_utf8().ok()?.flatten().collect();
+                inner.sort_by_key(|entry| (entry.path().is_dir(), entry.path().to_owned()));
+                path = path.join(inner.first()?.file_name());
+            }
+            None
+        };
+        let mut files: Vec<Utf8PathBuf> = text
+            .split("\n\n")
+            .filter_map(|entry| {
+                let mut patterns = entry.lines().filter_map(|line| line.strip_prefix("F:"));
+                patterns.find_map(|pattern| first(pattern.trim()))
+            })
+            .collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    #[test]
+    #[ignore = "asks get_maintainer.pl for thousands of files of the tree that KERNEL_TREE names: minutes"]
+    fn what_get_maintainer_prints_for_every_entry_of_a_tree_is_an_address() {
+        let root = std::env::var("KERNEL_TREE").expect("KERNEL_TREE names a directory");
+        let root = Utf8PathBuf::from(root);
+        let scratch = tempfile::tempdir().expect("a directory");
+        let files = one_of_each(&root);
+        // A tree of the last ten years has more than two thousand entries.
+        assert!(files.len() > 1000, "{} entries", files.len());
+        let well_formed = regex::Regex::new(
+            r#"^(?:(?:"(?:[^"\\]|\\.)*"|[^<>()@,;:\\"]+) <[^\s<>()@,;:]+@[^\s<>()@,;:]+>|[^\s<>()@,;:]+@[^\s<>()@,;:]+)$"#,
+        )
+        .expect("a constant");
+        let mut lines = 0;
+        let mut malformed = Vec::new();
+        for some in files.chunks(200) {
+            let script = Script {
+                name: "get_maintainer.pl",
+                root: Some(&root),
+                enabled: true,
+                scratch: scratch.path(),
+            };
+            let (command, root) = script.command().expect("the tree has the script");
+            let output = command
+                .current_dir(root)
+                .deadline(Duration::from_secs(3600))
+                .args([
+                    "--no-git",
+                    "--no-git-fallback",
+                    "--norolestats",
+                    "--roles",
+                    "--multiline",
+                    "-f",
+                ])
+                .args(some)
+                .run_unchecked()
+                .expect("perl runs");
+            assert!(output.success(), "{}", output.stderr_text());
+            for line in output.stdout_text().lines() {
+                lines += 1;
+                match addressed(line) {
+                    Some((address, _)) if well_formed.is_match(address) => {}
+                    _ => malformed.push(line.to_owned()),
+                }
+            }
+        }
+        assert!(
+            lines > files.len(),
+            "{lines} lines for {} files",
+            files.len()
+        );
+        assert!(
+            malformed.is_empty(),
+            "{} of {lines}: {malformed:#?}",
+            malformed.len()
+        );
     }
 }

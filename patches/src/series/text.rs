@@ -2,7 +2,7 @@
 //! The words of a patch: subject and message.
 
 use crate::commit::Identity;
-use crate::edits::{Planned, Words};
+use crate::edits::{Fix, Planned, Words};
 use crate::options::Api;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -96,11 +96,15 @@ fn changed<'a>(
 /// The subject of a patch.
 pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
     let names = names(plan);
-    if plan.fix {
-        let one = format!("{prefix}: fix pin leak in {}", calls(&names.releasers));
-        return match names.releasers.len() == 1 && one.chars().count() <= SUBJECT {
-            true => one,
-            false => format!("{prefix}: fix pin leaks"),
+    if let Some(fix) = plan.fix {
+        let (one, many) = match fix {
+            Fix::Leak => ("pin leak", "pin leaks"),
+            Fix::Freed => ("release of user pages", "releases of user pages"),
+        };
+        let exact = format!("{prefix}: fix {one} in {}", calls(&names.releasers));
+        return match names.releasers.len() == 1 && exact.chars().count() <= SUBJECT {
+            true => exact,
+            false => format!("{prefix}: fix {many}"),
         };
     }
     let changed: BTreeSet<(&str, &str)> = changed(&names.acquires).collect();
@@ -120,6 +124,9 @@ pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
         Api::Pin if pairs.iter().all(|pair| pair.1.starts_with("unpin")) => {
             ("put_page()", "unpin_user_page*()")
         }
+        Api::Pin if pairs.iter().all(|pair| pair.0.starts_with("iov_iter")) => {
+            ("iov_iter_get_pages*()", "iov_iter_extract_pages()")
+        }
         Api::Pin => ("get_user_pages*()", "pin_user_pages*()"),
         _ => ("put_page()", "put_user_page*()"),
     };
@@ -135,18 +142,76 @@ pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
     }
 }
 
-/// What a case of pin_user_pages.rst is about.
+/// What happens to the pages of a case of pin_user_pages.rst.
 fn case(number: u8) -> &'static str {
     match number {
-        1 => "I/O on the pages that ends before they are released (case 1)",
+        1 => "I/O goes on in them until they are released (case 1)",
         2 => {
-            "use that goes on after the function has returned (case 2, or case 1 where user space has no say in when it \
-              ends)"
+            "they stay in use after the function has returned (case 2, or case 1 if user space has no say in for how long)"
         }
-        3 => "a device that follows mmu notifiers (case 3)",
-        4 => "the pages' own struct page (case 4)",
-        _ => "access to the data in the pages by the CPU (case 5)",
+        3 => "a device that follows mmu notifiers uses them (case 3)",
+        4 => "only their struct page is used (case 4)",
+        _ => "the CPU accesses their data (case 5)",
     }
+}
+
+/// "3 calls" as a sentence has it: a number below ten is a word.
+fn all(count: usize) -> String {
+    const WORDS: [&str; 7] = ["three", "four", "five", "six", "seven", "eight", "nine"];
+    match count {
+        2 => "Both calls".to_owned(),
+        n => match n.checked_sub(3).and_then(|at| WORDS.get(at)) {
+            Some(word) => format!("All {word} calls"),
+            None => format!("All {n} calls"),
+        },
+    }
+}
+
+/// "s" behind a verb of one.
+fn third(names: &BTreeSet<&str>) -> &'static str {
+    if names.len() == 1 { "s" } else { "" }
+}
+
+/// What a fix says: the wrong, why it is wrong, the right.
+fn fixed(fix: Fix, names: &Names<'_>) -> String {
+    let old: BTreeSet<&str> = names.acquires.iter().map(|pair| pair.0).collect();
+    let before: BTreeSet<&str> = names.releases.iter().map(|pair| pair.0).collect();
+    let after: BTreeSet<&str> = names.releases.iter().map(|pair| pair.1).collect();
+    let (who, whom) = (calls(&names.acquirers), calls(&names.releasers));
+    let (takes, releases) = (third(&names.acquirers), third(&names.releasers));
+    let same = names.acquirers == names.releasers;
+    let (wrong, right) = match fix {
+        Fix::Leak => (
+            format!(
+                "{who} pin{takes} pages with {}, but {}release{releases} them with {}. That drops a single reference \
+                 and leaves the pin in place, so the pages are never freed and count as pinned for good.",
+                calls(&old),
+                if same {
+                    String::new()
+                } else {
+                    format!("{whom} ")
+                },
+                calls(&before),
+            ),
+            format!("Release them with {}.", calls(&after)),
+        ),
+        Fix::Freed => (
+            format!(
+                "{who} get{takes} user pages with {} and {}give{releases} them back with {}. That function is for \
+                 pages that the caller has allocated: where it drops the last reference, it frees the page without taking \
+                 it off its LRU list first.",
+                calls(&old),
+                if same {
+                    String::new()
+                } else {
+                    format!("{whom} ")
+                },
+                calls(&before),
+            ),
+            format!("Drop the reference with {}.", calls(&after)),
+        ),
+    };
+    format!("{}\n\n{}", paragraph(&wrong), paragraph(&right))
 }
 
 /// The message of a patch, subject and Signed-off-by included.
@@ -165,72 +230,50 @@ pub fn message(
     let cases: Vec<&str> = plan.cases.iter().map(|&number| case(number)).collect();
     let purpose = match cases.is_empty() {
         true => String::new(),
-        false => format!(" for {}", cases.join(" and ")),
+        false => format!(", and {}", cases.join(", or ")),
     };
     let mut text = format!("{subject}\n\n");
     let mut say = |paragraph: String| {
         text.push_str(&paragraph);
         text.push_str("\n\n");
     };
-    match words.api {
-        Api::Pin => {
-            let verb = if names.acquirers.len() == 1 {
-                "takes"
-            } else {
-                "take"
-            };
-            if new.is_empty() && !old.is_empty() {
-                let verb = |names: &BTreeSet<&str>, one, more| match names.len() {
-                    1 => one,
-                    _ => more,
-                };
+    match (plan.fix, words.api) {
+        (Some(fix), _) => say(fixed(fix, &names)),
+        (None, Api::Pin) => {
+            if !names.acquirers.is_empty() {
                 say(paragraph(&format!(
-                    "{} {} the pages by {}, which pins them, but {} {} them by {}. That drops one reference and leaves \
-                     the pin behind.",
+                    "{} get{} user pages with {}{purpose}. Such pages have to be pinned: a plain reference does not tell \
+                     file systems and the memory management that somebody outside of their control may access the data. \
+                     Documentation/core-api/pin_user_pages.rst describes the cases.",
                     calls(&names.acquirers),
-                    verb(&names.acquirers, "takes", "take"),
-                    calls(&old),
-                    calls(&names.releasers),
-                    verb(&names.releasers, "releases", "release"),
-                    calls(&before),
-                )));
-            } else if !names.acquirers.is_empty() {
-                say(paragraph(&format!(
-                    "{} {verb} user pages by {}{purpose}. Pages that are used like this have to be pinned: a plain \
-                     reference does not tell file systems and the memory management that somebody outside of their \
-                     control may write to the page. Documentation/core-api/pin_user_pages.rst has the cases.",
-                    calls(&names.acquirers),
+                    third(&names.acquirers),
                     calls(&old),
                 )));
             }
             let acquire = match new.is_empty() {
                 true => "Release the pages".to_owned(),
-                false => format!("Acquire the pages by {} and release them", calls(&new)),
+                false => format!("Pin the pages with {} and release them", calls(&new)),
             };
             let count = match names.release_calls {
                 0 => String::new(),
-                1 => " The one call that releases them is converted in the same patch, because a pin must never be \
-                      dropped by a plain put."
-                    .to_owned(),
-                2 => " Both calls that release them are converted in the same patch, because a pin must never be dropped \
-                      by a plain put."
+                1 => " The one call that releases them is converted in the same patch, because a plain put must never drop \
+                      a pin."
                     .to_owned(),
                 n => format!(
-                    " All {n} calls that release them are converted in the same patch, because a pin must never be \
-                     dropped by a plain put."
+                    " {} that release them are converted in the same patch, because a plain put must never drop a pin.",
+                    all(n)
                 ),
             };
             let by = match released.is_empty() {
                 true => "as before".to_owned(),
-                false => format!("by {}", calls(&released)),
+                false => format!("with {}", calls(&released)),
             };
             say(paragraph(&format!("{acquire} {by}.{count}")));
         }
         _ => {
             say(paragraph(&format!(
-                "Release user pages that came from {} by {} instead of {}, so that later they can be told from pages \
-                 that merely carry an extra reference. Nothing changes in what these functions do to the page count \
-                 today.",
+                "Release user pages that came from {} with {} instead of {}, so that later they can be told from pages \
+                 that merely carry an extra reference. What these functions do to the page count does not change yet.",
                 if old.is_empty() {
                     "get_user_pages*()".to_owned()
                 } else {
@@ -244,14 +287,15 @@ pub fn message(
     for remark in &plan.remarks {
         say(paragraph(remark));
     }
-    if plan.changes.is_empty() {
-        say(paragraph(
-            "Apart from that, no change in behaviour is intended.",
-        ));
-    } else {
+    if !plan.changes.is_empty() {
         say(format!("Changes in behaviour:\n\n{}", list(&plan.changes)));
+    } else if plan.fix.is_none() {
+        say("No other functional change intended.".to_owned());
     }
     say(paragraph(tested));
+    for trailer in &plan.trailers {
+        let _ = writeln!(text, "{trailer}");
+    }
     if let Some(signed) = signed {
         let _ = writeln!(text, "Signed-off-by: {} <{}>", signed.name, signed.email);
     }
@@ -326,7 +370,7 @@ mod tests {
             subject("misc: toy", &plan, &words),
             "misc: toy: convert put_page() to unpin_user_page()"
         );
-        plan.fix = true;
+        plan.fix = Some(Fix::Leak);
         assert_eq!(
             subject("misc: toy", &plan, &words),
             "misc: toy: fix pin leak in toy_run()"
@@ -334,7 +378,7 @@ mod tests {
         let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
         assert!(
             message.replace('\n', " ").contains(
-                "toy_run() takes the pages by pin_user_pages_fast(), which pins them, but toy_run() releases them by put_page()."
+                "toy_run() pins pages with pin_user_pages_fast(), but releases them with put_page()."
             ),
             "{message}"
         );

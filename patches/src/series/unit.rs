@@ -135,9 +135,12 @@ pub fn patches(plans: Vec<Planned>, module: Option<&str>) -> Vec<(String, Planne
             .map(|path| module.map_or_else(|| unit(path), str::to_owned))
             .collect();
         let mut joined = plan;
-        let (same, other): (Vec<_>, Vec<_>) = result
-            .into_iter()
-            .partition(|(seen, _)| !seen.is_disjoint(&units));
+        let (same, other): (Vec<_>, Vec<_>) =
+            result
+                .into_iter()
+                .partition(|(seen, plan): &(BTreeSet<String>, Planned)| {
+                    plan.fix == joined.fix && !seen.is_disjoint(&units)
+                });
         for (seen, plan) in same {
             units.extend(seen);
             joined = plan.join(joined);
@@ -153,7 +156,12 @@ pub fn patches(plans: Vec<Planned>, module: Option<&str>) -> Vec<(String, Planne
         })
         .collect();
     // Fixes come first, so that they can be taken alone.
-    result.sort_by(|a, b| (!a.1.fix, &a.0, &a.1.groups).cmp(&(!b.1.fix, &b.0, &b.1.groups)));
+    result.sort_by(|a, b| {
+        let key = |entry: &(String, Planned)| (entry.1.fix.is_none(), entry.0.clone(), entry.1.fix);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.1.groups.cmp(&b.1.groups))
+    });
     result
 }
 

@@ -280,7 +280,7 @@ impl<'a> Run<'a> {
         let mut files = Files::new();
         let touched: Vec<Utf8PathBuf> = edits.keys().cloned().collect();
         for (path, edits) in edits {
-            self.edits.entry(path).or_default().extend(edits);
+            edits::upon(self.edits.entry(path).or_default(), edits);
         }
         for path in touched {
             let bytes = self.contents(&path)?;

@@ -4,6 +4,7 @@
 mod applying;
 mod converting;
 mod embedded;
+mod fixing;
 mod hostile;
 mod strangers;
 mod tested;
@@ -64,16 +65,20 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Fixture {
+        Fixture::of(&FILES)
+    }
+
+    fn of(files: &[(&str, &str)]) -> Fixture {
         let dir = tempfile::tempdir().expect("a directory");
         let fixture = Fixture {
             dir,
-            report: fixture::report(Era::Pin, &FILES),
+            report: fixture::report(Era::Pin, files),
         };
         let tree = fixture.path("tree");
         let makefile = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\nEXTRAVERSION =\n";
         put(&tree, "Makefile", makefile);
         put(&tree, "include/linux/mm.h", header(Era::Pin));
-        for (path, text) in FILES {
+        for (path, text) in files {
             put(&tree, path, text);
         }
         fixture

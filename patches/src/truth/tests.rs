@@ -20,7 +20,7 @@ static void toy_other(struct toy *toy)
 static void toy_refused(struct toy *toy, int flags)
 {
 	toy->n = get_user_pages_fast(toy->addr, toy->n, flags, toy->pages);
-	__free_page(toy->page);
+	__free_pages(toy->page, 0);
 }
 ";
 
@@ -46,7 +46,7 @@ const TRUTH: &str = "\
 file\tfunction\tkind\tbefore_calls(OLD line)\tafter_calls(NEW line)\tnote
 drivers/misc/toy.c\ttoy_same\trelease\tput_page@3\tunpin_user_page@3\t
 drivers/misc/toy.c\ttoy_other\trelease\tset_page_dirty@8, put_page@9\tunpin_user_pages_dirty_lock@8\t
-drivers/misc/toy.c\ttoy_refused\trelease\t__free_page@15\tunpin_user_page@14\t
+drivers/misc/toy.c\ttoy_refused\trelease\t__free_pages@15\tunpin_user_page@14\t
 drivers/misc/toy.c\ttoy_refused\tacquire\tget_user_pages_fast@14\tpin_user_pages_fast@13\t
 ";
 

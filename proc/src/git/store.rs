@@ -60,6 +60,48 @@ pub fn log_subjects(
     Ok(output.stdout_text().lines().map(str::to_owned).collect())
 }
 
+/// A commit that brought something, and whether it has a parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// Its full id.
+    pub id: String,
+    /// Its subject.
+    pub subject: String,
+    /// False of the first commit of a history, which brings everything.
+    pub has_parent: bool,
+}
+
+/// The oldest commit up to `rev` that changes how often `text` stands in `path`; None when there is none.
+///
+/// # Errors
+/// When `rev` is unknown, or looking takes longer than `deadline`.
+pub fn brought(
+    repo: &Path,
+    rev: &str,
+    text: &str,
+    path: &str,
+    deadline: std::time::Duration,
+) -> Result<Option<Brought>, Error> {
+    let output = git(repo)
+        .args(["log", "--no-merges", "--no-show-signature", "--reverse"])
+        .args(["--format=%H%x09%P%x09%s"])
+        .arg(format!("-S{text}"))
+        .args([rev, "--", path])
+        .deadline(deadline)
+        .run()?;
+    let text = output.stdout_text();
+    let mut parts = text.lines().next().unwrap_or_default().splitn(3, '\t');
+    let (Some(id), Some(parents), Some(subject)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Brought {
+        id: id.to_owned(),
+        subject: subject.to_owned(),
+        has_parent: !parents.is_empty(),
+    }))
+}
+
 /// Whether a remote branch or a tag contains `commit`: then others have it too.
 ///
 /// # Errors

@@ -141,6 +141,7 @@ fn options(
         }
         options.cover = Some(text);
     }
+    options.fixes = args.fixes;
     options.previous = args.v2.clone();
     if let Some(oldest) = &args.oldest {
         let version = VersionCode::of(oldest).ok_or_else(|| {
