@@ -224,6 +224,7 @@ fn plan(
                 group: group.id.clone(),
                 subsystem: group.subsystem.clone(),
                 reasons,
+                next: edits::next(report, group),
             }),
         }
     }

@@ -127,6 +127,9 @@ pub struct Refused {
     pub subsystem: String,
     /// Why, one sentence each.
     pub reasons: Vec<String>,
+    /// What to do about it next, in one sentence.
+    #[serde(default)]
+    pub next: String,
 }
 
 /// checks.json.

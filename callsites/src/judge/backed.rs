@@ -87,7 +87,7 @@ impl Backed {
                 self.value(id, inner, at, depth, seen)
             }
             // No iterator at all.
-            Expr::Name(name, _) if name == "NULL" => true,
+            Expr::Literal(text, _) if text == "NULL" => true,
             Expr::Name(name, _) => self.variable(id, name, depth, seen),
             Expr::Field { name, base, .. } => self.member(id, base, name, depth, seen),
             Expr::Conditional {

@@ -2,6 +2,7 @@
 //! An acquire gets its pinning name; before 5.6 its text stays.
 
 use super::extract;
+use super::layout::{WIDTH, column, line_end, line_start};
 use super::literals::{self, Kind};
 use super::rename::Call;
 use super::replace::Edit;
@@ -162,19 +163,26 @@ fn same_arguments(old: &str, new: &str, count: usize) -> Result<(), String> {
     }
 }
 
-/// Strings of the function that name the old call: a message must not name a function that is no longer called.
+/// Strings and comments of the function that name the old call: neither must name a function that is no longer called.
+/// A line of a comment that the new name would make too long stays.
 fn messages(source: &Source, found: &Found<'_>, old: &str, new: &str) -> Vec<Edit> {
     let body: Span = found.function.body_span;
+    let bytes = &source.bytes;
+    let fits = |kind: Kind, at: usize| {
+        let (start, end) = (line_start(bytes, at), line_end(bytes, at));
+        let grown = column(bytes[start..end].trim_ascii_end(), 0) + new.len();
+        kind == Kind::String || grown <= WIDTH + old.len()
+    };
     literals::find(source.slice(body))
         .into_iter()
-        .filter(|(kind, ..)| *kind == Kind::String)
-        .flat_map(|(_, from, to)| {
+        .flat_map(|(kind, from, to)| {
             let text = &source.slice(body)[from..to];
             words(text, old)
                 .into_iter()
-                .map(move |at| body.start as usize + from + at)
+                .map(move |at| (kind, body.start as usize + from + at))
         })
-        .map(|at| Edit::new(at, at + old.len(), new))
+        .filter(|(kind, at)| fits(*kind, *at))
+        .map(|(_, at)| Edit::new(at, at + old.len(), new))
         .collect()
 }
 

@@ -7,7 +7,7 @@
 use super::layout::{self, begins_line, column, indent, line_end, line_start};
 use super::replace::Edit;
 use super::source::{Found, Source};
-use super::walk::{self, every_part, is_name, plain};
+use super::walk::{self, every_part, is_null, plain};
 use callsites::index::ir::{Declaration, Expr, Function, Span, Stmt};
 
 /// Where the arguments of a call stand that takes references on pages of an iterator ("include/linux/uio.h", 6.4 and 6.12).
@@ -255,7 +255,7 @@ fn allocated(
             };
             let null = declared
                 .and_then(|declared| declared.init.as_ref())
-                .is_some_and(|init| is_name(plain(init), "NULL"));
+                .is_some_and(|init| is_null(plain(init)));
             let once = !path.iter().any(|stmt| matches!(stmt, Stmt::Loop { .. }));
             (text, null && once)
         }

@@ -7,7 +7,7 @@
 use super::count::{self, Count};
 use super::filled;
 use super::header::{Header, counts_down, header};
-use super::walk::{all_expressions, every_part, holds, is_name, plain, statements};
+use super::walk::{all_expressions, every_part, holds, is_name, is_null, plain, statements};
 use super::words::{Dirty, dirties};
 use callsites::index::ir::{Expr, Function, Span, Stmt};
 
@@ -18,6 +18,8 @@ pub struct Fold {
     pub statement: Span,
     /// The array; of a [`Fold::range`] its first page.
     pub array: Span,
+    /// The entry at which the loop begins, where that is not the first (`pages[first + i]`).
+    pub slice: Option<Span>,
     /// The pages are not entries of an array, but follow each other in memory (`page + i`).
     pub range: bool,
     /// How many of its first entries are released.
@@ -83,7 +85,10 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
     let array = body.array.ok_or("it releases no entry of an array")?;
     let mut sign = count.sign;
     if body.skips_null {
-        if body.range || !filled::by_acquire(bytes, function, path, header.count, array) {
+        if body.range
+            || body.slice.is_some()
+            || !filled::by_acquire(bytes, function, path, header.count, array)
+        {
             return Err("it skips entries that are NULL");
         }
         // The type of a field is not known here: what an acquire returned may be an error code.
@@ -108,6 +113,7 @@ pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Re
     Ok(Fold {
         statement: *span,
         array,
+        slice: body.slice,
         range: body.range,
         count,
         dirty: body.dirty,
@@ -124,6 +130,7 @@ struct Body<'a> {
     aliases: Vec<String>,
     array: Option<Span>,
     dirty: Option<(Dirty, Option<Span>)>,
+    slice: Option<Span>,
     range: bool,
     skips_null: bool,
     released: bool,
@@ -145,6 +152,7 @@ impl<'a> Body<'a> {
             aliases: Vec::new(),
             array: None,
             dirty: None,
+            slice: None,
             range: false,
             skips_null: false,
             released: false,
@@ -303,7 +311,7 @@ impl<'a> Body<'a> {
         match expr {
             Expr::Binary {
                 op, left, right, ..
-            } if op == "!=" && is_name(plain(right), "NULL") => self.entry(left, header),
+            } if op == "!=" && is_null(plain(right)) => self.entry(left, header),
             Expr::Name(..) | Expr::Index { .. } => self.entry(expr, header),
             _ => false,
         }
@@ -314,15 +322,31 @@ impl<'a> Body<'a> {
         match plain(expr) {
             Expr::Name(name, _) => self.aliases.iter().any(|alias| name == alias),
             Expr::Index { base, index, .. } if is_name(plain(index), header.index) => {
-                self.first(base, false, header)
+                self.first(base, None, false, header)
             }
+            // `pages[first + i]`: the entries from `first` on.
+            Expr::Index { base, index, .. } => match plain(index) {
+                Expr::Binary {
+                    op, left, right, ..
+                } if op == "+" => {
+                    let own = |side: &Expr| is_name(plain(side), header.index);
+                    match (own(left), own(right)) {
+                        (true, false) => self.first(base, Some(right), false, header),
+                        (false, true) => self.first(base, Some(left), false, header),
+                        _ => false,
+                    }
+                }
+                _ => false,
+            },
             // The page after `page`, not an entry after `array`: what is released is a page, no pointer to one.
             Expr::Binary {
                 op, left, right, ..
-            } if op == "+" && is_name(plain(right), header.index) => self.first(left, true, header),
+            } if op == "+" && is_name(plain(right), header.index) => {
+                self.first(left, None, true, header)
+            }
             call @ Expr::Call { args, .. } => match (call.callee_name(), args.as_slice()) {
                 (Some("nth_page"), [page, index]) if is_name(plain(index), header.index) => {
-                    self.first(page, true, header)
+                    self.first(page, None, true, header)
                 }
                 _ => false,
             },
@@ -331,17 +355,28 @@ impl<'a> Body<'a> {
     }
 
     /// Whether `base` is the same in every turn, and the array (or first page) of the whole loop.
-    fn first(&mut self, base: &Expr, range: bool, header: &Header<'_>) -> bool {
-        let varies = every_part(base, |expr| {
+    fn first(
+        &mut self,
+        base: &Expr,
+        slice: Option<&Expr>,
+        range: bool,
+        header: &Header<'_>,
+    ) -> bool {
+        let moves = |expr: &Expr| {
             changes(expr) || matches!(expr, Expr::Call { .. }) || is_name(expr, header.index)
-        });
+        };
+        let varies = every_part(base, moves) || slice.is_some_and(|slice| every_part(slice, moves));
+        let slice = slice.map(Expr::span);
         // A second array in one loop is not for one call.
         let text = |span: Span| &self.bytes[span.start as usize..span.end as usize];
-        let same = self
-            .array
-            .is_none_or(|array| self.range == range && text(array) == text(base.span()));
+        let same = self.array.is_none_or(|array| {
+            self.range == range
+                && text(array) == text(base.span())
+                && self.slice.map(text) == slice.map(text)
+        });
         if !varies && self.array.is_none() {
             self.array = Some(base.span());
+            self.slice = slice;
             self.range = range;
         }
         !varies && same

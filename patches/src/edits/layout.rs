@@ -2,7 +2,7 @@
 //! Lines, columns and the kernel's way of breaking a call.
 
 /// Columns that a line may take before a call is broken ("Documentation/process/coding-style.rst", 6.12).
-const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 /// Columns beyond which even a call without a good place for a break is broken ("scripts/checkpatch.pl", $max_line_length, 6.12).
 const HARD_WIDTH: usize = 100;
 /// Columns from one tab stop to the next ("Documentation/process/coding-style.rst", 6.12).

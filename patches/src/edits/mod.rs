@@ -14,6 +14,7 @@
 //! `convert` or `done` stops its group.
 
 mod acquire;
+mod arms;
 mod comment;
 mod count;
 mod extract;
@@ -25,6 +26,7 @@ mod header;
 pub(crate) mod ladder;
 pub(crate) mod layout;
 mod literals;
+mod next;
 mod pair;
 mod plan;
 mod release;
@@ -50,6 +52,7 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
+pub use next::next;
 pub use plan::{Fix, Planned, Sources, files, freed, group};
 pub use replace::{Edit, carry_out, ordered, upon};
 pub use source::Source;

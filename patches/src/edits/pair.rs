@@ -74,8 +74,13 @@ pub fn released(
     let lines = lines(words, lock, &page, condition);
     let margin = String::from_utf8_lossy(indent(&source.bytes, start)).into_owned();
     let text = render(&lines, column(margin.as_bytes(), 0), &margin);
+    let edit = match braces(source, path, lines.len()) {
+        // The braces go: a single statement has none.
+        Some((open, close)) => Edit::new(open, close, format!("\n{margin}{text}")),
+        None => Edit::new(start, statement.end as usize, text),
+    };
     Some(Released {
-        edits: vec![Edit::new(start, statement.end as usize, text)],
+        edits: vec![edit],
         becomes: lock.name.into(),
         gone: Some(Gone {
             statement,
@@ -85,6 +90,33 @@ pub fn released(
         notes: Vec::new(),
         kept: None,
     })
+}
+
+/// The braces of a loop, or of an `if` without `else`, that hold nothing but the two statements, with the blanks before
+/// them, where one statement takes their place.
+fn braces(source: &Source, path: &[&Stmt], lines: usize) -> Option<(usize, usize)> {
+    let block = path.len().checked_sub(2)?;
+    let (Stmt::Block(list, span), Some(above)) = (path[block], block.checked_sub(1)) else {
+        return None;
+    };
+    let alone = list.len() == 2 && lines == 1 && !has_comment(source.slice(*span));
+    let outer = match path[above] {
+        Stmt::Loop { body, .. } => body.span() == *span,
+        Stmt::If {
+            then,
+            otherwise: None,
+            ..
+        } => {
+            // The last arm of an else-if chain keeps its braces, as the arms before it may have theirs.
+            let chained = above.checked_sub(1).is_some_and(|at| {
+                matches!(path[at], Stmt::If { otherwise: Some(other), .. } if other.span() == path[above].span())
+            });
+            then.span() == *span && !chained
+        }
+        _ => false,
+    };
+    let before = source.bytes[..span.start as usize].trim_ascii_end();
+    (alone && outer).then_some((before.len(), span.end as usize))
 }
 
 fn lines(

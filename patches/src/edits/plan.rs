@@ -2,6 +2,7 @@
 //! Groups become edits: all members of a group, or none.
 
 use super::acquire::acquire;
+use super::arms;
 use super::flag::{self, Carried};
 use super::guard::guarded;
 use super::ladder::{Floor, Kernels};
@@ -75,7 +76,7 @@ pub fn files<'a>(report: &'a Report, group: &Group) -> BTreeSet<&'a str> {
         .collect()
 }
 
-fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'a Callsite> {
+pub fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'a Callsite> {
     let ids: BTreeSet<String> = group
         .acquires
         .iter()
@@ -513,7 +514,10 @@ impl Planned {
             edits.entry(path.clone()).or_default().extend(more);
         }
         let mut done = BTreeMap::new();
-        for (path, edits) in edits {
+        for (path, mut edits) in edits {
+            if let Some(source) = sources.get(&path) {
+                arms::joined(source, &mut edits);
+            }
             let bytes = sources
                 .get(&path)
                 .map_or(&[][..], |source| source.bytes.as_slice());

@@ -189,7 +189,10 @@ fn folded(
     if loop_text.starts_with(b"#") || bstr::ByteSlice::contains_str(loop_text, "\n#") {
         return Err("it holds a preprocessor line");
     }
-    let array = layout::one_line(&source.text(fold.array));
+    let mut array = layout::one_line(&source.text(fold.array));
+    if let Some(first) = fold.slice {
+        array = format!("&{array}[{}]", layout::one_line(&source.text(first)));
+    }
     let count = layout::one_line(&source.text(fold.count.span));
     let condition = fold
         .dirty

@@ -2,7 +2,7 @@
 //! What is seen at a glance of a function or a record: calls, variables, tests, habits.
 
 use super::source::Source;
-use super::walk::{all_expressions, holds, is_name, plain, statements};
+use super::walk::{all_expressions, holds, is_name, is_null, plain, statements};
 use callsites::index::ir::{Declaration, Expr, Function, Record, Span, Stmt};
 use refimpl::api::{Role, catalogue};
 use std::collections::BTreeMap;
@@ -102,7 +102,7 @@ pub fn may_be_null(function: &Function, name: &str) -> bool {
         } => {
             let joins = matches!(op.as_str(), "&&" | "||");
             let null = matches!(op.as_str(), "==" | "!=")
-                && (is_name(plain(right), "NULL") || is_name(plain(left), "NULL"));
+                && (is_null(plain(right)) || is_null(plain(left)));
             found |= (joins || null) && (is(left) || is(right));
         }
         Expr::Conditional { cond, .. } => found |= is(cond),

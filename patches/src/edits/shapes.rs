@@ -120,3 +120,118 @@ static int toy_get(struct toy *toy, unsigned long addr, int want)
     drivers/misc/toy.c:12 toy_get(): release_pages() stays because its count may be a negative error code, which release_pages() ignores
     ");
 }
+
+#[test]
+fn a_comparison_with_null_is_a_test_for_null() {
+    let skips = SKIPS.replace("if (toy->pages[i])", "if (toy->pages[i] != NULL)");
+    assert_eq!(
+        diff(PutUserPage, &with_rollback("", &skips)).replace(" != NULL", ""),
+        diff(PutUserPage, &with_rollback("", SKIPS))
+    );
+}
+
+#[test]
+fn entries_from_one_on_become_one_call_on_the_slice() {
+    let text = "\
+static void toy_put(struct toy *toy, unsigned int first, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		put_page(toy->pages[first + i]);
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→unsigned int i;
+    -
+    -→for (i = 0; i < count; i++)
+    -→→put_page(toy->pages[first + i]);
+    +→unpin_user_pages(&toy->pages[first], count);
+    ");
+    let moves = text.replace("first + i", "toy->next++ + i");
+    assert_snapshot!(diff(Pin, &moves), @r"
+    -→→put_page(toy->pages[toy->next++ + i]);
+    +→→unpin_user_page(toy->pages[toy->next++ + i]);
+    ");
+}
+
+#[test]
+fn one_statement_in_place_of_two_has_no_braces() {
+    let text = "\
+static void toy_put(struct sg_table *sgt)
+{
+	struct sg_page_iter iter;
+	struct page *page;
+
+	for_each_sgtable_page(sgt, &iter, 0) {
+		set_page_dirty_lock(toy->pages[iter.n]);
+		put_page(toy->pages[iter.n]);
+	}
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→for_each_sgtable_page(sgt, &iter, 0) {
+    -→→set_page_dirty_lock(toy->pages[iter.n]);
+    -→→put_page(toy->pages[iter.n]);
+    -→}
+    +→for_each_sgtable_page(sgt, &iter, 0)
+    +→→unpin_user_pages_dirty_lock(&toy->pages[iter.n], 1, true);
+    ");
+}
+
+#[test]
+fn arms_that_say_the_same_become_one() {
+    let text = |first: &str, second: &str| {
+        format!(
+            "static void toy_put(struct toy *toy, bool write)\n{{\n\tint i;\n\n\tif (write) {{\n{first}\t}} else {{\n{second}\t}}\n}}\n"
+        )
+    };
+    let dirties = "\t\tfor (i = 0; i < 16; i++) {\n\t\t\tset_page_dirty_lock(toy->pages[i]);\n\t\t\tput_page(toy->pages[i]);\n\t\t}\n";
+    let releases = "\t\tfor (i = 0; i < 16; i++)\n\t\t\tput_page(toy->pages[i]);\n";
+    let has = |first: &str, second: &str, line: &str| {
+        let new = diff(Pin, &text(first, second));
+        assert!(new.contains(line), "{new}");
+        assert!(new.contains("-→if (write) {\n"), "{new}");
+    };
+    has(
+        dirties,
+        releases,
+        "\n+→unpin_user_pages_dirty_lock(toy->pages, 16, write);\n",
+    );
+    has(
+        releases,
+        dirties,
+        "\n+→unpin_user_pages_dirty_lock(toy->pages, 16, !write);\n",
+    );
+    has(
+        releases,
+        releases,
+        "\n+→unpin_user_pages(toy->pages, 16);\n",
+    );
+    // Another count, or a condition that does something, keeps both.
+    let other = releases.replace("16", "15");
+    for kept in [
+        text(dirties, &other),
+        text(releases, releases).replace("if (write)", "if (toy_stop(toy))"),
+    ] {
+        let new = diff(Pin, &kept);
+        assert!(!new.contains("-→if ("), "{new}");
+    }
+}
+
+#[test]
+fn a_comment_that_names_the_acquire_goes_along() {
+    let text = "\
+static int toy_get(struct toy *toy, unsigned long addr)
+{
+	/* get_user_pages_fast() may return less */
+	return get_user_pages_fast(addr, 1, FOLL_WRITE, &toy->page);
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→/* get_user_pages_fast() may return less */
+    -→return get_user_pages_fast(addr, 1, FOLL_WRITE, &toy->page);
+    +→/* pin_user_pages_fast() may return less */
+    +→return pin_user_pages_fast(addr, 1, FOLL_WRITE, &toy->page);
+    ");
+}

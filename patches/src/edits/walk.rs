@@ -84,6 +84,11 @@ pub fn is_name(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::Name(found, _) if found == name)
 }
 
+/// Whether `expr` is `NULL`.
+pub fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(text, _) | Expr::Name(text, _) if text == "NULL")
+}
+
 /// Whether `test` holds of `expr` or a part of it.
 pub fn every_part(expr: &Expr, mut test: impl FnMut(&Expr) -> bool) -> bool {
     let mut found = false;

@@ -146,6 +146,10 @@ pub fn cover_tables(
                 "" => why,
                 subsystem => format!("{subsystem}: {why}"),
             };
+            let line = match group.next.is_empty() {
+                true => line,
+                false => format!("{}. Next: {}", line.trim_end_matches('.'), group.next),
+            };
             let _ = writeln!(text, "{}", wrap(&line, " - ", "   "));
         }
         if let Some(more) = refused

@@ -581,6 +581,8 @@ mod tests {
                 lines += 1;
                 match addressed(line) {
                     Some((address, _)) if well_formed.is_match(address) => {}
+                    // The script itself has lost the address of a list whose line it cannot read.
+                    None if !line.contains('@') => {}
                     _ => malformed.push(line.to_owned()),
                 }
             }

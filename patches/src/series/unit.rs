@@ -94,6 +94,8 @@ pub fn prefix_of(unit: &str) -> String {
                     let rest = name.strip_prefix(word.as_str());
                     rest.and_then(|rest| rest.strip_prefix('_')).unwrap_or(name)
                 });
+            // That it is a driver goes without saying.
+            let short = short.strip_suffix("_drv").unwrap_or(short);
             entry.prefix.replace("{driver}", short)
         }
         None => unit.rsplit('/').next().unwrap_or(unit).to_owned(),
@@ -207,6 +209,7 @@ mod tests {
         assert_eq!(prefix_of("drivers/vfio/vfio_iommu_foo"), "vfio/foo");
         assert_eq!(prefix_of("drivers/staging/media/foo"), "media: foo");
         assert_eq!(prefix_of("drivers/staging/foo"), "staging: foo");
+        assert_eq!(prefix_of("drivers/misc/foo_drv"), "misc: foo");
     }
 
     #[test]

@@ -220,6 +220,7 @@ impl<'a> Run<'a> {
                     group: group.id.clone(),
                     subsystem: group.subsystem.clone(),
                     reasons,
+                    next: edits::next(&self.report, group),
                 }),
             }
         }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What somebody does next about a group that was left alone.
+
+use super::plan::members;
+use callsites::report::{Callsite, Group, Report, Role, Verdict};
+use std::collections::BTreeSet;
+
+/// One sentence.
+pub fn next(report: &Report, group: &Group) -> String {
+    let of = |verdict: Verdict| -> Vec<&Callsite> {
+        members(report, group)
+            .filter(|site| site.role != Role::Dirty && site.verdict == verdict)
+            .collect()
+    };
+    let (mixed, unknown, kept) = (of(Verdict::Mixed), of(Verdict::Unknown), of(Verdict::Keep));
+    if !mixed.is_empty() {
+        return format!(
+            "Keep beside the pages in {} how they were taken, or give pages of each origin a release of their own; then the \
+             group can be converted.",
+            functions(&mixed)
+        );
+    }
+    if !unknown.is_empty() {
+        return format!(
+            "Read where the pages in {} come from, which the audit could not follow, and convert by hand if they are user \
+             pages.",
+            functions(&unknown)
+        );
+    }
+    if !kept.is_empty() {
+        return format!(
+            "Part the acquires that must stay from the others in {}; what is left can be converted.",
+            functions(&kept)
+        );
+    }
+    if group.acquires.is_empty() {
+        return "Find the call that takes these pages, and convert it together with the releases."
+            .into();
+    }
+    if group.releases.is_empty() {
+        return "Find the calls that release these pages, and convert them together with the acquire.".into();
+    }
+    let rest: Vec<&Callsite> = members(report, group).collect();
+    format!(
+        "Convert {} by hand, all calls of the group in one patch.",
+        functions(&rest)
+    )
+}
+
+/// "a(), b() and 3 more"
+fn functions(sites: &[&Callsite]) -> String {
+    // As many as fit into a line of a mail.
+    const SHOWN: usize = 2;
+    let names: BTreeSet<&str> = sites.iter().map(|site| site.function.as_str()).collect();
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("{name}()"))
+        .collect();
+    match names.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => format!("{} and {more} more", shown.join(", ")),
+        _ => shown.join(" and "),
+    }
+}
