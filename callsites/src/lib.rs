@@ -14,6 +14,7 @@ pub mod explain;
 pub mod findings;
 pub mod flow;
 pub mod formats;
+pub mod fuzz;
 pub mod index;
 pub mod judge;
 pub mod lex;

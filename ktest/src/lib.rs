@@ -39,6 +39,7 @@ mod conformance;
 mod console;
 mod error;
 pub mod formats;
+pub mod fuzz;
 pub mod host;
 mod image;
 pub mod judge;

@@ -56,6 +56,7 @@ pub mod diff;
 mod draft;
 mod edits;
 pub mod error;
+pub mod fuzz;
 mod info;
 mod lines;
 mod mbox;

@@ -123,6 +123,8 @@ pub enum Verb {
     Codegen(Codegen),
     /// Run the tests of this repository.
     Test(Test),
+    /// Look for inputs that make a run panic, hang, escape or change its mind.
+    Fuzz(Fuzz),
     /// Do everything that must hold before a change lands.
     Ci(Ci),
 }
@@ -497,6 +499,33 @@ pub struct Test {
         value_name = "ARGUMENT"
     )]
     pub arguments: Vec<String>,
+}
+
+/// `fuzz`
+#[derive(Debug, Args)]
+pub struct Fuzz {
+    /// Draws the cases; the same seed draws the same ones.
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub seed: u64,
+    /// Files of the tree to damage or rewrite, and to audit. 20000 for a long run.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub files: u64,
+    /// Series to damage or make hostile, and to apply; as many directories of runs are damaged and shown. 2000 for a long
+    /// run.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub series: u64,
+    /// Outputs of guests to damage, and to judge. 2000 for a long run.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub guest: u64,
+    /// How often the whole tree is rewritten in each way (layout, comments, braces, locals, conditions), and audited.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub rounds: u64,
+    /// Keep what was found here, made small.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<Utf8PathBuf>,
+    /// Run these cases and say how they went: how this verb starts itself.
+    #[arg(long, value_name = "ORDER", hide = true)]
+    pub worker: Option<String>,
 }
 
 /// `ci`

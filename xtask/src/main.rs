@@ -8,6 +8,7 @@ mod codegen;
 mod console;
 mod exit;
 mod flags;
+mod fuzz;
 mod heap;
 mod hints;
 mod kbuild;

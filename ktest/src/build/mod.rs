@@ -18,7 +18,7 @@ mod reach;
 mod record;
 mod report;
 mod run;
-mod shadow;
+pub(crate) mod shadow;
 pub(crate) mod stage;
 mod warnings;
 

@@ -10,8 +10,6 @@
 mod boot;
 mod died;
 mod exercise;
-#[cfg(test)]
-mod hostile;
 mod taint;
 mod target;
 

@@ -96,6 +96,12 @@ pub fn all() -> Vec<Step> {
             run: |_| shown(xtask(&["test"])),
         },
         Step {
+            name: "fuzz",
+            what: "damaged files, hostile series and lying guests do no harm",
+            mend: "cargo xtask fuzz --out DIR keeps what was found, made small",
+            run: |_| shown(xtask(&["fuzz"])),
+        },
+        Step {
             name: "doc",
             what: "documentation builds without a warning",
             mend: "cargo doc --workspace --no-deps --document-private-items",

@@ -10,6 +10,7 @@ pub mod codegen;
 mod convert;
 mod diff_audit;
 mod doctor;
+mod fuzz;
 mod kernel;
 pub mod ktest;
 mod model;
@@ -57,6 +58,7 @@ pub fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit
         Verb::Tidy => tidy::run(common),
         Verb::Codegen(args) => codegen::run(common, &args, console),
         Verb::Test(args) => test::run(common, &args, console),
+        Verb::Fuzz(args) => fuzz::run(common, &args, console),
         Verb::Ci(args) => ci::run(common, &args, console),
     }
 }
