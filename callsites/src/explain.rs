@@ -3,7 +3,8 @@
 //! of a finding, the way to it; of a group, its members; of a rule, what it is about.
 
 use crate::findings::rules;
-use crate::formats::{role, severity, verdict};
+use crate::formats::visible::visible;
+use crate::formats::{role, severity, shown, verdict};
 use crate::report::{Callsite, Evidence, Finding, Group, Report};
 use crate::tree::Tree;
 use camino::Utf8Path;
@@ -43,7 +44,11 @@ impl Failure for UnknownId {
 /// # Errors
 /// No callsite, or more than one, is meant.
 pub fn explain(tree: &Tree, report: &Report, id: &str) -> Result<String, UnknownId> {
-    explain_with(&|path| tree.read(path).ok(), report, id)
+    // A story is told line by line. Where that changes a path, the lines of that file are not shown.
+    let plain = shown(report);
+    let report = plain.as_deref().unwrap_or(report);
+    let story = explain_with(&|path| tree.read(path).ok(), report, id)?;
+    Ok(visible(&story, &[]).into_owned())
 }
 
 /// The same with source lines read by `read`.

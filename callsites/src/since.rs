@@ -4,7 +4,7 @@
 //! Two audits of one tree have a call in the same place. Everything else is matched by id, which holds no line number, so
 //! that code moving about is no change.
 
-use crate::formats::verdict;
+use crate::formats::{verdict, visible};
 use crate::report::{Callsite, Finding, Report, Verdict};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,9 +205,10 @@ impl fmt::Display for Changes {
                 (Some(was), Some(now)) => format!("{} -> {}", verdict(*was), verdict(*now)),
                 (None, None) => continue,
             };
-            writeln!(f, "{path}:{line} {function}() {call}: {what}: {reason}")?;
+            let said = format!("{path}:{line} {function}() {call}: {what}: {reason}");
+            writeln!(f, "{}", visible::line(&said))?;
             if let Some(before) = reason_before {
-                writeln!(f, "    the reason was: {before}")?;
+                writeln!(f, "    the reason was: {}", visible::line(before))?;
             }
         }
         for finding in &self.findings {
@@ -220,10 +221,8 @@ impl fmt::Display for Changes {
                 message,
                 ..
             } = finding;
-            writeln!(
-                f,
-                "{path}:{line} {function}() finding {rule}: {what}: {message}"
-            )?;
+            let said = format!("{path}:{line} {function}() finding {rule}: {what}: {message}");
+            writeln!(f, "{}", visible::line(&said))?;
         }
         writeln!(
             f,

@@ -3,11 +3,17 @@
 
 use crate::exit::{Exit, Failure};
 use crate::flags::{Color, Common};
+use callsites::formats::STYLES;
+use callsites::formats::visible::{self, Visible, line, visible};
 use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
+
+mod place;
+
+use place::Place;
 
 /// How to talk to whoever started the verb.
 #[derive(Debug, Clone)]
@@ -53,7 +59,7 @@ impl Console {
 
     fn talk(&self, line: &str) {
         // Talk that nobody can hear is no reason to stop working.
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", visible(line, &[]));
     }
 
     /// Steps of make: a bar where it is known about how many there are, else a count. It is gone when it is dropped; invisible
@@ -90,19 +96,31 @@ impl Console {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::with_draw_target(Some(total), self.target())
             .with_style(style.progress_chars("=> "))
-            .with_message(what.to_owned())
+            .with_message(line(what).into_owned())
     }
 }
 
-/// Writes a result: to `-o FILE` atomically, else to standard output.
+/// Writes a text: to `-o FILE` atomically, else to standard output. What a terminal would obey is written so that it is
+/// seen.
 pub fn deliver(
     output: Option<&Utf8Path>,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    deliver_as_it_is(output, |out| {
+        write(&mut Visible {
+            out,
+            styles: &STYLES,
+        })
+    })
+}
+
+/// The same of a format that has rules of its own for what it may hold.
+pub fn deliver_as_it_is(
+    output: Option<&Utf8Path>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let Some(path) = output else {
-        let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
-        write(&mut stdout)?;
-        return Ok(stdout.flush()?);
+        return through(std::io::stdout().lock(), write);
     };
     let directory = path
         .parent()
@@ -113,32 +131,39 @@ pub fn deliver(
             .because(error)
             .hint("name a file in a directory that exists and is yours: -o FILE")
     };
-    // A device or a pipe is written to, never replaced.
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        let file = std::fs::OpenOptions::new().write(true).open(path);
-        let mut file = std::io::BufWriter::new(file.map_err(unwritable)?);
-        write(&mut file)?;
-        return Ok(file.flush()?);
+    match place::of(path).map_err(unwritable)? {
+        Place::Open(file) => through(file, write),
+        Place::File => {
+            let readable = std::fs::Permissions::from_mode(0o666);
+            let file = tempfile::Builder::new()
+                .permissions(readable)
+                .tempfile_in(directory)
+                .map_err(unwritable)?;
+            let mut file = std::io::BufWriter::new(file);
+            write(&mut file)?;
+            let file = file
+                .into_inner()
+                .map_err(std::io::IntoInnerError::into_error)?;
+            file.persist(path)
+                .map_err(|error| unwritable(error.error))?;
+            Ok(())
+        }
     }
-    let readable = std::fs::Permissions::from_mode(0o666);
-    let file = tempfile::Builder::new()
-        .permissions(readable)
-        .tempfile_in(directory)
-        .map_err(unwritable)?;
-    let mut file = std::io::BufWriter::new(file);
-    write(&mut file)?;
-    let file = file
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error)?;
-    file.persist(path)
-        .map_err(|error| unwritable(error.error))?;
-    Ok(())
+}
+
+fn through(
+    to: impl Write,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut to = std::io::BufWriter::new(to);
+    write(&mut to)?;
+    Ok(to.flush()?)
 }
 
 /// Writes a result as JSON, one value and a newline.
 pub fn deliver_json(output: Option<&Utf8Path>, value: &impl Serialize) -> Result<(), Failure> {
-    deliver(output, |to| {
-        serde_json::to_writer_pretty(&mut *to, value).map_err(std::io::Error::from)?;
+    deliver_as_it_is(output, |to| {
+        visible::json(value, &mut *to).map_err(std::io::Error::from)?;
         Ok(to.write_all(b"\n")?)
     })
 }

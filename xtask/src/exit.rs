@@ -2,6 +2,7 @@
 //! Exit codes, and which failure ends with which.
 
 use crate::hints;
+use callsites::formats::visible::visible;
 use std::error::Error;
 use std::fmt;
 
@@ -106,6 +107,7 @@ impl Failure {
         if let Some(hint) = &self.hint {
             text.push_str(&format!("{cyan}hint:{plain} {hint}\n"));
         }
+        let text = visible(&text, &[red, cyan, plain]);
         // Standard error is gone: there is nobody left to tell.
         let _ = to.write_all(text.as_bytes());
     }
@@ -166,6 +168,19 @@ mod tests {
           because: failed to open `a`: no such thing
         hint: cargo xtask doctor
         ");
+    }
+
+    #[test]
+    fn an_error_moves_no_cursor() {
+        let failure =
+            Failure::new(Exit::Usage, "failed to open `a\x1b[2J\u{202e}`").hint("b\u{9b}");
+        let mut bytes = Vec::new();
+        failure.print(&mut bytes, true);
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(
+            text,
+            "\x1b[1;31merror:\x1b[0m failed to open `a\\u{1b}[2J\\u{202e}`\n\x1b[36mhint:\x1b[0m b\\u{9b}\n"
+        );
     }
 
     #[test]

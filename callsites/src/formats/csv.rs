@@ -76,7 +76,7 @@ fn record(fields: &[String], out: &mut dyn io::Write) -> io::Result<()> {
 fn quote(field: &str) -> String {
     let field = &match field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         true => format!("'{}", visible(field, &[])),
-        false => visible(field, &[]),
+        false => visible(field, &[]).into_owned(),
     };
     if field.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of formats, their names, and the one function that writes them.
 
-use super::visible::{Visible, visible};
+use super::shown::shown;
+use super::visible::{Visible, json, visible};
 use super::{csv, html, quickfix, sarif, summary, text};
 use crate::report::Report;
+use std::borrow::Cow;
 use std::{fmt, io, str::FromStr};
 
 /// A way to write a report down.
@@ -85,6 +87,11 @@ pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Re
         _ => text::Style::plain().sequences(),
     };
     // What a person or an editor reads line by line.
+    let plain = match format {
+        Format::Json | Format::Csv | Format::Sarif | Format::Html => Cow::Borrowed(report),
+        _ => shown(report)?,
+    };
+    let report = &*plain;
     let seen = &mut Visible {
         out: &mut *out,
         styles: &styles,
@@ -97,13 +104,13 @@ pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Re
         Format::Summary => summary::write(report, text::Style::plain(), seen),
         Format::ColouredSummary => summary::write(report, text::Style::ansi(), seen),
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, report)?;
+            json(report, out)?;
             out.write_all(b"\n")
         }
         Format::Quickfix => quickfix::write(report, seen),
         Format::Csv => csv::write(report, out),
         Format::Sarif => {
-            serde_json::to_writer_pretty(&mut *out, &sarif::log(report))?;
+            json(&sarif::log(report), out)?;
             out.write_all(b"\n")
         }
         Format::Html => {

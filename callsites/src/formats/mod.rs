@@ -20,10 +20,13 @@ mod format;
 mod html;
 mod quickfix;
 mod sarif;
+mod shown;
 mod summary;
 mod text;
-mod visible;
+pub mod visible;
 mod words;
 
 pub use format::{Format, UnknownFormat, write};
+pub(crate) use shown::shown;
+pub use text::STYLES;
 pub use words::{role, severity, verdict};

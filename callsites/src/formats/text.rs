@@ -8,6 +8,9 @@ use crate::report::{
 };
 use std::io;
 
+/// Every escape sequence that a report for a terminal has of its own.
+pub const STYLES: [&str; 6] = Style::ansi().sequences();
+
 /// Escape sequences, all empty when the text is plain.
 pub(super) struct Style {
     pub(super) bold: &'static str,

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Characters that move a cursor, colour a terminal or turn the direction of a line, written so that they are seen instead.
 //!
-//! Names of files, functions and lines of source come from the tree, and a tree may be a stranger's.
+//! Names of files, functions and lines of source come from the tree, and a tree may be a stranger's; so may a series, and what
+//! a guest prints. Whatever is written for a person or an editor goes through here: [`Visible`] in a stream of text, [`line`]
+//! where a text must stay on its line, [`Json`] where it is a string of JSON.
 
+use serde_json::ser::{Formatter, PrettyFormatter};
+use std::borrow::Cow;
 use std::io;
 
 /// `text` with every character that is not shown as itself replaced by its number; line ends and tabs stay, and so does what
 /// is one of `allowed`.
-pub(super) fn visible(text: &str, allowed: &[&str]) -> String {
-    let mut shown = String::with_capacity(text.len());
+pub fn visible<'t>(text: &'t str, allowed: &[&str]) -> Cow<'t, str> {
+    if !text.chars().any(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let whole = allowed
@@ -29,11 +36,21 @@ pub(super) fn visible(text: &str, allowed: &[&str]) -> String {
         };
         rest = rest.get(length..).unwrap_or_default();
     }
-    shown
+    Cow::Owned(shown)
 }
 
-/// Control characters, and those that turn the direction of a line or end it (Unicode's Bidi_Control and separators).
-fn hidden(c: char) -> bool {
+/// The same on one line: a line end is replaced too.
+pub fn line(text: &str) -> Cow<'_, str> {
+    let shown = visible(text, &[]);
+    match shown.contains('\n') {
+        true => Cow::Owned(shown.replace('\n', "\\u{a}")),
+        false => shown,
+    }
+}
+
+/// Control characters, and those that turn the direction of a line or end it (Unicode's Bidi_Control and separators); not
+/// line ends and tabs.
+pub fn hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
@@ -42,22 +59,99 @@ fn hidden(c: char) -> bool {
     }
 }
 
-/// Lets through what can be seen, and the escape sequences of the report's own style.
-pub(super) struct Visible<'a> {
-    pub(super) out: &'a mut dyn io::Write,
-    pub(super) styles: &'a [&'static str],
+/// Lets through what can be seen, and the escape sequences of our own style.
+pub struct Visible<'a> {
+    /// Where it goes.
+    pub out: &'a mut dyn io::Write,
+    /// What may pass as it is.
+    pub styles: &'a [&'static str],
 }
 
 impl io::Write for Visible<'_> {
     // What is formatted comes in whole strings, so that no character is cut.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = visible(&String::from_utf8_lossy(bytes), self.styles);
-        self.out.write_all(text.as_bytes())?;
+        let text = String::from_utf8_lossy(bytes);
+        self.out.write_all(visible(&text, self.styles).as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// Indented JSON in which a string's hidden characters are escapes, `\u202e`: JSON asks for that below U+0020 only.
+#[derive(Default)]
+pub struct Json<'a>(PrettyFormatter<'a>);
+
+/// Writes a value as [`Json`], without a line end behind it.
+///
+/// # Errors
+/// Those of `out`, and of a value that JSON has no form for.
+pub fn json(value: &impl serde::Serialize, out: &mut dyn io::Write) -> serde_json::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(
+        out,
+        Json::default(),
+    ))
+}
+
+impl Formatter for Json<'_> {
+    fn write_string_fragment<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| hidden(*c)) {
+            // None of them lies beyond U+FFFF, where JSON would want two escapes.
+            write!(writer, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
+    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
     }
 }
 
@@ -71,6 +165,19 @@ mod tests {
         let hostile = "a\x1b[31m\x07\r\u{9b}\u{202e}\u{2028}\x7fé\tb\n";
         let seen = "a\\u{1b}[31m\\u{7}\\u{d}\\u{9b}\\u{202e}\\u{2028}\\u{7f}é\tb\n";
         assert_eq!(visible(hostile, &[]), seen);
+    }
+
+    #[test]
+    fn a_line_stays_a_line_and_a_string_of_json_is_read_as_it_was() {
+        let hostile = "a\nfindings\u{202e}\u{9b}\u{2028}\u{7f}\u{0}\\u0041\"";
+        assert_eq!(line("a\nb\tc"), "a\\u{a}b\tc");
+        let mut out = Vec::new();
+        json(&vec![hostile, "plain"], &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let expected = "[\n  \"a\\nfindings\\u202e\\u009b\\u2028\\u007f\\u0000\\\\u0041\\\"\",\n  \"plain\"\n]";
+        assert_eq!(text, expected);
+        let again: Vec<String> = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, [hostile, "plain"]);
     }
 
     #[test]

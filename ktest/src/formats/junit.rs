@@ -7,6 +7,7 @@
 use super::leaves::{Leaf, groups, run};
 use super::word;
 use crate::verdict::{Outcome, Stage, Verdict};
+use callsites::formats::visible::hidden;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use std::io;
@@ -156,11 +157,13 @@ impl Counts {
     }
 }
 
-/// What XML 1.0 can hold: a console may print any byte, and a control character makes a file that no parser reads.
+/// What XML 1.0 can hold and a terminal can show: a console may print any byte, and a control character makes a file that no
+/// parser reads.
 fn text(raw: &str) -> String {
     raw.chars()
         .map(|c| match c {
-            '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => c,
+            c if hidden(c) => '\u{fffd}',
+            '\t' | '\n' | ' '..='\u{fffd}' | '\u{10000}'.. => c,
             _ => '\u{fffd}',
         })
         .collect()

@@ -5,6 +5,7 @@
 use super::leaves::{Leaf, groups, run};
 use super::stages;
 use crate::verdict::{Outcome, Stage, Verdict};
+use callsites::formats::visible::hidden;
 
 /// For the kernel's own tools.
 pub(super) fn ktap(verdict: &Verdict) -> String {
@@ -74,7 +75,7 @@ fn plain(text: &str) -> String {
     let text = text.replace('#', "no.");
     let plain: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if c.is_control() || hidden(c) { ' ' } else { c })
         .collect();
     match plain.trim() {
         "" => "nameless".into(),

@@ -13,6 +13,7 @@ mod text;
 
 use crate::error::Error;
 use crate::verdict::{Outcome, Stage, Verdict};
+use callsites::formats::visible::{json, visible};
 use camino::Utf8PathBuf;
 use std::io::Write;
 
@@ -50,12 +51,13 @@ impl std::str::FromStr for Format {
 /// [`Error::Io`] when `to` cannot be written.
 pub fn write(verdict: &Verdict, format: Format, to: &mut dyn Write) -> Result<(), Error> {
     let text = match format {
-        Format::Text => text::text(verdict),
+        Format::Text => visible(&text::text(verdict), &[]).into_owned(),
         Format::Ktap => ktap::ktap(verdict),
         Format::Json => {
-            let json = serde_json::to_string_pretty(verdict)
+            let mut bytes = Vec::new();
+            json(verdict, &mut bytes)
                 .map_err(|error| Error::Internal(format!("write a verdict as JSON: {error}")))?;
-            format!("{json}\n")
+            format!("{}\n", String::from_utf8_lossy(&bytes))
         }
         Format::Junit => junit::junit(verdict, stages(verdict))
             .map_err(|error| Error::Internal(format!("write a verdict as JUnit: {error}")))?,

@@ -62,11 +62,15 @@ pub(super) fn asking(when: When, text: &str) -> Result<(Planned, String), Vec<St
         .filter(|site| site.role != Role::Dirty);
     report.groups[0].plan = members.map(step).collect();
     let sources = Sources::from([(path.clone(), Source::whole(&path, text.as_bytes().to_vec()))]);
-    let words =
-        Words::of(Api::Auto, Era::Pin, header(Era::Pin).as_bytes()).map_err(|why| vec![why])?;
-    let words = words.with_iterators(
-        b"ssize_t iov_iter_extract_pages(struct iov_iter *i);\nbool iov_iter_extract_will_pin(const struct iov_iter *i);\n",
+    let words = Words::of(
+        Api::Auto,
+        Era::Pin,
+        &Functions::Header(header(Era::Pin).into()),
     );
+    let words = words.map_err(|why| vec![why])?;
+    let words = words.with_iterators(&Functions::Header(
+        b"ssize_t iov_iter_extract_pages(struct iov_iter *i);\nbool iov_iter_extract_will_pin(const struct iov_iter *i);\n".to_vec(),
+    ));
     let plan = group(&sources, &report, &report.groups[0], &words)?;
     let mut contents = plan.contents(&sources).map_err(|why| vec![why])?;
     let new = contents.remove(&path).unwrap_or_default();

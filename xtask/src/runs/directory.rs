@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A run's directory: made, locked, written to, found again.
 
-use crate::console::deliver;
+use crate::console::deliver_as_it_is;
 use crate::exit::{Exit, Failure};
 use crate::runs::record::Record;
 use callsites::tree::beneath::{Root, TreePath};
@@ -61,7 +61,7 @@ impl Run {
 
     /// Writes a file of the run.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        deliver(Some(&self.dir.join(name)), |to| Ok(to.write_all(bytes)?))
+        deliver_as_it_is(Some(&self.dir.join(name)), |to| Ok(to.write_all(bytes)?))
     }
 
     /// Writes its record.

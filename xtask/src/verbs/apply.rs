@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `apply SERIES_DIR`: the series on a copy or in a new worktree, all or nothing.
 
-use crate::console::{Console, deliver_json};
+use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Apply, Common};
-use crate::tree;
+use crate::{stopping, tree};
 use camino::Utf8PathBuf;
 use patches::{ApplyOptions, Form, Series};
 use serde_json::json;
-use std::io::Write;
 
 /// Runs `apply`.
 pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Failure> {
@@ -29,6 +28,7 @@ pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Fai
         return rehearse(&tree, args, console);
     }
     let applied = patches::apply(&tree, &args.series, &options)?;
+    stopping::left(format!("{} is complete", applied.target));
     if common.json {
         let patches: Vec<_> = applied
             .patches
@@ -40,10 +40,12 @@ pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Fai
             &json!({ "schema": "apply/1", "base": applied.base, "patches": patches }),
         )?;
     } else {
-        let mut out = std::io::stdout().lock();
-        for patch in &applied.patches {
-            writeln!(out, "{}", patch.subject)?;
-        }
+        deliver(None, |out| {
+            for patch in &applied.patches {
+                writeln!(out, "{}", patch.subject)?;
+            }
+            Ok(())
+        })?;
     }
     console.say(format!(
         "{} patches applied in {}",

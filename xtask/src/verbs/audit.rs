@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `audit [PATH…]`: every callsite of page-pinning functions, and what ought to become of it.
 
-use crate::console::{Console, deliver, deliver_json};
+use crate::console::{Console, deliver, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Audit, Common};
 use crate::{places, tree};
@@ -162,7 +162,7 @@ fn show(common: &Common, args: &Audit, console: &Console, report: &Report) -> Re
         Ok(format) => format,
         Err(error) => return Err(Failure::new(Exit::Usage, error.to_string())),
     };
-    deliver(common.output.as_deref(), |to| {
+    deliver_as_it_is(common.output.as_deref(), |to| {
         Ok(formats::write(report, format, to)?)
     })?;
     if matches!(format, Format::Summary | Format::ColouredSummary) {

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Build, Common};
 use crate::kbuild::Variables;
 use crate::{outcome, places, stopping, tree};
+use callsites::formats::visible::line;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use ktest::build::ModuleBuild;
@@ -148,7 +149,7 @@ pub fn progress(console: &Console) -> Progress {
             Event::Step { done, about, what } => {
                 let bar = bar.get_or_insert_with(|| console.steps(about));
                 bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-                bar.set_message(what.to_owned());
+                bar.set_message(line(what).into_owned());
             }
             Event::Ended => *bar = None,
         }

@@ -27,7 +27,7 @@ pub fn run(common: &Common, args: &Codegen, console: &Console) -> Result<Exit, F
         } else {
             let file = workspace::root().join(path);
             std::fs::create_dir_all(file.parent().unwrap_or(&file))?;
-            crate::console::deliver(Some(&file), |to| Ok(to.write_all(text.as_bytes())?))?;
+            crate::console::deliver_as_it_is(Some(&file), |to| Ok(to.write_all(text.as_bytes())?))?;
             console.say(format!("wrote {path}"));
         }
     }

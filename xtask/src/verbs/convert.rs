@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `convert [PATH…|--group ID…] -o SERIES_DIR`: a patch series of what can be converted.
 
-use crate::console::{Console, deliver_json};
+use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Api, Common, Convert, Module};
 use crate::verbs::audit;
-use crate::{places, tree};
+use crate::{places, stopping, tree};
 use callsites::report::Report;
 use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use patches::series::Outcome;
 use patches::{ConvertOptions, Export, Select, Series, Signer};
 use serde_json::json;
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// In bytes: a hundred times what a long cover letter has.
 const LONGEST_COVER: u64 = 400_000;
@@ -48,17 +48,23 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         return Ok(Exit::Clean);
     }
     series.write(&dir)?;
+    stopping::left(format!(
+        "the series in {dir} is complete, but the patched tree was not audited"
+    ));
     let series = proven(common, &args.module, &dir, &report, &options, console)?;
+    stopping::left(format!("the series in {dir} is complete"));
     if common.json {
         deliver_json(
             None,
             &json!({ "schema": "convert/1", "series": series.info, "checks": series.checks }),
         )?;
     } else {
-        let mut out = std::io::stdout().lock();
-        for patch in &series.info.patches {
-            writeln!(out, "{}: {}", patch.file, patch.subject)?;
-        }
+        deliver(None, |out| {
+            for patch in &series.info.patches {
+                writeln!(out, "{}: {}", patch.file, patch.subject)?;
+            }
+            Ok(())
+        })?;
     }
     console.say(format!(
         "{} patches in {dir}; {} groups left alone",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ktest [SERIES_DIR]`: boots the base and every patched kernel, runs targets in them, and prints the verdict.
 
-use crate::console::{Console, deliver, deliver_json};
+use crate::console::{Console, deliver, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Ktest, Via};
 use crate::kbuild::Variables;
@@ -146,7 +146,7 @@ fn show(common: &Common, args: &Ktest, verdict: &Verdict) -> Result<Exit, Failur
             .parse()
             .map_err(|error: String| Failure::new(Exit::Usage, error))?,
     };
-    deliver(common.output.as_deref(), |to| {
+    deliver_as_it_is(common.output.as_deref(), |to| {
         Ok(formats::write(verdict, format, to)?)
     })?;
     Ok(verdict.exit())

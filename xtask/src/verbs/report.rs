@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `report RUN…`: one self-contained HTML page of one run or of several; shards of a run are put together.
 
-use crate::console::{Console, deliver, deliver_json};
+use crate::console::{Console, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Report};
 use crate::places;
@@ -32,7 +32,7 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
             .collect();
         deliver_json(output, &json!({ "schema": "report/1", "runs": runs }))?;
     } else {
-        deliver(output, |to| Ok(to.write_all(page(&runs).as_bytes())?))?;
+        deliver_as_it_is(output, |to| Ok(to.write_all(page(&runs).as_bytes())?))?;
     }
     Ok(exit)
 }
