@@ -63,6 +63,14 @@ pub enum Entry {
     },
 }
 
+/// The bytes of a file that the user named, over whatever links: an ordinary one of at most `most` bytes.
+///
+/// # Errors
+/// What the system says; of anything else than such a file, an error without a number of the system's.
+pub fn read_named(path: &Utf8Path, most: u64) -> std::io::Result<Vec<u8>> {
+    super::directory::read_named(path, most)
+}
+
 impl Root {
     /// Opens a directory that the user named: the way to it may lead over links.
     ///

@@ -182,17 +182,33 @@ pub(super) fn read(path: &Utf8Path, bytes: &mut Vec<u8>) -> io::Result<()> {
 
 /// Reads what an earlier run kept; no more than `most` bytes of it.
 pub(crate) fn read_kept(path: &Utf8Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
+    all_of(open(path)?, most)
+}
+
+/// Reads what the user named, which may be a link.
+pub(super) fn read_named(path: &Utf8Path, most: u64) -> io::Result<Vec<u8>> {
+    all_of(
+        rustix::fs::open(path.as_std_path(), AT_ONCE, Mode::empty())?,
+        most,
+    )
+}
+
+fn all_of(file: rustix::fd::OwnedFd, most: u64) -> io::Result<Vec<u8>> {
     ordinary(&file, most)?;
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(fs::File::from(file), most), &mut bytes)?;
     Ok(bytes)
 }
 
-/// Opens for reading, without waiting for the other end of a FIFO and without following a link.
+/// For reading, without waiting for the other end of a FIFO.
+const AT_ONCE: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+/// Opens for reading, without waiting and without following a link.
 fn open(path: &Utf8Path) -> io::Result<rustix::fd::OwnedFd> {
-    let flags =
-        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = AT_ONCE | OFlags::NOFOLLOW;
     Ok(rustix::fs::open(path.as_std_path(), flags, Mode::empty())?)
 }
 

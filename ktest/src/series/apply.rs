@@ -6,12 +6,14 @@
 //! whatever its text says.
 
 use super::input::{Patch, mbox, read};
-use super::overlay::{Content, Overlay, stays_inside, tree_path};
+use super::overlay::{Content, Overlay, RESERVED, from_outside, tree_path};
 use crate::error::Error;
 use crate::source::Source;
+use callsites::tree::beneath::TreePath;
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::Exit;
 use patches::conflict::conflicts;
+use patches::diff::named;
 use std::collections::BTreeSet;
 use walkdir::WalkDir;
 
@@ -44,9 +46,14 @@ pub(crate) fn stage(source: &Source, from: &Utf8Path) -> Result<Vec<Staged>, Err
     };
     let mut overlay = Overlay::new();
     let mut before = Overlay::new();
-    // What is named and cannot be read may stand in the text of a mail; it is told where git misses it.
+    // What is named and cannot be read may be nothing that git looks at; it is told where git misses it.
     let mut unread = None;
-    for path in patches.iter().flat_map(|patch| named(&patch.diff)) {
+    let mut paths = BTreeSet::new();
+    for patch in &patches {
+        // A header that leads elsewhere is the series' fault, before anything is read.
+        paths.extend(named(&patch.diff).map_err(from_outside)?);
+    }
+    for path in paths.into_iter().map(Utf8PathBuf::from) {
         match Content::at(&source.root, &path) {
             Ok(Content::Gone) => {}
             Ok(content) if !before.contains_key(&path) => {
@@ -122,7 +129,7 @@ fn allowed(
 ) -> Result<(), Error> {
     Content::at(tree, path)?;
     match content {
-        Content::Link(to) if !stays_inside(path, to) => {
+        Content::Link(to) if !stays_inside(&tree_path(path)?, to) => {
             let subject = &patch.subject;
             let why =
                 format!("\"{subject}\" makes {path} a link to {to}, which is not in the tree");
@@ -135,43 +142,10 @@ fn allowed(
     }
 }
 
-/// Paths that a patch may read: of the lines that name files, wherever they stand. One too many does no harm, and one that names
-/// no place inside of the tree is left out: git refuses the patch if it meant it.
-fn named(diff: &[u8]) -> BTreeSet<Utf8PathBuf> {
-    let mut paths = BTreeSet::new();
-    for line in String::from_utf8_lossy(diff).lines() {
-        for (mark, prefix) in [
-            ("--- ", "a/"),
-            ("+++ ", "b/"),
-            ("rename from ", ""),
-            ("copy from ", ""),
-        ] {
-            let path = line.strip_prefix(mark).map(unquoted);
-            let path = path.as_deref().and_then(|rest| rest.strip_prefix(prefix));
-            paths.extend(path.map(Utf8PathBuf::from));
-        }
-        // A patch that only changes a mode or removes an empty file names it here alone, twice.
-        if let Some(both) = line.strip_prefix("diff --git ") {
-            let half = both.len() / 2;
-            let path = both.get(..half).map(unquoted);
-            let path = path.as_deref().and_then(|first| first.strip_prefix("a/"));
-            paths.extend(path.map(Utf8PathBuf::from));
-        }
-    }
-    paths.retain(|path| tree_path(path).is_ok());
-    paths
-}
-
-/// A name as `diff` writes it: behind it may stand a time, and one with odd characters is quoted.
-fn unquoted(text: &str) -> String {
-    let text = text.split('\t').next().unwrap_or(text).trim_end();
-    let quoted = text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    quoted.map_or_else(
-        || text.to_owned(),
-        |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"),
-    )
+/// Whether a link stays in the tree, and is none to what the shadow of the tree keeps for itself.
+fn stays_inside(path: &TreePath, to: &Utf8Path) -> bool {
+    let reserved = to.components().any(|part| part.as_str() == RESERVED);
+    path.leads_inside(to.as_str().as_bytes()) && !reserved
 }
 
 fn put(file: &Utf8Path, content: &Content) -> Result<(), Error> {

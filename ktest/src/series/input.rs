@@ -2,10 +2,15 @@
 //! Where patches come from: a directory of mails as `git format-patch` and others write it, one patch, an mbox (b4's `.mbx`), or a
 //! range of commits.
 
+use super::overlay::from_outside;
 use crate::error::{Error, SERIES};
+use callsites::tree::beneath::{Root, TreePath, read_named};
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::Exit;
 use proc::git::mail::mailinfo;
+
+/// Bytes of a file of mails: a hundred times the largest series that was ever sent to a list of the kernel's.
+const LARGEST: u64 = 256 << 20;
 
 /// One patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +26,19 @@ pub(super) fn read(from: &Utf8Path, scratch: &Utf8Path) -> Result<Vec<Patch>, Er
     let is = std::fs::metadata(from).map_err(Error::named(SERIES, from))?;
     let mut patches = Vec::new();
     if is.is_dir() {
+        // Whoever made the directory is a stranger: a link, a FIFO or a device in it is not read.
+        let root = Root::open(from).map_err(from_outside)?;
         for file in mails(from)? {
-            patches.extend(patch(&file, &bytes(&file)?, scratch)?);
+            let name = TreePath::parse(file.file_name().unwrap_or_default());
+            let found = name
+                .and_then(|name| root.read(&name))
+                .map_err(from_outside)?;
+            patches.extend(patch(&file, &found.unwrap_or_default(), scratch)?);
         }
-    } else if is.is_file() {
-        patches = mbox(from, &bytes(from)?, scratch)?;
+    } else {
+        // The user has named it, and may have named a link.
+        let bytes = read_named(from, LARGEST).map_err(|source| refused(from, source))?;
+        patches = mbox(from, &bytes, scratch)?;
     }
     if patches.is_empty() {
         let none = std::io::Error::other(format!("{from} holds no patch"));
@@ -43,12 +56,12 @@ pub(crate) fn subjects(from: &Utf8Path) -> Result<Vec<String>, Error> {
     Ok(patches.into_iter().map(|patch| patch.subject).collect())
 }
 
-fn bytes(file: &Utf8Path) -> Result<Vec<u8>, Error> {
-    let is = std::fs::metadata(file).map_err(Error::io("read", file))?;
-    if !is.is_file() {
-        return Err(Error::Usage(format!("read {file}: it is no file")));
+fn refused(file: &Utf8Path, source: std::io::Error) -> Error {
+    match source.raw_os_error() {
+        Some(_) => Error::named(SERIES, file)(source),
+        // Not the machine: what was named is no file of mails.
+        None => Error::Usage(format!("read {file}: {source}")),
     }
-    std::fs::read(file).map_err(Error::io("read", file))
 }
 
 /// `0001-a.patch`, `v2-0001-a.patch`, whatever else ends so; not the cover letter.
@@ -92,7 +105,8 @@ pub(super) fn mbox(name: &Utf8Path, text: &[u8], scratch: &Utf8Path) -> Result<V
     let mut mails: Vec<Utf8PathBuf> = entries.flatten().map(|entry| entry.into_path()).collect();
     mails.sort();
     for mail in mails {
-        patches.extend(patch(name, &bytes(&mail)?, scratch)?);
+        let bytes = std::fs::read(&mail).map_err(Error::io("read", &mail))?;
+        patches.extend(patch(name, &bytes, scratch)?);
         std::fs::remove_file(&mail).map_err(Error::io("remove", &mail))?;
     }
     Ok(patches)

@@ -57,6 +57,32 @@ impl TreePath {
         Some(TreePath(Utf8PathBuf::from(above)))
     }
 
+    /// Whether a link that stands here and says `target` leads to a place inside of the tree and not into `.git`, read as
+    /// text: other links are not followed.
+    ///
+    /// A step up is taken only before the first name: after one it starts from where that name leads, and another link of
+    /// the same series may say where that is (`l` to the root of the tree, then a link to `l/../outside`).
+    pub fn leads_inside(&self, target: &[u8]) -> bool {
+        let Ok(target) = std::str::from_utf8(target) else {
+            return false;
+        };
+        if target.is_empty() || target.starts_with('/') || target.chars().any(char::is_control) {
+            return false;
+        }
+        let mut depth = self.as_str().matches('/').count();
+        let mut named = false;
+        for name in target.split('/') {
+            match name {
+                "" | "." => {}
+                ".." if named || depth == 0 => return false,
+                ".." => depth -= 1,
+                name if name.eq_ignore_ascii_case(".git") => return false,
+                _ => named = true,
+            }
+        }
+        true
+    }
+
     /// That it breaks a rule which its text does not show.
     pub fn refused(&self, why: Refusal) -> Error {
         Error::Refused {

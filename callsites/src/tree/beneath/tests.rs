@@ -247,3 +247,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_link_that_leads_out_is_told_by_its_text() {
+    let path = TreePath::parse("scripts/dtc/include-prefixes/arm").unwrap();
+    for target in [
+        "../../../arch/arm/boot/dts",
+        "arm64",
+        "./../x/y",
+        "../../..",
+    ] {
+        assert!(path.leads_inside(target.as_bytes()), "{target}");
+    }
+    for target in [
+        "/etc/passwd",
+        "../../../../x",
+        "../../../..",
+        "",
+        "a/../../../../../x",
+        ".git/config",
+        "../../../.GIT/hooks/x",
+        "a\nb",
+    ] {
+        assert!(!path.leads_inside(target.as_bytes()), "{target}");
+    }
+    assert!(!path.leads_inside(b"\xff"));
+}
+
+#[test]
+fn a_link_that_steps_up_from_another_link_leads_out() {
+    // With `l` a link to the root of the tree, `l/../x` stands beside the tree.
+    let path = TreePath::parse("drivers/misc/m").unwrap();
+    for target in ["l/../x", "../misc/l/../x", "./l/./../x", "l/.."] {
+        assert!(!path.leads_inside(target.as_bytes()), "{target}");
+    }
+}
