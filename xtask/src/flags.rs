@@ -417,6 +417,10 @@ pub struct Pipeline {
     /// Go on with this run: what it has finished is not done again.
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
+    /// Run none of the tree's own scripts while the series is made: no check by checkpatch.pl, and no recipients from
+    /// get_maintainer.pl.
+    #[arg(long)]
+    pub no_scripts: bool,
 }
 
 /// `report`

@@ -30,6 +30,39 @@ pub fn init(dir: &Path) -> Result<(), Error> {
         .map_err(command.io("write its attributes"))
 }
 
+/// A shallow clone of one branch or tag of `repository` into the new directory `dir`, which may take as long as `deadline`.
+///
+/// As everywhere here no setting counts and no program is started that one names; a proxy is that of the environment.
+/// Only what git itself speaks is asked: no remote helper of another scheme (`ext::`) runs.
+///
+/// # Errors
+/// When there is no such branch, or the repository cannot be reached.
+pub fn clone(
+    repository: &str,
+    branch: &str,
+    dir: &Path,
+    deadline: std::time::Duration,
+) -> Result<(), Error> {
+    git(dir.parent().unwrap_or(dir))
+        .env("GIT_ALLOW_PROTOCOL", "https:http:git:ssh:file")
+        // The pin that keeps a repository from naming one; here it is the user who may name an ssh address.
+        .env("GIT_SSH_COMMAND", "ssh")
+        .args([
+            "clone",
+            "--quiet",
+            "--template=",
+            "--depth=1",
+            "--branch",
+            branch,
+        ])
+        .arg("--")
+        .arg(repository)
+        .arg(dir)
+        .deadline(deadline)
+        .run()
+        .map(drop)
+}
+
 /// The absolute path of `name` inside the repository's shared directory ("objects", "shallow").
 ///
 /// # Errors

@@ -29,14 +29,7 @@ pub fn get(
         Some(_) => format!("v{wanted}"),
     };
     console.say(format!("cloning {branch} of {repository}"));
-    proc::Command::new("git")
-        .args(["clone", "--quiet", "--depth=1", "--branch", &branch])
-        .arg("--")
-        .arg(repository)
-        .arg(&directory)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .deadline(DEADLINE)
-        .run()
+    proc::git::store::clone(repository, &branch, &directory, DEADLINE)
         .map_err(|error| match error {
             proc::Error::Failed { .. } => Failure::new(
                 Exit::Infrastructure,

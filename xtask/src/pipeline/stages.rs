@@ -53,6 +53,7 @@ pub fn convert(
     tree: &Tree,
     report: &Report,
     paths: &[Utf8PathBuf],
+    scripts: bool,
     dir: &Utf8Path,
 ) -> Result<Came, Failure> {
     let mut options = ConvertOptions::new(places::cache()?.join("series"));
@@ -60,6 +61,7 @@ pub fn convert(
         options.select = Select::Paths(paths.to_vec());
     }
     options.signer = signer(tree)?;
+    options.scripts = scripts;
     let series = match patches::convert(tree, report, &options) {
         Ok(series) => series,
         Err(error @ patches::Error::Nothing { .. }) => {

@@ -228,7 +228,7 @@ fn programs(
         ("audit, nothing changed", audit(root, scratch, &[])?),
     ];
     let pattern = NAMES.replace(r"\w", "[A-Za-z0-9_]");
-    let grep = proc::Command::new("git")
+    let grep = proc::git::git(root.as_std_path())
         .args([
             "grep",
             "--no-index",

@@ -78,6 +78,9 @@ fn resume(common: &Common, args: &Pipeline, kbuild: &Variables, run: &str) -> St
                 false => format!("{name}={value}"),
             }),
     );
+    if args.no_scripts {
+        words.push("--no-scripts".to_owned());
+    }
     words.push(format!("--resume {run}"));
     words.join(" ")
 }
@@ -161,7 +164,10 @@ fn converted(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let series = progress.run.dir.join("series");
-    if !progress.stage("convert", |_| stages::convert(tree, report, paths, &series))? {
+    let scripts = !args.no_scripts;
+    if !progress.stage("convert", |_| {
+        stages::convert(tree, report, paths, scripts, &series)
+    })? {
         return Ok(());
     }
     if !progress.stage("apply", |run| {
