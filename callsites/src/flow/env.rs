@@ -102,6 +102,12 @@ impl Env {
         self.sets[variable] = set;
     }
 
+    /// The variables that have more definitions than `most`.
+    pub(super) fn crowded(&self, sets: &Sets, most: usize) -> Vec<usize> {
+        let crowded = |(at, set): (usize, &SetId)| (sets.get(*set).len() > most).then_some(at);
+        self.sets.iter().enumerate().filter_map(crowded).collect()
+    }
+
     /// Both ways lead here. True when that changed anything.
     pub(super) fn join(&mut self, other: &Env, sets: &mut Sets) -> bool {
         if !other.live {

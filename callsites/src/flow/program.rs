@@ -19,6 +19,31 @@ use std::sync::Arc;
 )]
 pub(crate) struct FnId(pub u32);
 
+/// A record of more members than this is looked up by name; shorter ones are quicker to walk through.
+const WIDE: usize = 64;
+
+/// The members of a wide record.
+#[derive(Debug, Default)]
+struct Members {
+    /// By name, the first of that name.
+    named: FastMap<SmolStr, u32>,
+    /// Those without one, whose own members are reached through them.
+    unnamed: Vec<u32>,
+}
+
+impl Members {
+    fn of(record: &Record) -> Self {
+        let mut members = Self::default();
+        for (member, at) in record.fields.iter().zip(0..) {
+            match member.name.is_empty() {
+                true => members.unnamed.push(at),
+                false => drop(members.named.entry(member.name.clone()).or_insert(at)),
+            }
+        }
+        members
+    }
+}
+
 /// All that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
@@ -26,6 +51,8 @@ pub(crate) struct Program {
     functions: Vec<(u32, u32)>,
     functions_by_name: FastMap<SmolStr, Vec<FnId>>,
     records: FastMap<SmolStr, Vec<(u32, u32)>>,
+    /// Wide records, by their address: the files are held, and not changed, as long as this lives.
+    wide: FastMap<usize, Members>,
     typedefs: FastMap<SmolStr, Vec<(u32, u32)>>,
     globals: FastMap<SmolStr, Vec<(u32, u32)>>,
     /// Of each file, hash of the path.
@@ -165,6 +192,10 @@ impl Program {
                     .push(id);
             }
             for (n, record) in file.records.iter().enumerate() {
+                if record.fields.len() > WIDE {
+                    let address = std::ptr::from_ref(record).addr();
+                    program.wide.insert(address, Members::of(record));
+                }
                 program
                     .records
                     .entry(tag(&record.tag).into())
@@ -381,16 +412,34 @@ impl Program {
         file: u32,
         depth: u8,
     ) -> Option<(&'a str, &'a Declaration)> {
-        if let Some(found) = record.fields.iter().find(|member| member.name == field) {
+        let wide = self.wide.get(&std::ptr::from_ref(record).addr());
+        let found = match wide {
+            Some(members) => members
+                .named
+                .get(field)
+                .map(|at| &record.fields[*at as usize]),
+            None => record.fields.iter().find(|member| member.name == field),
+        };
+        if let Some(found) = found {
             return Some((tag(&record.tag), found));
         }
         if depth == 0 {
             return None;
         }
-        record
-            .fields
-            .iter()
-            .filter(|member| member.name.is_empty())
+        let unnamed: Vec<&Declaration> = match wide {
+            Some(members) => members
+                .unnamed
+                .iter()
+                .map(|at| &record.fields[*at as usize])
+                .collect(),
+            None => record
+                .fields
+                .iter()
+                .filter(|member| member.name.is_empty())
+                .collect(),
+        };
+        unnamed
+            .into_iter()
             .filter_map(|member| self.record(&member.ty.name, file))
             .find_map(|inner| self.member_within(inner, field, file, depth - 1))
     }

@@ -15,6 +15,10 @@ use crate::index::ir::{Declaration, Expr, LoopKind, Span, Stmt, TypeRef};
 /// More passes than this over one body are not made: by then nested loops have settled.
 const PASSES: usize = 8;
 
+/// More definitions of a variable than this do not leave a join one by one: one value there takes them all, so that a
+/// function of n branches that each assign it costs n, and not n for each of its joins. Real functions stay below.
+const MOST_DEFINITIONS: usize = 32;
+
 /// What a name means inside a function.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Binding<'p> {
@@ -37,6 +41,17 @@ pub(super) struct Variable {
     pub aggregate: bool,
     /// Where its memory is, for the object that stands for it.
     pub home: (u32, Span),
+}
+
+/// The joins of one statement, as tags of the values that stand for many definitions.
+#[derive(Debug, Clone, Copy)]
+enum Join {
+    /// Behind it.
+    After = 220,
+    /// Before a turn of a loop.
+    Head = 221,
+    /// Before the step of a loop.
+    Next = 222,
 }
 
 #[derive(Debug, Default)]
@@ -62,10 +77,15 @@ pub(super) struct Walk<'p, 's> {
     frames: Vec<Frame<'p>>,
     variable_ids: FastMap<(u32, u32), usize>,
     heads: FastMap<(u32, u32), Env>,
-    labels: FastMap<&'p str, Env>,
-    breaks: Vec<Env>,
-    continues: Vec<Env>,
+    /// Each with the place that first named it.
+    labels: FastMap<&'p str, (Env, Span)>,
+    breaks: Vec<(Env, Span)>,
+    continues: Vec<(Env, Span)>,
     cases: Vec<(Env, bool)>,
+    /// The values that stand for many definitions, by context, place, variable and kind of join.
+    joins: FastMap<(u32, (u32, u32, u8)), Node>,
+    /// Whether there is one.
+    crowded: bool,
     /// Where `return` inside an expanded macro's `({ })` would be: unused, macros return by their last expression.
     changed: bool,
 }
@@ -104,6 +124,8 @@ fn passes(program: &Program, script: &mut Script, id: FnId) {
         breaks: Vec::new(),
         continues: Vec::new(),
         cases: Vec::new(),
+        joins: FastMap::default(),
+        crowded: false,
         changed: false,
     };
     for _ in 0..PASSES {
@@ -233,6 +255,49 @@ impl<'p> Walk<'p, '_> {
         self.env.set(variable, set);
     }
 
+    /// Both ways lead to the `join` of the statement at `place`. True when that changed anything.
+    fn merge(&mut self, env: &mut Env, other: &Env, place: Span, join: Join) -> bool {
+        let before = env.clone();
+        if !env.join(other, &mut self.sets) {
+            return false;
+        }
+        let few = if self.crowded { 1 } else { MOST_DEFINITIONS };
+        for variable in env.crowded(&self.sets, few) {
+            // A join and a variable together are one place.
+            let key = (
+                place.start,
+                self.variables[variable].home.1.start,
+                join as u8,
+            );
+            let all = env.get(variable);
+            let known = self.joins.get(&(self.context, key)).copied();
+            let through = known.is_some_and(|node| self.sets.get(all).contains(&node));
+            if !through && self.sets.get(all).len() <= MOST_DEFINITIONS {
+                continue;
+            }
+            self.crowded = true;
+            let span = Span {
+                start: key.0,
+                end: key.1,
+            };
+            let node = self.state.temp(self.context, span, key.2);
+            self.joins.insert((self.context, key), node);
+            for definition in self.sets.get(all).iter().filter(|from| **from != node) {
+                self.state.graph.copy(*definition, node);
+            }
+            let one = self.sets.intern(vec![node]);
+            env.set(variable, one);
+        }
+        before != *env
+    }
+
+    /// The same for the present point.
+    fn merge_here(&mut self, other: &Env, place: Span, join: Join) {
+        let mut env = std::mem::take(&mut self.env);
+        self.merge(&mut env, other, place, join);
+        self.env = env;
+    }
+
     pub(super) fn block(&mut self, statements: &'p [Stmt]) {
         for statement in statements {
             self.statement(statement);
@@ -258,7 +323,7 @@ impl<'p> Walk<'p, '_> {
                 cond,
                 then,
                 otherwise,
-                ..
+                span,
             } => {
                 self.eval(cond);
                 let entry = self.env.clone();
@@ -267,7 +332,7 @@ impl<'p> Walk<'p, '_> {
                 if let Some(otherwise) = otherwise {
                     self.statement(otherwise);
                 }
-                self.env.join(&after, &mut self.sets);
+                self.merge_here(&after, *span, Join::After);
             }
             Stmt::Loop {
                 kind,
@@ -284,34 +349,42 @@ impl<'p> Walk<'p, '_> {
                 self.repeat(kind, cond.as_ref(), step.as_ref(), body, *span);
                 self.leave(before);
             }
-            Stmt::Switch { value, body, .. } => {
+            Stmt::Switch { value, body, span } => {
                 self.eval(value);
                 self.cases.push((self.env.clone(), false));
-                self.breaks.push(Env::dead());
+                self.breaks.push((Env::dead(), *span));
                 self.env = Env::dead();
                 self.statement(body);
                 let (entry, has_default) = self.cases.pop().unwrap_or_default();
-                let left = self.breaks.pop().unwrap_or_default();
-                self.env.join(&left, &mut self.sets);
+                let left = self.breaks.pop().unwrap_or_default().0;
+                self.merge_here(&left, *span, Join::After);
                 if !has_default {
-                    self.env.join(&entry, &mut self.sets);
+                    self.merge_here(&entry, *span, Join::After);
                 }
             }
-            Stmt::Case { value, .. } => {
+            Stmt::Case { value, span } => {
                 if let Some((entry, has_default)) = self.cases.last_mut() {
                     *has_default |= value.is_none();
                     let entry = entry.clone();
-                    self.env.join(&entry, &mut self.sets);
+                    self.merge_here(&entry, *span, Join::After);
                 }
             }
-            Stmt::Label { name, .. } => {
-                let known = self.labels.entry(name).or_default().clone();
-                self.env.join(&known, &mut self.sets);
+            Stmt::Label { name, span } => {
+                let known = self
+                    .labels
+                    .get(name.as_str())
+                    .cloned()
+                    .unwrap_or_default()
+                    .0;
+                self.merge_here(&known, *span, Join::Head);
             }
-            Stmt::Goto { name, .. } => {
-                let mut known = self.labels.remove(name.as_str()).unwrap_or_default();
-                self.changed |= known.join(&self.env, &mut self.sets);
-                self.labels.insert(name, known);
+            Stmt::Goto { name, span } => {
+                let known = self.labels.remove(name.as_str());
+                let (mut known, place) = known.unwrap_or((Env::dead(), *span));
+                let here = std::mem::take(&mut self.env);
+                self.changed |= self.merge(&mut known, &here, place, Join::After);
+                self.env = here;
+                self.labels.insert(name, (known, place));
                 self.env.live = false;
             }
             Stmt::Return(value, _) => {
@@ -325,20 +398,24 @@ impl<'p> Walk<'p, '_> {
                 self.env.live = false;
             }
             Stmt::Break(_) => {
-                if let Some(mut out) = self.breaks.pop() {
-                    out.join(&self.env, &mut self.sets);
-                    self.breaks.push(out);
+                if let Some((mut out, place)) = self.breaks.pop() {
+                    let here = std::mem::take(&mut self.env);
+                    self.merge(&mut out, &here, place, Join::After);
+                    self.env = here;
+                    self.breaks.push((out, place));
                 }
                 self.env.live = false;
             }
             Stmt::Continue(_) => {
-                if let Some(mut out) = self.continues.pop() {
-                    out.join(&self.env, &mut self.sets);
-                    self.continues.push(out);
+                if let Some((mut out, place)) = self.continues.pop() {
+                    let here = std::mem::take(&mut self.env);
+                    self.merge(&mut out, &here, place, Join::Next);
+                    self.env = here;
+                    self.continues.push((out, place));
                 }
                 self.env.live = false;
             }
-            Stmt::Arms(arms, _) => {
+            Stmt::Arms(arms, span) => {
                 let entry = self.env.clone();
                 let mut after = if arms.len() > 1 {
                     Env::dead()
@@ -348,7 +425,8 @@ impl<'p> Walk<'p, '_> {
                 for (_, body) in arms {
                     self.env = entry.clone();
                     self.block(body);
-                    after.join(&self.env, &mut self.sets);
+                    let here = std::mem::take(&mut self.env);
+                    self.merge(&mut after, &here, *span, Join::After);
                 }
                 self.env = after;
             }
@@ -365,7 +443,8 @@ impl<'p> Walk<'p, '_> {
     ) {
         let key = (self.context, span.start);
         let mut head = self.heads.remove(&key).unwrap_or_default();
-        self.changed |= head.join(&self.env, &mut self.sets);
+        let here = std::mem::take(&mut self.env);
+        self.changed |= self.merge(&mut head, &here, span, Join::Head);
         self.env = head.clone();
         self.heads.insert(key, head);
         let endless = match kind {
@@ -394,11 +473,11 @@ impl<'p> Walk<'p, '_> {
             }
             LoopKind::DoWhile => {}
         }
-        self.breaks.push(Env::dead());
-        self.continues.push(Env::dead());
+        self.breaks.push((Env::dead(), span));
+        self.continues.push((Env::dead(), span));
         self.statement(body);
-        let next = self.continues.pop().unwrap_or_default();
-        self.env.join(&next, &mut self.sets);
+        let next = self.continues.pop().unwrap_or_default().0;
+        self.merge_here(&next, span, Join::Next);
         if matches!(kind, LoopKind::DoWhile) {
             if let Some(cond) = cond {
                 self.eval(cond);
@@ -409,10 +488,11 @@ impl<'p> Walk<'p, '_> {
             self.eval(step);
         }
         let mut head = self.heads.remove(&key).unwrap_or_default();
-        self.changed |= head.join(&self.env, &mut self.sets);
+        let here = std::mem::take(&mut self.env);
+        self.changed |= self.merge(&mut head, &here, span, Join::Head);
         self.heads.insert(key, head);
-        let left = self.breaks.pop().unwrap_or_default();
-        exit.join(&left, &mut self.sets);
+        let left = self.breaks.pop().unwrap_or_default().0;
+        self.merge(&mut exit, &left, span, Join::After);
         self.env = exit;
     }
 }

@@ -5,6 +5,7 @@ mod flow;
 mod flow_apart;
 mod flow_reading;
 mod formats;
+mod growth;
 mod hostile;
 mod index_properties;
 mod judged;
