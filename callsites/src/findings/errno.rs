@@ -121,8 +121,14 @@ fn below_zero(cond: &Expr, variable: &str) -> Option<Span> {
             left,
             right,
             span,
-        } if op == "<" => {
-            (visit::text(left) == variable && visit::text(right) == "0").then_some(*span)
+        } if op == "<" || op == ">" => {
+            // `n < 0`, or `0 > n`.
+            let (value, zero) = if op == "<" {
+                (left, right)
+            } else {
+                (right, left)
+            };
+            (visit::text(value) == variable && visit::text(zero) == "0").then_some(*span)
         }
         Expr::Call { args, .. } if matches!(cond.callee_name(), Some("likely" | "unlikely")) => {
             below_zero(args.first()?, variable)

@@ -34,6 +34,7 @@ impl Machine<'_, '_> {
             },
             Test::Compare(op, left, right) => {
                 let (left, right) = (self.settle(state, *left), self.settle(state, *right));
+                let (op, left, right) = ordered(op, left, right);
                 if let (Value::Sym(a, x), Value::Sym(b, y)) = (left, right) {
                     if a == b {
                         return Some(compare(op, x.cmp(&y)));
@@ -44,7 +45,7 @@ impl Machine<'_, '_> {
                     if (op == "==" || op == "!=") && (fresh(&a, &b) || fresh(&b, &a)) {
                         return Some(op == "!=");
                     }
-                    let known = self.interned.get(&(op.clone(), vec![left, right]));
+                    let known = self.interned.get(&(op.into(), vec![left, right]));
                     return known
                         .and_then(|sym| self.decide(state, &Test::Truth(Value::Sym(*sym, 0))));
                 }
@@ -100,12 +101,10 @@ impl Machine<'_, '_> {
             Test::Compare(op, left, right) => {
                 let (left, right) = (self.settle(state, *left), self.settle(state, *right));
                 let op = if truth { op.as_str() } else { opposite(op) };
+                let (op, left, right) = ordered(op, left, right);
                 match (left, right) {
                     (Value::Sym(sym, offset), Value::Int(number)) => {
                         narrow(state, sym, op, number - offset)
-                    }
-                    (Value::Int(number), Value::Sym(sym, offset)) => {
-                        narrow(state, sym, mirrored(op), number - offset)
                     }
                     (Value::Sym(..), Value::Sym(..)) => {
                         for (op, answer) in [(op, 1), (opposite(op), 0)] {
@@ -192,6 +191,20 @@ fn opposite(op: &str) -> &'static str {
         ">=" => "<",
         "==" => "!=",
         _ => "==",
+    }
+}
+
+/// The same comparison with a symbol before what is known, and of two symbols the older one first: `0 == n` says what
+/// `n == 0` says.
+pub(super) fn ordered(op: &str, left: Value, right: Value) -> (&str, Value, Value) {
+    let turned = match (left, right) {
+        (Value::Sym(a, _), Value::Sym(b, _)) => a > b,
+        (_, Value::Sym(..)) => true,
+        _ => false,
+    };
+    match turned {
+        true => (mirrored(op), right, left),
+        false => (op, left, right),
     }
 }
 
