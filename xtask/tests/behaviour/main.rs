@@ -6,10 +6,14 @@
 mod about_something_else;
 mod bad_input;
 mod doctor;
+mod fuzz;
 mod kernels;
 mod modules;
+mod moments;
+mod names;
 mod output;
 mod readme;
 mod sandbox;
 mod series;
 mod stopping;
+mod traced;

@@ -57,6 +57,50 @@ fn the_same_command_writes_the_same_bytes_to_a_file_as_to_standard_output() {
 }
 
 #[test]
+fn a_fifo_that_nobody_reads_is_refused_and_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let fifo = sandbox.path("fifo");
+    callsites::fuzz::trap::fifo(&fifo).unwrap();
+    for words in [
+        &["model", "list"][..],
+        &["audit", "--json"],
+        &["convert", "--unsigned"],
+    ] {
+        let outcome = sandbox.run(&[words, &["-o", fifo.as_str()]].concat());
+        assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+    }
+    let directory = sandbox.run(&["model", "list", "-o", sandbox.path("home").as_str()]);
+    assert_eq!(directory.code, Some(2), "{}", directory.stderr);
+}
+
+#[test]
+fn what_is_open_already_is_written_to_and_not_replaced() {
+    let sandbox = Sandbox::new();
+    let shown = in_shell(&sandbox, "", "model list -q");
+    assert_eq!(shown.code, Some(0));
+    for place in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        let piped = in_shell(&sandbox, "", &format!("model list -q -o {place} | cat"));
+        assert_eq!(piped.stdout, shown.stdout, "{place}");
+        let file = sandbox.path("file");
+        let ended = in_shell(&sandbox, "", &format!("model list -q -o {place} >{file}"));
+        assert_eq!(ended.code, Some(0), "{place}: {}", ended.stderr);
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap().trim_end(),
+            shown.stdout
+        );
+    }
+    let null = sandbox.run(&["model", "list", "-o", "/dev/null"]);
+    assert_eq!(null.code, Some(0), "{}", null.stderr);
+    use std::os::unix::fs::FileTypeExt;
+    assert!(
+        std::fs::metadata("/dev/null")
+            .unwrap()
+            .file_type()
+            .is_char_device()
+    );
+}
+
+#[test]
 fn colour_is_asked_for_or_absent() {
     let sandbox = Sandbox::new();
     let plain = sandbox.run(&["model", "S99"]);

@@ -18,6 +18,10 @@ impl Sandbox {
         sandbox
     }
 
+    pub fn root(&self) -> Utf8PathBuf {
+        Utf8Path::from_path(self.root.path()).unwrap().to_owned()
+    }
+
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.root.path()).unwrap().join(name)
     }
