@@ -2,7 +2,7 @@
 //! The catalogue: what every kernel-wide function that touches page references means.
 //!
 //! The data stand in `refimpl/data/api.toml` and, of what only the audit asks for, in `refimpl/data/audit.toml`; this module
-//! reads them once and answers questions. Whoever needs to know
+//! reads them once and answers questions. What functions do besides stands in `refimpl/data/acts.toml` ([`acts`]). Whoever needs to know
 //! whether a call takes a reference, where its page array stands, or what replaces it in which era asks here; no other
 //! room repeats it.
 //!
@@ -13,10 +13,12 @@
 //! assert_eq!(put_page.replacement(Era::Pin), Some("unpin_user_page"));
 //! ```
 
+mod acts;
 mod flow;
 mod page;
 
 pub use crate::version::KernelVersion;
+pub use acts::{Act, Acts, Does, acts};
 pub use flow::{Flow, Place};
 pub use page::page;
 
@@ -372,6 +374,7 @@ impl Catalogue {
                             || function.kind.is_empty() && !function.name.starts_with("folio_put"))
             })
             .map(|function| function.name.as_str())
+            .chain(acts().names(Does::HoldsPins))
     }
 }
 

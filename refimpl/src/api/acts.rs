@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What kernel-wide functions do besides taking pages and giving them back: locks, errors, frees, charges.
+//!
+//! The data stand in `refimpl/data/acts.toml`.
+
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// What a function does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Does {
+    /// Takes a lock, or the like, under which sleeping is forbidden.
+    ForbidsSleep,
+    /// Gives such a lock back.
+    AllowsSleep,
+    /// Tries to take one, and says whether it did.
+    MayForbidSleep,
+    /// Has the function at [`Act::at`] called where sleeping is forbidden.
+    CallsAtomic,
+    /// Locks a page.
+    LocksPage,
+    /// Is worth the least of its arguments.
+    Least,
+    /// Whether a number is an errno.
+    IsErrno,
+    /// Whether a pointer is an error.
+    IsError,
+    /// Whether a pointer is an error or null.
+    IsErrorOrNull,
+    /// The errno in a pointer, 0 when it is none.
+    ErrnoOrZero,
+    /// Is worth its argument.
+    Same,
+    /// The same; it warns when that is true.
+    Warns,
+    /// Divides its first argument by its second, and rounds up.
+    DividesUp,
+    /// So many pages hold so many bytes.
+    PagesUp,
+    /// So many bytes fill so many pages.
+    PagesDown,
+    /// Prints or measures, and keeps nothing.
+    Measures,
+    /// Frees memory.
+    Frees,
+    /// Makes memory that its caller owns.
+    Allocates,
+    /// The same, zeroed.
+    AllocatesZeroed,
+    /// The same, of the slab allocator.
+    AllocatesSlab,
+    /// The same, of the slab allocator and zeroed.
+    AllocatesZeroedSlab,
+    /// Makes memory that is zeroed, and belongs to others too.
+    Zeroes,
+    /// Ends a device's mapping.
+    Unmaps,
+    /// Returns 0 when it fails, and never a negative number.
+    ReturnsZeroOnFailure,
+    /// Joins neighbouring pages to one entry of a scatterlist.
+    JoinsPages,
+    /// Walks the entries of a scatterlist.
+    WalksEntries,
+    /// The first page of an entry of a scatterlist.
+    FirstPageOfEntry,
+    /// Makes an iterator user-backed, or asks whether it is.
+    UserIterator,
+    /// Asks whether pages of an iterator are pinned.
+    AsksPin,
+    /// The bytes that are left in an iterator.
+    BytesLeft,
+    /// The pages that are left in an iterator.
+    PagesLeft,
+    /// Takes pages for so many bytes of an iterator, and says for how many.
+    TakesBytes,
+    /// Charges for pinned pages.
+    Charges,
+    /// Gives back what was charged.
+    Uncharges,
+    /// Pins pages, and gives what holds them.
+    HoldsPins,
+    /// Drops them.
+    DropsPins,
+    /// Looks at what it is given, and does not keep it.
+    Looks,
+}
+
+/// What one function does, and to which of its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Act {
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    suffixes: Vec<String>,
+    #[serde(default)]
+    prefixes: Vec<String>,
+    /// What it does.
+    pub does: Does,
+    /// The argument that matters.
+    pub at: Option<usize>,
+    /// The argument that holds the counter, of a charge.
+    pub counter: Option<usize>,
+    /// The argument that says whether it charges or gives back.
+    pub sign: Option<usize>,
+    /// Whether it charges only when it returns 0.
+    #[serde(default)]
+    pub fails: bool,
+    /// The argument that says how many pages at most.
+    pub most: Option<usize>,
+    /// Where the offset in the first page goes.
+    pub offset: Option<usize>,
+    /// Whether it makes the array of pages itself.
+    #[serde(default)]
+    pub allocates: bool,
+    /// What gives back what this takes.
+    pub back: Option<String>,
+    /// Where in the kernel that stands.
+    pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    act: Vec<Act>,
+    counters: Counters,
+    constants: BTreeMap<String, i64>,
+    notifiers: Notifiers,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Notifiers {
+    records: BTreeSet<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counters {
+    members: BTreeSet<String>,
+}
+
+/// All acts, by name.
+#[derive(Debug)]
+pub struct Acts {
+    acts: Vec<Act>,
+    by_name: FxHashMap<String, usize>,
+    by_prefix: Vec<(String, usize)>,
+    counters: BTreeSet<String>,
+    constants: BTreeMap<String, i64>,
+    notifiers: BTreeSet<String>,
+}
+
+impl Acts {
+    /// What the function of that name does.
+    pub fn get(&self, name: &str) -> Option<&Act> {
+        let named = self.by_name.get(name).copied();
+        let at = named.or_else(|| {
+            let begins = |(prefix, _): &&(String, usize)| name.starts_with(prefix.as_str());
+            self.by_prefix.iter().find(begins).map(|(_, at)| *at)
+        })?;
+        self.acts.get(at)
+    }
+
+    /// The same, as a word.
+    pub fn of(&self, name: &str) -> Option<Does> {
+        self.get(name).map(|act| act.does)
+    }
+
+    /// Whether the function of that name does that.
+    pub fn is(&self, name: &str, does: Does) -> bool {
+        self.of(name) == Some(does)
+    }
+
+    /// Whether a member of that name counts pages that are charged for.
+    pub fn is_counter(&self, member: &str) -> bool {
+        self.counters.contains(member)
+    }
+
+    /// Whether the record of that tag (without `struct`) is what a callback of an mmu notifier is given.
+    pub fn is_notifier(&self, tag: &str) -> bool {
+        self.notifiers.contains(tag)
+    }
+
+    /// The number that a constant stands for.
+    pub fn constant(&self, name: &str) -> Option<i64> {
+        self.constants.get(name).copied()
+    }
+
+    /// The names of those members, sorted.
+    pub fn counters(&self) -> impl Iterator<Item = &str> {
+        self.counters.iter().map(String::as_str)
+    }
+
+    /// The names of functions that do that.
+    pub fn names(&self, does: Does) -> impl Iterator<Item = &str> {
+        let acts = self.acts.iter().filter(move |act| act.does == does);
+        acts.flat_map(|act| act.names.iter().map(String::as_str))
+    }
+}
+
+/// The acts, read on first use.
+pub fn acts() -> &'static Acts {
+    static ACTS: LazyLock<Acts> = LazyLock::new(|| read(data()));
+    &ACTS
+}
+
+fn data() -> Data {
+    toml::from_str(include_str!("../../data/acts.toml"))
+        .expect("the acts are part of the program, and a test reads them")
+}
+
+fn read(data: Data) -> Acts {
+    let mut by_name = FxHashMap::default();
+    let mut by_prefix = Vec::new();
+    for (at, act) in data.act.iter().enumerate() {
+        for name in &act.names {
+            by_name.insert(name.clone(), at);
+            for suffix in &act.suffixes {
+                by_name.insert(format!("{name}{suffix}"), at);
+            }
+        }
+        by_prefix.extend(act.prefixes.iter().map(|prefix| (prefix.clone(), at)));
+    }
+    Acts {
+        acts: data.act,
+        by_name,
+        by_prefix,
+        counters: data.counters.members,
+        constants: data.constants,
+        notifiers: data.notifiers.records,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_acts_are_well_formed() {
+        let data = data();
+        let mut seen = BTreeSet::new();
+        for act in &data.act {
+            assert!(!act.source.is_empty(), "{:?} has no source", act.names);
+            assert!(!act.names.is_empty() || !act.prefixes.is_empty());
+            for name in &act.names {
+                assert!(seen.insert(name.clone()), "{name} is listed twice");
+            }
+            if let Some(back) = &act.back {
+                assert!(acts().get(back).is_some(), "{back} does nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_is_a_lock_in_each_of_its_forms() {
+        for name in ["spin_lock", "raw_spin_lock_irqsave", "read_lock_bh"] {
+            assert!(acts().is(name, Does::ForbidsSleep), "{name}");
+        }
+        assert!(acts().is("spin_unlock_irqrestore", Does::AllowsSleep));
+        assert!(acts().is("spin_trylock_bh", Does::MayForbidSleep));
+        assert_eq!(acts().of("spin_lock_init"), None);
+        assert_eq!(acts().of("mutex_lock"), None);
+    }
+
+    #[test]
+    fn a_name_says_more_than_a_prefix() {
+        assert!(acts().is("WARN_ON_ONCE", Does::Same));
+        assert!(acts().is("WARN_RATELIMIT", Does::Measures));
+        assert!(acts().is("dma_unmap_sgtable", Does::Unmaps));
+        assert!(acts().is_counter("pinned_vm") && !acts().is_counter("total_vm"));
+    }
+}
