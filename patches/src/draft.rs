@@ -384,12 +384,7 @@ impl<'a> Draft<'a> {
     /// Where the cover letter goes: to the list of the memory management, and to everybody who gets a patch.
     fn recipients(&self, tree: &Tree, options: &ConvertOptions) -> Recipients {
         let scratch = self.store.scratch().join("scripts");
-        let script = Script {
-            name: "get_maintainer.pl",
-            root: tree.root(),
-            enabled: options.scripts,
-            scratch: &scratch,
-        };
+        let script = Script::of(tree, "get_maintainer.pl", options.scripts, &scratch);
         let to = lists_of(&script, GUP);
         let mut cc: Vec<String> = Vec::new();
         for patch in &self.patches {

@@ -557,8 +557,8 @@ mod tests {
         for some in files.chunks(200) {
             let script = Script {
                 name: "get_maintainer.pl",
-                root: Some(&root),
-                enabled: true,
+                root: Ok(&root),
+                inside: true,
                 scratch: scratch.path(),
             };
             let (command, root) = script.command().expect("the tree has the script");
