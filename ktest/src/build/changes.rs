@@ -6,7 +6,7 @@ use super::stage::Made;
 use crate::series::{Content, Overlay, changed_functions};
 use crate::verdict::Changes;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The functions of an object, or why they cannot be told apart.
 pub(crate) type Compiled = Result<Functions, &'static str>;
@@ -56,6 +56,18 @@ impl Ledger {
                 idle.partition(|function| now.contains_key(*function));
             changes.without_effect.extend(same.into_iter().map(name));
             changes.inlined.extend(inlined.into_iter().map(name));
+        }
+        // What a header says has no code but in those that take it in.
+        let headers = overlay.keys().chain(self.overlay.keys());
+        let headers: BTreeSet<&Utf8PathBuf> =
+            headers.filter(|f| f.extension() == Some("h")).collect();
+        for header in headers {
+            let edited = edited(tree, header, &self.overlay, overlay);
+            let names = edited.iter().map(|function| format!("{header}:{function}"));
+            match changes.beyond.is_empty() {
+                true => changes.without_effect.extend(names),
+                false => changes.inlined.extend(names),
+            }
         }
         self.overlay = overlay.clone();
         changes

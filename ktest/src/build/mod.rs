@@ -6,6 +6,7 @@
 
 mod calls;
 mod changes;
+mod dependents;
 mod elf;
 mod everything;
 mod fault;

@@ -3,6 +3,7 @@
 
 use super::calls::{Call, calls_of};
 use super::changes::{Compiled, functions_of};
+use super::dependents::dependents;
 use super::everything::Plan;
 use super::fault::machine;
 use super::objects::{ObjectBuild, compile_everywhere};
@@ -129,7 +130,12 @@ fn make(
     for group in &plan.groups {
         let own = files.iter().filter(|file| group.files.contains(file));
         let own: Vec<Utf8PathBuf> = own.cloned().collect();
-        functions.extend(functions_of(&group.kbuild.output, &own));
+        let headers: Vec<&Utf8PathBuf> =
+            own.iter().filter(|f| f.extension() == Some("h")).collect();
+        let (tree, output) = (&group.kbuild.source, &group.kbuild.output);
+        // Their text is the same; their code may not be.
+        functions.extend(functions_of(output, &dependents(tree, output, &headers)));
+        functions.extend(functions_of(output, &own));
         calls.extend(calls_of(&group.kbuild.output, &own));
     }
     Ok(Made {

@@ -39,7 +39,16 @@ pub(super) struct Watch {
     pub(super) sites: Vec<Watched>,
     /// The functions whose text each patch changes, with their files.
     pub(super) edited: Vec<Vec<(Utf8PathBuf, String)>>,
+    /// The headers that each patch touches, and whether it touches anything else.
+    headers: Vec<Vec<Utf8PathBuf>>,
+    code: Vec<bool>,
 }
+
+/// Stands for the macros and types of a header where no function of it is edited.
+const WHAT_IT_DEFINES: &str = "what it defines";
+/// How many of the functions that an inline function or a macro stands in are watched: each is a probe in the guest, and one that ran
+/// suffices.
+const MOST_WATCHED: usize = 200;
 
 impl Watch {
     /// Of a series on a tree.
@@ -83,10 +92,20 @@ impl Watch {
                 });
             }
         }
+        let is_header = |path: &&Utf8PathBuf| path.extension() == Some("h");
+        let of = |stage: &Staged| stage.touched.iter().filter(is_header).cloned().collect();
+        let other = |stage: &Staged| !stage.touched.iter().all(|path| is_header(&path));
         Watch {
             sites: sites.into_iter().collect(),
             edited: by_patch,
+            headers: staged.iter().map(of).collect(),
+            code: staged.iter().map(other).collect(),
         }
+    }
+
+    /// Whether one of `count` patches behind the first `skipped` touches anything but headers.
+    fn touches_code(&self, skipped: usize, count: usize) -> bool {
+        self.code.iter().skip(skipped).take(count).any(|code| *code)
     }
 
     /// Names of the functions, each once.
@@ -120,23 +139,27 @@ impl Watch {
                     == Some(function)
             })
         };
-        if edited.is_empty() {
-            let beyond = changes
+        let beyond = || {
+            changes
                 .beyond
                 .iter()
-                .filter_map(|name| name.rsplit_once(':'));
-            edited.extend(beyond.map(|(path, function)| (path.to_owned(), function.to_owned())));
+                .filter_map(|name| name.rsplit_once(':'))
+        };
+        let headers = self.headers.iter().skip(skipped).take(count).flatten();
+        if edited.is_empty() && self.touches_code(skipped, count) {
+            edited.extend(beyond().map(|(path, function)| (path.to_owned(), function.to_owned())));
+        } else if edited.is_empty() && beyond().next().is_some() {
+            edited.extend(headers.map(|path| (path.to_string(), WHAT_IT_DEFINES.to_owned())));
         }
         edited.retain(|(path, function)| !is(&changes.without_effect, path, function));
         let changed = edited.into_iter().map(|(path, function)| {
-            let within = match is(&changes.inlined, &path, &function) {
+            let header = path.ends_with(".h");
+            let within = match header || is(&changes.inlined, &path, &function) {
                 true => {
-                    let beyond = changes
-                        .beyond
-                        .iter()
-                        .filter_map(|name| name.rsplit_once(':'));
-                    let same = beyond.filter(|(of, _)| *of == path);
-                    same.map(|(_, function)| function.to_owned()).collect()
+                    // A header's code stands in every file that takes it in.
+                    let same = beyond().filter(|(of, _)| header || *of == path);
+                    let same = same.map(|(_, function)| function.to_owned());
+                    same.take(MOST_WATCHED).collect()
                 }
                 false => Vec::new(),
             };
@@ -247,9 +270,38 @@ mod tests {
     }
 
     #[test]
+    fn a_header_ran_where_one_of_the_functions_that_take_it_in_ran() {
+        let watch = |edited: Vec<(Utf8PathBuf, String)>| Watch {
+            edited: vec![edited],
+            headers: vec![vec!["include/x.h".into()]],
+            code: vec![false],
+            ..Watch::default()
+        };
+        let none = Changes::default();
+        let changes = Changes {
+            beyond: vec!["d/a.c:f".into(), "e/b.c:g".into()],
+            inlined: vec!["include/x.h:helper".into()],
+            ..Changes::default()
+        };
+        let of = |watch: &Watch, changes: &Changes| watch.changed(1..=1, changes, &BTreeMap::new());
+        let helper = of(
+            &watch(vec![("include/x.h".into(), "helper".into())]),
+            &changes,
+        );
+        assert_eq!((helper.len(), helper[0].function.as_str()), (1, "helper"));
+        assert_eq!(helper[0].within, ["f", "g"]);
+        // A macro or a type.
+        let other = of(&watch(Vec::new()), &changes);
+        assert_eq!(other[0].function, WHAT_IT_DEFINES);
+        assert_eq!(other[0].within, ["f", "g"]);
+        assert!(of(&watch(Vec::new()), &none).is_empty(), "no code differs");
+    }
+
+    #[test]
     fn where_no_function_is_edited_those_whose_code_changed_stand_in() {
         let watch = Watch {
             edited: vec![Vec::new()],
+            code: vec![true],
             ..Watch::default()
         };
         let changes = Changes {

@@ -174,6 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_patch_that_fails_decides_the_exit_and_not_the_first_crash() {
+        use Outcome::{Crash, Fail, Inconclusive, Pass, Timeout};
+        let base = stage("Linux", vec![target("vmci", Pass, "")]);
+        let of = |result| stage("a patch", vec![target("vmci", result, "why")]);
+        let exit = |results: &[Outcome]| {
+            let patches = results.iter().map(|result| of(*result)).collect();
+            summarise("run", base.clone(), patches).exit().code()
+        };
+        assert_eq!(exit(&[Pass, Fail, Crash]), 1);
+        assert_eq!(exit(&[Pass, Crash, Fail]), 5);
+        assert_eq!(exit(&[Inconclusive, Timeout, Crash]), 6);
+        assert_eq!(exit(&[Inconclusive, Pass]), 1);
+    }
+
+    #[test]
     fn what_was_not_run_has_not_passed_whatever_the_targets_say() {
         let base = stage("Linux", vec![target("vmci", Outcome::Pass, "")]);
         let mut siw = stage("siw: pin", vec![target("vmci", Outcome::Pass, "")]);

@@ -328,13 +328,23 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Whether anything in it failed for certain.
+    fn has_failed(&self) -> bool {
+        let failed = |result| matches!(result, Outcome::Fail | Outcome::Crash | Outcome::Timeout);
+        let came_up = self.boot.as_ref().is_none_or(|boot| !failed(boot.result));
+        !came_up || failed(self.build.result) || self.targets.iter().any(|t| failed(t.result))
+    }
+}
+
 impl Verdict {
     /// Which exit code it means.
     ///
     /// The first bad patch decides; a base that fails is infrastructure.
     pub fn exit(&self) -> Exit {
         let stage_exit = |stage: &Stage| {
-            let has = |result| stage.targets.iter().any(|t| t.result == result);
+            let booted = |result| stage.boot.as_ref().is_some_and(|b| b.result == result);
+            let has = |result| booted(result) || stage.targets.iter().any(|t| t.result == result);
             if stage.build.result == Outcome::Fail {
                 Some(Exit::Build)
             } else if has(Outcome::Crash) {
@@ -354,9 +364,7 @@ impl Verdict {
         if self.patches.is_empty() {
             return stage_exit(&self.base).unwrap_or(Exit::Findings);
         }
-        self.patches
-            .iter()
-            .find_map(stage_exit)
-            .unwrap_or(Exit::Findings)
+        let first = self.patches.iter().find(|stage| stage.has_failed());
+        first.and_then(stage_exit).unwrap_or(Exit::Findings)
     }
 }
