@@ -312,7 +312,7 @@ pub struct Ktest {
     /// A directory of mails, as `convert` and `git format-patch` write it, one patch, an mbox, or BASE..HEAD of the tree's repository; the base alone
     /// without it.
     pub series: Option<Utf8PathBuf>,
-    /// Kernels that check more: kasan, lockdep, kmemleak.
+    /// Kernels that check more: kasan, lockdep, kmemleak, failing.
     #[arg(
         long,
         value_name = "NAME",
@@ -429,6 +429,23 @@ pub struct Report {
     /// Runs by id or directory.
     #[arg(required = true)]
     pub runs: Vec<String>,
+
+    /// How the verdict of a run is written; html is one page of all runs.
+    #[arg(long, value_name = "FORMAT", default_value = "html")]
+    pub format: ReportFormat,
+}
+
+/// What `report` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One self-contained page.
+    Html,
+    /// For CI systems.
+    Junit,
+    /// For the kernel's own tools.
+    Ktap,
+    /// The runs with their verdicts.
+    Json,
 }
 
 /// `truth`

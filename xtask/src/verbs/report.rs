@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `report RUN…`: one self-contained HTML page of one run or of several; shards of a run are put together.
+//! `report RUN…`: one self-contained HTML page of one run or of several; shards of a run are put together. Or the verdict of one run in
+//! another format, without what the run was begun with.
 
 use crate::console::{Console, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
-use crate::flags::{Common, Report};
+use crate::flags::{Common, Report, ReportFormat};
 use crate::places;
 use crate::runs::directory::find;
 use crate::runs::page::page;
 use crate::runs::shown::{self, Shown};
+use ktest::formats::{self, Format};
 use ktest::verdict::merge;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,7 +27,21 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
         return Ok(Exit::Clean);
     }
     let output = common.output.as_deref();
-    if common.json {
+    if let Some(format) = of_a_verdict(args.format).filter(|_| !common.json) {
+        let [run] = runs.as_slice() else {
+            let why = "a verdict is one run's, or that of all its shards";
+            return Err(
+                Failure::new(Exit::Usage, why).hint("name one run, or ask for --format html")
+            );
+        };
+        let Some(verdict) = &run.verdict else {
+            let why = format!("run {} has no verdict", run.id);
+            return Err(Failure::new(Exit::Usage, why));
+        };
+        deliver(output, |to| Ok(formats::write(verdict, format, to)?))?;
+        return Ok(exit);
+    }
+    if common.json || args.format == ReportFormat::Json {
         let runs: Vec<_> = runs
             .iter()
             .map(|run| json!({ "id": run.id, "result": run.record.verdict(), "record": run.record, "verdict": run.verdict }))
@@ -35,6 +51,15 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
         deliver_as_it_is(output, |to| Ok(to.write_all(page(&runs).as_bytes())?))?;
     }
     Ok(exit)
+}
+
+/// The format in which a verdict alone is written.
+fn of_a_verdict(format: ReportFormat) -> Option<Format> {
+    match format {
+        ReportFormat::Junit => Some(Format::Junit),
+        ReportFormat::Ktap => Some(Format::Ktap),
+        ReportFormat::Html | ReportFormat::Json => None,
+    }
 }
 
 /// Shards of one run become that run, whose verdict then decides the exit code; what is no shard stays as it is.
@@ -57,4 +82,23 @@ fn put_together(runs: Vec<Shown>) -> Result<(Vec<Shown>, Exit), Failure> {
         others.extend(parts.first().map(|part| shown::together(merged, part)));
     }
     Ok((others, exit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn a_verdicts_formats_are_those_of_ktest_by_their_names() {
+        let mut count = 0;
+        for format in ReportFormat::value_variants() {
+            let word = format.to_possible_value().unwrap();
+            if let Some(format) = of_a_verdict(*format) {
+                assert_eq!(word.get_name().parse(), Ok(format));
+                count += 1;
+            }
+        }
+        assert_eq!(count, 2);
+    }
 }
