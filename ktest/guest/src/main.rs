@@ -8,9 +8,12 @@
 //!
 //! Only the kernel's own interfaces are used: no library of a subsystem, no shell, no file but this one.
 
+mod charge;
 mod check;
+mod failing;
 mod init;
 mod leaks;
+mod longterm;
 mod machine;
 mod memory;
 mod mounts;
@@ -23,6 +26,7 @@ mod supervise;
 mod sys;
 mod taint;
 mod targets;
+mod window;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

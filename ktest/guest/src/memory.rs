@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! User pages to be pinned.
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+};
 use std::ffi::c_void;
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 
@@ -48,6 +51,23 @@ impl Pages {
         Ok(pages)
     }
 
+    /// The first `count` pages of `file`, shared.
+    pub fn of_file(file: &impl AsFd, count: usize) -> std::io::Result<Pages> {
+        let bytes = count * PAGE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                file,
+                0,
+            )?
+        };
+        Ok(Pages { start, bytes })
+    }
+
     fn map(count: usize, flags: MapFlags) -> std::io::Result<Pages> {
         let bytes = count * PAGE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
@@ -78,27 +98,54 @@ impl Pages {
         Ok(pages)
     }
 
+    /// Takes the right to write to them away.
+    pub fn read_only(&self) -> std::io::Result<()> {
+        // SAFETY: the mapping is ours, and whoever writes to it afterwards is the kernel, which is to be refused.
+        unsafe { mprotect(self.start, self.bytes, MprotectFlags::READ)? };
+        Ok(())
+    }
+
+    /// Takes all rights to the pages `range` away.
+    pub fn protect(&self, range: Range<usize>) -> std::io::Result<()> {
+        let bytes = range.len() * PAGE;
+        // SAFETY: the pages lie in the mapping, which is ours; only the kernel looks at them from now on.
+        unsafe {
+            let start = self.start.cast::<u8>().add(range.start * PAGE).cast();
+            mprotect(start, bytes, MprotectFlags::empty())?;
+        }
+        Ok(())
+    }
+
+    /// Writes to every page.
+    pub fn touch(&self) {
+        self.fill();
+    }
+
     /// How many of the pages the kernel has marked dirty itself; being written to by the processor marks the page table
     /// only. fs/proc/page.c: KPF_DIRTY.
     pub fn marked_dirty(&self) -> std::io::Result<usize> {
+        self.marked_dirty_in(0..self.bytes / PAGE)
+    }
+
+    /// The same of the pages `range`.
+    pub fn marked_dirty_in(&self, range: Range<usize>) -> std::io::Result<usize> {
         const DIRTY: u64 = 1 << 4;
-        const FRAME: u64 = (1 << 55) - 1;
-        let word = |file: &File, index: u64| {
-            let mut bytes = [0u8; 8];
-            file.read_exact_at(&mut bytes, index * 8)?;
-            std::io::Result::Ok(u64::from_ne_bytes(bytes))
-        };
-        let (map, flags) = (
-            File::open("/proc/self/pagemap")?,
-            File::open("/proc/kpageflags")?,
-        );
-        let first = self.address() / PAGE as u64;
+        let flags = File::open("/proc/kpageflags")?;
+        let frames = self.frames()?;
         let mut dirty = 0;
-        for page in first..first + (self.bytes / PAGE) as u64 {
-            let frame = word(&map, page)? & FRAME;
-            dirty += usize::from(word(&flags, frame)? & DIRTY != 0);
+        for frame in &frames[range] {
+            dirty += usize::from(word(&flags, *frame)? & DIRTY != 0);
         }
         Ok(dirty)
+    }
+
+    /// The number of the frame that each page lies in; fs/proc/task_mmu.c: PM_PFRAME_MASK.
+    pub fn frames(&self) -> std::io::Result<Vec<u64>> {
+        const FRAME: u64 = (1 << 55) - 1;
+        let map = File::open("/proc/self/pagemap")?;
+        let first = self.address() / PAGE as u64;
+        let pages = first..first + (self.bytes / PAGE) as u64;
+        pages.map(|page| Ok(word(&map, page)? & FRAME)).collect()
     }
 
     /// The address, as the kernel's interfaces take it.
@@ -130,6 +177,13 @@ impl Pages {
         // SAFETY: the mapping is readable and writable over its whole length, and borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.bytes) }
     }
+}
+
+/// The word at `index` of a file of words.
+fn word(file: &File, index: u64) -> std::io::Result<u64> {
+    let mut bytes = [0u8; 8];
+    file.read_exact_at(&mut bytes, index * 8)?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 impl Drop for Pages {

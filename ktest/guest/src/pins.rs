@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// How long pins may take to be given back after the call that does it: some users unpin from a work queue.
-const SETTLE: Duration = Duration::from_millis(1500);
+pub const SETTLE: Duration = Duration::from_millis(1500);
 
 /// Counter values, in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,13 @@ pub fn read() -> Option<Counters> {
 
 /// The counters once as much was released as acquired since `before`, or when no more is to be expected.
 pub fn settled(before: Option<Counters>) -> Option<Counters> {
+    settled_within(before, SETTLE)
+}
+
+/// The same, waited for no longer than `patience`.
+pub fn settled_within(before: Option<Counters>, patience: Duration) -> Option<Counters> {
     let before = before?;
-    let until = Instant::now() + SETTLE;
+    let until = Instant::now() + patience;
     loop {
         let now = read()?;
         let moved = now.since(before);
@@ -56,7 +61,21 @@ pub fn free_pages() -> u64 {
         let _old_kernel = std::fs::write("/proc/sys/vm/drop_caches", "3");
         let _no_compaction = std::fs::write("/proc/sys/vm/compact_memory", "1");
     }
-    field(&vmstat(), "nr_free_pages").unwrap_or(0)
+    field(&vmstat(), "nr_free_pages").unwrap_or(0) + on_processors()
+}
+
+/// Free pages that each processor keeps for itself; nr_free_pages does not have them. mm/vmstat.c: zoneinfo_show_print().
+fn on_processors() -> u64 {
+    let text = std::fs::read_to_string("/proc/zoneinfo").unwrap_or_default();
+    kept(&text)
+}
+
+fn kept(text: &str) -> u64 {
+    let lines = text.lines().map(str::trim);
+    let counts = lines.filter_map(|line| line.strip_prefix("count:"));
+    counts
+        .filter_map(|count| count.trim().parse::<u64>().ok())
+        .sum()
 }
 
 /// How many free pages are gone since there were `before`. While more than `few` are, what the kernel gives back late (after a
@@ -73,6 +92,39 @@ pub fn gone_pages(before: u64, few: i64) -> i64 {
     }
 }
 
+/// What this process is charged for, in KiB: pages pinned for it, and pages locked. fs/proc/task_mmu.c: task_mem(), version 6.12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charged {
+    pub pinned: u64,
+    pub locked: u64,
+}
+
+/// The charge now.
+pub fn charged() -> Option<Charged> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let of = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    };
+    Some(Charged {
+        pinned: of("VmPin:")?,
+        locked: of("VmLck:")?,
+    })
+}
+
+/// The charge once it is as it was `before`, or when that is no longer to be expected: a ring that was closed gives back its buffers later.
+pub fn charged_settled(before: Option<Charged>, patience: Duration) -> Option<Charged> {
+    let before = before?;
+    let until = Instant::now() + patience;
+    loop {
+        let now = charged()?;
+        if now == before || Instant::now() > until {
+            return Some(now);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn vmstat() -> String {
     let _old_kernel = std::fs::write("/proc/sys/vm/stat_refresh", "1");
     std::fs::read_to_string("/proc/vmstat").unwrap_or_default()
@@ -83,4 +135,16 @@ fn field(text: &str, name: &str) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_processors_keep_is_free_too() {
+        let text = "Node 0, zone    DMA32\n  pages free     5\n  pagesets\n    cpu: 0\n              count:    12\n              high:     378\n    cpu: 1\n              count:    30\n";
+        assert_eq!(kept(text), 42);
+        assert_eq!(kept(""), 0);
+    }
 }

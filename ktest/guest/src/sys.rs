@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls that no crate wraps, and what belongs to them.
 
+use crate::check::{Stop, Test};
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -33,6 +34,21 @@ pub fn ioctl_value(file: &impl AsRawFd, request: u64, argument: u64) -> std::io:
         return Err(std::io::Error::last_os_error());
     }
     Ok(result)
+}
+
+/// Loads the module in the file `path`; skips where the image does not have it.
+pub fn load(path: &str) -> Test {
+    let Ok(module) = File::open(path) else {
+        return Err(Stop::Skip(format!("no {path} in this image")));
+    };
+    // SAFETY: a descriptor, an empty string with its NUL, and no flags.
+    let done =
+        unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
+    if done < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Stop::Fail(format!("load {path}: {error}")));
+    }
+    Ok(())
 }
 
 /// Opens a device for reading and writing.

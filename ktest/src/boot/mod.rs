@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
 /// A console of a sound run has some 500 lines; one of a kernel that complains without end must not fill the disk.
 const LOG_BYTES: u64 = 8 << 20;
+/// Memory that must stay movable, so that a pin for long can be seen to leave it: an eighth of the guest's, in which the pages of small
+/// processes find room.
+const MOVABLE: &str = " movablecore=64M";
 /// How much later than its own deadlines a guest is stopped: software emulation on a busy host is slow.
 const SLACK: u64 = 3;
 /// How often the logs are looked at: a guest of seconds is not kept waiting, and a look is two calls of stat().
@@ -65,12 +68,16 @@ impl Machine {
             .map(String::as_str)
             .collect();
         let more: String = words.iter().map(|word| format!(" {word}")).collect();
+        let movable = match self.guests.iter().any(|guest| guest.probe) {
+            true => "",
+            false => MOVABLE,
+        };
         // An oops ends the guest at once: what comes after it is no test any more, and may hang for ever.
         // no_timer_check: on a busy host the emulated timer is late, and the kernel's test of it panics ("IO-APIC + timer
         // doesn't work", arch/x86/kernel/apic/io_apic.c: check_timer()); that would be held against a patch.
         // reboot=t with -no-reboot ends QEMU when a kernel panics; nokaslr makes addresses of two runs comparable.
         format!(
-            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 oops=panic reboot=t nokaslr no_timer_check{more} ktest.targets={}",
+            "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 oops=panic reboot=t nokaslr no_timer_check{movable}{more} ktest.targets={}",
             targets.join(",")
         )
     }

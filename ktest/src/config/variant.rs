@@ -17,6 +17,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../config/variants/lockdep.toml"),
     ),
     (
+        "failing",
+        include_str!("../../config/variants/failing.toml"),
+    ),
+    (
         "kmemleak",
         include_str!("../../config/variants/kmemleak.toml"),
     ),
@@ -106,7 +110,7 @@ mod tests {
     fn every_file_of_the_directory_is_a_variant_and_contradicts_neither_the_base_nor_another() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/config/variants");
         let count = std::fs::read_dir(dir).unwrap().count();
-        let all = variants(&["kasan,lockdep".into(), "kmemleak".into()]).unwrap();
+        let all = variants(&["kasan,lockdep".into(), "kmemleak,failing".into()]).unwrap();
         assert_eq!((all.len(), FILES.len()), (count, count));
         let base = crate::config::base().unwrap();
         let fragments: Vec<&Fragment> = all.iter().map(|v| &v.fragment).chain([&base]).collect();
@@ -133,7 +137,7 @@ mod tests {
         let error = variants(&["kasan,ksan".into()]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "find variant `ksan`: there are kasan, lockdep, kmemleak"
+            "find variant `ksan`: there are kasan, lockdep, failing, kmemleak"
         );
         assert_eq!(variants(&[]).unwrap(), []);
         assert_eq!(variants(&["kasan,kasan".into()]).unwrap().len(), 1);

@@ -25,6 +25,7 @@ fn target(result: Outcome, pins: Pins, reason: Option<&str>) -> Target {
         reason: reason.map(Into::into),
         seconds: 0.25,
         pins: Some(pins),
+        drift: None,
         inner: None,
     };
     Target {

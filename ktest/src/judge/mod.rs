@@ -9,10 +9,12 @@
 
 mod boot;
 mod died;
+mod drift;
 mod exercise;
 mod taint;
 mod target;
 
 pub use boot::boot;
+pub(crate) use drift::against;
 pub(crate) use exercise::{Changed, exercise};
 pub use target::{Converted, judge};

@@ -2,7 +2,7 @@
 //! The reader of a results file.
 
 use super::{Report, Results, Tainted, VERDICT};
-use crate::verdict::{Inner, Outcome, Pins, Subtest};
+use crate::verdict::{Drift, Inner, Outcome, Pins, Subtest};
 use std::collections::BTreeMap;
 
 /// A week: no subtest of a guest that has a deadline takes longer.
@@ -35,6 +35,7 @@ impl Results {
                         reason,
                         seconds: detail.seconds,
                         pins: detail.pins,
+                        drift: detail.drift,
                         inner: None,
                     }),
                     None => results
@@ -113,6 +114,11 @@ impl Results {
                 match kind {
                     "pins" => report.pins = pins(),
                     "drift" => {
+                        if let (Some(subtest), Some(drift)) =
+                            (fields.get("subtest"), drift(&fields))
+                        {
+                            details.entry((*subtest).to_owned()).or_default().drift = Some(drift);
+                        }
                         let pages = fields.get("pages").and_then(|v| v.parse::<i64>().ok());
                         report.drift_pages = match (report.drift_pages, pages) {
                             (Some(a), Some(b)) => Some(a.saturating_add(b)),
@@ -147,7 +153,19 @@ impl Results {
 #[derive(Default)]
 struct Details {
     pins: Option<Pins>,
+    drift: Option<Drift>,
     seconds: f64,
+}
+
+/// `repetitions=48 rounds=0,1,0`: repetitions are those of all rounds.
+fn drift(fields: &BTreeMap<&str, &str>) -> Option<Drift> {
+    let numbers = fields.get("rounds")?.split(',').map(str::parse::<i64>);
+    let rounds = numbers.collect::<Result<Vec<i64>, _>>().ok()?;
+    let all: u64 = fields.get("repetitions")?.parse().ok()?;
+    Some(Drift {
+        repetitions: all / (rounds.len() as u64).max(1),
+        rounds,
+    })
 }
 
 /// A line without what a terminal or a document would obey.

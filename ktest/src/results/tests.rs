@@ -32,6 +32,22 @@ fn counters_reasons_and_hits_are_read() {
 }
 
 #[test]
+fn the_rounds_of_a_repetition_belong_to_its_subtest() {
+    let results = Results::parse(
+        "# begin vmci FAILED\n    # drift vmci pages=9 repetitions=48 subtest=pair:many rounds=3,-1,7\n\
+        # drift vmci pages=2 repetitions=64\n    ok 1 pair:many\n    ok 2 other\n# end vmci pass\n",
+    );
+    let report = results.target("vmci").unwrap();
+    let drift = report.subtests[0].drift.as_ref().unwrap();
+    assert_eq!(
+        (drift.repetitions, drift.rounds.as_slice()),
+        (16, &[3, -1, 7][..])
+    );
+    assert_eq!(report.subtests[1].drift, None);
+    assert_eq!(report.drift_pages, Some(11));
+}
+
+#[test]
 fn what_a_machine_that_others_started_says_of_itself_is_read() {
     let results = Results::parse(
         "# kernel 6.12.1-test #0001-abc SMP\n# noise machine acquired=3 released=1\n# init not root\n",

@@ -6,7 +6,7 @@ use super::stages::Session;
 use crate::boot::{Choice, Machine, QEMU, Seen, boot, choose, distrust};
 use crate::build::{Call, Kbuild, machine_failed};
 use crate::error::Error;
-use crate::judge::judge;
+use crate::judge::{against, judge};
 use crate::series::Overlay;
 use crate::target::{Guest, TargetSpec};
 use crate::verdict::{Accelerator, CallsiteEvidence, Evidence, Target};
@@ -38,17 +38,21 @@ impl Session<'_> {
         objects: Option<Objects<'_>>,
         dir: &Utf8Path,
     ) -> Result<Booted, Error> {
-        let mut groups: BTreeMap<&[String], Vec<&TargetSpec>> = BTreeMap::new();
+        // Counts of single pages are compared where no memory is set aside as movable: there a pin may move its page first.
+        let mut groups: BTreeMap<(bool, &[String]), Vec<&TargetSpec>> = BTreeMap::new();
         for spec in specs {
             if let Some(guest) = spec.guest() {
-                groups.entry(&guest.machine).or_default().push(spec);
+                let apart = (guest.probe, guest.machine.as_slice());
+                groups.entry(apart).or_default().push(spec);
             }
         }
+        let alone = groups.len() == 1;
         let groups: Vec<(Vec<&TargetSpec>, Utf8PathBuf)> = groups
             .into_iter()
-            .map(|(devices, group)| {
-                let dir = match (devices, group.first()) {
-                    (&[], _) | (_, None) => dir.to_owned(),
+            .map(|(apart, group)| {
+                let dir = match (apart, group.first()) {
+                    ((false, &[]), _) | (_, None) => dir.to_owned(),
+                    ((true, &[]), _) if alone => dir.to_owned(),
                     (_, Some(first)) => dir.join(&first.name),
                 };
                 (group, dir)
@@ -60,6 +64,12 @@ impl Session<'_> {
             free_mib(),
             self.options.memory_mib,
         );
+        let base = self.directory.finished(0);
+        let of_base = |name: &str| {
+            base.iter()
+                .flat_map(|b| &b.targets)
+                .find(|t| t.name == name)
+        };
         let (mut targets, mut all_seen) = (Vec::new(), Vec::new());
         if !groups.is_empty() {
             self.choose(kernel, dir)?;
@@ -71,6 +81,9 @@ impl Session<'_> {
                     let converted = converted(&self.source.root, overlay, spec);
                     let mut target = judge(spec, converted, &seen);
                     target.accelerator = Some(accelerator);
+                    if let Some(of_base) = of_base(&spec.name) {
+                        against(of_base, &mut target);
+                    }
                     target.callsites = self.evidence(spec, Some(&seen), objects);
                     target
                 }));

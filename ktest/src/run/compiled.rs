@@ -130,6 +130,7 @@ impl Compiler {
                 reason: object.reason,
                 seconds: seconds / files.len() as f64,
                 pins: None,
+                drift: None,
                 inner: None,
             })
             .collect();
@@ -157,7 +158,7 @@ mod tests {
     use crate::target::select;
     use std::os::unix::fs::PermissionsExt;
 
-    const FILE: &str = "drivers/platform/goldfish/goldfish_pipe.c";
+    const FILE: &str = "drivers/infiniband/hw/usnic/usnic_uiom.c";
 
     struct Desk {
         _dir: tempfile::TempDir,
@@ -173,7 +174,7 @@ mod tests {
             let make = root.join("make");
             std::fs::write(&make, include_str!("../../tests/make.sh")).unwrap();
             std::fs::set_permissions(&make, std::fs::Permissions::from_mode(0o755)).unwrap();
-            let target = select(&["goldfish-pipe".into()]).unwrap().remove(0);
+            let target = select(&["usnic".into()]).unwrap().remove(0);
             let desk = Desk {
                 _dir: dir,
                 root,

@@ -118,6 +118,7 @@ mod tests {
             reason: Some(reason.into()),
             seconds: 0.0,
             pins: None,
+            drift: None,
             inner: None,
         };
         let target = |subtests| Target {

@@ -18,6 +18,6 @@ pub use merge::{MergeError, merge};
 pub use shard::Shard;
 pub use summary::summarise;
 pub use types::{
-    Boot, Build, CallsiteEvidence, Evidence, Inner, Outcome, Pins, SCHEMA, Splat, Stage, Subtest,
-    Target, Verdict,
+    Boot, Build, CallsiteEvidence, Drift, Evidence, Inner, Outcome, Pins, SCHEMA, Splat, Stage,
+    Subtest, Target, Verdict,
 };

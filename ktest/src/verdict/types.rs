@@ -149,6 +149,9 @@ pub struct Subtest {
     pub seconds: f64,
     /// The pin counters over it.
     pub pins: Option<Pins>,
+    /// Free pages that went missing, where it repeats what it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What it reported of its own tests, where it is a program of the tree's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<Inner>,
@@ -161,6 +164,15 @@ pub struct Inner {
     pub passed: u64,
     /// How many it says it skipped.
     pub skipped: u64,
+}
+
+/// Free pages gone over repetitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// How often each round did it.
+    pub repetitions: u64,
+    /// Pages gone in each round.
+    pub rounds: Vec<i64>,
 }
 
 /// nr_foll_pin_acquired and nr_foll_pin_released, as differences, in pages.

@@ -6,7 +6,10 @@
 
 use crate::check::{Check, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
+use crate::pins;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
+use crate::window::SIZES;
+use crate::{charge, failing, longterm};
 use std::os::fd::OwnedFd;
 
 const SOL_XDP: i32 = 283;
@@ -28,11 +31,16 @@ pub fn run(check: &mut Check) {
         check.skip("socket", &format!("no AF_XDP socket: {error}"));
         return;
     }
-    check.hold("packet memory, closed", registered, |(socket, pages)| {
-        drop(socket);
-        drop(pages);
-        Ok(())
-    });
+    check.hold(
+        "packet memory, closed",
+        COUNT as u64,
+        registered,
+        |(socket, pages)| {
+            drop(socket);
+            drop(pages);
+            Ok(())
+        },
+    );
     check.run("packet memory, second one refused", || {
         let (socket, pages) = registered()?;
         ensure(
@@ -50,6 +58,50 @@ pub fn run(check: &mut Check) {
         let taken =
             killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
+    });
+    for count in SIZES {
+        let take = || -> Test<(OwnedFd, Pages)> {
+            let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+            let pages = attempt("map pages", Pages::small(count))?;
+            attempt("register packet memory", register(&socket, &pages))?;
+            Ok((socket, pages))
+        };
+        let name = format!("packet memory, {count} pages");
+        check.hold(&name, count as u64, take, |(socket, pages)| {
+            drop(socket);
+            drop(pages);
+            Ok(())
+        });
+    }
+    check.run("packet memory, marked dirty when given back", || {
+        let (socket, pages) = (
+            attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?,
+            attempt("map pages", Pages::small(COUNT))?,
+        );
+        let before = attempt("read page flags", pages.marked_dirty())?;
+        let pins = pins::read();
+        attempt("register packet memory", register(&socket, &pages))?;
+        drop(socket);
+        let _given_back = pins::settled(pins);
+        let dirty = attempt("read page flags", pages.marked_dirty())?;
+        ensure(
+            before > 0 || dirty == COUNT,
+            format!("{dirty} of {COUNT} pages that packets could be received in were marked dirty"),
+        )
+    });
+    longterm::run(check, "packet memory", |pages| {
+        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+        attempt("register packet memory", register(&socket, pages))?;
+        Ok(socket)
+    });
+    charge::run(check, "packet memory", (COUNT * PAGE) as u64, || {
+        registered().map(drop)
+    });
+    failing::run(check, "packet memory", |failing| {
+        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+        let pages = attempt("map pages", Pages::small(70))?;
+        let _failed_or_not = failing.during(|| register(&socket, &pages));
+        Ok(())
     });
     check.repeat("packet memory, many times", 16, COUNT as u64, || {
         registered().map(drop)

@@ -433,16 +433,7 @@ fn load(module: &str, device: &str) -> Test {
     if std::path::Path::new(device).exists() {
         return Ok(());
     }
-    let Ok(module) = File::open(module) else {
-        return Err(Stop::Skip("no probe module in this image".into()));
-    };
-    // SAFETY: a descriptor, an empty string with its NUL, and no flags.
-    let done =
-        unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
-    if done < 0 {
-        let error = std::io::Error::last_os_error();
-        return Err(Stop::Fail(format!("load the probe module: {error}")));
-    }
+    crate::sys::load(module)?;
     for _ in 0..100 {
         if std::path::Path::new(device).exists() {
             return Ok(());

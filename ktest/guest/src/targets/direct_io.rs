@@ -5,14 +5,21 @@
 //! pins; before 6.3 plain references).
 
 use crate::check::{Check, Test, attempt, ensure};
-use crate::memory::Pages;
+use crate::failing;
+use crate::memory::{PAGE, Pages};
 use crate::targets::ext4;
-use rustix::fs::{Mode, OFlags};
+use crate::window::{Window, bytes, compare, shapes};
+use rustix::fs::{Mode, OFlags, SeekFrom, seek};
 use rustix::io::{pread, pwrite};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const COUNT: usize = 256;
+/// The largest stretch of 513 pages, and blocks around it.
+const FILE_PAGES: usize = 520;
+/// What every disk here reads and writes at once: the ext4 has blocks of 1024 bytes.
+const BLOCK: usize = 1024;
 const MEMORY: &str = "/dev/ram0";
 const VIRTIO: &str = "/dev/vda";
 const MOUNT: &str = "/tmp/ext4";
@@ -73,6 +80,48 @@ fn file(check: &mut Check, name: &str, path: &str) {
         let bytes = pages.read_beyond(&file, COUNT);
         ensure(bytes <= pages.len() as i64, format!("{bytes} bytes came"))
     });
+    for (at, (offset, length)) in shapes().into_iter().enumerate() {
+        let title = format!("{name}, {length} bytes at {offset}, written and read back");
+        check.run(&title, || exchanged(path, (offset, length), at as u64 + 1));
+    }
+    check.run(&format!("{name}, read beyond the end"), || {
+        let file = attempt("open", direct(path))?;
+        let size = attempt("seek", seek(&file, SeekFrom::End(0)))?;
+        let mut window = Window::new(0, 8 * PAGE)?;
+        let from = size.next_multiple_of(BLOCK as u64) - 2 * BLOCK as u64;
+        let there = (size - from) as usize;
+        let read = attempt("read", pread(&file, window.inside(), from))?;
+        ensure(read == there, format!("{read} bytes came, not {there}"))?;
+        // What lies behind the end of a file may come as zeroes.
+        window.nothing_beside()
+    });
+    check.run(&format!("{name}, the middle of it not writable"), || {
+        let file = attempt("open", direct(path))?;
+        let mut pages = attempt("map", Pages::small(COUNT))?;
+        attempt("protect", pages.protect(COUNT / 2..COUNT / 2 + 1))?;
+        let bytes = pages.read_beyond(&file, COUNT);
+        ensure(
+            bytes <= (COUNT / 2 * PAGE) as i64,
+            format!("{bytes} bytes came"),
+        )
+    });
+    failing::run(check, name, |failing| {
+        let file = attempt("open", direct(path))?;
+        let mut window = Window::new(0, 70 * PAGE)?;
+        let _failed_or_not = failing.during(|| pread(&file, window.inside(), 0));
+        Ok(())
+    });
+    check.repeat(
+        &format!("{name}, half of it not mapped, many times"),
+        16,
+        COUNT as u64 / 2,
+        || {
+            let file = attempt("open", direct(path))?;
+            let mut pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
+            let _some_or_none = pages.read_beyond(&file, COUNT);
+            Ok(())
+        },
+    );
     check.repeat(
         &format!("{name}, read many times"),
         32,
@@ -85,9 +134,52 @@ fn file(check: &mut Check, name: &str, path: &str) {
     );
 }
 
+/// Writes from a stretch of memory, and reads into it; as alignment of the disk demands it, the stretch and the range are grown to blocks.
+/// What else the file holds is compared as well.
+fn exchanged(path: &str, (offset, length): (usize, usize), seed: u64) -> Test {
+    let (offset, length) = (offset / BLOCK * BLOCK, length.next_multiple_of(BLOCK));
+    let file = attempt("open", direct(path))?;
+    let whole = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path);
+    let whole = attempt("open", whole)?;
+    // Blocks before it and behind it stay as they are.
+    let start = 2 * BLOCK;
+    attempt(
+        "write",
+        whole.write_all_at(&bytes(99, start + length + BLOCK), 0),
+    )?;
+    attempt("sync", whole.sync_all())?;
+    let mut window = Window::new(offset, length)?;
+    window.fill(seed);
+    let written = attempt("write", pwrite(&file, window.inside(), start as u64))?;
+    ensure(
+        written == length,
+        format!("{written} of {length} bytes written"),
+    )?;
+    window.inside().fill(0);
+    let before = window.marked_dirty()?;
+    let read = attempt("read", pread(&file, window.inside(), start as u64))?;
+    ensure(read == length, format!("{read} of {length} bytes read"))?;
+    window.holds(seed)?;
+    let (dirty, spans) = (window.marked_dirty()?, window.spans());
+    ensure(
+        before > 0 || dirty == spans,
+        format!("{dirty} of {spans} pages that were read into were marked dirty"),
+    )?;
+    // Through the page cache, which holds nothing of it yet.
+    let _not_there = std::fs::write("/proc/sys/vm/drop_caches", "1");
+    let mut all = vec![0; start + length + BLOCK];
+    attempt("read all", whole.read_exact_at(&mut all, 0))?;
+    compare(&all[start..start + length], seed)?;
+    all[start..start + length].copy_from_slice(&bytes(99, start + length)[start..]);
+    compare(&all, 99)
+}
+
 /// A file whose blocks are there already.
 fn filled(path: &str) -> Test {
-    let zeroes = vec![0u8; COUNT * crate::memory::PAGE];
+    let zeroes = vec![0u8; FILE_PAGES * PAGE];
     attempt("fill a file", std::fs::write(path, zeroes))?;
     rustix::fs::sync();
     Ok(())

@@ -4,8 +4,10 @@
 //! Interface: include/uapi/linux/fuse.h, protocol 7.31; fs/fuse/file.c: fuse_direct_io(), fuse_get_user_pages() (6.12).
 
 use crate::check::{Check, Test, attempt, ensure};
+use crate::failing;
 use crate::memory::Pages;
 use crate::sys::open;
+use crate::window::{Window, shapes};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -55,6 +57,48 @@ pub fn run(check: &mut Check) {
         let mut pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
         let bytes = pages.read_beyond(&file, COUNT);
         ensure(bytes <= pages.len() as i64, format!("{bytes} bytes came"))
+    });
+    for (at, (offset, length)) in shapes().into_iter().enumerate() {
+        // The file has room for no more.
+        if length > BYTES - 7 {
+            continue;
+        }
+        let seed = at as u64 + 1;
+        check.run(
+            &format!("{length} bytes at {offset}, written and read back"),
+            || {
+                let file = attempt("open", direct())?;
+                let mut window = Window::new(offset, length)?;
+                window.fill(seed);
+                let written = attempt("write", pwrite(&file, window.inside(), 7))?;
+                window.inside().fill(0);
+                let before = window.marked_dirty()?;
+                let read = attempt("read", pread(&file, window.inside(), 7))?;
+                ensure(
+                    written == length && read == length,
+                    format!("{written} and {read} of {length} bytes"),
+                )?;
+                window.holds(seed)?;
+                let (dirty, spans) = (window.marked_dirty()?, window.spans());
+                ensure(
+                    before > 0 || dirty == spans,
+                    format!("{dirty} of {spans} pages that were read into were marked dirty"),
+                )
+            },
+        );
+    }
+    check.run("read beyond the end", || {
+        let file = attempt("open", direct())?;
+        let mut window = Window::new(5, 3 * crate::memory::PAGE)?;
+        let read = attempt("read", pread(&file, window.inside(), BYTES as u64 - 100))?;
+        ensure(read == 100, format!("{read} bytes came, not 100"))?;
+        window.nothing_behind(100)
+    });
+    failing::run(check, "read", |failing| {
+        let file = attempt("open", direct())?;
+        let mut window = Window::new(9, BYTES / 2)?;
+        let _failed_or_not = failing.during(|| pread(&file, window.inside(), 0));
+        Ok(())
     });
     check.repeat("read many times", 32, COUNT as u64, read_once);
     check.run("unmounted", || {

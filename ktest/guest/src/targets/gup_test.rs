@@ -78,6 +78,9 @@ const COMMANDS: &[(&str, u8, bool)] = &[
     ("pin_user_pages", 5, true),
 ];
 
+/// The number of the one that pins for long.
+const LONGTERM: u8 = 3;
+
 /// How gup_test is called.
 const GUP_TEST_RUNS: &[&[&str]] = &[
     &["-u", "-m", "4"],
@@ -102,10 +105,15 @@ pub fn run(check: &mut Check) {
     for (name, number, pins) in COMMANDS {
         for (kind, write) in [("read", 0), ("write", FOLL_WRITE)] {
             let expected = if *pins { COUNT as u64 } else { 0 };
-            check.run_pinning(&format!("{name} {kind}"), expected, || {
+            let name = format!("{name} {kind}");
+            let body = || {
                 let pages = attempt("map pages", Pages::new(COUNT))?;
                 once(*number, write, &pages, 1)
-            });
+            };
+            match *number == LONGTERM {
+                true => check.run_pinning_for_long(&name, expected, body),
+                false => check.run_pinning(&name, expected, body),
+            }
         }
     }
     check.run_pinning("pin_user_pages_fast many at once", COUNT as u64, || {
@@ -122,11 +130,13 @@ pub fn run(check: &mut Check) {
     ] {
         check.hold(
             &format!("{name} held, stopped"),
+            COUNT as u64,
             || longterm(flags),
             |(file, _pages)| attempt("stop", ioctl_value(&file, LONGTERM_STOP, 0)).map(drop),
         );
         check.hold(
             &format!("{name} held, closed"),
+            COUNT as u64,
             || longterm(flags),
             |(file, _pages)| {
                 drop(file);

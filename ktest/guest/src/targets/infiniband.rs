@@ -13,9 +13,10 @@ mod verbs;
 mod write;
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::memory::Pages;
-use crate::netlink;
+use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
+use crate::window::{Window, shapes};
+use crate::{charge, failing, longterm, netlink};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::BTreeSet;
 use verbs::{LOCAL_WRITE, ON_DEMAND, Region, Verbs, open_device};
@@ -109,11 +110,13 @@ fn device(check: &mut Check, title: &str, name: &str) {
     });
     check.hold(
         &format!("{title}, region deregistered"),
+        COUNT as u64,
         || region(name),
         |(verbs, region, _pages)| verbs.deregister(region),
     );
     check.hold(
         &format!("{title}, region closed"),
+        COUNT as u64,
         || region(name),
         |(verbs, _, pages)| {
             drop(verbs);
@@ -154,6 +157,51 @@ fn device(check: &mut Check, title: &str, name: &str) {
                 Err(Stop::Skip(why))
             }
             Err(error) => Err(Stop::Fail(format!("register on demand: {error}"))),
+        }
+    });
+    for (offset, length) in shapes() {
+        let pages = Window::new(offset, length).map_or(0, |window| window.spans());
+        let take = || -> Test<(Verbs, Region, Window)> {
+            let (verbs, window) = (open_device(name)?, Window::new(offset, length)?);
+            let region = verbs.register_at(window.address(), length as u64, LOCAL_WRITE);
+            Ok((verbs, attempt("register", region)?, window))
+        };
+        check.hold(
+            &format!("{title}, region of {length} bytes at {offset}"),
+            pages,
+            take,
+            |(verbs, region, window)| {
+                verbs.deregister(region)?;
+                let (dirty, spans) = (window.marked_dirty()?, window.spans());
+                ensure(
+                    dirty == spans,
+                    format!("{dirty} of {spans} pages that a device could write were marked dirty"),
+                )
+            },
+        );
+    }
+    longterm::run(check, &format!("{title}, region"), |pages| {
+        let verbs = open_device(name)?;
+        let region = verbs.register(pages, pages.len() as u64, LOCAL_WRITE);
+        let _region = attempt("register", region)?;
+        Ok(verbs)
+    });
+    charge::run(
+        check,
+        &format!("{title}, region"),
+        (COUNT * PAGE) as u64,
+        || {
+            let (verbs, region, _pages) = region(name)?;
+            verbs.deregister(region)
+        },
+    );
+    failing::run(check, &format!("{title}, region"), |failing| {
+        let (verbs, window) = (open_device(name)?, Window::new(9, 530 * PAGE)?);
+        let made = failing
+            .during(|| verbs.register_at(window.address(), window.len() as u64, LOCAL_WRITE));
+        match made {
+            Ok(region) => verbs.deregister(region),
+            Err(_) => Ok(()),
         }
     });
     check.run(&format!("{title}, region half not mapped"), || {

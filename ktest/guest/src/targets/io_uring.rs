@@ -4,10 +4,18 @@
 //! Interface: include/uapi/linux/io_uring.h; io_uring/rsrc.c: io_sqe_buffers_register() (6.12). Buffers are given back
 //! from a task's work after the ring is gone.
 
+mod ring;
+
+use self::ring::{READ_FIXED, Ring, WRITE_FIXED};
 use crate::check::{Check, Test, attempt, ensure};
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
+use crate::window::{Window, bytes, compare, shapes};
+use crate::{charge, failing, longterm};
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 const COUNT: usize = 256;
 const REGISTER_BUFFERS: u32 = 0;
@@ -21,14 +29,22 @@ pub fn run(check: &mut Check) {
         check.skip("ring", &format!("no io_uring: {error}"));
         return;
     }
-    check.hold("buffers, unregistered", registered, |(ring, _pages)| {
-        attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[]))
-    });
-    check.hold("buffers, closed", registered, |(ring, pages)| {
-        drop(ring);
-        drop(pages);
-        Ok(())
-    });
+    check.hold(
+        "buffers, unregistered",
+        COUNT as u64,
+        registered,
+        |(ring, _pages)| attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[])),
+    );
+    check.hold(
+        "buffers, closed",
+        COUNT as u64,
+        registered,
+        |(ring, pages)| {
+            drop(ring);
+            drop(pages);
+            Ok(())
+        },
+    );
     check.run("buffers, shared memory", || {
         let ring = attempt("make a ring", ring())?;
         let pages = attempt("map pages", Pages::shared(COUNT))?;
@@ -53,10 +69,89 @@ pub fn run(check: &mut Check) {
             killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
+    for (at, (offset, length)) in shapes().into_iter().enumerate() {
+        let pages = Window::new(offset, length).map_or(0, |window| window.spans());
+        let take = || -> Test<(Ring, Window)> {
+            let (ring, window) = (Ring::new()?, Window::new(offset, length)?);
+            attempt(
+                "register",
+                register(&ring.fd, REGISTER_BUFFERS, &[of(&window)]),
+            )?;
+            Ok((ring, window))
+        };
+        let name = format!("buffer, {length} bytes at {offset}");
+        check.hold(&name, pages, take, |(ring, mut window)| {
+            moved(&ring, &mut window, at as u64 + 1)?;
+            attempt("unregister", register(&ring.fd, UNREGISTER_BUFFERS, &[]))
+        });
+    }
+    check.run("buffer, half of it not mapped", || {
+        let ring = attempt("make a ring", ring())?;
+        let pages = attempt("map pages", Pages::with_hole(COUNT, COUNT / 2))?;
+        let whole = libc::iovec {
+            iov_len: COUNT * PAGE,
+            ..vector(&pages)
+        };
+        let refused = register(&ring, REGISTER_BUFFERS, &[whole]).is_err();
+        ensure(refused, "memory that is not there was registered")
+    });
+    longterm::run(check, "buffer", |pages| {
+        let ring = attempt("make a ring", ring())?;
+        attempt(
+            "register",
+            register(&ring, REGISTER_BUFFERS, &[vector(pages)]),
+        )?;
+        Ok(ring)
+    });
+    charge::run(check, "buffers", (COUNT * PAGE) as u64, || {
+        registered().map(drop)
+    });
+    failing::run(check, "buffers", |failing| {
+        let (ring, window) = (attempt("make a ring", ring())?, Window::new(7, 70 * PAGE)?);
+        let both = [of(&window), of(&window)];
+        let made = failing.during(|| register(&ring, REGISTER_BUFFERS, &both));
+        match made {
+            Ok(()) => attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[])),
+            Err(_) => Ok(()),
+        }
+    });
     check.repeat("buffers, many times", 16, COUNT as u64, || {
         let (ring, _pages) = registered()?;
         attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[]))
     });
+}
+
+/// Writes a file from buffer 0, and reads it back into it: every byte must be where it belongs.
+fn moved(ring: &Ring, window: &mut Window, seed: u64) -> Test {
+    let file = attempt("memfd", memfd_create("moved", MemfdFlags::CLOEXEC))?;
+    let file = File::from(file);
+    let (address, length) = (window.address(), window.len());
+    window.fill(seed);
+    let wrote = ring.one(WRITE_FIXED, &file, 3, address, length)?;
+    ensure(
+        wrote == length as i32,
+        format!("{wrote} of {length} bytes written"),
+    )?;
+    let mut out = vec![0; length];
+    attempt("read the file", file.read_exact_at(&mut out, 3))?;
+    compare(&out, seed)?;
+    attempt(
+        "write the file",
+        file.write_all_at(&bytes(seed + 100, length), 3),
+    )?;
+    let read = ring.one(READ_FIXED, &file, 3, address, length)?;
+    ensure(
+        read == length as i32,
+        format!("{read} of {length} bytes read"),
+    )?;
+    window.holds(seed + 100)
+}
+
+fn of(window: &Window) -> libc::iovec {
+    libc::iovec {
+        iov_base: window.address() as *mut libc::c_void,
+        iov_len: window.len(),
+    }
 }
 
 fn registered() -> Test<(OwnedFd, Pages)> {
@@ -77,6 +172,11 @@ fn vector(pages: &Pages) -> libc::iovec {
 }
 
 fn ring() -> std::io::Result<OwnedFd> {
+    ring_with().map(|(ring, _)| ring)
+}
+
+/// A ring, and what the kernel says of it.
+fn ring_with() -> std::io::Result<(OwnedFd, [u64; PARAMETERS / 8])> {
     let mut parameters = [0u64; PARAMETERS / 8];
     // SAFETY: the parameters are as large as the kernel's structure, and alive.
     let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, parameters.as_mut_ptr()) };
@@ -84,7 +184,7 @@ fn ring() -> std::io::Result<OwnedFd> {
         return Err(std::io::Error::last_os_error());
     }
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    Ok((unsafe { OwnedFd::from_raw_fd(fd as i32) }, parameters))
 }
 
 fn register(ring: &OwnedFd, operation: u32, vectors: &[libc::iovec]) -> std::io::Result<()> {

@@ -6,8 +6,10 @@
 //! behind the address space.
 
 use crate::check::{Check, Test, attempt, ensure};
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, killed_while_holding, open};
+use crate::window::SIZES;
+use crate::{charge, failing, longterm};
 use std::fs::File;
 
 const DEVICE: &str = "/dev/iommu";
@@ -69,10 +71,13 @@ pub fn run(check: &mut Check) {
         check.skip("device", "no /dev/iommu: the interface came with 6.2");
         return;
     }
-    check.hold("memory, unmapped", mapped, |(space, pages)| {
-        space.unmap(pages.len() as u64)
-    });
-    check.hold("memory, closed", mapped, |(space, pages)| {
+    check.hold(
+        "memory, unmapped",
+        COUNT as u64,
+        mapped,
+        |(space, pages)| space.unmap(pages.len() as u64),
+    );
+    check.hold("memory, closed", COUNT as u64, mapped, |(space, pages)| {
         drop(space);
         drop(pages);
         Ok(())
@@ -86,6 +91,43 @@ pub fn run(check: &mut Check) {
     check.run("memory, holder killed", || {
         let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
+    });
+    for count in SIZES {
+        let take = || -> Test<(Space, Pages)> {
+            let (space, pages) = (space()?, attempt("map", Pages::small(count))?);
+            attempt("map for the device", space.map(&pages, pages.len()))?;
+            Ok((space, pages))
+        };
+        check.hold(
+            &format!("memory, {count} pages"),
+            count as u64,
+            take,
+            |(space, pages)| {
+                space.unmap(pages.len() as u64)?;
+                let dirty = attempt("read page flags", pages.marked_dirty())?;
+                ensure(
+                    dirty == count,
+                    format!("{dirty} of {count} pages that a device could write were marked dirty"),
+                )
+            },
+        );
+    }
+    longterm::run(check, "memory", |pages| {
+        let space = space()?;
+        attempt("map for the device", space.map(pages, pages.len()))?;
+        Ok(space)
+    });
+    charge::run(check, "memory", (COUNT * PAGE) as u64, || {
+        let (space, pages) = mapped()?;
+        space.unmap(pages.len() as u64)
+    });
+    failing::run(check, "memory", |failing| {
+        let (space, pages) = (space()?, attempt("map", Pages::small(70))?);
+        let made = failing.during(|| space.map(&pages, pages.len()));
+        match made {
+            Ok(_) => space.unmap(pages.len() as u64),
+            Err(_) => Ok(()),
+        }
     });
     check.repeat("memory, many times", 16, COUNT as u64, || {
         let (space, pages) = mapped()?;

@@ -6,9 +6,10 @@
 //! region that is asked for without a connection is refused after its pages were pinned.
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::memory::{PAGE, Pages};
-use crate::netlink;
+use crate::memory::Pages;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
+use crate::window::{Window, shapes};
+use crate::{failing, longterm, netlink};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 const COUNT: usize = 64;
@@ -69,14 +70,51 @@ pub fn run(check: &mut Check) {
         }
     };
     drop(bound);
-    check.run_pinning("region, refused without a connection", COUNT as u64, || {
+    check.run_pinning_for_long("region, refused without a connection", COUNT as u64, || {
         let socket = attempt("bind", bound_socket())?;
         let pages = attempt("map", Pages::new(COUNT))?;
-        match region(&socket, &pages, pages.len()) {
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-            Err(error) => Err(Stop::Fail(format!("get a region: {error}"))),
-            Ok(()) => Err(Stop::Fail("a region without a connection".into())),
+        refused(region(&socket, &pages, pages.len()))
+    });
+    for (offset, length) in shapes() {
+        let spans = Window::new(offset, length).map_or(0, |window| window.spans());
+        let name = format!("region, {length} bytes at {offset}, refused without a connection");
+        // net/rds/rds.h: RDS_MAX_MSG_SIZE is a MiB; one page more may be touched.
+        if spans > 256 {
+            continue;
         }
+        check.run_pinning_for_long(&name, spans, || {
+            let (socket, window) = (
+                attempt("bind", bound_socket())?,
+                Window::new(offset, length)?,
+            );
+            refused(region_at(&socket, window.address(), length))
+        });
+    }
+    longterm::refuses_files(check, "region", longterm::COUNT, |pages| {
+        let socket = attempt("bind", bound_socket())?;
+        // Without a connection it is refused after the pages were taken, with another number.
+        refused(region(&socket, pages, pages.len()))
+    });
+    longterm::leaves_movable(check, "message with our pages", longterm::COUNT, |pages| {
+        let socket = attempt("bind", bound_socket())?;
+        send(&socket, pages)?;
+        Ok(socket)
+    });
+    failing::run(check, "region", |failing| {
+        let (socket, pages) = (
+            attempt("bind", bound_socket())?,
+            attempt("map", Pages::small(COUNT))?,
+        );
+        let _refused = failing.during(|| region(&socket, &pages, pages.len()));
+        Ok(())
+    });
+    failing::run(check, "message with our pages", |failing| {
+        let (socket, pages) = (
+            attempt("bind", bound_socket())?,
+            attempt("map", Pages::small(COUNT))?,
+        );
+        let _sent_or_not = failing.during(|| send(&socket, &pages));
+        Ok(())
     });
     check.run("region, half not mapped", || {
         let socket = attempt("bind", bound_socket())?;
@@ -84,15 +122,30 @@ pub fn run(check: &mut Check) {
         let refused = region(&socket, &pages, 2 * pages.len()).is_err();
         ensure(refused, "memory that is not there became a region")
     });
-    check.hold("message with our pages, closed", sent, |(socket, pages)| {
-        drop(socket);
-        drop(pages);
-        Ok(())
-    });
+    check.hold(
+        "message with our pages, closed",
+        COUNT as u64,
+        sent,
+        |(socket, pages)| {
+            drop(socket);
+            drop(pages);
+            Ok(())
+        },
+    );
     check.run("message with our pages, sender killed", || {
         let taken = killed_while_holding(|| sent().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
+    check.repeat(
+        "message with our pages, sender killed many times",
+        16,
+        COUNT as u64,
+        || {
+            let taken =
+                killed_while_holding(|| sent().map_err(|_| std::io::ErrorKind::Other.into()));
+            attempt("in the child", taken)
+        },
+    );
     check.repeat("region, many times", 48, COUNT as u64, || {
         let socket = attempt("bind", bound_socket())?;
         let pages = attempt("map", Pages::new(COUNT))?;
@@ -148,11 +201,24 @@ fn at(address: [u8; 4], port: u16) -> libc::sockaddr_in {
     }
 }
 
+/// Fails unless the region was refused because there is no connection: its pages were pinned before.
+fn refused(made: std::io::Result<()>) -> Test {
+    match made {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        Err(error) => Err(Stop::Fail(format!("get a region: {error}"))),
+        Ok(()) => Err(Stop::Fail("a region without a connection".into())),
+    }
+}
+
 fn region(socket: &OwnedFd, pages: &Pages, bytes: usize) -> std::io::Result<()> {
+    region_at(socket, pages.address(), bytes)
+}
+
+fn region_at(socket: &OwnedFd, address: u64, bytes: usize) -> std::io::Result<()> {
     let mut cookie = 0u64;
     let request = GetRegion {
         vector: Vector {
-            address: pages.address(),
+            address,
             bytes: bytes as u64,
         },
         cookie: std::ptr::from_mut(&mut cookie) as u64,
@@ -165,9 +231,15 @@ fn region(socket: &OwnedFd, pages: &Pages, bytes: usize) -> std::io::Result<()> 
 fn sent() -> Test<(OwnedFd, Pages)> {
     let socket = attempt("bind", bound_socket())?;
     let pages = attempt("map", Pages::new(COUNT))?;
+    send(&socket, &pages)?;
+    Ok((socket, pages))
+}
+
+/// Sends it.
+fn send(socket: &OwnedFd, pages: &Pages) -> Test {
     let vector = Vector {
         address: pages.address(),
-        bytes: (COUNT * PAGE) as u64,
+        bytes: pages.len() as u64,
     };
     let mut control = Control {
         length: size_of::<Control>(),
@@ -198,5 +270,5 @@ fn sent() -> Test<(OwnedFd, Pages)> {
         let error = std::io::Error::last_os_error();
         return Err(Stop::Fail(format!("send: {error}")));
     }
-    Ok((socket, pages))
+    Ok(())
 }

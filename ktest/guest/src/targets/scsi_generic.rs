@@ -4,14 +4,20 @@
 //! Interface: include/scsi/sg.h; drivers/scsi/sg.c with sg.allow_dio=1 (6.12).
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::failing;
 use crate::memory::Pages;
 use crate::sys::{ioctl, open};
+use crate::window::Window;
 
 const SG_IO: u64 = 0x2285;
 /// SG_FLAG_DIRECT_IO: the kernel maps the caller's pages instead of copying.
 const DIRECT: u32 = 1;
+/// Data goes to the device.
+const TO_DEVICE: i32 = -2;
 /// Data comes from the device.
 const FROM_DEVICE: i32 = -3;
+/// Bytes of a block of the adapter's disk.
+const BLOCK: usize = 512;
 
 /// include/scsi/sg.h: struct sg_io_hdr.
 #[repr(C)]
@@ -64,7 +70,73 @@ fn scsi(check: &mut Check) {
             "the driver copied instead of mapping our pages".into(),
         ))
     });
-    check.repeat("SG_IO, many times", 600, 1, || inquiry().map(drop));
+    for (offset, blocks) in [(0, 1), (0, 8), (0, 128), (512, 9), (0, 1024)] {
+        check.run(
+            &format!("SG_IO, {blocks} blocks at {offset}, written and read back"),
+            || {
+                let length = blocks * BLOCK;
+                let seed = (offset + blocks) as u64;
+                let mut window = Window::new(offset, length)?;
+                window.fill(seed);
+                // WRITE(10) and READ(10) from block 0.
+                let command = |operation: u8| {
+                    [
+                        operation,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        (blocks >> 8) as u8,
+                        blocks as u8,
+                        0,
+                    ]
+                };
+                data(&command(0x2a), TO_DEVICE, window.address(), length)?;
+                window.inside().fill(0);
+                let before = window.marked_dirty()?;
+                let header = data(&command(0x28), FROM_DEVICE, window.address(), length)?;
+                window.holds(seed)?;
+                if header.info & 0x6 != 0x2 {
+                    return Err(Stop::Skip(
+                        "the driver copied instead of mapping our pages".into(),
+                    ));
+                }
+                let (dirty, spans) = (window.marked_dirty()?, window.spans());
+                ensure(
+                    before > 0 || dirty == spans,
+                    format!("{dirty} of {spans} pages that were read into were marked dirty"),
+                )
+            },
+        );
+    }
+    check.run("SG_IO, read into pages that are half not there", || {
+        let pages = attempt("map", Pages::with_hole(16, 8))?;
+        let command = [0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0];
+        let refused = data(&command, FROM_DEVICE, pages.address(), 128 * BLOCK).is_err();
+        ensure(refused, "memory that is not there was read into")
+    });
+    check.repeat("SG_IO, read many times", 32, 16, || {
+        let mut pages = attempt("map", Pages::new(16))?;
+        sg(&[0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0], &mut pages).map(drop)
+    });
+    failing::run(check, "SG_IO", |failing| {
+        let window = Window::new(0, 128 * BLOCK)?;
+        let command = [0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0];
+        let file = attempt("open /dev/sg0", open("/dev/sg0"))?;
+        let mut sense = [0u8; 64];
+        let mut header = header(
+            &command,
+            FROM_DEVICE,
+            window.address(),
+            window.len(),
+            &mut sense,
+        );
+        let _failed_or_not = failing.during(|| ioctl(&file, SG_IO, &mut header));
+        Ok(())
+    });
+    check.repeat("SG_IO, many times", 128, 1, || inquiry().map(drop));
 }
 
 fn inquiry() -> Test<SgHeader> {
@@ -73,17 +145,42 @@ fn inquiry() -> Test<SgHeader> {
 }
 
 fn sg(command: &[u8], pages: &mut Pages) -> Test<SgHeader> {
+    let bytes = if command.len() == 6 { 96 } else { pages.len() };
+    data(command, FROM_DEVICE, pages.address(), bytes)
+}
+
+/// The command, with `bytes` bytes at `address` for its data.
+fn data(command: &[u8], direction: i32, address: u64, bytes: usize) -> Test<SgHeader> {
     let file = attempt("open /dev/sg0", open("/dev/sg0"))?;
     let mut sense = [0u8; 64];
-    let bytes = if command.len() == 6 { 96 } else { pages.len() };
-    let mut header = SgHeader {
+    let mut header = header(command, direction, address, bytes, &mut sense);
+    attempt("SG_IO", ioctl(&file, SG_IO, &mut header))?;
+    let well = header.status == 0 && header.host_status == 0;
+    ensure(
+        well,
+        format!(
+            "SCSI status {:#x}, host {:#x}",
+            header.status, header.host_status
+        ),
+    )?;
+    Ok(header)
+}
+
+fn header(
+    command: &[u8],
+    direction: i32,
+    address: u64,
+    bytes: usize,
+    sense: &mut [u8],
+) -> SgHeader {
+    SgHeader {
         interface: i32::from(b'S'),
-        direction: FROM_DEVICE,
+        direction,
         command_bytes: command.len() as u8,
         sense_bytes: sense.len() as u8,
         vectors: 0,
         data_bytes: bytes as u32,
-        data: pages.address(),
+        data: address,
         command: command.as_ptr() as u64,
         sense: sense.as_mut_ptr() as u64,
         timeout_ms: 5000,
@@ -99,17 +196,7 @@ fn sg(command: &[u8], pages: &mut Pages) -> Test<SgHeader> {
         residue: 0,
         duration_ms: 0,
         info: 0,
-    };
-    attempt("SG_IO", ioctl(&file, SG_IO, &mut header))?;
-    let well = header.status == 0 && header.host_status == 0;
-    ensure(
-        well,
-        format!(
-            "SCSI status {:#x}, host {:#x}",
-            header.status, header.host_status
-        ),
-    )?;
-    Ok(header)
+    }
 }
 
 #[cfg(test)]

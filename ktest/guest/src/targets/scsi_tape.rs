@@ -5,9 +5,10 @@
 //! drivers/scsi/scsi_debug.c (6.12). What the emulated tape thinks of the commands does not matter: pages are pinned
 //! before it is asked, and given back whatever it says.
 
-use crate::check::{Check, attempt, ensure};
+use crate::check::{Check, Stop, attempt, ensure};
 use crate::memory::Pages;
 use crate::sys::open;
+use crate::{failing, pins};
 use rustix::io::{read, write};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,30 @@ pub fn run(check: &mut Check) {
         let tape = attempt("open the tape", open(TAPE))?;
         let mut pages = attempt("map", Pages::new(COUNT))?;
         let _what_the_tape_thinks = read(&tape, pages.bytes());
+        Ok(())
+    });
+    check.run("tape, what is read into is marked dirty", || {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let mut pages = attempt("map", Pages::small(COUNT))?;
+        let (before, pins) = (
+            attempt("read page flags", pages.marked_dirty())?,
+            pins::read(),
+        );
+        let _what_the_tape_thinks = read(&tape, pages.bytes());
+        let moved = pins.and_then(|before| Some(pins::read()?.since(before)));
+        if moved.is_none_or(|moved| moved.acquired == 0) {
+            return Err(Stop::Skip("the driver took no page of ours".into()));
+        }
+        let dirty = attempt("read page flags", pages.marked_dirty())?;
+        ensure(
+            before > 0 || dirty == COUNT,
+            format!("{dirty} of {COUNT} pages that were read into were marked dirty"),
+        )
+    });
+    failing::run(check, "tape", |failing| {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let mut pages = attempt("map", Pages::small(COUNT))?;
+        let _failed_or_not = failing.during(|| read(&tape, pages.bytes()));
         Ok(())
     });
     check.run("tape, read into memory that is half not mapped", || {

@@ -4,10 +4,13 @@
 //! Interface: include/uapi/linux/udmabuf.h; drivers/dma-buf/udmabuf.c: udmabuf_create() (6.12).
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::memory::PAGE;
+use crate::memory::{PAGE, Pages};
 use crate::sys::{ioctl, iorw, killed_while_holding, open};
+use crate::window::{SIZES, bytes, compare};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 const DEVICE: &str = "/dev/udmabuf";
 const COUNT: usize = 256;
@@ -28,11 +31,16 @@ pub fn run(check: &mut Check) {
         check.skip("device", "no /dev/udmabuf");
         return;
     }
-    check.hold("buffer, closed", buffer, |(buffer, memory)| {
-        drop(memory);
-        drop(buffer);
-        Ok(())
-    });
+    check.hold(
+        "buffer, closed",
+        COUNT as u64,
+        buffer,
+        |(buffer, memory)| {
+            drop(memory);
+            drop(buffer);
+            Ok(())
+        },
+    );
     check.run("buffer, unsealed memory refused", || {
         let memory = attempt(
             "memfd",
@@ -45,29 +53,79 @@ pub fn run(check: &mut Check) {
         let taken = killed_while_holding(|| buffer().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
+    for count in SIZES {
+        let name = format!("buffer, {count} pages are those of the memory");
+        check.hold(
+            &name,
+            count as u64,
+            || buffer_of(count),
+            |(buffer, memory)| {
+                let memory = File::from(memory);
+                // One page more than the buffer begins with is before it.
+                attempt(
+                    "fill",
+                    memory.write_all_at(&bytes(count as u64, count * PAGE), PAGE as u64),
+                )?;
+                let mut mapped = attempt("map the buffer", Pages::of_file(&buffer, count))?;
+                compare(mapped.bytes(), count as u64)?;
+                mapped
+                    .bytes()
+                    .copy_from_slice(&bytes(count as u64 + 1000, count * PAGE));
+                let mut back = vec![0; count * PAGE];
+                attempt("read back", memory.read_exact_at(&mut back, PAGE as u64))?;
+                compare(&back, count as u64 + 1000)
+            },
+        );
+    }
+    check.run("buffer, end of the memory", || {
+        let memory = memory(COUNT)?;
+        let beyond = create_at(&memory, (COUNT - 1) * PAGE, 2 * PAGE);
+        ensure(beyond.is_err(), "a buffer reaches beyond its memory")
+    });
+    check.repeat("buffer, holder killed many times", 16, COUNT as u64, || {
+        let taken = killed_while_holding(|| buffer().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
     check.repeat("buffer, many times", 16, COUNT as u64, || {
         buffer().map(drop)
     });
 }
 
-fn buffer() -> Test<(OwnedFd, OwnedFd)> {
+/// A sealed memory of `count` pages.
+fn memory(count: usize) -> Test<OwnedFd> {
     let memory = attempt(
         "memfd",
         memfd_create("buffer", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING),
     )?;
-    attempt("size", ftruncate(&memory, (COUNT * PAGE) as u64))?;
+    attempt("size", ftruncate(&memory, (count * PAGE) as u64))?;
     attempt("seal", fcntl_add_seals(&memory, SealFlags::SHRINK))?;
+    Ok(memory)
+}
+
+/// A buffer of all but the first page of a memory.
+fn buffer_of(count: usize) -> Test<(OwnedFd, OwnedFd)> {
+    let memory = memory(count + 1)?;
+    let buffer = create_at(&memory, PAGE, count * PAGE);
+    Ok((attempt("make a buffer", buffer)?, memory))
+}
+
+fn buffer() -> Test<(OwnedFd, OwnedFd)> {
+    let memory = memory(COUNT)?;
     let buffer = create(&memory).map_err(|error| Stop::Fail(format!("make a buffer: {error}")))?;
     Ok((buffer, memory))
 }
 
 fn create(memory: &OwnedFd) -> std::io::Result<OwnedFd> {
+    create_at(memory, 0, COUNT * PAGE)
+}
+
+fn create_at(memory: &OwnedFd, offset: usize, size: usize) -> std::io::Result<OwnedFd> {
     let device = open(DEVICE)?;
     let mut request = Create {
         memfd: memory.as_raw_fd() as u32,
         flags: 1,
-        offset: 0,
-        size: (COUNT * PAGE) as u64,
+        offset: offset as u64,
+        size: size as u64,
     };
     let fd = ioctl(&device, CREATE, &mut request)?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.

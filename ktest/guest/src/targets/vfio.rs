@@ -5,8 +5,10 @@
 //! that no driver has taken; QEMU's `edu` is there for it.
 
 use crate::check::{Check, Test, attempt, ensure};
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
+use crate::window::SIZES;
+use crate::{charge, failing, longterm};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -58,14 +60,22 @@ pub fn run(check: &mut Check) {
         attempt("map for the device", container.map(&pages, pages.len()))?;
         Ok((container, pages))
     };
-    check.hold("memory, unmapped", mapped, |(container, pages)| {
-        container.unmap(pages.len() as u64)
-    });
-    check.hold("memory, closed", mapped, |(container, pages)| {
-        drop(container);
-        drop(pages);
-        Ok(())
-    });
+    check.hold(
+        "memory, unmapped",
+        COUNT as u64,
+        mapped,
+        |(container, pages)| container.unmap(pages.len() as u64),
+    );
+    check.hold(
+        "memory, closed",
+        COUNT as u64,
+        mapped,
+        |(container, pages)| {
+            drop(container);
+            drop(pages);
+            Ok(())
+        },
+    );
     check.run("memory, half not mapped", || {
         let container = container(&group)?;
         let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
@@ -75,6 +85,44 @@ pub fn run(check: &mut Check) {
     check.run("memory, holder killed", || {
         let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
+    });
+    for count in SIZES {
+        let take = || -> Test<(Container, Pages)> {
+            let container = container(&group)?;
+            let pages = attempt("map", Pages::small(count))?;
+            attempt("map for the device", container.map(&pages, pages.len()))?;
+            Ok((container, pages))
+        };
+        check.hold(
+            &format!("memory, {count} pages"),
+            count as u64,
+            take,
+            |(container, pages)| {
+                container.unmap(pages.len() as u64)?;
+                let dirty = attempt("read page flags", pages.marked_dirty())?;
+                ensure(
+                    dirty == count,
+                    format!("{dirty} of {count} pages that a device could write were marked dirty"),
+                )
+            },
+        );
+    }
+    longterm::run(check, "memory", |pages| {
+        let container = container(&group)?;
+        attempt("map for the device", container.map(pages, pages.len()))?;
+        Ok(container)
+    });
+    charge::run(check, "memory", (COUNT * PAGE) as u64, || {
+        let (container, pages) = mapped()?;
+        container.unmap(pages.len() as u64)
+    });
+    failing::run(check, "memory", |failing| {
+        let (container, pages) = (container(&group)?, attempt("map", Pages::small(70))?);
+        let made = failing.during(|| container.map(&pages, pages.len()));
+        match made {
+            Ok(_) => container.unmap(pages.len() as u64),
+            Err(_) => Ok(()),
+        }
     });
     check.repeat("memory, many times", 16, COUNT as u64, || {
         let (container, pages) = mapped()?;

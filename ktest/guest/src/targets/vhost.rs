@@ -7,6 +7,7 @@
 use crate::check::{Check, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, iorw, open};
+use crate::window::Window;
 use std::fs::File;
 
 const DEVICE: &str = "/dev/vhost-vsock";
@@ -50,7 +51,7 @@ struct Ring {
 struct Device {
     file: File,
     _memory: Pages,
-    log: Pages,
+    log: Option<Pages>,
 }
 
 /// Runs every subtest.
@@ -62,10 +63,24 @@ pub fn run(check: &mut Check) {
     check.run("log, a bit for each ring", || {
         let mut device = device()?;
         device.running(1)?;
-        let marked = device.log.bytes()[0] != 0;
+        let marked = device.log.as_mut().is_some_and(|log| log.bytes()[0] != 0);
         device.running(0)?;
         ensure(marked, "the log stayed empty")
     });
+    for (name, guest, log_offset) in [
+        ("at its beginning", 0, 0),
+        ("in its second page", 130 << 20, 0),
+        (
+            "at the edge of its first page",
+            (PAGE as u64 * 8 - 6) * PAGE as u64,
+            0,
+        ),
+        ("at an odd place", 11 << 12, 5),
+    ] {
+        check.run(&format!("log, the bits {name} and no other"), || {
+            logged(guest, log_offset)
+        });
+    }
     check.run("log, not mapped", || {
         let device = device()?;
         let mut nowhere = 1u64 << 40;
@@ -74,14 +89,54 @@ pub fn run(check: &mut Check) {
         let _refused_or_not = device.running(1);
         Ok(())
     });
-    check.repeat("log, many times", 300, 2, || device()?.running(1));
+    check.repeat("log, many times", 128, 2, || device()?.running(1));
+}
+
+/// Starting both rings, whose used parts are said to lie at `guest` and three pages behind it, sets the bits of those pages in a log
+/// that begins `offset` bytes behind the beginning of a page.
+fn logged(guest: u64, offset: usize) -> Test {
+    const LOG: usize = 2 * PAGE;
+    let mut window = Window::new(offset, LOG)?;
+    window.inside().fill(0);
+    let dirty = window.marked_dirty()?;
+    let device = device_with(window.address(), guest)?;
+    device.running(1)?;
+    device.running(0)?;
+    let mut expected = vec![0u8; LOG];
+    for ring in 0..RINGS {
+        let page = guest / PAGE as u64 + (ring * RING_PAGES) as u64;
+        expected[page as usize / 8] |= 1 << (page % 8);
+    }
+    let set = |of: &[u8]| -> Vec<usize> {
+        (0..of.len() * 8)
+            .filter(|bit| of[bit / 8] & (1 << (bit % 8)) != 0)
+            .collect()
+    };
+    let (found, expected) = (set(window.inside()), set(&expected));
+    ensure(
+        found == expected,
+        format!("bits {found:?} are set, not {expected:?}"),
+    )?;
+    window.nothing_beside()?;
+    let marked = window.marked_dirty()?;
+    ensure(
+        dirty > 0 || marked > 0,
+        "the log's page was not marked dirty",
+    )
 }
 
 fn device() -> Test<Device> {
+    let log = attempt("map", Pages::zeroed(1))?;
+    let mut device = device_with(log.address(), 2 * PAGE as u64)?;
+    device.log = Some(log);
+    Ok(device)
+}
+
+/// A device whose log begins at `log`, and whose rings are said to lie at `guest`.
+fn device_with(log: u64, guest: u64) -> Test<Device> {
     let file = attempt("open", open(DEVICE))?;
     attempt("own it", ioctl_value(&file, SET_OWNER, 0))?;
     let memory = attempt("map", Pages::new(RING_PAGES * RINGS))?;
-    let log = attempt("map", Pages::zeroed(1))?;
     let mut table = Memory {
         regions: 1,
         padding: 0,
@@ -91,7 +146,7 @@ fn device() -> Test<Device> {
         flags: 0,
     };
     attempt("set memory", ioctl(&file, SET_MEMORY, &mut table))?;
-    let mut base = log.address();
+    let mut base = log;
     attempt("set the log", ioctl(&file, SET_LOG, &mut base))?;
     let mut features = LOG_ALL | VIRTIO_1;
     attempt("set features", ioctl(&file, SET_FEATURES, &mut features))?;
@@ -105,7 +160,7 @@ fn device() -> Test<Device> {
             descriptors: start,
             available: start + PAGE as u64,
             used: start + 2 * PAGE as u64,
-            log: ((index * RING_PAGES + 2) * PAGE) as u64,
+            log: guest + (index * RING_PAGES * PAGE) as u64,
         };
         attempt("set a ring", ioctl(&file, SET_RING, &mut ring))?;
     }
@@ -114,7 +169,7 @@ fn device() -> Test<Device> {
     Ok(Device {
         file,
         _memory: memory,
-        log,
+        log: None,
     })
 }
 

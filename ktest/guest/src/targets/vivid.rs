@@ -7,6 +7,8 @@
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{ioctl, iorw, killed_while_holding, open};
+use crate::window::{Window, bytes as byte_patterns};
+use crate::{failing, longterm};
 use std::fs::File;
 use std::os::fd::AsFd;
 
@@ -66,15 +68,76 @@ pub fn run(check: &mut Check) {
         check.skip("camera", &format!("no /dev/video0: {error}"));
         return;
     }
-    check.hold("buffers queued, freed by request", queued, |camera| {
-        camera.request(0)
-    });
-    check.hold("buffers queued, closed", queued, |camera| {
+    let bytes = camera().map_or(0, |(_, bytes)| bytes);
+    let pages = u64::from(BUFFERS) * bytes.div_ceil(PAGE) as u64;
+    check.hold(
+        "buffers queued, freed by request",
+        pages,
+        queued,
+        |camera| camera.request(0),
+    );
+    check.hold("buffers queued, closed", pages, queued, |camera| {
         drop(camera);
         Ok(())
     });
-    check.hold("a frame captured", queued, |camera| {
+    check.hold("a frame captured", pages, queued, |camera| {
         camera.captured()?;
+        camera.request(0)
+    });
+    check.run("a frame captured into every page", || {
+        let (mut camera, bytes) = camera()?;
+        camera.request(BUFFERS)?;
+        let mut windows = Vec::new();
+        for index in 0..BUFFERS {
+            // Nothing that is filmed looks like that.
+            let mut window = Window::new(0, bytes)?;
+            window.fill(u64::from(index) + 1);
+            let queued = camera.queue_at(index, window.address(), bytes);
+            attempt("queue a buffer", queued)?;
+            windows.push(window);
+        }
+        let index = camera.captured()?;
+        camera.request(0)?;
+        for (at, window) in (0..).zip(&mut windows) {
+            if at != index {
+                continue;
+            }
+            let before = byte_patterns(u64::from(at) + 1, bytes);
+            let pages = window.inside().chunks(PAGE).zip(before.chunks(PAGE));
+            let left = pages.filter(|(now, before)| now == before).count();
+            ensure(
+                left == 0,
+                format!("nothing was written to {left} pages of the frame"),
+            )?;
+            window.nothing_beside()?;
+            let (dirty, spans) = (window.marked_dirty()?, window.spans());
+            ensure(
+                dirty == spans,
+                format!("{dirty} of {spans} pages that the camera wrote to were marked dirty"),
+            )?;
+        }
+        camera.memory.clear();
+        Ok(())
+    });
+    longterm::run_of(
+        check,
+        "buffer",
+        pages as usize / BUFFERS as usize,
+        |memory| {
+            let (camera, bytes) = camera()?;
+            camera.request(BUFFERS)?;
+            attempt(
+                "queue a buffer",
+                camera.queue_at(0, memory.address(), bytes),
+            )?;
+            Ok(camera)
+        },
+    );
+    failing::run(check, "buffer", |failing| {
+        let (camera, bytes) = camera()?;
+        let window = Window::new(0, bytes)?;
+        camera.request(BUFFERS)?;
+        let _failed_or_not = failing.during(|| camera.queue_at(0, window.address(), bytes));
         camera.request(0)
     });
     check.run("buffer half not mapped", || {
@@ -134,19 +197,23 @@ impl Camera {
     }
 
     fn queue(&self, index: u32, pages: &Pages, bytes: usize) -> std::io::Result<i32> {
+        self.queue_at(index, pages.address(), bytes)
+    }
+
+    fn queue_at(&self, index: u32, address: u64, bytes: usize) -> std::io::Result<i32> {
         let mut buffer = Buffer {
             index,
             kind: CAPTURE,
             memory: USERPTR,
-            address: pages.address(),
+            address,
             length: bytes as u32,
             ..Buffer::default()
         };
         ioctl(&self.file, QUEUE, &mut buffer)
     }
 
-    /// Streams until one frame has come.
-    fn captured(&self) -> Test {
+    /// Streams until one frame has come; the buffer that it is in.
+    fn captured(&self) -> Test<u32> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut kind = CAPTURE;
         attempt("start the stream", ioctl(&self.file, STREAM_ON, &mut kind))?;
@@ -165,7 +232,8 @@ impl Camera {
         };
         attempt("dequeue a frame", ioctl(&self.file, DEQUEUE, &mut buffer))?;
         attempt("stop the stream", ioctl(&self.file, STREAM_OFF, &mut kind))?;
-        ensure(buffer.bytes_used > 0, "an empty frame came")
+        ensure(buffer.bytes_used > 0, "an empty frame came")?;
+        Ok(buffer.index)
     }
 }
 

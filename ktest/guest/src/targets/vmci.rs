@@ -6,14 +6,17 @@
 //! vmci_context.c: vmci_ctx_unset_notify(), vmci_queue_pair.c: qp_host_get_user_memory() (6.12). It needs no VMware hardware.
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
+use crate::window::Window;
 use std::fs::File;
 
 const VERSION: u64 = io(7, 0x9f);
 const VERSION2: u64 = io(7, 0xa7);
 const INIT_CONTEXT: u64 = io(7, 0xa0);
 const SET_NOTIFY: u64 = io(7, 0xcb);
+const DATAGRAM_SEND: u64 = io(7, 0xab);
 const QUEUE_PAIR_ALLOC: u64 = io(7, 0xa8);
 const QUEUE_PAIR_SET_ADDRESS: u64 = io(7, 0xa4);
 const QUEUE_PAIR_DETACH: u64 = io(7, 0xaa);
@@ -26,13 +29,32 @@ const SPEAKS_QUEUE_PAIRS: u32 = 11 << 16;
 const HOST: u32 = 2;
 /// Pages of one queue without its header page.
 const QUEUE_PAGES: usize = 16;
-/// The kernel chooses the context's id.
+/// Pages of a queue pair, with both header pages.
+const PAIR_PAGES: u64 = 2 * (QUEUE_PAGES as u64 + 1);
+/// The kernel chooses the context's id, unless nobody has this one, which is the hypervisor's.
 const ANY_CID: u32 = 0;
+/// One of a guest's, to which a datagram may go.
+const GUEST: u32 = 100;
 
 #[repr(C)]
 struct InitBlock {
     cid: u32,
     flags: u32,
+}
+
+/// include/linux/vmw_vmci_defs.h: struct vmci_datagram; a handle is a context and a resource.
+#[repr(C)]
+struct Datagram {
+    to: [u32; 2],
+    from: [u32; 2],
+    payload: u64,
+}
+
+#[repr(C)]
+struct DatagramInfo {
+    address: u64,
+    bytes: u32,
+    result: i32,
 }
 
 #[repr(C)]
@@ -94,11 +116,13 @@ pub fn run(check: &mut Check) {
     };
     check.hold(
         "notify page, given back by request",
+        1,
         with_page,
         |(file, _page)| notify(&file, 0),
     );
     check.hold(
         "notify page, given back by close",
+        1,
         with_page,
         |(file, page)| {
             drop(file);
@@ -125,15 +149,53 @@ pub fn run(check: &mut Check) {
             killed_while_holding(|| with_page().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
-    let pair = || queue_pair(7);
-    check.hold("queue pair, detached", pair, |(file, cid, _pages)| {
-        detach(&file, cid, 7)
-    });
-    check.hold("queue pair, closed", pair, |(file, _, pages)| {
-        drop(file);
-        drop(pages);
+    for offset in [0, 1, 2047, PAGE - 1] {
+        check.run(&format!("notify page, its byte {offset} is set"), || {
+            notified(offset)
+        });
+    }
+    failing::run(check, "queue pair", |failing| {
+        let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+        let pages = attempt("map pages", Pages::small(2 * (QUEUE_PAGES + 1)))?;
+        let made = failing.during(|| alloc(&file, cid, 12, &pages));
+        if made.is_ok_and(|result| result >= 0) {
+            detach(&file, cid, 12)?;
+        }
         Ok(())
     });
+    for hole in [
+        1,
+        QUEUE_PAGES,
+        QUEUE_PAGES + 1,
+        QUEUE_PAGES + 2,
+        2 * QUEUE_PAGES + 1,
+    ] {
+        let name = format!("queue pair, nothing mapped from page {hole} on, many times");
+        check.repeat(&name, 16, 1, || {
+            let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+            let pages = Pages::with_hole(2 * (QUEUE_PAGES + 1), hole);
+            let pages = attempt("map pages", pages)?;
+            let made = alloc(&file, cid, 9, &pages)?;
+            ensure(made < 0, "a queue pair without memory was made")
+        });
+    }
+    let pair = || queue_pair(7);
+    check.hold(
+        "queue pair, detached",
+        PAIR_PAGES,
+        pair,
+        |(file, cid, _pages)| detach(&file, cid, 7),
+    );
+    check.hold(
+        "queue pair, closed",
+        PAIR_PAGES,
+        pair,
+        |(file, _, pages)| {
+            drop(file);
+            drop(pages);
+            Ok(())
+        },
+    );
     check.run("queue pair, unmapped and mapped again", || {
         let (file, cid, pages) = queue_pair(8)?;
         set_address(&file, cid, 8, 0)?;
@@ -154,19 +216,58 @@ pub fn run(check: &mut Check) {
             killed_while_holding(|| queue_pair(10).map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
-    check.repeat(
-        "queue pair, many times",
-        16,
-        2 * (QUEUE_PAGES as u64 + 1),
-        || {
-            let (file, cid, _pages) = queue_pair(11)?;
-            detach(&file, cid, 11)
-        },
-    );
-    check.repeat("notify page, many times", 512, 1, || {
+    check.repeat("queue pair, many times", 16, PAIR_PAGES, || {
+        let (file, cid, _pages) = queue_pair(11)?;
+        detach(&file, cid, 11)
+    });
+    // A plain reference that is kept moves no counter: only many of them show.
+    check.repeat("notify page, holder killed many times", 64, 1, || {
+        let taken =
+            killed_while_holding(|| with_page().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat("queue pair, holder killed many times", 16, 1, || {
+        let taken =
+            killed_while_holding(|| queue_pair(10).map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    check.repeat("notify page, closed many times", 64, 1, || {
+        with_page().map(drop)
+    });
+    check.repeat("queue pair, closed many times", 16, 1, || {
+        queue_pair(12).map(drop)
+    });
+    check.repeat("notify page, many times", 128, 1, || {
         let (file, _page) = with_page()?;
         notify(&file, 0)
     });
+}
+
+/// A datagram to the context itself makes the driver set the byte that was named as notification, and no other.
+fn notified(offset: usize) -> Test {
+    let (file, cid) = context_called(GUEST, SPEAKS)?;
+    let mut window = Window::new(offset, 1)?;
+    window.inside()[0] = 0;
+    notify(&file, window.address())?;
+    let datagram = Datagram {
+        to: [cid, 2],
+        from: [cid, 1],
+        payload: 0,
+    };
+    let mut send = DatagramInfo {
+        address: std::ptr::from_ref(&datagram) as u64,
+        bytes: size_of::<Datagram>() as u32,
+        result: i32::MIN,
+    };
+    attempt("send a datagram", ioctl(&file, DATAGRAM_SEND, &mut send))?;
+    ensure(
+        send.result >= 0,
+        format!("send a datagram: VMCI error {}", send.result),
+    )?;
+    let set = window.inside()[0];
+    ensure(set == 1, format!("the notification byte is {set}"))?;
+    window.nothing_beside()?;
+    notify(&file, 0)
 }
 
 fn context() -> Test<File> {
@@ -174,13 +275,15 @@ fn context() -> Test<File> {
 }
 
 /// A context and its id.
-fn context_speaking(mut version: u32) -> Test<(File, u32)> {
+fn context_speaking(version: u32) -> Test<(File, u32)> {
+    context_called(ANY_CID, version)
+}
+
+/// A context, called `cid` unless another one is.
+fn context_called(cid: u32, mut version: u32) -> Test<(File, u32)> {
     let file = attempt("open /dev/vmci", open("/dev/vmci"))?;
     attempt("say our version", ioctl(&file, VERSION2, &mut version))?;
-    let mut block = InitBlock {
-        cid: ANY_CID,
-        flags: 0,
-    };
+    let mut block = InitBlock { cid, flags: 0 };
     attempt("make a context", ioctl(&file, INIT_CONTEXT, &mut block))?;
     Ok((file, block.cid))
 }

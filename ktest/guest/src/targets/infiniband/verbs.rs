@@ -255,10 +255,15 @@ impl Verbs {
 
     /// Registers `bytes` bytes from the start of `pages`, mapped or not.
     pub fn register(&self, pages: &Pages, bytes: u64, rights: u32) -> io::Result<Region> {
+        self.register_at(pages.address(), bytes, rights)
+    }
+
+    /// Registers `bytes` bytes from `address`.
+    pub fn register_at(&self, address: u64, bytes: u64, rights: u32) -> io::Result<Region> {
         let request = RegMr {
-            start: pages.address(),
+            start: address,
             length: bytes,
-            hca_va: pages.address(),
+            hca_va: address,
             pd_handle: self.domain,
             access_flags: rights,
             driver_data: 0,

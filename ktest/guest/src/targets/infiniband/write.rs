@@ -43,7 +43,7 @@ struct Transfer<C> {
 
 /// Runs every subtest, each over a connection of its own, on the device that they call `title`.
 pub fn run<C: Connection>(check: &mut Check, title: &str, connect: impl Fn() -> Test<C>) {
-    check.run_pinning(&format!("{title}, RDMA write"), BOTH, || {
+    check.run_pinning_for_long(&format!("{title}, RDMA write"), BOTH, || {
         let before = pins::read();
         let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
         transfer.written(1)?;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a user is charged for pinned pages is given back with them. Who has CAP_IPC_LOCK is not held to RLIMIT_MEMLOCK, and by some
+//! subsystems not charged at all; so a child without it takes and gives back more in all than the limit allows at once.
+
+use crate::check::{Check, Stop, Test, attempt};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// How often the child takes what the limit allows once.
+const TIMES: u32 = 6;
+/// How often, and how long apart, it tries again: some give back from a work queue.
+const TRIES: u32 = 40;
+const APART: Duration = Duration::from_millis(50);
+
+const CAP_IPC_LOCK: u32 = 14;
+/// linux/capability.h: _LINUX_CAPABILITY_VERSION_3.
+const VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Data {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// One subtest: `body` takes `bytes` of memory and gives it back.
+pub fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnMut() -> Test) {
+    check.run(&format!("{title}, charge given back"), || {
+        in_child(|| {
+            // Half as much again: what belongs to the object besides its pages is charged too.
+            let limit = Some(bytes + bytes / 2);
+            let limit = Rlimit {
+                current: limit,
+                maximum: limit,
+            };
+            attempt("set the limit", setrlimit(Resource::Memlock, limit))?;
+            attempt("give up CAP_IPC_LOCK", drop_ipc_lock())?;
+            for number in 1..=TIMES {
+                let mut tries = 0;
+                while let Err(stop) = body() {
+                    tries += 1;
+                    if tries == TRIES || number == 1 {
+                        let Stop::Fail(why) = stop else {
+                            return Err(stop);
+                        };
+                        return match number {
+                            1 => Err(Stop::Skip(format!("not within a limit: {why}"))),
+                            _ => Err(Stop::Fail(format!(
+                                "what was given back {} time(s) is still charged: {why}",
+                                number - 1
+                            ))),
+                        };
+                    }
+                    std::thread::sleep(APART);
+                }
+            }
+            Ok(())
+        })
+    });
+}
+
+/// What `body` came to in a child of ours.
+fn in_child(body: impl FnOnce() -> Test) -> Test {
+    let (reader, writer) = attempt("make a pipe", rustix::pipe::pipe())?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(Stop::from(std::io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        drop(reader);
+        let said = match body() {
+            Ok(()) => "+".to_owned(),
+            Err(Stop::Skip(why)) => format!("?{why}"),
+            Err(Stop::Fail(why)) => format!("-{why}"),
+        };
+        let _parent_gone = std::fs::File::from(writer).write_all(said.as_bytes());
+        // SAFETY: the child has nothing to tidy up, and must not print the parent's buffered report.
+        unsafe { libc::_exit(0) }
+    }
+    drop(writer);
+    let mut said = String::new();
+    let read = std::fs::File::from(reader).read_to_string(&mut said);
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    attempt("hear from the child", read)?;
+    match said.split_at_checked(1) {
+        Some(("+", _)) => Ok(()),
+        Some(("?", why)) => Err(Stop::Skip(why.to_owned())),
+        Some(("-", why)) => Err(Stop::Fail(why.to_owned())),
+        _ => Err(Stop::Fail("the child ended without a word".into())),
+    }
+}
+
+fn drop_ipc_lock() -> std::io::Result<()> {
+    let mut header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let mut data = [Data::default(), Data::default()];
+    // SAFETY: both structures are as large as the kernel's for this version, and alive.
+    let got = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
+    if got < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    data[0].effective &= !(1 << CAP_IPC_LOCK);
+    data[0].permitted &= !(1 << CAP_IPC_LOCK);
+    // SAFETY: as above.
+    let set = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr()) };
+    if set < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
+}

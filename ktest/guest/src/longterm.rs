@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What FOLL_LONGTERM does besides pinning: pages leave memory that must stay movable, and pages of a file whose dirty pages are tracked are
+//! refused. A caller that forgot the flag pins as many pages, and nothing else would tell.
+//!
+//! mm/gup.c: check_and_migrate_movable_pages() (of ZONE_MOVABLE since 5.13), writable_file_mapping_allowed() (6.5).
+
+use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::memory::Pages;
+use crate::sys::open;
+use std::ops::Range;
+
+/// Few enough for any limit, more than one word of flags.
+pub const COUNT: usize = 72;
+/// A disk, whose mapping tracks which of its pages are dirty.
+const DISK: &str = "/dev/ram0";
+/// Since when pages of ZONE_MOVABLE are migrated first: commit d1e153fea2a8.
+const MIGRATES: (u32, u32) = (5, 13);
+/// Since when writable pins of such files are refused: commit 8ac268436e6d.
+const REFUSES: (u32, u32) = (6, 5);
+
+/// Asks both of `take`, which must pin the pages that it is given for writing until what it returns is dropped.
+pub fn run<H>(check: &mut Check, title: &str, take: impl FnMut(&Pages) -> Test<H>) {
+    run_of(check, title, COUNT, take);
+}
+
+/// The same with `count` pages.
+pub fn run_of<H>(
+    check: &mut Check,
+    title: &str,
+    count: usize,
+    mut take: impl FnMut(&Pages) -> Test<H>,
+) {
+    leaves_movable(check, title, count, &mut take);
+    refuses_files(check, title, count, &mut take);
+}
+
+/// Asks the first of `take`, which may pin for reading only.
+pub fn leaves_movable<H>(
+    check: &mut Check,
+    title: &str,
+    count: usize,
+    mut take: impl FnMut(&Pages) -> Test<H>,
+) {
+    check.run(&format!("{title}, pages leave movable memory"), || {
+        let zone = movable_zone()?;
+        let pages = attempt("map", Pages::small(count))?;
+        let within = |pages: &Pages| -> Test<usize> {
+            let frames = attempt("read frames", pages.frames())?;
+            Ok(frames.iter().filter(|frame| zone.contains(frame)).count())
+        };
+        if within(&pages)? == 0 {
+            return Err(Stop::Skip("none of the pages was in movable memory".into()));
+        }
+        let held = take(&pages)?;
+        let left = within(&pages)?;
+        drop(held);
+        ensure(
+            left == 0,
+            format!(
+                "{left} of {count} pages stayed in movable memory although they are held for long"
+            ),
+        )
+    });
+}
+
+/// Asks the second of `take`.
+pub fn refuses_files<H>(
+    check: &mut Check,
+    title: &str,
+    count: usize,
+    mut take: impl FnMut(&Pages) -> Test<H>,
+) {
+    check.run(&format!("{title}, pages of a file refused"), || {
+        since(REFUSES, "pages of such files may be held for long")?;
+        let disk = match open(DISK) {
+            Ok(disk) => disk,
+            Err(error) => return Err(Stop::Skip(format!("no {DISK}: {error}"))),
+        };
+        let pages = attempt("map the disk", Pages::of_file(&disk, count))?;
+        pages.touch();
+        match take(&pages) {
+            Err(Stop::Fail(_)) => Ok(()),
+            Err(skip) => Err(skip),
+            Ok(_) => ensure(
+                false,
+                "pages of a file, whose writeback they would disturb, were taken for long",
+            ),
+        }
+    });
+}
+
+/// Skips on kernels before `release`, of which `what` holds.
+fn since(release: (u32, u32), what: &str) -> Test {
+    let said = rustix::system::uname();
+    let running = version(&said.release().to_string_lossy());
+    if running < release {
+        let (major, minor) = release;
+        return Err(Stop::Skip(format!("before {major}.{minor} {what}")));
+    }
+    Ok(())
+}
+
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|word| word.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Frames of ZONE_MOVABLE, which exists where the command line has `movablecore=`.
+fn movable_zone() -> Test<Range<u64>> {
+    since(MIGRATES, "pages of movable memory stay there")?;
+    let text = attempt("read zones", std::fs::read_to_string("/proc/zoneinfo"))?;
+    zone(&text).ok_or_else(|| Stop::Skip("no memory is set aside as movable".into()))
+}
+
+/// mm/vmstat.c: zoneinfo_show_print(). One node.
+fn zone(text: &str) -> Option<Range<u64>> {
+    let (_, rest) = text.split_once("zone  Movable")?;
+    let rest = rest.split("\nNode ").next()?;
+    let number = |name: &str| {
+        let mut lines = rest.lines().map(str::trim);
+        let value = lines.find_map(|line| line.strip_prefix(name))?;
+        value.trim_start_matches(':').trim().parse::<u64>().ok()
+    };
+    let (start, spanned) = (number("start_pfn")?, number("spanned")?);
+    (number("present")? > 0).then(|| start..start + spanned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_is_where_the_kernel_says() {
+        let text = "Node 0, zone    DMA32\n        spanned  4\n        present  4\n  start_pfn:           1\n\
+            Node 0, zone  Movable\n  pages free     5\n        spanned  16384\n        present  16384\n        managed  16384\n\
+              start_pfn:           114688\nNode 0, zone   Device\n        spanned  0\n        present  0\n";
+        assert_eq!(zone(text), Some(114_688..131_072));
+        assert_eq!(
+            zone("Node 0, zone  Movable\n spanned 0\n present 0\n start_pfn: 0\n"),
+            None
+        );
+        assert_eq!(zone(""), None);
+    }
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        assert_eq!(version("6.12.117"), (6, 12));
+        assert!(version("5.10.262-x") < MIGRATES && version("7.3.4") > REFUSES);
+    }
+}

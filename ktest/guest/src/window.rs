@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A stretch of user memory that begins and ends anywhere in a page, with memory of ours on both sides of it.
+//!
+//! Every byte depends on its place, so that a page, an offset or a length that is wrong by one shows; and what lies beside the stretch
+//! must stay as it was.
+
+use crate::check::{Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
+
+/// Sizes in pages: one, two, around the 64 pages of a word and the 512 of an array of pointers in one page.
+pub const SIZES: [usize; 7] = [1, 2, 63, 64, 65, 512, 513];
+/// What the bytes beside a stretch are made of; no stretch is filled with the same.
+const BESIDE: u64 = 0x5eed;
+
+/// The byte at `index` of what is made of `seed`.
+pub fn byte(seed: u64, index: usize) -> u8 {
+    // Fibonacci hashing: neighbours differ, and so do the same places of neighbouring pages.
+    let mixed = (index as u64 ^ (seed << 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 56) as u8
+}
+
+/// Bytes made of `seed`.
+pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    (0..length).map(|index| byte(seed, index)).collect()
+}
+
+/// Fails unless `found` is what [`bytes()`] makes of `seed`, and says where it first is not.
+pub fn compare(found: &[u8], seed: u64) -> Test {
+    let wrong = |(index, found): (usize, &u8)| *found != byte(seed, index);
+    let Some(first) = found.iter().enumerate().position(wrong) else {
+        return Ok(());
+    };
+    let many = found.iter().enumerate().filter(|at| wrong(*at)).count();
+    ensure(
+        false,
+        format!(
+            "{many} of {} bytes are wrong, the first at {first}: {:#04x} and not {:#04x}",
+            found.len(),
+            found[first],
+            byte(seed, first)
+        ),
+    )
+}
+
+/// The stretch, within a mapping of its own.
+pub struct Window {
+    pages: Pages,
+    start: usize,
+    length: usize,
+}
+
+impl Window {
+    /// `length` bytes that begin `offset` bytes behind the beginning of a page. No page of it is part of a larger folio.
+    pub fn new(offset: usize, length: usize) -> Test<Window> {
+        // A page of ours before it, and one behind it.
+        let count = (offset + length).div_ceil(PAGE) + 2;
+        let mut pages = attempt("map pages", Pages::small(count))?;
+        pages.bytes().copy_from_slice(&bytes(BESIDE, count * PAGE));
+        Ok(Window {
+            pages,
+            start: PAGE + offset,
+            length,
+        })
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> u64 {
+        self.pages.address() + self.start as u64
+    }
+
+    /// Its bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// How many pages it lies in.
+    pub fn spans(&self) -> u64 {
+        (self.start % PAGE + self.length).div_ceil(PAGE) as u64
+    }
+
+    /// Its bytes.
+    pub fn inside(&mut self) -> &mut [u8] {
+        let range = self.start..self.start + self.length;
+        &mut self.pages.bytes()[range]
+    }
+
+    /// Fills it with what is made of `seed`.
+    pub fn fill(&mut self, seed: u64) {
+        let length = self.length;
+        self.inside().copy_from_slice(&bytes(seed, length));
+    }
+
+    /// Fails unless it holds what is made of `seed`, and everything beside it what it held before.
+    pub fn holds(&mut self, seed: u64) -> Test {
+        self.begins_with(seed, self.length)
+    }
+
+    /// The same of its first `length` bytes; what lies behind them must be as at first.
+    pub fn begins_with(&mut self, seed: u64, length: usize) -> Test {
+        let (start, end) = (self.start, self.start + length);
+        let all = self.pages.bytes();
+        compare(&all[start..end], seed)?;
+        beside(all, start, end)
+    }
+
+    /// Fails unless everything beside it is as at first.
+    pub fn nothing_beside(&mut self) -> Test {
+        self.nothing_behind(self.length)
+    }
+
+    /// The same, and of what lies behind its first `length` bytes.
+    pub fn nothing_behind(&mut self, length: usize) -> Test {
+        let (start, end) = (self.start, self.start + length);
+        beside(self.pages.bytes(), start, end)
+    }
+
+    /// How many of the pages that it lies in the kernel has marked dirty itself.
+    pub fn marked_dirty(&self) -> Test<u64> {
+        let first = self.start / PAGE;
+        let count = self.spans() as usize;
+        let marked = self.pages.marked_dirty_in(first..first + count);
+        Ok(attempt("read page flags", marked)? as u64)
+    }
+}
+
+/// Fails unless what lies before `start` and from `end` on is as at first.
+fn beside(all: &[u8], start: usize, end: usize) -> Test {
+    let mut places = (0..start).chain(end..all.len());
+    match places.find(|index| all[*index] != byte(BESIDE, *index)) {
+        None => Ok(()),
+        Some(index) => ensure(
+            false,
+            format!(
+                "a byte beside was overwritten, {} from the end",
+                index as i64 - end as i64
+            ),
+        ),
+    }
+}
+
+/// Stretches of every size, with even and odd beginnings and ends: (offset, length).
+pub fn shapes() -> Vec<(usize, usize)> {
+    let mut shapes: Vec<(usize, usize)> = SIZES.iter().map(|pages| (0, pages * PAGE)).collect();
+    // One byte; within a page; over the edge of one; just short of whole pages; a byte on either side of them.
+    shapes.extend([
+        (PAGE - 1, 1),
+        (17, 100),
+        (PAGE - 3, 6),
+        (1, 64 * PAGE - 2),
+        (PAGE - 1, 63 * PAGE + 2),
+    ]);
+    shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beside_a_window_is_watched_too() {
+        let mut window = Window::new(PAGE - 3, 6).ok().unwrap();
+        assert_eq!((window.spans(), window.len()), (2, 6));
+        assert!(window.holds(1).is_err(), "nothing was put there");
+        window.fill(1);
+        assert!(window.holds(1).is_ok());
+        assert!(window.holds(2).is_err());
+        assert!(
+            window.begins_with(1, 5).is_err(),
+            "the sixth is not as it was"
+        );
+        let end = window.start + window.length;
+        window.pages.bytes()[end] ^= 1;
+        assert!(window.holds(1).is_err());
+    }
+
+    #[test]
+    fn no_two_pages_of_a_pattern_are_alike() {
+        let all = bytes(3, 520 * PAGE);
+        let pages: std::collections::BTreeSet<&[u8]> = all.chunks(PAGE).collect();
+        assert_eq!(pages.len(), 520);
+        assert!(compare(&all, 3).is_ok() && compare(&all, 4).is_err());
+        let shifted: Vec<u8> = all[1..].to_vec();
+        assert!(compare(&shifted, 3).is_err());
+    }
+}
