@@ -22,6 +22,8 @@ const SOURCE: &str = include_str!("../probe/gup_probe.c");
 const KBUILD: &str = include_str!("../probe/Kbuild");
 const DIRECT_IO: &str = include_str!("../probe/gup_direct_io.c");
 const LEGACY: &str = include_str!("../probe/legacy.h");
+/// Modules that targets name.
+const MODULES: [(&str, &str); 1] = [("gup_device", include_str!("../probe/gup_device.c"))];
 /// How many pages are read directly at once.
 const DIRECT_PAGES: u32 = 8;
 /// How many traces of random numbers go into one boot.
@@ -180,6 +182,20 @@ pub(crate) fn candidates(
         ("gup_probe.ko".into(), module),
         ("traces".into(), text.into_bytes()),
     ])
+}
+
+/// The module that a target calls `name`, for the kernel that `kbuild` has built.
+pub(crate) fn module_of(name: &str, kbuild: &Kbuild, dir: &Utf8Path) -> Result<Extra, Error> {
+    let Some((_, source)) = MODULES.iter().find(|(known, _)| *known == name) else {
+        return Err(Error::Internal(format!("there is no module {name}")));
+    };
+    let (file, object) = (format!("{name}.c"), format!("{name}.ko"));
+    let files = [
+        (file.as_str(), (*source).to_owned()),
+        ("Kbuild", format!("obj-m := {name}.o\n")),
+    ];
+    let bytes = compile(kbuild, &dir.join(name), &files, &object)?;
+    Ok((object, bytes))
 }
 
 /// The probe module.

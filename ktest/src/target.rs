@@ -114,6 +114,8 @@ pub struct Guest {
     pub disk_mib: Option<u64>,
     /// It needs the probe module and traces ([`crate::conformance`]).
     pub probe: bool,
+    /// A module of ours that it needs besides (`probe/NAME.c`).
+    pub module: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,6 +145,8 @@ struct Data {
     disk_mib: Option<u64>,
     #[serde(default)]
     probe: bool,
+    #[serde(default)]
+    module: Option<String>,
     exercises: Vec<String>,
     #[serde(default)]
     alone: Option<String>,
@@ -268,6 +272,7 @@ fn parse(name: &str, text: &str) -> Result<TargetSpec, Error> {
                 cmdline: data.cmdline,
                 disk_mib: data.disk_mib,
                 probe: data.probe,
+                module: data.module,
             };
             (Way::Booted(guest), pins)
         }

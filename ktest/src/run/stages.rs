@@ -24,6 +24,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+/// A compiler that ran to its end and said no.
+fn is_refused(error: &Error) -> bool {
+    let Error::Child { source, .. } = error else {
+        return false;
+    };
+    matches!(**source, proc::Error::Failed { code: Some(_), .. })
+}
+
 /// Everything that stays the same from kernel to kernel.
 pub(super) struct Session<'a> {
     pub(super) source: &'a Source,
@@ -62,13 +70,29 @@ impl Session<'_> {
         dir: &Utf8Path,
     ) -> Result<Utf8PathBuf, Error> {
         let probe = specs.iter().any(|t| t.guest().is_some_and(|g| g.probe));
-        let extras = match kbuild.filter(|_| probe) {
+        let mut extras = match kbuild.filter(|_| probe) {
             None => Vec::new(),
             Some(kbuild) => {
                 let said = &self.options.progress;
                 conformance::extras(self.source.kernel_version()?, kbuild, dir, said)?
             }
         };
+        let guests = specs.iter().filter_map(|spec| spec.guest());
+        let modules: BTreeSet<&String> = guests.filter_map(|g| g.module.as_ref()).collect();
+        for name in modules {
+            let Some(kbuild) = kbuild else {
+                continue;
+            };
+            match conformance::module_of(name, kbuild, dir) {
+                Ok(module) => extras.push(module),
+                // The target says that it lacks it, and is skipped; the others are not held up.
+                Err(error) if is_refused(&error) => self.options.progress.say(&format!(
+                    "module {name} does not compile against this kernel: {}",
+                    dir.join(name).join("make.log")
+                )),
+                Err(error) => return Err(error),
+            }
+        }
         let watched: BTreeSet<&String> = self.functions.iter().chain(more).collect();
         let watched: Vec<String> = watched.into_iter().cloned().collect();
         write(&self.guest, &watched, &extras, &dir.join("initrd"))

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_kernel_that_checks_more_gets_memory_words_and_time() {
-        let mut targets = select(&["process-vm".into(), "goldfish-pipe".into()]).unwrap();
+        let mut targets = select(&["process-vm".into(), "usnic".into()]).unwrap();
         let before = targets[0].guest().unwrap().deadline_seconds;
         let chosen = variants(&["kasan,kmemleak".into()]).unwrap();
         let options = KtestOptions::new("cache", "runs");

@@ -64,6 +64,7 @@ fn quick(program: &str) -> ktest::target::Guest {
         cmdline: Vec::new(),
         disk_mib: None,
         probe: false,
+        module: None,
     }
 }
 

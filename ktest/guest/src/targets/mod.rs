@@ -6,6 +6,7 @@ mod conformance;
 mod direct_io;
 mod ext4;
 mod fuse;
+mod goldfish_pipe;
 mod gup_test;
 mod infiniband;
 mod io_uring;
@@ -28,6 +29,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("af-xdp", af_xdp::run),
     ("direct-io", direct_io::run),
     ("fuse", fuse::run),
+    ("goldfish-pipe", goldfish_pipe::run),
     ("gup-test", gup_test::run),
     ("infiniband", infiniband::run),
     ("io-uring", io_uring::run),
