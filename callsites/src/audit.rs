@@ -263,6 +263,25 @@ struct Watched<'t> {
     looked_at: Mutex<BTreeSet<Utf8PathBuf>>,
 }
 
+impl Watched<'_> {
+    /// Whether a source of a directory passes a test on its path and bytes.
+    fn any_with_path(&self, directory: &Utf8Path, test: &dyn Fn(&Utf8Path, &[u8]) -> bool) -> bool {
+        let mut looked_at = self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        looked_at.insert(directory.to_owned());
+        drop(looked_at);
+        let paths = self.tree.files();
+        let first = paths.partition_point(|path| path.as_path() < directory);
+        paths[first..]
+            .iter()
+            .take_while(|path| path.starts_with(directory))
+            .filter(|path| path.parent() == Some(directory))
+            .any(|path| self.tree.read(path).is_ok_and(|bytes| test(path, &bytes)))
+    }
+}
+
 impl Files for Watched<'_> {
     fn defined(&self) -> Defined {
         self.tree.defined()
@@ -317,6 +336,7 @@ fn compute(
         era,
         released: tree.released(),
         read: &|path| tree.read(path).ok(),
+        any_in: &|directory, test| watched.any_with_path(directory, test),
     };
     let key = |file: &FileFacts| shelf.key(&file.path);
     let (found, findings) = findings::run_with(&input, &key, known.findings);

@@ -2,13 +2,15 @@
 //! R11, accounting: what is given back to pinned_vm or locked_vm is not what was charged.
 //!
 //! Matches a function that charges a variable's worth of pages, changes the variable, and gives the variable's worth
-//! back. Wrong because the difference stays charged to the mm for ever (or is given back twice), until nothing can be
+//! back; and a way on which a function charges, fails, releases its pages, and does not give the charge back. Wrong because the difference stays charged to the mm for ever (or is given back twice), until nothing can be
 //! pinned any more. Would have caught usnic_uiom_get_pages(), which gives back the pages it had not yet got to.
 
+use super::paths::What;
 use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, OutlineKind, Span, Stmt};
 use crate::report::{Finding, Severity};
+use refimpl::api::{Does, acts};
 
 /// Reports each such giving back.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -44,6 +46,72 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             findings.push(view.finding(rule, (file, &function.name, *back), message, evidence));
         }
     }
+    kept(view, findings);
+}
+
+/// Charges that a failing way keeps. Where nothing of the file gives back, who does is not known.
+fn kept(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::ChargeKept]) {
+        for fact in &walked.facts {
+            let Some(charge) = fact.cause else { continue };
+            if !gives_back(view, walked.file, &fact.member) {
+                continue;
+            }
+            let line = view.line(walked.file, charge.start);
+            let message = format!(
+                "what was charged at line {line} is not given back on this way, though its pages are"
+            );
+            let evidence = view.way(walked.file, fact, "still charged");
+            let rule = ("R11", "charge-kept", Severity::Error);
+            let place = (walked.file, &*walked.function.name, fact.at);
+            findings.push(view.finding(rule, place, message, evidence));
+        }
+    }
+}
+
+/// Whether a function of the file gives back what is charged to that counter, or by that function.
+fn gives_back(view: &View<'_>, file: usize, counter: &str) -> bool {
+    let member = acts().is_counter(counter);
+    let mut gives = false;
+    for function in &view.files[file].functions {
+        visit::all(&function.body, &mut |expr| match expr {
+            Expr::Assign { op, target, .. } if member && op == "-=" => {
+                gives |= is_member(target, counter);
+            }
+            Expr::Call { args, .. } => {
+                let name = expr.callee_name().unwrap_or_default();
+                let Some(act) = acts().get(name) else { return };
+                let place = act.counter.and_then(|at| args.get(at));
+                let sign = act.sign.and_then(|at| args.get(at));
+                gives |= match (act.does, sign) {
+                    (Does::Uncharges, _) if member => {
+                        place.is_some_and(|place| is_member(place, counter))
+                    }
+                    (Does::Uncharges, _) => name == counter,
+                    (Does::Charges, Some(sign)) => name == counter && visit::text(sign) != "true",
+                    _ => false,
+                };
+            }
+            _ => {}
+        });
+    }
+    let unread = view.files[file].outline.iter();
+    gives
+        || member
+            && unread
+                .filter(|item| item.kind == OutlineKind::Function)
+                .any(|item| {
+                    let text = view.text(file, item.span);
+                    text.contains(counter) && (text.contains("_sub(") || text.contains("-="))
+                })
+}
+
+fn is_member(place: &Expr, counter: &str) -> bool {
+    match visit::bare(place) {
+        Expr::AddressOf(inner, _) => is_member(inner, counter),
+        Expr::Field { name, .. } => name == counter,
+        _ => false,
+    }
 }
 
 /// Whether the function calls another of its file that gives pages back: then the rest may be given back there.
@@ -56,7 +124,7 @@ fn a_callee_gives_back(view: &View<'_>, file: usize, function: &Function) -> boo
             .find(|item| item.name == name && item.kind == OutlineKind::Function);
         gives |= item.is_some_and(|item| {
             let text = view.text(file, item.span);
-            item.name != function.name && (text.contains("pinned_vm") || text.contains("locked_vm"))
+            item.name != function.name && acts().counters().any(|counter| text.contains(counter))
         });
     });
     gives
@@ -84,23 +152,19 @@ fn collect(function: &Function) -> (Places, Places, Places) {
             let Some(name) = expr.callee_name() else {
                 return;
             };
-            match name {
-                "atomic64_add" | "atomic64_add_return" | "atomic_long_add"
-                    if counts_pages(args.get(1)) =>
-                {
-                    charged.push((visit::text(&args[0]), *span));
+            let Some(act) = acts().get(name) else { return };
+            if act.counter.is_some() && !counts_pages(act.counter.and_then(|at| args.get(at))) {
+                return;
+            }
+            let Some(amount) = act.at.and_then(|at| args.get(at)).map(visit::text) else {
+                return;
+            };
+            let sign = act.sign.and_then(|at| args.get(at)).map(visit::text);
+            match (act.does, sign.as_deref()) {
+                (Does::Charges, None | Some("true")) => charged.push((amount, *span)),
+                (Does::Uncharges, _) | (Does::Charges, Some("false")) => {
+                    returned.push((amount, *span));
                 }
-                "atomic64_sub" | "atomic64_sub_return" | "atomic_long_sub"
-                    if counts_pages(args.get(1)) =>
-                {
-                    returned.push((visit::text(&args[0]), *span));
-                }
-                // mm/util.c: account_locked_vm(), 6.12.
-                "account_locked_vm" if args.len() == 3 => match visit::text(&args[2]).as_str() {
-                    "true" => charged.push((visit::text(&args[1]), *span)),
-                    "false" => returned.push((visit::text(&args[1]), *span)),
-                    _ => {}
-                },
                 _ => {}
             }
         }
@@ -127,10 +191,7 @@ fn collect(function: &Function) -> (Places, Places, Places) {
     (charged, returned, changed)
 }
 
-/// include/linux/mm_types.h: struct mm_struct, members pinned_vm and locked_vm, 6.12.
+/// Whether a place, or the one whose address it is, counts pages that are charged for.
 fn counts_pages(place: Option<&Expr>) -> bool {
-    place.is_some_and(|place| {
-        let text = visit::text(place);
-        text.ends_with("pinned_vm") || text.ends_with("locked_vm")
-    })
+    place.is_some_and(|place| acts().counters().any(|counter| is_member(place, counter)))
 }

@@ -5,74 +5,24 @@ use super::view::Input;
 use super::visit;
 use crate::index::ir::{Expr, FileFacts, Function, OutlineKind, Span, Stmt};
 use crate::index::parse_items;
-use refimpl::api::{Role, Sleeps, followed};
+use refimpl::api::{Does, Role, Sleeps, acts, followed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Prefixes of what takes a lock under which sleeping is forbidden, with what gives it back.
-///
-/// include/linux/spinlock.h, include/linux/rwlock.h, include/linux/rcupdate.h, include/linux/preempt.h, 6.12.
-const LOCKS: [(&str, &str); 8] = [
-    ("spin_lock", "spin_unlock"),
-    ("raw_spin_lock", "raw_spin_unlock"),
-    ("read_lock", "read_unlock"),
-    ("write_lock", "write_unlock"),
-    ("rcu_read_lock", "rcu_read_unlock"),
-    ("preempt_disable", "preempt_enable"),
-    ("local_irq_save", "local_irq_restore"),
-    ("local_irq_disable", "local_irq_enable"),
-];
-
-/// Suffixes after which a lock function still is that lock function.
-const VARIANTS: [&str; 7] = [
-    "",
-    "_irq",
-    "_irqsave",
-    "_bh",
-    "_nested",
-    "_irqsave_nested",
-    "_irqrestore",
-];
-
-/// Functions that arrange for another to be called in atomic context, with the position of that other.
-///
-/// kernel/rcu/tree.c: call_rcu(); kernel/softirq.c: tasklet_setup(), tasklet_init(); include/linux/timer.h:
-/// timer_setup(); 6.12.
-const ARRANGERS: [(&str, usize); 4] = [
-    ("call_rcu", 1),
-    ("tasklet_setup", 1),
-    ("tasklet_init", 1),
-    ("timer_setup", 1),
-];
-
 /// Whether `name` takes a lock under which sleeping is forbidden.
 pub(crate) fn takes(name: &str) -> bool {
-    LOCKS.iter().any(|(take, _)| is_variant(name, take))
+    acts().is(name, Does::ForbidsSleep)
 }
 
 /// Whether `name` tries to take such a lock, and says whether it did.
 pub(crate) fn tries(name: &str) -> bool {
-    let name = name.strip_prefix("raw_").unwrap_or(name);
-    let tried = ["spin_trylock", "read_trylock", "write_trylock"];
-    tried.iter().any(|take| is_variant(name, take))
-}
-
-/// Whether `name` gives such a lock back.
-pub(crate) fn drops(name: &str) -> bool {
-    LOCKS.iter().any(|(_, drop)| is_variant(name, drop))
-}
-
-fn is_variant(name: &str, of: &str) -> bool {
-    name.strip_prefix(of)
-        .is_some_and(|rest| VARIANTS.contains(&rest))
+    acts().is(name, Does::MayForbidSleep)
 }
 
 /// Position of the callback that a call of `name` arranges for atomic context.
 pub(crate) fn arranges(name: &str) -> Option<usize> {
-    ARRANGERS
-        .iter()
-        .find(|(arranger, _)| *arranger == name)
-        .map(|(_, at)| *at)
+    let act = acts().get(name)?;
+    act.at.filter(|_| act.does == Does::CallsAtomic)
 }
 
 /// When a function sleeps.

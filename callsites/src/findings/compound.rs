@@ -10,7 +10,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, LoopKind, Stmt};
 use crate::report::{Finding, Severity};
-use refimpl::api::{Role, followed};
+use refimpl::api::{Does, Role, acts, followed};
 
 /// Reports each such release.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -18,9 +18,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         let mut joins = None;
         for function in &facts.functions {
             visit::all_calls(&function.body, &mut |name, _, span| {
-                if name.contains("sg_alloc_table_from_pages")
-                    || name == "sg_alloc_append_table_from_pages"
-                {
+                if acts().is(name, Does::JoinsPages) {
                     joins = joins.or(Some(span));
                 }
             });
@@ -36,7 +34,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 else {
                     return;
                 };
-                if !["for_each_sg", "for_each_sgtable_sg"].contains(&name.as_str()) {
+                if !acts().is(name, Does::WalksEntries) {
                     return;
                 }
                 visit::all_calls(std::slice::from_ref(body), &mut |callee, args, span| {
@@ -67,5 +65,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn is_sg_page(arg: &Expr) -> bool {
-    visit::bare(arg).callee_name() == Some("sg_page")
+    visit::bare(arg)
+        .callee_name()
+        .is_some_and(|name| acts().is(name, Does::FirstPageOfEntry))
 }

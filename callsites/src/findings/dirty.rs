@@ -7,13 +7,18 @@
 //! set_page_dirty(). Would have caught net/rds/info.c, whose snapshots were written and never dirtied, and is what
 //! "dirty, then unpin" in Documentation/core-api/pin_user_pages.rst is about.
 
+use super::helpers::calls;
 use super::kind_mismatch::Origin;
+use super::notified::notified;
 use super::paths::What;
 use super::view::View;
 use super::visit;
-use crate::index::ir::{Expr, Span};
+use crate::index::ir::{Expr, Function, Span, Stmt};
+use crate::index::lex::is_ident;
 use crate::report::{Callsite, Finding, Group, Role, Severity, Verdict};
-use refimpl::api::{Dirties, followed};
+use camino::Utf8Path;
+use refimpl::api::{Dirties, Does, Function as Known, Sleeps, acts, followed};
+use std::collections::BTreeSet;
 
 /// Too late, told by the ways through one function.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -51,11 +56,15 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     let acquires = view.members(&group.acquires);
     let releases = view.members(&group.releases);
     let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
-    if releases.is_empty()
-        || !group.dirties.is_empty()
-        || !acquires.iter().chain(&releases).all(judged)
-    {
+    let kept = |site: &&Callsite| site.verdict == Verdict::Keep && site.case == Some(3);
+    if releases.is_empty() || !group.dirties.is_empty() {
         return None;
+    }
+    if !acquires.iter().chain(&releases).all(judged) {
+        let of_notifier = acquires.iter().all(kept) && !acquires.is_empty();
+        if !of_notifier || notified(view, &acquires, &releases) {
+            return None;
+        }
     }
     // Where one of them does not ask for writing, the others may do so for another reason than to write.
     let places: Option<Vec<(usize, &Callsite)>> = acquires
@@ -76,6 +85,10 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     if releases.iter().any(|site| dirties(view, site)) {
         return None;
     }
+    let members: Vec<&Callsite> = acquires.iter().chain(&releases).copied().collect();
+    if dirtied_nearby(view, &members) {
+        return None;
+    }
     let message = format!(
         "{}() takes the pages for writing, but none of their releases marks them dirty",
         writes.call
@@ -93,6 +106,68 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
         message,
         evidence,
     ))
+}
+
+/// Whether something in the files of these calls, or in a file of the same directory that knows a record of theirs,
+/// dirties pages of which the flow does not know where they come from: they may be these.
+fn dirtied_nearby(view: &View<'_>, members: &[&Callsite]) -> bool {
+    let dirtying: Vec<&Known> = followed()
+        .functions()
+        .filter(|f| {
+            f.role == refimpl::api::Role::Dirty
+                || f.role == refimpl::api::Role::Release && f.dirties != Dirties::No
+        })
+        .collect();
+    let explained = |site: &Callsite| {
+        let group = view
+            .input
+            .groups
+            .iter()
+            .find(|g| Some(&g.id) == site.group.as_ref());
+        group.is_some_and(|group| !group.acquires.is_empty())
+    };
+    let own: BTreeSet<&str> = view
+        .input
+        .callsites
+        .iter()
+        .filter(|site| dirtying.iter().any(|f| f.name == site.call) && explained(site))
+        .map(|site| site.path.as_str())
+        .collect();
+    let directories: BTreeSet<&Utf8Path> = members
+        .iter()
+        .filter_map(|site| Utf8Path::new(&site.path).parent())
+        .collect();
+    let files: BTreeSet<&str> = members.iter().map(|site| site.path.as_str()).collect();
+    let records = records(view, members);
+    directories.into_iter().any(|directory| {
+        (view.input.any_in)(directory, &|path, bytes| {
+            !own.contains(path.as_str())
+                && dirtying.iter().any(|f| calls(bytes, &f.name))
+                && (files.contains(path.as_str()) || names_one_of(bytes, &records))
+        })
+    })
+}
+
+/// The records that the functions of these calls are given.
+fn records<'v>(view: &'v View<'_>, members: &[&Callsite]) -> BTreeSet<&'v str> {
+    let mut records = BTreeSet::new();
+    for site in members {
+        let Some(file) = view.file(&site.path) else {
+            continue;
+        };
+        for function in view.around(file, site.span) {
+            let tags = function.params.iter().map(|param| param.ty.name.as_str());
+            records.extend(tags.filter_map(|name| name.strip_prefix("struct ")));
+        }
+    }
+    records
+}
+
+fn names_one_of(bytes: &[u8], records: &BTreeSet<&str>) -> bool {
+    let words = bytes.split(|byte| !is_ident(*byte));
+    words
+        .filter_map(|word| std::str::from_utf8(word).ok())
+        .any(|word| records.contains(word))
 }
 
 /// Whether the function maps for a device that only reads.
@@ -116,21 +191,52 @@ fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
     to && !from
 }
 
-/// Whether the flags argument of the call at `span` says FOLL_WRITE itself.
+/// Whether the flags argument of the call at `span` says FOLL_WRITE, itself or through a local variable.
 fn writes(view: &View<'_>, file: usize, span: Span) -> bool {
     let mut writes = false;
-    each_call(view, file, span, &mut |name, args| {
-        let Some(form) = followed().get(name).and_then(|f| f.signature(args.len())) else {
-            return;
-        };
-        let Some(flags) = form.flags.and_then(|at| args.get(at)) else {
-            return;
-        };
-        visit::expressions(flags, &mut |inner| {
-            writes |= matches!(inner, Expr::Name(name, _) if name == "FOLL_WRITE");
+    for function in view.around(file, span) {
+        visit::all_calls(&function.body, &mut |name, args, at| {
+            if at.start != span.start {
+                return;
+            }
+            let form = followed().get(name).and_then(|f| f.signature(args.len()));
+            let Some(flags) = form.and_then(|form| args.get(form.flags?)) else {
+                return;
+            };
+            writes |= says_write(flags)
+                || matches!(visit::bare(flags), Expr::Name(name, _) if is_given_write(function, name));
         });
-    });
+    }
     writes
+}
+
+fn says_write(flags: &Expr) -> bool {
+    let mut says = false;
+    visit::expressions(flags, &mut |inner| {
+        says |= matches!(inner, Expr::Name(name, _) if name == "FOLL_WRITE");
+    });
+    says
+}
+
+/// Whether a local variable is given FOLL_WRITE. What a caller hands down is not looked for.
+fn is_given_write(function: &Function, variable: &str) -> bool {
+    let mut given = false;
+    visit::statements(&function.body, &mut |statement| {
+        if let Stmt::Decl(declarations, _) = statement {
+            let own = declarations.iter().filter(|d| d.name == variable);
+            given |= own.filter_map(|d| d.init.as_ref()).any(says_write);
+        }
+    });
+    visit::all(&function.body, &mut |expr| {
+        if let Expr::Assign {
+            op, target, value, ..
+        } = expr
+        {
+            let own = matches!(visit::bare(target), Expr::Name(name, _) if name == variable);
+            given |= own && (op == "=" || op == "|=") && says_write(value);
+        }
+    });
+    given
 }
 
 fn dirties(view: &View<'_>, site: &Callsite) -> bool {
@@ -171,8 +277,10 @@ fn each_call(view: &View<'_>, file: usize, span: Span, found: &mut dyn FnMut(&st
 fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     // mm/ dirties what a page table says, under its lock or with the page locked by a caller: the rules are about
     // callers.
-    let flag = matches!(site.call.as_str(), "SetPageDirty" | "folio_set_dirty");
-    if site.call != "set_page_dirty" && !flag
+    let function = followed().get(&site.call)?;
+    let flag = function.kind == "flag" && function.page_argument(1) == Some(0);
+    let plain = function.kind.is_empty() && function.sleeps == Sleeps::Never;
+    if !plain && !flag
         || site.verdict == Verdict::Unknown
         || site.origins.is_empty()
         || site.path.starts_with("mm/")
@@ -192,14 +300,7 @@ fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
         .find(|f| f.name == site.function)?;
     let mut locked = false;
     visit::all_calls(&function.body, &mut |name, _, _| {
-        locked |= [
-            "lock_page",
-            "trylock_page",
-            "folio_lock",
-            "folio_trylock",
-            "lock_page_killable",
-        ]
-        .contains(&name);
+        locked |= acts().is(name, Does::LocksPage);
     });
     if flag {
         let message = format!(

@@ -2,7 +2,8 @@
 //! R9, double-release: a page is released more often than it was acquired on one way through a function.
 //!
 //! Matches a second release of a page that this function acquired, with no reference taken in between and the page not
-//! handed on. Wrong because the second one drops a reference of somebody else: the page is freed while it is in use.
+//! handed on; a second unpin of what a member holds, with the member unchanged; and a way that releases its pages
+//! because a call failed, and returns 0 as the way does that keeps them, so that the caller releases them again. Wrong because the second one drops a reference of somebody else: the page is freed while it is in use.
 //! Would have caught fs/direct-io.c's dio_cleanup(), which did not advance its head, and io_uring's double unpin of
 //! rings whose address was invalid (03d89a2de25b).
 
@@ -29,6 +30,46 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 message,
                 evidence,
             ));
+        }
+    }
+    again(view, findings);
+    success(view, findings);
+}
+
+fn again(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::ReleasedAgain]) {
+        for fact in &walked.facts {
+            let Some(before) = fact.cause else { continue };
+            let line = view.line(walked.file, before.start);
+            let message = format!(
+                "{}() releases again what was released at line {line}",
+                fact.name
+            );
+            let evidence = vec![
+                view.evidence(walked.file, before, "released"),
+                view.evidence(walked.file, fact.at, "the same, unchanged since"),
+            ];
+            let rule = ("R9", "double-release", Severity::Error);
+            let place = (walked.file, &*walked.function.name, fact.at);
+            findings.push(view.finding(rule, place, message, evidence));
+        }
+    }
+}
+
+fn success(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::SuccessAfterRelease]) {
+        for fact in &walked.facts {
+            let line = fact
+                .cause
+                .map_or(0, |cause| view.line(walked.file, cause.start));
+            let message = format!(
+                "what {}() took at line {line} was released for a failure, but 0 is returned, as where it is kept",
+                fact.name
+            );
+            let evidence = view.way(walked.file, fact, "tells of success");
+            let rule = ("R9", "success-after-release", Severity::Error);
+            let place = (walked.file, &*walked.function.name, fact.at);
+            findings.push(view.finding(rule, place, message, evidence));
         }
     }
 }

@@ -12,7 +12,7 @@ use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::report::{Finding, Severity};
-use refimpl::api::{Role, followed};
+use refimpl::api::{Does, Role, acts, followed};
 
 /// All three.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -85,7 +85,7 @@ fn never_negative(view: &View<'_>, file: usize, function: &Function, findings: &
         let Some(callee) = visit::bare(value).callee_name() else {
             continue;
         };
-        if op != "=" || !returns_zero_on_failure(callee) {
+        if op != "=" || !acts().is(callee, Does::ReturnsZeroOnFailure) {
             continue;
         }
         if let Some(at) = below_zero(cond, &visit::text(target)) {
@@ -100,18 +100,6 @@ fn never_negative(view: &View<'_>, file: usize, function: &Function, findings: &
             findings.push(view.finding(rule, (file, &function.name, at), message, evidence));
         }
     }
-}
-
-/// kernel/dma/mapping.c: dma_map_sg_attrs(), 6.12; drivers/infiniband's wrappers in include/rdma/ib_verbs.h say the same.
-fn returns_zero_on_failure(name: &str) -> bool {
-    [
-        "dma_map_sg",
-        "dma_map_sg_attrs",
-        "pci_map_sg",
-        "ib_dma_map_sg",
-        "ib_dma_map_sg_attrs",
-    ]
-    .contains(&name)
 }
 
 fn below_zero(cond: &Expr, variable: &str) -> Option<Span> {

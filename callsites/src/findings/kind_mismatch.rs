@@ -81,7 +81,7 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     let origins: Vec<Origin<'_>> = site
         .origins
         .iter()
-        .map(|text| Origin::parse(text))
+        .map(|text| Origin::of_kind(text))
         .collect::<Option<_>>()?;
     let other = match released {
         Count::Put => Count::Pin,
@@ -143,12 +143,23 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
 
 /// The release of the other kind that takes the same arguments.
 fn other_kind(site: &Callsite) -> Option<Fix> {
-    let text = match site.call.as_str() {
-        "put_page" => "unpin_user_page",
-        "release_pages" => "unpin_user_pages",
-        "unpin_user_page" | "put_user_page" => "put_page",
-        "unpin_user_pages" | "put_user_pages" => "release_pages",
-        _ => return None,
+    let function = followed().get(&site.call)?;
+    let text = match function.count {
+        Count::Put => function.replacement(api::Era::Pin)?,
+        _ => {
+            // What stands in place of a plain reference's release is told by that.
+            let name = function.replacement(api::Era::Pin).unwrap_or(&site.call);
+            let of = |other: &&api::Function| {
+                other.count == Count::Put
+                    && other.until.is_none()
+                    && other.replacement(api::Era::Pin) == Some(name)
+            };
+            followed()
+                .with_role(api::Role::Release)
+                .find(of)?
+                .name
+                .as_str()
+        }
     };
     Some(Fix {
         path: site.path.clone(),
@@ -179,11 +190,18 @@ pub(super) struct Origin<'t> {
 impl<'t> Origin<'t> {
     /// None when the text does not name an acquiring call that always counts the same way.
     pub(super) fn parse(text: &'t str) -> Option<Self> {
+        let origin = Self::of_kind(text)?;
+        // What an iterator's pages are depends on the iterator.
+        let function = followed().get(origin.callee)?;
+        (function.kind != "iter").then_some(origin)
+    }
+
+    /// The same, with calls that pin or do nothing, as the iterator is: what they give is no plain reference.
+    pub(super) fn of_kind(text: &'t str) -> Option<Self> {
         let (callee, place) = text.split_once(' ')?;
         let (path, line) = place.split_whitespace().next()?.rsplit_once(':')?;
         let function = followed().get(callee)?;
-        // What an iterator's pages are depends on the iterator.
-        let known = function.role == api::Role::Acquire && function.kind != "iter";
+        let known = function.role == api::Role::Acquire;
         known.then_some(Self {
             callee,
             path,

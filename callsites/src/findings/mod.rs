@@ -13,7 +13,7 @@
 //! |------|------|----------|
 //! | R1   | [`kind_mismatch`] | ways through one function, and callsites whose origins the flow knows |
 //! | R2   | [`kind_mismatch`], [`half_converted`] | the same across files; groups |
-//! | R3   | [`leak`] | ways through one function |
+//! | R3   | [`leak`], [`overwritten`] | ways through one function |
 //! | R4   | [`wrong_count`] | ways |
 //! | R5   | [`errno`] | ways; comparisons |
 //! | R6   | [`unfilled`] | ways |
@@ -25,6 +25,7 @@
 //! | R12  | [`gup_flags`] | flags arguments |
 //! | R13  | [`look_alike`] | names |
 //! | R16  | [`still_mapped`] | ways |
+//! | R17  | [`slab`] | ways |
 
 pub(crate) mod accounting;
 mod across;
@@ -35,12 +36,16 @@ pub(crate) mod double_release;
 pub(crate) mod errno;
 pub(crate) mod gup_flags;
 pub(crate) mod half_converted;
+mod helpers;
 pub(crate) mod kind_mismatch;
 pub(crate) mod leak;
 pub(crate) mod look_alike;
+mod notified;
+pub(crate) mod overwritten;
 pub(crate) mod paths;
 pub mod rules;
 mod run;
+pub(crate) mod slab;
 pub(crate) mod sleeping;
 pub(crate) mod still_mapped;
 pub(crate) mod unfilled;
@@ -50,5 +55,5 @@ pub(crate) mod wrong_count;
 
 pub use run::run;
 pub(crate) use run::{Kept, run_with};
-pub use view::Input;
 pub(crate) use view::Walked;
+pub use view::{AnyIn, Input};

@@ -16,7 +16,7 @@ pub struct Rule {
     source: &'static str,
 }
 
-const ALL: [Rule; 15] = [
+const ALL: [Rule; 17] = [
     Rule {
         id: "R1",
         names: &[("kind-mismatch", Severity::Error)],
@@ -36,6 +36,11 @@ const ALL: [Rule; 15] = [
         id: "R3",
         names: &[("leak-on-error-path", Severity::Error)],
         source: include_str!("leak.rs"),
+    },
+    Rule {
+        id: "R3",
+        names: &[("overwritten-pin", Severity::Warning)],
+        source: include_str!("overwritten.rs"),
     },
     Rule {
         id: "R4",
@@ -73,7 +78,10 @@ const ALL: [Rule; 15] = [
     },
     Rule {
         id: "R9",
-        names: &[("double-release", Severity::Error)],
+        names: &[
+            ("double-release", Severity::Error),
+            ("success-after-release", Severity::Error),
+        ],
         source: include_str!("double_release.rs"),
     },
     Rule {
@@ -83,7 +91,10 @@ const ALL: [Rule; 15] = [
     },
     Rule {
         id: "R11",
-        names: &[("accounting", Severity::Error)],
+        names: &[
+            ("accounting", Severity::Error),
+            ("charge-kept", Severity::Error),
+        ],
         source: include_str!("accounting.rs"),
     },
     Rule {
@@ -105,6 +116,11 @@ const ALL: [Rule; 15] = [
         id: "R16",
         names: &[("still-mapped", Severity::Warning)],
         source: include_str!("still_mapped.rs"),
+    },
+    Rule {
+        id: "R17",
+        names: &[("slab-reference", Severity::Warning)],
+        source: include_str!("slab.rs"),
     },
 ];
 

@@ -4,12 +4,12 @@
 use super::view::{Input, View};
 use super::{
     accounting, compound, dirty, double_release, errno, gup_flags, half_converted, kind_mismatch,
-    leak, look_alike, sleeping, still_mapped, unfilled, wrong_count,
+    leak, look_alike, overwritten, slab, sleeping, still_mapped, unfilled, wrong_count,
 };
 use crate::index::ir::FileFacts;
 use crate::index::shelf::Key;
 use crate::report::{Callsite, Finding};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,13 +17,15 @@ type Rule = fn(&View<'_>, &mut Vec<Finding>);
 
 /// The rules that look at one file and its callsites; the order decides which of two findings about one line stays
 /// when one is the consequence of the other.
-const OF_A_FILE: [Rule; 13] = [
+const OF_A_FILE: [Rule; 15] = [
     kind_mismatch::check,
     errno::check,
     wrong_count::check,
     unfilled::check,
     double_release::check,
     leak::check,
+    overwritten::check,
+    slab::check,
     dirty::check,
     sleeping::check,
     still_mapped::check,
@@ -55,6 +57,19 @@ pub(crate) fn run_with(
     for site in input.callsites {
         sites.entry(&site.path).or_default().push(site);
     }
+    // Functions of one file are looked at with those of others of its directory that they call.
+    let mut together: BTreeMap<&Utf8Path, Vec<Option<Key>>> = BTreeMap::new();
+    for file in input.files {
+        together.entry(directory(file)).or_default().push(key(file));
+    }
+    let together: BTreeMap<&Utf8Path, Option<Key>> = together
+        .into_iter()
+        .map(|(directory, keys)| {
+            let keys: Option<Vec<Key>> = keys.into_iter().collect();
+            (directory, keys.map(|keys| Key::of(&keys)))
+        })
+        .collect();
+    let key = |file: &FileFacts| together.get(directory(file)).copied().flatten();
     let mut known = Kept::new();
     let mut open: Vec<(Arc<FileFacts>, Option<Key>)> = Vec::new();
     for file in input.files {
@@ -110,6 +125,10 @@ pub(crate) fn run_with(
     });
     name(&mut findings);
     (findings, known)
+}
+
+fn directory(file: &FileFacts) -> &Utf8Path {
+    file.path.parent().unwrap_or(Utf8Path::new(""))
 }
 
 /// Gives each finding its id: where it stands in its function does not matter, only which of its kind it is.

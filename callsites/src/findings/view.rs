@@ -2,13 +2,13 @@
 //! What the rules look at, prepared once.
 
 use super::atomic::Sleepers;
-use super::paths::{Fact, MOST_WAYS, What, walk};
-use super::{atomic, visit};
-use crate::index::ir::{FileFacts, Function, Linkage, Span};
+use super::paths::{Callees, Fact, MOST_WAYS, What, walk};
+use super::{atomic, helpers, visit};
+use crate::index::ir::{FileFacts, Function, Linkage, OutlineKind, Span};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use camino::Utf8Path;
 use rayon::prelude::*;
-use refimpl::api::{Role, followed};
+use refimpl::api::{Does, Role, acts, followed};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +27,12 @@ pub struct Input<'a> {
     pub released: Era,
     /// The bytes of a file of the tree.
     pub read: &'a (dyn Fn(&Utf8Path) -> Option<Vec<u8>> + Sync),
+    /// Whether a source of a directory passes a test on its path and bytes.
+    pub any_in: &'a AnyIn<'a>,
 }
+
+/// Asks the sources of a directory.
+pub type AnyIn<'a> = dyn Fn(&Utf8Path, &dyn Fn(&Utf8Path, &[u8]) -> bool) -> bool + Sync + 'a;
 
 /// One function after its ways were walked.
 pub(crate) struct Walked<'a> {
@@ -60,7 +65,8 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Reads the sources, finds what sleeps, and walks the functions that are worth it.
     pub(crate) fn of(input: &'a Input<'a>) -> Self {
-        let (files, sleepers) = Sleepers::of(input);
+        let (mut files, sleepers) = Sleepers::of(input);
+        helpers::read(&mut files, input);
         let jobs: Vec<(usize, usize)> = files
             .iter()
             .enumerate()
@@ -68,12 +74,20 @@ impl<'a> View<'a> {
             .filter(|(at, n)| worth_walking(&files[*at].functions[*n], *at, &sleepers))
             .collect();
         let own: Vec<HashSet<&str>> = files.iter().map(|file| own_names(file)).collect();
+        let defined: Vec<HashSet<&str>> = files.iter().map(|file| defined_in(file)).collect();
         let look = |at: usize, function: &Function, most: usize| {
             let sleeps =
                 |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
             let unlocks = |name: &str| sleepers.unlocks(at, name);
             let shadowed = |name: &str| own[at].contains(name);
-            walk(function, most, &sleeps, &unlocks, &shadowed)
+            let defined = |name: &str| defined[at].contains(name);
+            let callees = Callees {
+                sleeps: &sleeps,
+                unlocks: &unlocks,
+                shadowed: &shadowed,
+                defined: &defined,
+            };
+            walk(function, most, &callees)
         };
         let mut facts: Vec<(usize, usize, Vec<Fact>)> = jobs
             .into_par_iter()
@@ -270,7 +284,22 @@ fn own_names(file: &FileFacts) -> HashSet<&str> {
     own.map(|function| function.name.as_str()).collect()
 }
 
-/// Only functions that acquire, that release and unmap, or that lock and may sleep have ways of interest.
+/// The functions and macros that a `.c` file defines.
+fn defined_in(file: &FileFacts) -> HashSet<&str> {
+    if file.path.extension() != Some("c") {
+        return HashSet::new();
+    }
+    let outlined = file
+        .outline
+        .iter()
+        .filter(|item| matches!(item.kind, OutlineKind::Function | OutlineKind::Macro));
+    let read = file.functions.iter().map(|function| function.name.as_str());
+    read.chain(outlined.map(|item| item.name.as_str()))
+        .collect()
+}
+
+/// Only functions that acquire, that release and unmap, that unpin twice, that lock and may sleep, or that take references
+/// on pages of an address have ways of interest.
 fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool {
     if function.linkage == Linkage::Macro {
         return false;
@@ -278,15 +307,22 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
     let catalogue = followed();
     let (mut acquires, mut locks, mut sleeps, mut releases, mut unmaps) =
         (false, false, false, false, false);
+    let (mut unpins, mut of_address, mut refers, mut slab) = (0, false, false, false);
     visit::all_calls(&function.body, &mut |name, args, _| {
-        let role = catalogue.get(name).map(|f| f.role);
-        acquires |= role == Some(Role::Acquire);
+        let known = catalogue.get(name);
+        let role = known.map(|f| f.role);
+        let does = acts().of(name);
+        acquires |= helpers::acquires(name);
         releases |= role == Some(Role::Release);
-        unmaps |= name.contains("dma_unmap_");
+        refers |= role == Some(Role::Reference);
+        of_address |= known.is_some_and(|f| f.kind == "kernel address");
+        unpins += usize::from(helpers::unpins(name));
+        unmaps |= does == Some(Does::Unmaps);
+        slab |= matches!(does, Some(Does::AllocatesSlab | Does::AllocatesZeroedSlab));
         locks |= atomic::takes(name) || atomic::tries(name);
         sleeps |= sleepers.call(file, name, args).is_some();
     });
-    acquires || locks && sleeps || releases && unmaps
+    acquires || locks && sleeps || releases && unmaps || unpins > 1 || of_address && refers && slab
 }
 
 fn source_line(bytes: &[u8], at: u32) -> String {

@@ -17,7 +17,16 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             let line = fact
                 .cause
                 .map_or(0, |cause| view.line(walked.file, cause.start));
-            let (message, last) = if fact.what == What::UsedPastEnd {
+            let short = fact.got.is_some_and(|(got, wanted)| got < wanted);
+            let (message, last) = if fact.what == What::UsedPastEnd && short {
+                (
+                    format!(
+                        "an entry that {}() did not fill at line {line} is used",
+                        fact.name
+                    ),
+                    "this entry was never filled",
+                )
+            } else if fact.what == What::UsedPastEnd {
                 (
                     format!(
                         "the entry after the last one that {}() filled at line {line} is used",

@@ -38,6 +38,7 @@ fn found(source: &str) -> Vec<String> {
         era: Era::Pin,
         released: Era::Pin,
         read: &read,
+        any_in: &|_, _| false,
     });
     for finding in &findings {
         assert!(!finding.evidence.is_empty(), "{finding:?} shows nothing");
@@ -91,6 +92,26 @@ fn scatterlist_entries_and_charged_amounts_are_compared() {
 }
 
 #[test]
+fn members_that_hold_pages_are_followed_from_call_to_call() {
+    check("lifetimes.c");
+}
+
+#[test]
+fn what_is_charged_is_given_back_where_its_pages_are() {
+    check("charges.c");
+}
+
+#[test]
+fn an_iterator_may_give_less_than_it_is_asked_for() {
+    check("iterators.c");
+}
+
+#[test]
+fn handles_error_pointers_and_slab_pages_are_told_from_pages() {
+    check("handles.c");
+}
+
+#[test]
 fn a_mark_for_a_finding_that_is_not_there_is_an_error() {
     let source = "int f(void)\n{\n\treturn 0;\n//^^^^ leak-on-error-path: nothing\n}\n";
     assert_eq!(marks(source), ["3 leak-on-error-path: nothing"]);
@@ -111,9 +132,13 @@ fn each_fixture_is_checked_by_a_test() {
             "across.c",
             "atomic.c",
             "carriers.c",
+            "charges.c",
             "counts.c",
+            "handles.c",
+            "iterators.c",
             "kinds.c",
-            "leak.c"
+            "leak.c",
+            "lifetimes.c"
         ]
     );
 }

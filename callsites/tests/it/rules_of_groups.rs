@@ -151,6 +151,7 @@ fn found_in(era: Era, callsites: &[Callsite]) -> Vec<Finding> {
         era,
         released: era,
         read: &read,
+        any_in: &|_, _| false,
     };
     run(&input)
 }

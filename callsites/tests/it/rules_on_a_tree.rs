@@ -50,6 +50,7 @@ fn findings(root: &Utf8Path) -> Vec<Finding> {
         era: Era::Pin,
         released: Era::Pin,
         read: &read,
+        any_in: &|_, _| false,
     })
 }
 

@@ -19,6 +19,9 @@ impl Machine<'_, '_> {
         args: &[Expr],
         span: Span,
     ) -> Value {
+        if let Some(act) = self.acts.get(name).filter(|_| self.holds(name)) {
+            return self.hold(state, (name, act), args, span);
+        }
         let Some(function) = self.catalogue.get(name) else {
             return Value::Sym(self.fresh(), 0);
         };
@@ -35,7 +38,8 @@ impl Machine<'_, '_> {
             }
             None => 1,
         };
-        let never_negative = name.ends_with("_only") || name == "__get_user_pages_fast";
+        // What does not fault pages in returns how many were there.
+        let never_negative = function.kind == "no-fault";
         let got = match self.outcome {
             0 if never_negative => 0,
             0 => FAILURE,
@@ -93,7 +97,12 @@ impl Machine<'_, '_> {
             container,
             maybe: false,
             more: false,
+            escaped: lost,
+            by_address: false,
         });
+        if let (Expr::AddressOf(inner, _), true) = (visit::bare(target), got > 0) {
+            self.overwritten(state, (inner, Value::Page(number, Some(0))), span);
+        }
         for page in 0..usize::try_from(got).unwrap_or(0) {
             match (&place, memory) {
                 (Some(Place::Local(variable) | Place::Elsewhere(variable)), _)
@@ -123,7 +132,7 @@ impl Machine<'_, '_> {
     }
 
     /// A number of pages as a number; what is not known becomes [`ASKED_FOR`].
-    fn count(&mut self, state: &mut State, nr: Value) -> i64 {
+    pub(super) fn count(&mut self, state: &mut State, nr: Value) -> i64 {
         match self.settle(state, nr) {
             Value::Int(number) => number.min(16),
             Value::Sym(sym, offset) => {

@@ -4,9 +4,9 @@
 use super::decide::Test;
 use super::machine::{Machine, What};
 use super::state::{Acquisition, Lock, Place, State, Value};
-use crate::findings::{atomic, visit};
+use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
-use refimpl::api::{Count, Function, Role};
+use refimpl::api::{Act, Count, Does, Function, Role};
 
 impl Machine<'_, '_> {
     pub(super) fn call(
@@ -20,94 +20,73 @@ impl Machine<'_, '_> {
             return self.acquire(state, name, args, span);
         }
         // Who gives the caller's lock back does so before it sleeps.
-        if let Some(callee) = (self.sleeps)(name, args) {
-            if !(self.unlocks)(name) {
+        if let Some(callee) = (self.callees.sleeps)(name, args) {
+            if !(self.callees.unlocks)(name) {
                 if let Some(lock) = state.lock() {
                     let at = state.atomic[lock].at;
                     self.fact(state, What::SleepsWhenAtomic, span, Some(at), &callee);
                 }
             }
         }
-        if atomic::takes(name) {
-            state.atomic.push(Lock {
+        let act = self.acts.get(name);
+        match act.map(|act| act.does) {
+            Some(Does::ForbidsSleep) => state.atomic.push(Lock {
                 at: span,
                 tried: None,
-            });
-        } else if atomic::tries(name) {
-            let sym = self.fresh();
-            state.atomic.push(Lock {
-                at: span,
-                tried: Some(sym),
-            });
-            return Value::Sym(sym, 0);
-        } else if atomic::drops(name) || (self.unlocks)(name) {
-            if let Some(held) = state.lock() {
-                state.atomic.remove(held);
+            }),
+            Some(Does::MayForbidSleep) => {
+                let sym = self.fresh();
+                state.atomic.push(Lock {
+                    at: span,
+                    tried: Some(sym),
+                });
+                return Value::Sym(sym, 0);
             }
-        }
-        let known = self.catalogue.get(name).filter(|_| !(self.shadowed)(name));
-        match (name, known.map(|function| function.role)) {
-            ("min" | "min_t" | "min3" | "umin", _) => self.least(state, args),
-            ("IS_ERR_VALUE", _) if args.len() == 1 => {
-                let value = self.eval(state, &args[0]);
-                self.binary(state, "<", value, Value::Int(0))
-            }
-            // An error pointer is the number that it holds.
-            ("ERR_PTR" | "PTR_ERR" | "ERR_CAST", _) if args.len() == 1 => {
-                self.eval(state, &args[0])
-            }
-            ("IS_ERR", _) if args.len() == 1 => {
-                let value = self.eval(state, &args[0]);
-                let test = Test::Compare("<".into(), value, Value::Int(0));
-                match self.decide(state, &test) {
-                    Some(truth) => Value::Int(i64::from(truth)),
-                    None => self.intern_values("<", vec![value, Value::Int(0)]),
+            does if does == Some(Does::AllowsSleep) || (self.callees.unlocks)(name) => {
+                if let Some(held) = state.lock() {
+                    state.atomic.remove(held);
                 }
             }
-            (
-                "READ_ONCE" | "likely" | "unlikely" | "WARN_ON" | "WARN_ON_ONCE"
-                | "rcu_dereference",
-                _,
-            ) if args.len() == 1 => self.eval(state, &args[0]),
-            (
-                "kfree" | "kvfree" | "vfree" | "free_page" | "free_pages" | "kfree_sensitive"
-                | "devm_kfree",
-                _,
-            ) => self.free(state, args, span),
-            (_, Some(Role::Release)) => self.release(state, known, args, span),
-            (_, Some(Role::Reference)) => self.reference(state, name, args),
-            (_, Some(Role::Store)) => self.unknown_call(state, args),
-            (_, Some(Role::Translate)) => self.translate(state, args, span),
-            (_, Some(Role::Container | Role::Allocate)) => {
+            _ => {}
+        }
+        if let Some(act) = act {
+            if let Some(value) = self.act(state, (name, act), args, span) {
+                return value;
+            }
+        }
+        let known = self.catalogue.get(name);
+        let known = known.filter(|_| !(self.callees.shadowed)(name));
+        match known.map(|function| function.role) {
+            Some(Role::Release) => self.release(state, known, args, span),
+            Some(Role::Reference) => self.reference(state, known, args, span),
+            Some(Role::Store) => self.store(state, name, args, span),
+            Some(Role::Translate) => self.translate(state, known, args, span),
+            Some(Role::Container | Role::Allocate) => {
                 args.iter().for_each(|arg| {
                     self.eval(state, arg);
                 });
                 let sym = self.fresh();
-                if makes_object(name) {
-                    state.own.insert(sym);
-                }
-                if name.contains("zalloc") || name.contains("calloc") {
+                if act.is_some_and(|act| act.does == Does::Zeroes) {
                     state.zeroed.insert(sym);
                 }
                 Value::Sym(sym, 0)
             }
-            (_, Some(Role::Dirty)) => self.dirty(state, args, span),
-            (_, Some(Role::Use | Role::Load | Role::Iterate | Role::Notifier | Role::Origin)) => {
-                if is_unmap(name) {
+            Some(Role::Dirty) => self.dirty(state, args, span),
+            // An iterator keeps the array that it walks.
+            Some(Role::Origin) => {
+                let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
+                values.into_iter().for_each(|value| state.hand_on(value));
+                let sym = self.fresh();
+                state.visible.insert(sym);
+                Value::Sym(sym, 0)
+            }
+            Some(Role::Use | Role::Load | Role::Iterate | Role::Notifier) => {
+                if act.is_some_and(|act| act.does == Does::Unmaps) {
                     self.unmap(state, span);
                 }
-                self.translate(state, args, span)
+                self.translate(state, known, args, span)
             }
-            _ if is_talk(name) => {
-                args.iter().for_each(|arg| {
-                    self.eval(state, arg);
-                });
-                Value::Int(0)
-            }
-            _ if name
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') =>
-            {
+            _ if is_macro(name) => {
                 // A macro in capitals computes; it does not keep what it is given.
                 let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
                 values
@@ -122,12 +101,136 @@ impl Machine<'_, '_> {
                     })
             }
             _ => {
-                if is_unmap(name) {
+                if act.is_some_and(|act| act.does == Does::Unmaps) {
                     self.unmap(state, span);
                 }
-                self.unknown_call(state, args)
+                self.unknown_call(state, name, args, span)
             }
         }
+    }
+
+    /// What a call is worth of which the acts say all there is to know.
+    fn act(
+        &mut self,
+        state: &mut State,
+        (name, act): (&str, &'static Act),
+        args: &[Expr],
+        span: Span,
+    ) -> Option<Value> {
+        let one = match args {
+            [one] => Some(one),
+            _ => None,
+        };
+        Some(match act.does {
+            Does::Least => self.least(state, args),
+            // An error pointer is the number that it holds.
+            Does::Same => self.eval(state, one?),
+            Does::IsErrno => {
+                let value = self.eval(state, one?);
+                self.binary(state, "<", value, Value::Int(0))
+            }
+            Does::IsError => {
+                let value = self.eval(state, one?);
+                let test = Test::Compare("<".into(), value, Value::Int(0));
+                match self.decide(state, &test) {
+                    Some(truth) => Value::Int(i64::from(truth)),
+                    None => self.intern_values("<", vec![value, Value::Int(0)]),
+                }
+            }
+            Does::IsErrorOrNull => {
+                let value = self.eval(state, one?);
+                self.error_or_null(state, value)
+            }
+            Does::ErrnoOrZero => {
+                let value = self.eval(state, one?);
+                let test = Test::Compare("<".into(), value, Value::Int(0));
+                match self.decide(state, &test) {
+                    Some(true) => value,
+                    Some(false) => Value::Int(0),
+                    None => self.intern_values(name, vec![value]),
+                }
+            }
+            Does::DividesUp => {
+                let [amount, unit] = args else { return None };
+                let (amount, unit) = (self.eval(state, amount), self.eval(state, unit));
+                self.divided_up(state, amount, unit)
+            }
+            Does::PagesUp => {
+                let amount = self.eval(state, one?);
+                let unit = self.acts.constant("PAGE_SIZE").map_or(1, |size| size);
+                self.divided_up(state, amount, Value::Int(unit))
+            }
+            Does::PagesDown => {
+                let amount = self.eval(state, one?);
+                let unit = self.acts.constant("PAGE_SIZE").map_or(1, |size| size);
+                self.binary(state, "/", amount, Value::Int(unit))
+            }
+            Does::Frees => self.free(state, args, span),
+            Does::Allocates
+            | Does::AllocatesZeroed
+            | Does::AllocatesSlab
+            | Does::AllocatesZeroedSlab => {
+                args.iter().for_each(|arg| {
+                    self.eval(state, arg);
+                });
+                let sym = self.fresh();
+                state.own.insert(sym);
+                if matches!(act.does, Does::AllocatesZeroed | Does::AllocatesZeroedSlab) {
+                    state.zeroed.insert(sym);
+                }
+                if matches!(act.does, Does::AllocatesSlab | Does::AllocatesZeroedSlab) {
+                    state.slab.insert(sym);
+                }
+                Value::Sym(sym, 0)
+            }
+            Does::Measures => {
+                args.iter().for_each(|arg| {
+                    self.eval(state, arg);
+                });
+                Value::Int(0)
+            }
+            Does::Looks => {
+                args.iter().for_each(|arg| {
+                    self.eval(state, arg);
+                });
+                Value::Sym(self.fresh(), 0)
+            }
+            Does::BytesLeft => self.bytes_left(state, one?),
+            Does::PagesLeft => self.pages_left(state, args)?,
+            Does::Charges | Does::Uncharges if !(self.callees.defined)(name) => {
+                self.charge_by(state, (name, act), args, span)
+            }
+            Does::DropsPins if !(self.callees.defined)(name) => {
+                self.let_go(state, (name, act), args, span)
+            }
+            _ => return None,
+        })
+    }
+
+    fn divided_up(&mut self, state: &State, amount: Value, unit: Value) -> Value {
+        match self.settle(state, unit) {
+            Value::Int(number) if number > 0 => {
+                let more = self.binary(state, "+", amount, Value::Int(number - 1));
+                self.binary(state, "/", more, Value::Int(number))
+            }
+            unit => self.intern_values("divided up", vec![amount, unit, Value::Int(0)]),
+        }
+    }
+
+    /// Puts pages into a carrier. An entry that an iterator did not fill is no page.
+    fn store(&mut self, state: &mut State, name: &str, args: &[Expr], span: Span) -> Value {
+        let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
+        for value in &values {
+            if let Value::Unfilled(a) = value {
+                let acquisition = state.acquisitions[*a].clone();
+                if acquisition.got > 0 && self.acts.is(&acquisition.callee, Does::TakesBytes) {
+                    self.fact_about(state, What::UsedPastEnd, span, &acquisition);
+                    state.over = true;
+                    return Value::Int(0);
+                }
+            }
+        }
+        self.keeps_what_it_is_given(state, name, (args, values), span)
     }
 
     fn release(
@@ -153,13 +256,13 @@ impl Machine<'_, '_> {
         if function.takes_array(args.len()) {
             // `&page` is an array of one.
             if let Expr::AddressOf(inner, _) = visit::bare(&args[at]) {
-                if let place @ Place::Local(_) = self.place(state, inner) {
+                if let place @ (Place::Local(_) | Place::Elsewhere(_)) = self.place(state, inner) {
                     let page = self.read(state, &place);
                     self.release_one(state, function, page, span);
                     return nothing;
                 }
             }
-            self.release_array(state, function, values[at], count, span);
+            self.release_array(state, function, (values[at], count), span);
         } else if function.name.ends_with("_refs")
             || function.name.ends_with("_sub")
             || function.name.contains("range")
@@ -175,8 +278,7 @@ impl Machine<'_, '_> {
         &mut self,
         state: &mut State,
         function: &Function,
-        array: Value,
-        count: Option<Value>,
+        (array, count): (Value, Option<Value>),
         at: Span,
     ) {
         let Value::Sym(sym, first) = array else {
@@ -204,7 +306,10 @@ impl Machine<'_, '_> {
                     }
                 }
             }
-            _ => state.hand_on(array),
+            count => {
+                self.dropped(state, function, (sym, first, count), at);
+                state.hand_on(array);
+            }
         }
     }
 
@@ -225,8 +330,9 @@ impl Machine<'_, '_> {
                     return;
                 };
                 state.acquisitions[a].held[entry] -= 1;
+                let stored = acquisition.handed_on && acquisition.home.is_some();
                 if state.acquisitions[a].held[entry] < 0
-                    && !acquisition.handed_on
+                    && (!acquisition.handed_on || stored && !acquisition.escaped)
                     && !acquisition.maybe
                     && !acquisition.more
                 {
@@ -244,18 +350,32 @@ impl Machine<'_, '_> {
                 self.fact_about(state, what, at, &acquisition);
                 state.over = true;
             }
-            Value::Int(_) | Value::Sym(..) => {}
+            Value::Sym(sym, offset) => self.dropped(state, function, (sym, offset, None), at),
+            Value::Int(_) => {}
         }
     }
 
-    fn reference(&mut self, state: &mut State, name: &str, args: &[Expr]) -> Value {
+    fn reference(
+        &mut self,
+        state: &mut State,
+        function: Option<&Function>,
+        args: &[Expr],
+        span: Span,
+    ) -> Value {
+        let pins = function.is_some_and(|function| function.count == Count::Pin);
         for arg in args {
-            if let Value::Page(a, Some(entry)) = self.eval(state, arg) {
-                if name.starts_with("folio_add_pin") {
-                    state.acquisitions[a].more = true;
-                } else {
-                    state.acquisitions[a].held[entry] += 1;
+            match self.eval(state, arg) {
+                // It can fail, and then there is no pin more.
+                Value::Page(a, _) if pins => state.acquisitions[a].more = true,
+                Value::Page(a, Some(entry)) => state.acquisitions[a].held[entry] += 1,
+                Value::Sym(sym, _) => {
+                    state.dropped.retain(|(dropped, _), _| *dropped != sym);
+                    if state.slab_pages.contains(&sym) {
+                        let name = function.map_or("", |function| function.name.as_str());
+                        self.fact(state, What::SlabReference, span, None, name);
+                    }
                 }
+                _ => {}
             }
         }
         Value::Sym(self.fresh(), 0)
@@ -277,8 +397,22 @@ impl Machine<'_, '_> {
     }
 
     /// The result stands for the page that went in; the page stays where it is.
-    fn translate(&mut self, state: &mut State, args: &[Expr], span: Span) -> Value {
+    fn translate(
+        &mut self,
+        state: &mut State,
+        function: Option<&Function>,
+        args: &[Expr],
+        span: Span,
+    ) -> Value {
         let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
+        let of_slab =
+            |value: &Value| matches!(value, Value::Sym(sym, _) if state.slab.contains(sym));
+        let of_address = function.is_some_and(|function| function.kind == "kernel address");
+        if of_address && values.iter().any(of_slab) {
+            let sym = self.fresh();
+            state.slab_pages.insert(sym);
+            return Value::Sym(sym, 0);
+        }
         for value in &values {
             if let Value::Unfilled(a) = value {
                 let acquisition = state.acquisitions[*a].clone();
@@ -334,11 +468,40 @@ impl Machine<'_, '_> {
     }
 
     /// The arguments may be kept, and what they point to may change.
-    pub(super) fn unknown_call(&mut self, state: &mut State, args: &[Expr]) -> Value {
+    pub(super) fn unknown_call(
+        &mut self,
+        state: &mut State,
+        name: &str,
+        args: &[Expr],
+        span: Span,
+    ) -> Value {
+        let mut values = Vec::new();
         for arg in args {
             let value = self.eval(state, arg);
+            // What a later argument changes it changes after this one is handed on.
             state.hand_on(value);
+            values.push(value);
+        }
+        self.keeps_what_it_is_given(state, name, (args, values), span)
+    }
+
+    fn keeps_what_it_is_given(
+        &mut self,
+        state: &mut State,
+        name: &str,
+        (args, values): (&[Expr], Vec<Value>),
+        span: Span,
+    ) -> Value {
+        for (arg, value) in args.iter().zip(values.iter().copied()) {
+            state.hand_on(value);
+            if let Value::Sym(sym, _) = value {
+                state.dropped.retain(|(dropped, _), _| *dropped != sym);
+            }
             let root = root(arg);
+            if let Some(root) = root {
+                state.forget_dropped(root);
+                state.lent.insert(root.into());
+            }
             if let Some(Value::Sym(sym, _)) = root.and_then(|root| state.values.get(root)).copied()
             {
                 if state.own.contains(&sym) {
@@ -349,6 +512,7 @@ impl Machine<'_, '_> {
                 let home = acquisition.home.as_deref();
                 if home.is_some_and(|home| root.is_some_and(|root| home.starts_with(root))) {
                     acquisition.handed_on = true;
+                    acquisition.escaped = true;
                 }
             }
             if let Expr::AddressOf(inner, _) = visit::bare(arg) {
@@ -360,6 +524,7 @@ impl Machine<'_, '_> {
                 self.forget(state, inner);
             }
         }
+        self.may_uncharge(state, name, (args, &values), span);
         let sym = self.fresh();
         state.visible.insert(sym);
         Value::Sym(sym, 0)
@@ -394,7 +559,7 @@ impl Machine<'_, '_> {
 }
 
 /// The variable that an argument goes through: `dma` of `&dma->list`.
-fn root(expr: &Expr) -> Option<&str> {
+pub(super) fn root(expr: &Expr) -> Option<&str> {
     match visit::bare(expr) {
         Expr::Name(name, _) => Some(name),
         Expr::Field { base, .. } | Expr::Index { base, .. } => root(base),
@@ -403,38 +568,7 @@ fn root(expr: &Expr) -> Option<&str> {
     }
 }
 
-/// Who calls these owns what comes back until it is given away: include/linux/slab.h, include/linux/vmalloc.h, 6.12.
-fn makes_object(name: &str) -> bool {
-    let kinds = ["malloc", "zalloc", "calloc"];
-    ["kv", "k", "v"].iter().any(|prefix| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest| kinds.iter().any(|kind| rest.starts_with(kind)))
-    })
-}
-
-fn is_unmap(name: &str) -> bool {
-    ["dma_unmap_", "ib_dma_unmap_", "pci_unmap_", "iommu_unmap"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-}
-
-/// What is given to these is printed or measured, not kept.
-fn is_talk(name: &str) -> bool {
-    // These compute a size from the name of a member.
-    [
-        "struct_size",
-        "offsetof",
-        "flex_array_size",
-        "array_size",
-        "size_mul",
-        "size_add",
-        "sizeof_field",
-    ]
-    .contains(&name)
-        || [
-            "pr_", "dev_", "printk", "trace_", "WARN", "BUG", "netdev_", "DRM_", "drm_dbg",
-            "drm_err", "might_", "lockdep_",
-        ]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+fn is_macro(name: &str) -> bool {
+    let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    name.bytes().all(capital)
 }

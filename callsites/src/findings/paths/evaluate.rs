@@ -5,7 +5,7 @@ use super::decide::{Test, compare, is_comparison, ordered};
 use super::machine::{Machine, What};
 use super::places::owner;
 use super::state::{Place, State, Value};
-use super::types::compared_unsigned;
+use super::types::{compared_unsigned, is_unsigned};
 use crate::findings::visit;
 use crate::index::ir::{Declaration, Expr, Stmt};
 
@@ -23,7 +23,8 @@ impl Machine<'_, '_> {
                 Value::Int(12)
             }
             Expr::Name(name, _) if self.locals.get(name).is_none() && is_constant(name) => {
-                self.intern("const", name)
+                let number = self.acts.constant(name);
+                number.map_or_else(|| self.intern("const", name), Value::Int)
             }
             Expr::Name(..) | Expr::Field { .. } | Expr::Index { .. } | Expr::Deref(..) => {
                 // A record that is copied takes its members along.
@@ -35,7 +36,7 @@ impl Machine<'_, '_> {
             }
             Expr::Call { args, span, .. } => match expr.callee_name() {
                 Some(name) => self.call(state, name, args, *span),
-                None => self.unknown_call(state, args),
+                None => self.unknown_call(state, "", args, *span),
             },
             Expr::AddressOf(inner, _) => match self.place(state, inner) {
                 Place::Memory(sym, Some(at)) => Value::Sym(sym, at),
@@ -53,9 +54,17 @@ impl Machine<'_, '_> {
             },
             Expr::Cast { operand, .. } => self.eval(state, operand),
             Expr::Assign {
-                op, target, value, ..
+                op,
+                target,
+                value: given,
+                span,
             } => {
-                let mut value = self.eval(state, value);
+                let mut value = self.eval(state, given);
+                if op == "=" {
+                    self.overwritten(state, (target, value), *span);
+                } else {
+                    self.charge_in_place(state, (op, target), (given, value), *span);
+                }
                 let place = self.place(state, target);
                 if op != "=" {
                     let old = self.read(state, &place);
@@ -72,6 +81,7 @@ impl Machine<'_, '_> {
             } => {
                 let place = self.place(state, operand);
                 let old = self.read(state, &place);
+                self.counts_down_from_errno(state, (op, operand), old);
                 let sign = if op == "--" { "-" } else { "+" };
                 let new = self.binary(state, sign, old, Value::Int(1));
                 self.write(state, &place, new);
@@ -167,6 +177,28 @@ impl Machine<'_, '_> {
                 let text = visit::text(expr);
                 self.intern("type", &text)
             }
+        }
+    }
+
+    /// `while (n--)` with an errno in an unsigned `n` does not end.
+    fn counts_down_from_errno(
+        &mut self,
+        state: &mut State,
+        (op, operand): (&str, &Expr),
+        old: Value,
+    ) {
+        let Value::Int(number) = old else { return };
+        if op != "--" || number >= 0 || !is_unsigned(&self.locals, operand) {
+            return;
+        }
+        let failed = state
+            .acquisitions
+            .iter()
+            .rfind(|a| a.got == number)
+            .cloned();
+        if let Some(failed) = failed {
+            self.fact_about(state, What::ErrnoAsCount, operand.span(), &failed);
+            state.over = true;
         }
     }
 
@@ -273,6 +305,7 @@ impl Machine<'_, '_> {
                 Value::Int(x.saturating_sub(y))
             }
             (_, Value::Int(0)) if op == "*" || op == "&" => Value::Int(0),
+            (value, Value::Int(1)) if op == "*" || op == "/" => value,
             (left, right) => self.intern_values(op, vec![left, right]),
         }
     }

@@ -6,7 +6,7 @@
 
 use super::rename::Renaming;
 use crate::findings::visit;
-use crate::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt};
+use crate::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt, TypeRef};
 use smol_str::SmolStr;
 
 /// How deep calls are followed.
@@ -30,6 +30,14 @@ pub(crate) fn with_helpers<'f>(
         body: body.into(),
         ..function.clone()
     })
+}
+
+/// Begins the name of what a helper returned.
+const RESULT: &str = "result__";
+
+/// Whether `name` stands for what a helper returned.
+pub(super) fn is_result(name: &str) -> bool {
+    name.starts_with(RESULT)
 }
 
 fn count(statements: &[Stmt]) -> usize {
@@ -147,10 +155,61 @@ impl Inliner<'_, '_> {
                     **right = self.pull(right, out);
                 }
             }
+            Expr::Conditional {
+                cond,
+                then: Some(then),
+                otherwise,
+                span,
+            } if self.calls_helper(then) || self.calls_helper(otherwise) => {
+                let cond = self.pull(cond, out);
+                return self.choice(cond, (then, otherwise), *span, out);
+            }
             Expr::Conditional { cond, .. } => **cond = self.pull(cond, out),
             _ => {}
         }
         new
+    }
+
+    fn calls_helper(&self, expr: &Expr) -> bool {
+        let mut calls = false;
+        visit::calls(expr, &mut |name, args, _| {
+            calls |= self.follows(name, args).is_some()
+        });
+        calls
+    }
+
+    /// `c ? f() : g()` as an `if` with an assignment in each arm.
+    fn choice(
+        &mut self,
+        cond: Expr,
+        (then, otherwise): (&Expr, &Expr),
+        at: Span,
+        out: &mut Vec<Stmt>,
+    ) -> Expr {
+        self.copies += 1;
+        let name: SmolStr = format!("choice__{}", self.copies).into();
+        out.push(declared(&name, &TypeRef::default(), None, at));
+        let mut arm = |value: &Expr| {
+            let mut inner = Vec::new();
+            let value = self.pull(value, &mut inner);
+            let assign = Expr::Assign {
+                op: "=".into(),
+                target: Box::new(Expr::Name(name.clone(), at)),
+                value: Box::new(value),
+                span: at,
+            };
+            inner.push(Stmt::Expr(assign, at));
+            Box::new(Stmt::Block(inner, at))
+        };
+        let then = arm(then);
+        let otherwise = Some(arm(otherwise));
+        out.push(Stmt::If {
+            cond,
+            then,
+            otherwise,
+            span: at,
+        });
+        Expr::Name(name, at)
     }
 
     fn follows(&self, name: &str, args: &[Expr]) -> Option<Function> {
@@ -174,7 +233,7 @@ impl Inliner<'_, '_> {
         self.within.push(helper.name.clone());
         helper.body = self.block(&helper.body).into();
         self.within.pop();
-        let result: SmolStr = format!("result__{number}").into();
+        let result: SmolStr = format!("{RESULT}{number}").into();
         out.push(declared(&result, &helper.returns, None, at));
         let (renaming, given) = Renaming::of(&helper, args, number, (&result, at));
         for (name, ty, arg) in given {
@@ -194,7 +253,7 @@ impl Inliner<'_, '_> {
     }
 }
 
-fn declared(name: &SmolStr, ty: &crate::index::ir::TypeRef, init: Option<Expr>, at: Span) -> Stmt {
+fn declared(name: &SmolStr, ty: &TypeRef, init: Option<Expr>, at: Span) -> Stmt {
     let declaration = Declaration {
         name: name.clone(),
         ty: ty.clone(),

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The walk itself, and the facts it comes back with.
 
+use super::calls::root;
+use super::decide::Test;
+use super::inline::is_result;
 use super::state::{Acquisition, State, Sym, Value};
 use super::steps::{Step, Steps, steps};
 use super::types::Locals;
+use crate::findings::visit;
 use crate::index::ir::{Expr, Function, Span};
-use refimpl::api::{Catalogue, Role, followed};
+use refimpl::api::{Acts, Catalogue, Does, Role, acts, followed};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -52,6 +56,16 @@ pub(crate) enum What {
     UnmappedAfterRelease,
     /// A page is marked dirty after it was released.
     DirtiedAfterRelease,
+    /// A member that may hold a page is overwritten.
+    Overwritten,
+    /// A pin that was not taken on this way is dropped twice.
+    ReleasedAgain,
+    /// The way fails, its pages are back, and what was charged for them is not.
+    ChargeKept,
+    /// The way releases its pages for a failure, and tells of success.
+    SuccessAfterRelease,
+    /// A reference is taken on a page of the slab allocator.
+    SlabReference,
 }
 
 /// One such event and the way to it.
@@ -68,19 +82,37 @@ pub(crate) struct Fact {
     pub name: SmolStr,
     /// How many pages the call got, and how many it was asked for; a stand-in for numbers that are not constant.
     pub got: Option<(i64, i64)>,
+    /// The member or counter concerned; else empty.
+    pub member: SmolStr,
     /// The decisions on the way, in order.
     pub way: Vec<(Span, &'static str)>,
 }
 
-pub(super) struct Machine<'a, 'f> {
-    pub catalogue: &'static Catalogue,
-    pub locals: Locals<'f>,
+/// What the file of a function says of the functions that it calls.
+pub(crate) struct Callees<'a> {
     /// Whether a callee may sleep because it dirties pages under their lock; says what it calls.
     pub sleeps: &'a dyn Fn(&str, &[Expr]) -> Option<String>,
     /// Whether a callee gives back a lock that its caller took.
     pub unlocks: &'a dyn Fn(&str) -> bool,
-    /// Whether the file has a function of its own under this name.
+    /// Whether the file has a static function or a macro of its own under this name.
     pub shadowed: &'a dyn Fn(&str) -> bool,
+    /// Whether the file defines a function of this name.
+    pub defined: &'a dyn Fn(&str) -> bool,
+}
+
+pub(super) struct Machine<'a, 'f> {
+    pub catalogue: &'static Catalogue,
+    pub acts: &'static Acts,
+    pub locals: Locals<'f>,
+    pub callees: &'a Callees<'a>,
+    /// The symbols up to this one are the parameters.
+    pub params: Sym,
+    /// The call that is a statement by itself, while that is looked at.
+    pub alone: Option<Span>,
+    /// Whether a way keeps its pages and returns 0.
+    pub keeps: bool,
+    /// Ways that release their pages for a failure and return 0, each with its end.
+    pub releases: Vec<(Span, Acquisition, State)>,
     pub interned: BTreeMap<(SmolStr, Vec<Value>), Sym>,
     pub meaning: BTreeMap<Sym, (SmolStr, Value, Value)>,
     pub next: Sym,
@@ -96,20 +128,17 @@ pub(super) struct Machine<'a, 'f> {
 }
 
 /// Walks `function` on every way, `most` at most; says whether it came to the end of all.
-pub(crate) fn walk(
-    function: &Function,
-    most: usize,
-    sleeps: &dyn Fn(&str, &[Expr]) -> Option<String>,
-    unlocks: &dyn Fn(&str) -> bool,
-    shadowed: &dyn Fn(&str) -> bool,
-) -> (Vec<Fact>, bool) {
+pub(crate) fn walk(function: &Function, most: usize, callees: &Callees<'_>) -> (Vec<Fact>, bool) {
     let steps = steps(function);
     let mut machine = Machine {
         catalogue: followed(),
+        acts: acts(),
         locals: Locals::of(function),
-        sleeps,
-        unlocks,
-        shadowed,
+        callees,
+        params: 0,
+        alone: None,
+        keeps: false,
+        releases: Vec::new(),
         interned: BTreeMap::new(),
         meaning: BTreeMap::new(),
         next: 0,
@@ -128,7 +157,9 @@ pub(crate) fn walk(
             .insert(parameter.name.clone(), Value::Sym(sym, 0));
         start.visible.insert(sym);
     }
+    machine.params = machine.next;
     machine.run(&steps, start);
+    machine.tell_of_success();
     (machine.facts.into_values().collect(), machine.complete)
 }
 
@@ -167,8 +198,8 @@ fn arms_of(state: &mut State, arms: &[(Option<&str>, usize)], waiting: &mut Vec<
     open.len()
 }
 
-/// Outcomes of an acquiring call: it fails, it gets half, it gets all.
-const OUTCOMES: [u8; 3] = [0, 1, 2];
+/// Outcomes of an acquiring call: it fails, it gets half, it gets all; of an iterator it may get nothing.
+const OUTCOMES: [u8; 4] = [0, 1, 2, 3];
 
 impl<'f> Machine<'_, 'f> {
     pub(super) fn fresh(&mut self) -> Sym {
@@ -194,10 +225,12 @@ impl<'f> Machine<'_, 'f> {
                     Step::Branch { cond, .. } => Some(*cond),
                     Step::Declare(declaration) => declaration.init.as_ref(),
                     Step::Return(value, _) => *value,
+                    Step::Switch { value, .. } => Some(*value),
                     _ => None,
                 };
-                if expr.is_some_and(|expr| self.acquires(expr)) {
-                    for outcome in OUTCOMES {
+                let outcomes = expr.map_or(0, |expr| self.outcomes(expr));
+                if outcomes > 0 {
+                    for outcome in OUTCOMES.into_iter().take(outcomes) {
                         self.outcome = outcome;
                         let mut other = state.clone();
                         self.step(step, &mut other, &mut waiting);
@@ -218,7 +251,9 @@ impl<'f> Machine<'_, 'f> {
         state.at += 1;
         match step {
             Step::Eval(expr) => {
+                self.alone = expr.callee_name().map(|_| expr.span());
                 self.eval(state, expr);
+                self.alone = None;
             }
             Step::Declare(declaration) => self.declare(state, declaration),
             Step::Jump(target) => {
@@ -237,6 +272,7 @@ impl<'f> Machine<'_, 'f> {
                 if *visits > 1 {
                     *visits = 0;
                     state.at = *exit;
+                    state.end_of_unknown_loop();
                 } else {
                     for arg in *args {
                         self.forget(state, arg);
@@ -253,11 +289,12 @@ impl<'f> Machine<'_, 'f> {
                 self.branch(state, (at, cond, *negated, *otherwise, *head), waiting);
             }
             Step::Return(value, span) => {
+                let value = value.map(|value| self.eval(state, value));
                 if let Some(value) = value {
-                    let value = self.eval(state, value);
                     state.hand_on(value);
                 }
-                self.leaks(state, *span);
+                self.ends(state, value, *span);
+                self.leaks(state, value, *span);
                 state.over = true;
             }
         }
@@ -274,7 +311,17 @@ impl<'f> Machine<'_, 'f> {
             return;
         }
         // What is warned of does not happen.
-        let warned = matches!(cond.callee_name(), Some("WARN" | "WARN_ONCE"));
+        let warned = cond
+            .callee_name()
+            .is_some_and(|name| self.acts.is(name, Does::Warns));
+        let fails = fails(cond, &test);
+        visit::expressions(cond, &mut |inner| {
+            if let (Expr::Field { .. }, Some(root)) = (inner, root(inner)) {
+                if !state.asked.contains(root) {
+                    state.asked.insert(root.into());
+                }
+            }
+        });
         let known = match self.decide(state, &test) {
             None if warned => Some(negated),
             truth => truth.map(|truth| truth != negated),
@@ -286,16 +333,29 @@ impl<'f> Machine<'_, 'f> {
             state.over = *visits > MOST_TURNS;
             if !goes_on {
                 state.at = otherwise;
+                if known.is_none() {
+                    state.end_of_unknown_loop();
+                }
             }
             return;
         }
         match known {
-            Some(true) => {}
-            Some(false) => state.at = otherwise,
+            Some(goes_on) => {
+                if !goes_on {
+                    state.at = otherwise;
+                }
+                if fails && goes_on != negated {
+                    state.failed = Some(cond.span());
+                }
+            }
             None => {
                 self.ways += 1;
                 let mut other = state.clone();
                 other.at = otherwise;
+                if fails {
+                    let failing = if negated { &mut other } else { &mut *state };
+                    failing.failed = Some(cond.span());
+                }
                 self.assume(&mut other, &test, negated);
                 other.note(cond.span(), if negated { "true" } else { "false" });
                 waiting.push(other);
@@ -350,19 +410,25 @@ impl<'f> Machine<'_, 'f> {
         state.at = default;
     }
 
-    /// Whether evaluating `expr` acquires pages that are counted.
-    fn acquires(&self, expr: &Expr) -> bool {
-        let mut found = false;
-        super::super::visit::calls(expr, &mut |name, args, _| {
-            found |= self.acquiring(name, args)
+    /// How many outcomes `expr` has: of what acquires nothing, none.
+    fn outcomes(&self, expr: &Expr) -> usize {
+        let mut outcomes = 0;
+        visit::calls(expr, &mut |name, args, _| {
+            if self.acquiring(name, args) {
+                let bytes = self.acts.is(name, Does::TakesBytes);
+                outcomes = outcomes.max(if bytes { 4 } else { 3 });
+            }
         });
-        found
+        outcomes
     }
 
     pub(super) fn acquiring(&self, name: &str, args: &[Expr]) -> bool {
+        if self.holds(name) {
+            return true;
+        }
         self.catalogue.get(name).is_some_and(|function| {
             function.role == Role::Acquire
-                && !(self.shadowed)(name)
+                && !(self.callees.shadowed)(name)
                 && function
                     .signature(args.len())
                     .is_some_and(|s| s.pages.or(s.page).is_some_and(|at| at < args.len()))
@@ -381,7 +447,7 @@ impl<'f> Machine<'_, 'f> {
         cause: Option<Span>,
         name: &str,
     ) {
-        self.fact_of(state, what, at, cause, name, None);
+        self.fact_of(state, (what, at, cause), name, None, "");
     }
 
     pub(super) fn fact_about(
@@ -392,24 +458,17 @@ impl<'f> Machine<'_, 'f> {
         acquisition: &Acquisition,
     ) {
         let got = Some((acquisition.got, acquisition.wanted));
-        self.fact_of(
-            state,
-            what,
-            at,
-            Some(acquisition.call),
-            &acquisition.callee.clone(),
-            got,
-        );
+        let cause = Some(acquisition.call);
+        self.fact_of(state, (what, at, cause), &acquisition.callee, got, "");
     }
 
-    fn fact_of(
+    pub(super) fn fact_of(
         &mut self,
         state: &State,
-        what: What,
-        at: Span,
-        cause: Option<Span>,
+        (what, at, cause): (What, Span, Option<Span>),
         name: &str,
         got: Option<(i64, i64)>,
+        member: &str,
     ) {
         let key = (what, at.start, cause.map_or(0, |span| span.start));
         let fact = || Fact {
@@ -418,6 +477,7 @@ impl<'f> Machine<'_, 'f> {
             cause,
             name: name.into(),
             got,
+            member: member.into(),
             way: state.way(),
         };
         let old = self.facts.entry(key).or_insert_with(fact);
@@ -427,11 +487,12 @@ impl<'f> Machine<'_, 'f> {
         }
     }
 
-    fn leaks(&mut self, state: &State, at: Span) {
+    fn leaks(&mut self, state: &State, value: Option<Value>, at: Span) {
+        let failed = value.is_some_and(|value| self.is_failure(state, value));
         for acquisition in state
             .acquisitions
             .iter()
-            .filter(|a| a.leaks() && !a.visible)
+            .filter(|a| a.leaks() && !a.visible && (failed || !a.by_address))
         {
             self.fact_about(state, What::Leak, at, acquisition);
         }
@@ -445,5 +506,24 @@ impl<'f> Machine<'_, 'f> {
                 self.fact_about(state, What::ArrayLost, at, acquisition);
             }
         }
+    }
+}
+
+/// Whether `cond` is true of a call that fails, and that call's result is in no variable of the function's own.
+fn fails(cond: &Expr, test: &Test) -> bool {
+    let nameless = |expr: &Expr| match visit::bare(expr) {
+        Expr::Call { .. } => true,
+        Expr::Name(name, _) => is_result(name),
+        _ => false,
+    };
+    match (cond, test) {
+        (
+            Expr::Binary {
+                op, left, right, ..
+            },
+            _,
+        ) if op == "<" => nameless(left) && visit::text(right) == "0",
+        (cond, Test::Truth(Value::Int(number))) => *number < 0 && nameless(cond),
+        _ => false,
     }
 }

@@ -13,10 +13,13 @@
 
 mod acquire;
 mod calls;
+mod charges;
 mod decide;
 mod evaluate;
+mod handles;
 mod inline;
 mod iterators;
+mod lifetimes;
 mod machine;
 mod places;
 mod rename;
@@ -25,5 +28,5 @@ mod steps;
 mod types;
 
 pub(crate) use inline::with_helpers;
-pub(crate) use machine::{Fact, MOST_WAYS, What, walk};
+pub(crate) use machine::{Callees, Fact, MOST_WAYS, What, walk};
 pub(crate) use types::Locals;

@@ -9,6 +9,11 @@ use crate::index::ir::Expr;
 impl Machine<'_, '_> {
     /// What stood in the place that `expr` names is no longer known.
     pub(super) fn forget(&mut self, state: &mut State, expr: &Expr) {
+        // A page whose place is forgotten cannot be followed.
+        let text = visit::text(visit::bare(expr));
+        if let Some(page @ Value::Page(..)) = state.values.get(&text).copied() {
+            state.hand_on(page);
+        }
         if let Expr::Name(name, _) = visit::bare(expr) {
             if self.locals.get(name).is_some() {
                 let sym = self.fresh();
@@ -28,6 +33,9 @@ impl Machine<'_, '_> {
             Expr::Field { base, .. } => {
                 if self.in_record(expr).is_some() {
                     return Place::Local(visit::text(expr).into());
+                }
+                if let Some(place) = self.member_of_entry(state, expr) {
+                    return place;
                 }
                 // The base may hold a call or an update.
                 if !matches!(visit::bare(base), Expr::Name(..) | Expr::Field { .. }) {
@@ -58,7 +66,43 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// `segs[2].page`: the members of that name are memory of their own.
+    fn member_of_entry(&mut self, state: &mut State, expr: &Expr) -> Option<Place> {
+        let Expr::Field {
+            base,
+            name,
+            arrow: false,
+            ..
+        } = expr
+        else {
+            return None;
+        };
+        let Expr::Index { base, index, .. } = visit::bare(base) else {
+            return None;
+        };
+        let (Expr::Name(..) | Expr::Field { .. }) = visit::bare(base) else {
+            return None;
+        };
+        let index = self.eval(state, index);
+        let Value::Int(index) = self.settle(state, index) else {
+            return None;
+        };
+        let Value::Sym(entries, at) = self.eval(state, base) else {
+            return None;
+        };
+        let key = format!("member {name}");
+        let Value::Sym(members, _) = self.intern_values(&key, vec![Value::Sym(entries, 0)]) else {
+            return None;
+        };
+        // Who sees the entries, and when, is not followed.
+        state.visible.insert(members);
+        Some(Place::Memory(members, at.checked_add(index)))
+    }
+
     pub(super) fn read(&mut self, state: &mut State, place: &Place) -> Value {
+        if let Place::Memory(sym, _) = place {
+            state.seen.insert(*sym);
+        }
         let value = match place {
             Place::Local(name) | Place::Elsewhere(name) => match state.values.get(name) {
                 Some(value) => *value,
@@ -117,9 +161,14 @@ impl Machine<'_, '_> {
         Value::Sym(fresh, 0)
     }
 
-    fn show_value(&self, state: &mut State, value: Value) {
+    fn show_value(&self, state: &mut State, text: &str, value: Value) {
         match value {
-            Value::Page(..) => state.hand_on(value),
+            // Others find it there; the walk still knows it.
+            Value::Page(a, _) => {
+                let acquisition = &mut state.acquisitions[a];
+                acquisition.handed_on = true;
+                acquisition.home.get_or_insert_with(|| text.to_owned());
+            }
             Value::Sym(sym, _) => state.show(sym),
             _ => {}
         }
@@ -154,7 +203,7 @@ impl Machine<'_, '_> {
                     (Value::Sym(sym, _), Some(owner)) => {
                         state.inside.insert(sym, owner);
                     }
-                    _ => self.show_value(state, value),
+                    _ => self.show_value(state, text, value),
                 }
                 state.values.insert(text.clone(), value);
             }
@@ -181,6 +230,15 @@ pub(super) fn owner(state: &State, text: &str) -> Option<u32> {
         Some(Value::Sym(sym, 0)) if state.own.contains(sym) => Some(*sym),
         _ => None,
     }
+}
+
+/// The variable that the text of a place begins with.
+pub(super) fn root_of(text: &str) -> Option<&str> {
+    let end = text
+        .bytes()
+        .position(|b| !crate::index::lex::is_ident(b))
+        .unwrap_or(text.len());
+    text.get(..end).filter(|root| !root.is_empty())
 }
 
 /// Whether `text` is a member, not yet written, of a structure that was allocated zeroed.

@@ -54,6 +54,8 @@ pub(super) struct Acquisition {
     pub held: Vec<i32>,
     /// Pages went where the walk cannot follow.
     pub handed_on: bool,
+    /// They did so by a call, and not only by being stored.
+    pub escaped: bool,
     /// Others see the array.
     pub visible: bool,
     /// The place of the array as text, when it is a field.
@@ -66,6 +68,8 @@ pub(super) struct Acquisition {
     pub maybe: bool,
     /// More pins may have been added, or not: that call can fail.
     pub more: bool,
+    /// What drops them needs no page: who returns success can still have them dropped.
+    pub by_address: bool,
 }
 
 impl Acquisition {
@@ -81,6 +85,21 @@ pub(super) struct Lock {
     pub at: Span,
     /// What says whether it was, where it is only tried.
     pub tried: Option<Sym>,
+}
+
+/// What was charged for pinned pages on this way.
+#[derive(Debug, Clone)]
+pub(super) struct Charge {
+    /// Where.
+    pub at: Span,
+    /// The counter by its member, or the function that has one of its own.
+    pub counter: SmolStr,
+    /// How many pages; none where the number is written down.
+    pub amount: Option<Value>,
+    /// The variable through which the counter is reached.
+    pub root: Option<SmolStr>,
+    /// What the call returned: it charged only when that is 0.
+    pub result: Option<Sym>,
 }
 
 /// The way so far, last step first.
@@ -161,6 +180,22 @@ pub(super) struct State {
     pub freed: BTreeSet<Sym>,
     /// Arrays that such an object holds.
     pub inside: BTreeMap<Sym, Sym>,
+    /// What is charged.
+    pub charges: Vec<Charge>,
+    /// A call whose failure was seen, and not kept in any variable.
+    pub failed: Option<Span>,
+    /// Variables that were given to calls that the walk cannot follow.
+    pub lent: BTreeSet<SmolStr>,
+    /// Variables through which a member was looked at.
+    pub asked: BTreeSet<SmolStr>,
+    /// Memory of which an entry was looked at.
+    pub seen: BTreeSet<Sym>,
+    /// Pins that were dropped without having been taken on this way, with the number.
+    pub dropped: BTreeMap<(Sym, i64), (Span, Option<Value>)>,
+    /// Memory of the slab allocator.
+    pub slab: BTreeSet<Sym>,
+    /// Pages of such memory.
+    pub slab_pages: BTreeSet<Sym>,
     /// A fact was found that makes the rest of this way meaningless.
     pub over: bool,
 }
@@ -184,6 +219,35 @@ impl State {
         }
         way.reverse();
         way
+    }
+
+    /// A loop of unknown length ends: of what it released a part, it may have released the rest.
+    pub(super) fn end_of_unknown_loop(&mut self) {
+        for acquisition in &mut self.acquisitions {
+            let some = acquisition.held.iter().any(|held| *held <= 0);
+            acquisition.handed_on |= some && acquisition.held.iter().any(|held| *held > 0);
+        }
+    }
+
+    /// Forgets what was dropped through members of `name`: others may have filled them anew.
+    pub(super) fn forget_dropped(&mut self, name: &str) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let members = self.values.members.iter();
+        let held: Vec<Sym> = members
+            .filter(|(key, _)| mentions(key, name))
+            .filter_map(|(_, value)| match value {
+                Value::Sym(sym, _) => Some(*sym),
+                _ => None,
+            })
+            .collect();
+        self.dropped.retain(|(sym, _), _| !held.contains(sym));
+    }
+
+    /// Whether a member holds that value.
+    pub(super) fn in_a_member(&self, value: Value) -> bool {
+        self.values.members.values().any(|held| *held == value)
     }
 
     /// Forgets what was known through variable `name`, for it has a new value.
@@ -245,7 +309,10 @@ impl State {
     /// A page or an array of pages went out of sight.
     pub(super) fn hand_on(&mut self, value: Value) {
         match value {
-            Value::Page(a, _) => self.acquisitions[a].handed_on = true,
+            Value::Page(a, _) => {
+                self.acquisitions[a].handed_on = true;
+                self.acquisitions[a].escaped = true;
+            }
             Value::Sym(sym, _) => {
                 self.zeroed.remove(&sym);
                 for acquisition in self
@@ -254,6 +321,7 @@ impl State {
                     .filter(|a| a.memory == Some(sym))
                 {
                     acquisition.handed_on = true;
+                    acquisition.escaped = true;
                 }
                 self.show(sym);
             }

@@ -2,6 +2,7 @@
 //! The body of a function as a flat list of steps.
 
 use crate::index::ir::{Declaration, Expr, Function, LoopKind, Span, Stmt};
+use refimpl::api::{Does, acts};
 use std::collections::BTreeMap;
 
 /// One step; targets are positions in the list.
@@ -289,17 +290,6 @@ impl<'f> Builder<'f> {
 
 /// Macros that give their argument's truth back.
 pub(super) fn transparent(call: &Expr) -> bool {
-    matches!(
-        call.callee_name(),
-        Some(
-            "likely"
-                | "unlikely"
-                | "WARN_ON"
-                | "WARN_ON_ONCE"
-                | "READ_ONCE"
-                | "BUG_ON"
-                | "WARN"
-                | "WARN_ONCE"
-        )
-    )
+    let does = call.callee_name().and_then(|name| acts().of(name));
+    matches!(does, Some(Does::Same | Does::Warns))
 }

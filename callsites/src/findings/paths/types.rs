@@ -77,6 +77,11 @@ pub(super) fn compared_unsigned(locals: &Locals<'_>, left: &Expr, right: &Expr) 
     unsigned.width >= signed.width
 }
 
+/// Whether `expr` is an unsigned integer; false when its type is not known.
+pub(super) fn is_unsigned(locals: &Locals<'_>, expr: &Expr) -> bool {
+    integer(locals, expr).is_some_and(|integer| integer.unsigned)
+}
+
 fn integer(locals: &Locals<'_>, expr: &Expr) -> Option<Integer> {
     match expr {
         Expr::Name(name, _) => of_type(locals.get(name)?),

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is charged for pinned pages, and given back.
+
+use super::calls::root;
+use super::machine::{Machine, What};
+use super::state::{Charge, State, Value};
+use crate::findings::visit;
+use crate::index::ir::{Expr, Span};
+use refimpl::api::{Act, Does};
+use smol_str::SmolStr;
+
+impl Machine<'_, '_> {
+    /// A call that charges, or gives back.
+    pub(super) fn charge_by(
+        &mut self,
+        state: &mut State,
+        (name, act): (&str, &Act),
+        args: &[Expr],
+        span: Span,
+    ) -> Value {
+        let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
+        let result = self.fresh();
+        let counter: SmolStr = match act.counter {
+            Some(at) => match args.get(at).and_then(member) {
+                Some(member) if self.acts.is_counter(member) => member.into(),
+                _ => return Value::Sym(result, 0),
+            },
+            None => act.back.as_deref().unwrap_or(name).into(),
+        };
+        let sign = act
+            .sign
+            .and_then(|at| values.get(at))
+            .map(|sign| self.settle(state, *sign));
+        let takes = match (act.does, sign) {
+            (Does::Uncharges, _) | (_, Some(Value::Int(0))) => false,
+            (_, None | Some(Value::Int(_))) => true,
+            // Which of both it is, is not known.
+            _ => false,
+        };
+        let root_at = act.counter.unwrap_or(0);
+        let root = args.get(root_at).and_then(root).map(SmolStr::from);
+        let amount = act.at.and_then(|at| args.get(at).zip(values.get(at)));
+        match (takes, amount) {
+            (true, Some((amount, value))) => {
+                let charge = Charge {
+                    at: span,
+                    counter,
+                    amount: stands_for(amount, *value),
+                    root,
+                    result: act.fails.then_some(result),
+                };
+                self.charge(state, charge);
+            }
+            _ => state.charges.retain(|charge| charge.counter != counter),
+        }
+        Value::Sym(result, 0)
+    }
+
+    /// `mm->locked_vm += n`, or `-=`.
+    pub(super) fn charge_in_place(
+        &mut self,
+        state: &mut State,
+        (op, target): (&str, &Expr),
+        (amount, value): (&Expr, Value),
+        span: Span,
+    ) {
+        let counter = member(target).filter(|member| self.acts.is_counter(member));
+        let Some(counter) = counter else { return };
+        match op {
+            "+=" => {
+                let charge = Charge {
+                    at: span,
+                    counter: counter.into(),
+                    amount: stands_for(amount, value),
+                    root: root(target).map(SmolStr::from),
+                    result: None,
+                };
+                self.charge(state, charge);
+            }
+            _ => state.charges.retain(|charge| charge.counter != counter),
+        }
+    }
+
+    fn charge(&self, state: &mut State, charge: Charge) {
+        state.note(charge.at, "charged");
+        state.charges.push(charge);
+    }
+
+    /// A call that the walk cannot follow may give back what was charged.
+    pub(super) fn may_uncharge(
+        &self,
+        state: &mut State,
+        name: &str,
+        (args, values): (&[Expr], &[Value]),
+        span: Span,
+    ) {
+        if state.charges.is_empty() {
+            return;
+        }
+        if (self.callees.defined)(name) {
+            state.charges.clear();
+            return;
+        }
+        let alone = self.alone == Some(span);
+        let roots: Vec<&str> = args.iter().filter_map(root).collect();
+        state.charges.retain(|charge| {
+            let same =
+                |value: &Value| matches!(value, Value::Sym(..)) && Some(*value) == charge.amount;
+            let given = charge
+                .root
+                .as_deref()
+                .is_some_and(|root| roots.contains(&root));
+            !(values.iter().any(same) || alone && given)
+        });
+    }
+
+    /// The way fails, and its pages are back.
+    pub(super) fn charges_kept(&mut self, state: &State, at: Span) {
+        for charge in &state.charges {
+            let refused = charge
+                .result
+                .is_some_and(|sym| state.nonzero.contains(&sym));
+            // Who finds the number in a member gives it back later.
+            let told = charge.amount.is_some_and(|amount| {
+                state.in_a_member(amount) || state.in_a_member(self.settle(state, amount))
+            });
+            if !refused && !told {
+                let place = (What::ChargeKept, at, Some(charge.at));
+                self.fact_of(state, place, "", None, &charge.counter);
+            }
+        }
+    }
+}
+
+/// What is charged; none where the number is written down.
+fn stands_for(amount: &Expr, value: Value) -> Option<Value> {
+    (!matches!(visit::bare(amount), Expr::Literal(..))).then_some(value)
+}
+
+/// The member that an expression or its address names.
+fn member(expr: &Expr) -> Option<&str> {
+    match visit::bare(expr) {
+        Expr::AddressOf(inner, _) => member(inner),
+        Expr::Field { name, .. } => Some(name),
+        _ => None,
+    }
+}
