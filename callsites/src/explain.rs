@@ -9,7 +9,6 @@ use crate::report::{Callsite, Evidence, Finding, Group, Report};
 use crate::tree::Tree;
 use camino::Utf8Path;
 use failure::{Act, Exit, Failure, Hint};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// No callsite has that id.
@@ -51,6 +50,29 @@ pub fn explain(tree: &Tree, report: &Report, id: &str) -> Result<String, Unknown
     Ok(visible(&story, &[]).into_owned())
 }
 
+/// What a rule is about, with the names of its findings and how bad each is; None when `word` names no rule.
+pub fn rule(word: &str) -> Option<String> {
+    let named = rules::named(word);
+    let mut texts: Vec<(String, Vec<String>)> = Vec::new();
+    for rule in named {
+        let text = rule.documentation();
+        let names = rule
+            .names
+            .iter()
+            .map(|(name, bad)| format!("  {} {name}: {}", rule.id, severity(*bad)));
+        // One file may hold two rules.
+        match texts.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, known)) => known.extend(names),
+            None => texts.push((text, names.collect())),
+        }
+    }
+    let stories: Vec<String> = texts
+        .into_iter()
+        .map(|(text, names)| format!("{text}\n\n{}\n", names.join("\n")))
+        .collect();
+    (!stories.is_empty()).then(|| stories.join("\n"))
+}
+
 /// The same with source lines read by `read`.
 ///
 /// # Errors
@@ -60,11 +82,8 @@ pub fn explain_with(
     report: &Report,
     id: &str,
 ) -> Result<String, UnknownId> {
-    let named = rules::named(id);
-    if !named.is_empty() {
-        let texts: BTreeSet<String> = named.iter().map(|rule| rule.documentation()).collect();
-        let texts: Vec<String> = texts.into_iter().collect();
-        return Ok(texts.join("\n\n") + "\n");
+    if let Some(text) = rule(id) {
+        return Ok(text);
     }
     let mut story = String::new();
     let told = match find(report, id) {

@@ -9,6 +9,7 @@
 #![warn(unreachable_pub)]
 
 pub mod audit;
+pub mod baseline;
 pub mod embedded;
 pub mod explain;
 pub mod findings;

@@ -191,9 +191,15 @@ pub struct Audit {
     /// Draws the sample.
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub seed: u64,
-    /// Exit with 1 when there is a finding of severity error.
+    /// Exit with 1 when there is a finding of severity error; with --baseline, when one of those is new.
     #[arg(long)]
     pub check: bool,
+    /// Findings in this file are known: they are counted and not shown, and what is no longer found is told.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<Utf8PathBuf>,
+    /// Write all findings into this file, to be given to --baseline later.
+    #[arg(long, value_name = "FILE")]
+    pub write_baseline: Option<Utf8PathBuf>,
 }
 
 /// `diff-audit`

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Audit, Common};
 use crate::{places, tree};
 use callsites::AuditOptions;
+use callsites::baseline::{Baseline, Compared};
 use callsites::findings::rules;
 use callsites::formats::{self, Format};
 use callsites::report::{Report, Severity};
@@ -18,6 +19,16 @@ use std::io::IsTerminal;
 /// Runs `audit`.
 pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
     known(args)?;
+    if let Some(word) = args
+        .explain
+        .as_deref()
+        .filter(|word| !rules::named(word).is_empty())
+    {
+        let story = callsites::explain::rule(word).unwrap_or_default();
+        tell(common, word, &story)?;
+        return Ok(Exit::Clean);
+    }
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     crate::heap::grow_in_large_steps();
     let cache = match args.no_cache {
         true => None,
@@ -45,28 +56,69 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
     }
     if let Some(id) = &args.explain {
         let story = callsites::explain::explain(&tree, &report, id)?;
-        let output = common.output.as_deref();
-        if common.json {
-            deliver_json(
-                output,
-                &json!({ "schema": "explain/1", "id": id, "story": story }),
-            )?;
-        } else {
-            deliver(output, |to| Ok(to.write_all(story.as_bytes())?))?;
-        }
+        tell(common, id, &story)?;
         return Ok(Exit::Clean);
     }
+    if let Some(path) = &args.write_baseline {
+        deliver_json(Some(path), &Baseline::of(&report))?;
+        console.say(format!(
+            "{} findings written to {path}",
+            report.findings.len()
+        ));
+    }
+    let compared = baseline.map(|baseline| baseline.take_from(&mut report));
     let wrong = report
         .findings
         .iter()
         .any(|finding| finding.severity == Severity::Error);
     narrow(&mut report, args);
-    show(common, args, console, &report)?;
+    show(common, args, console, (&report, compared.as_ref()))?;
+    if let Some(compared) = &compared {
+        say_compared(console, compared);
+    }
     Ok(if args.check && wrong {
         Exit::Findings
     } else {
         Exit::Clean
     })
+}
+
+/// Prints a story, or gives it as JSON.
+fn tell(common: &Common, id: &str, story: &str) -> Result<(), Failure> {
+    let output = common.output.as_deref();
+    if common.json {
+        return deliver_json(
+            output,
+            &json!({ "schema": "explain/1", "id": id, "story": story }),
+        );
+    }
+    deliver(output, |to| Ok(to.write_all(story.as_bytes())?))
+}
+
+/// Reads the file that --baseline names.
+fn read_baseline(path: &Utf8Path) -> Result<Baseline, Failure> {
+    let no_baseline = |error: &dyn std::error::Error| {
+        Failure::new(Exit::Usage, format!("failed to read {path}: {error}"))
+            .hint("--write-baseline FILE writes one")
+    };
+    let bytes = std::fs::read(path).map_err(|error| no_baseline(&error))?;
+    Baseline::read(&bytes).map_err(|error| no_baseline(&error))
+}
+
+/// Tells what the baseline made of the findings.
+fn say_compared(console: &Console, compared: &Compared) {
+    console.say(format!(
+        "findings: {} known, {} new, {} expired",
+        compared.known,
+        compared.new,
+        compared.expired.len()
+    ));
+    for gone in &compared.expired {
+        console.say(format!(
+            "expired: {} {}() {} {} [{}]",
+            gone.path, gone.function, gone.rule, gone.name, gone.id
+        ));
+    }
 }
 
 /// What the flags say of auditing: files of the tree, all processors, the cache.
@@ -142,7 +194,19 @@ fn narrow(report: &mut Report, args: &Audit) {
     }
 }
 
-fn show(common: &Common, args: &Audit, console: &Console, report: &Report) -> Result<(), Failure> {
+fn show(
+    common: &Common,
+    args: &Audit,
+    console: &Console,
+    (report, compared): (&Report, Option<&Compared>),
+) -> Result<(), Failure> {
+    if let (true, Some(compared)) = (common.json, compared) {
+        let mut whole = serde_json::to_value(report).map_err(std::io::Error::from)?;
+        if let Some(fields) = whole.as_object_mut() {
+            fields.insert("baseline".to_owned(), json!(compared));
+        }
+        return deliver_json(common.output.as_deref(), &whole);
+    }
     let format = if common.json { "json" } else { &args.format };
     let colour = console.stdout_colour && common.output.is_none();
     // Who asks for findings, and for no verdict, is shown no groups.

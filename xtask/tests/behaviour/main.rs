@@ -6,6 +6,7 @@
 mod about_something_else;
 mod bad_input;
 mod doctor;
+mod findings;
 mod fuzz;
 mod kernels;
 mod modules;
