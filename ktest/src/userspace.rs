@@ -7,13 +7,14 @@
 //! pinned, and every mistake with its file, line, and function. Each driver runs in a process of its own, so that one
 //! which crashes takes nothing along.
 //!
-//! [`run`] does that for one tree; [`verdict`] compares the base with the tree after every patch,
+//! [`drivers()`] does the same for C files of one's own, which need no tree. [`run`] does it for one tree; [`verdict`] compares the base with the tree after every patch,
 //! and [`test()`] makes those trees from a series: that is `ktest --via refimpl`.
 //!
 //! Needs a C compiler and cargo (the reference implementation is built as a static library on the way), no kernel build
 //! tools and no QEMU. Nothing is written into the tree.
 
 mod compile;
+mod drivers;
 mod error;
 mod judge;
 mod library;
@@ -22,6 +23,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
+pub use drivers::{drivers, mistakes};
 pub use error::Error;
 pub(crate) use judge::{Kernel, verdict};
 pub use report::{DriverRun, Ended, UserspaceRun};
@@ -77,6 +79,7 @@ pub fn run(tree: &Utf8Path, options: &Options) -> Result<UserspaceRun, Error> {
     for module in compile::modules(&built.program, options)? {
         drivers.push(report::drive(
             &built.program,
+            "run",
             &version,
             &module,
             work,

@@ -107,6 +107,9 @@ pub enum Verb {
     Ktest(Ktest),
     /// Explore what policies for pinned pages allow and what they break.
     Model(Model),
+    /// Run drivers of your own in user space, or answer a trace of calls, by the rules of a kernel version.
+    #[command(subcommand)]
+    Refimpl(Refimpl),
     /// Audit, convert, apply, build, ktest and report in one run that can be resumed.
     Pipeline(Pipeline),
     /// Make one HTML page of one or more runs.
@@ -409,6 +412,51 @@ pub struct Model {
     /// Tell the story of each broken property.
     #[arg(long)]
     pub trace: bool,
+}
+
+/// `refimpl`
+#[derive(Debug, Subcommand)]
+pub enum Refimpl {
+    /// Compile C files against the headers of docs/refimpl.md, run each driver, and report every mistake with its place and the other end.
+    Run(RefimplRun),
+    /// Print what the calls of a trace return and leave behind.
+    Trace(RefimplTrace),
+    /// Make small mistakes in a copy of the reference implementation, and list those that its tests do not notice.
+    Mutants(RefimplMutants),
+}
+
+/// `refimpl run`
+#[derive(Debug, Args)]
+pub struct RefimplRun {
+    /// C files that are compiled together; each module_init() is a driver.
+    #[arg(required = true)]
+    pub files: Vec<Utf8PathBuf>,
+    /// The kernel version whose rules and calls apply.
+    #[arg(long = "version", value_name = "VERSION", default_value = "6.12")]
+    pub kernel_version: String,
+}
+
+/// `refimpl mutants`
+#[derive(Debug, Args)]
+pub struct RefimplMutants {
+    /// Files of this repository to make mistakes in; all that keep counts or follow rules by default.
+    pub files: Vec<Utf8PathBuf>,
+    /// How many are drawn by lot; each costs a compilation of the crate's tests.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub sample: usize,
+    /// Where the lot begins.
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `refimpl trace`
+#[derive(Debug, Args)]
+pub struct RefimplTrace {
+    /// A trace as `refimpl/data/traces` has them.
+    pub file: Utf8PathBuf,
+    /// The kernel version whose rules apply.
+    #[arg(long = "version", value_name = "VERSION", default_value = "6.12")]
+    pub kernel_version: String,
 }
 
 /// `pipeline`

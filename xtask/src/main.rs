@@ -14,6 +14,7 @@ mod hints;
 mod kbuild;
 mod kernels;
 mod lock;
+mod mutants;
 mod outcome;
 mod pipeline;
 mod places;

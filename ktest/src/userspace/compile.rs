@@ -11,7 +11,7 @@ const EXERCISE_C: &str = include_str!("exercise.c");
 /// Directories that hold drivers.
 const DIRECTORIES: [&str; 4] = ["drivers", "fs", "mm", "net"];
 /// A kernel's way of being compiled, as far as a host's compiler can follow: none of the host's headers.
-const FLAGS: [&str; 12] = [
+pub(super) const FLAGS: [&str; 11] = [
     "-std=gnu11",
     "-O1",
     "-g",
@@ -24,8 +24,15 @@ const FLAGS: [&str; 12] = [
     "-Werror=int-conversion",
     "-fno-strict-aliasing",
     "-nostdinc",
-    "-Iinclude",
 ];
+
+/// Where sources lie, and what they are compiled with beside [`FLAGS`].
+pub(super) struct Sources<'a> {
+    /// The directory that commands run in, so that `__FILE__` is what the reports should say.
+    pub(super) root: &'a Utf8Path,
+    pub(super) files: Vec<Utf8PathBuf>,
+    pub(super) flags: Vec<String>,
+}
 
 pub(super) struct Built {
     pub(super) program: Utf8PathBuf,
@@ -77,16 +84,30 @@ fn write(path: Utf8PathBuf, text: &str) -> Result<(), Error> {
     std::fs::write(&path, text).map_err(|source| Error::io("write", path, source))
 }
 
-/// Compiles every driver and links them into one program in `work`.
+/// Compiles every driver of a tree and links them into one program in `work`.
 pub(super) fn build(
     tree: &Utf8Path,
     work: &Utf8Path,
     library: &Utf8Path,
     options: &Options,
 ) -> Result<Built, Error> {
+    let sources = Sources {
+        root: tree,
+        files: sources(tree)?,
+        flags: vec!["-Iinclude".to_owned()],
+    };
+    link(sources, work, library, options)
+}
+
+/// Compiles sources and links them with the program that runs drivers.
+pub(super) fn link(
+    sources: Sources<'_>,
+    work: &Utf8Path,
+    library: &Utf8Path,
+    options: &Options,
+) -> Result<Built, Error> {
     std::fs::create_dir_all(work.join("include"))
         .map_err(|source| Error::io("make the directory", work.join("include"), source))?;
-    // Commands run in the tree, so that __FILE__ is what the reports should say.
     let work = &work
         .canonicalize_utf8()
         .map_err(|source| Error::io("find", work.to_owned(), source))?;
@@ -97,30 +118,19 @@ pub(super) fn build(
     )?;
     write(work.join("exercise.c"), EXERCISE_C)?;
 
-    let sources = sources(tree)?;
-    let objects: Vec<Utf8PathBuf> = sources
-        .iter()
-        .map(|source| {
-            work.join(source.as_str().replace('/', "_"))
-                .with_extension("o")
-        })
+    let objects: Vec<Utf8PathBuf> = (0..sources.files.len())
+        .map(|index| work.join(format!("{index:04}.o")))
         .collect();
-    let mut warnings = compile_all(tree, work, &sources, &objects, options)?;
+    let mut warnings = compile_all(&sources, work, &objects, options)?;
     warnings.sort();
 
     let main = work.join("exercise.o");
-    let include = format!("-I{}", work.join("include"));
-    let own = cc(options)
-        .args(FLAGS)
-        .args([
-            &include,
-            "-c",
-            work.join("exercise.c").as_str(),
-            "-o",
-            main.as_str(),
-        ])
-        .current_dir(tree)
-        .deadline(options.deadline);
+    let own = compiler(&sources, work, options).args([
+        "-c",
+        work.join("exercise.c").as_str(),
+        "-o",
+        main.as_str(),
+    ]);
     let output = own.run_unchecked()?;
     if !output.success() {
         return Err(Error::Compile {
@@ -135,7 +145,7 @@ pub(super) fn build(
         .args(objects.iter().map(|object| object.as_str()))
         .args([library.as_str(), "-o", program.as_str()])
         .args(library::NATIVE)
-        .current_dir(tree)
+        .current_dir(sources.root)
         .deadline(options.deadline);
     let output = link.run_unchecked()?;
     if !output.success() {
@@ -143,9 +153,19 @@ pub(super) fn build(
     }
     Ok(Built {
         program,
-        sources,
+        sources: sources.files,
         warnings,
     })
+}
+
+/// The compiler with all that goes in front of a file.
+fn compiler(sources: &Sources<'_>, work: &Utf8Path, options: &Options) -> proc::Command {
+    cc(options)
+        .args(FLAGS)
+        .args(sources.flags.iter().map(String::as_str))
+        .arg(format!("-I{}", work.join("include")))
+        .current_dir(sources.root)
+        .deadline(options.deadline)
 }
 
 /// `ccache gcc` is a program and an argument.
@@ -157,9 +177,8 @@ fn cc(options: &Options) -> proc::Command {
 }
 
 fn compile_all(
-    tree: &Utf8Path,
+    sources: &Sources<'_>,
     work: &Utf8Path,
-    sources: &[Utf8PathBuf],
     objects: &[Utf8PathBuf],
     options: &Options,
 ) -> Result<Vec<String>, Error> {
@@ -168,10 +187,11 @@ fn compile_all(
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(source), Some(object)) = (sources.get(index), objects.get(index)) else {
+            let (Some(source), Some(object)) = (sources.files.get(index), objects.get(index))
+            else {
                 return;
             };
-            let result = compile(tree, work, source, object, options);
+            let result = compile(sources, work, source, object, options);
             let Ok(mut all) = done.lock() else { return };
             match (&mut *all, result) {
                 (Ok(warnings), Ok(new)) => warnings.extend(new),
@@ -192,26 +212,15 @@ fn compile_all(
 
 /// Compiles one file; returns the warnings, one a line, as the compiler gives them.
 fn compile(
-    tree: &Utf8Path,
+    sources: &Sources<'_>,
     work: &Utf8Path,
     source: &Utf8Path,
     object: &Utf8Path,
     options: &Options,
 ) -> Result<Vec<String>, Error> {
-    let include = format!("-I{}", work.join("include"));
-    let output = cc(options)
-        .args(FLAGS)
-        .args([
-            &include,
-            "-include",
-            "refimpl_sites.h",
-            "-c",
-            source.as_str(),
-            "-o",
-            object.as_str(),
-        ])
-        .current_dir(tree)
-        .deadline(options.deadline)
+    let output = compiler(sources, work, options)
+        .args(["-include", "refimpl_sites.h"])
+        .args(["-c", source.as_str(), "-o", object.as_str()])
         .run_unchecked()?;
     // No path of this machine in what is kept.
     let said = output.stderr_text().replace(&format!("{work}/"), "");

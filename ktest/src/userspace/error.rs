@@ -15,6 +15,15 @@ pub enum Error {
         /// What is missing in it.
         why: String,
     },
+    /// There is no driver to run.
+    #[error("run {}: no file has a module_init()", files.join(" "))]
+    NoModule {
+        /// What was given.
+        files: Vec<String>,
+    },
+    /// A version that drivers cannot be run under.
+    #[error("run drivers under the rules of {0:?}: it is no kernel version")]
+    Version(String),
     /// A file does not compile.
     #[error("compile {file}\n{said}")]
     Compile {
@@ -67,7 +76,7 @@ impl Error {
 impl Failure for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::NotEmbedded { .. } => Exit::Usage,
+            Error::NotEmbedded { .. } | Error::NoModule { .. } | Error::Version(_) => Exit::Usage,
             Error::Prepare(error) => error.exit(),
             Error::Proc(proc::Error::Interrupted { .. }) => Exit::Interrupted,
             Error::Report { .. } => Exit::Internal,
@@ -80,6 +89,9 @@ impl Failure for Error {
             Error::NotEmbedded { .. } => Some(Act::UseEmbeddedTree.into()),
             Error::Proc(error) => error.hint(),
             Error::Prepare(error) => error.hint(),
+            Error::NoModule { .. } | Error::Version(_) => {
+                Some("docs/refimpl.md has a driver to begin with".into())
+            }
             Error::Library(_) => Some("see what `cargo build -p refimpl` says".into()),
             _ => None,
         }

@@ -6,6 +6,7 @@
  *
  *	exercise list			the modules, one a line
  *	exercise run VERSION MODULE REPORT
+ *	exercise drive VERSION MODULE REPORT	a driver of one's own: with large folios as well
  */
 #include <linux/fs.h>
 #include <linux/kernel.h>
@@ -146,22 +147,32 @@ struct buffer {
 	unsigned long len;
 	int of_file;
 	int writable;
+	unsigned int order;
 };
 
 static const struct buffer buffers[] = {
-	{ 1, 0, PAGE_SIZE, 1, 1 },
-	{ 4, 0, 4 * PAGE_SIZE, 1, 1 },
-	{ 4, 100, 3 * PAGE_SIZE, 1, 1 },
-	{ 3, 0, 3 * PAGE_SIZE, 0, 1 },
-	{ 8, 0, 8 * PAGE_SIZE, 1, 1 },
+	{ 1, 0, PAGE_SIZE, 1, 1, 0 },
+	{ 4, 0, 4 * PAGE_SIZE, 1, 1, 0 },
+	{ 4, 100, 3 * PAGE_SIZE, 1, 1, 0 },
+	{ 3, 0, 3 * PAGE_SIZE, 0, 1, 0 },
+	{ 8, 0, 8 * PAGE_SIZE, 1, 1, 0 },
 	/* In trouble: part of it, all of it missing, not writable. */
-	{ 2, 0, 4 * PAGE_SIZE, 1, 1 },
-	{ 0, 0, 2 * PAGE_SIZE, 1, 1 },
-	{ 2, 0, 2 * PAGE_SIZE, 1, 0 },
+	{ 2, 0, 4 * PAGE_SIZE, 1, 1, 0 },
+	{ 0, 0, 2 * PAGE_SIZE, 1, 1, 0 },
+	{ 2, 0, 2 * PAGE_SIZE, 1, 0, 0 },
+};
+
+/* Folios of four pages, from the first page on and from within one. */
+static const struct buffer large[] = {
+	{ 8, 0, 8 * PAGE_SIZE, 0, 1, 2 },
+	{ 8, PAGE_SIZE + 100, 4 * PAGE_SIZE, 0, 1, 2 },
 };
 
 static unsigned long map(const struct buffer *buffer)
 {
+	if (buffer->order)
+		return refimpl_user_folios(buffer->pages >> buffer->order, buffer->order) +
+		       buffer->offset;
 	return refimpl_user_map(buffer->pages, buffer->of_file, buffer->writable) + buffer->offset;
 }
 
@@ -247,8 +258,9 @@ static void exercise(void)
 	}
 }
 
-static int run(const char *version, const char *file, const char *report)
+static int run(const char *version, const char *file, const char *report, int own)
 {
+	unsigned long i;
 	struct entry *module = module_of(file);
 
 	if (!module->init || refimpl_start(version))
@@ -256,6 +268,8 @@ static int run(const char *version, const char *file, const char *report)
 	if (module->init())
 		return 3;
 	exercise();
+	for (i = 0; own && i < ARRAY_SIZE(large); i++)
+		use_everything(&large[i]);
 	if (module->leave)
 		module->leave();
 	return refimpl_finish(file, report) ? 4 : 0;
@@ -271,6 +285,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 5 && !strcmp(argv[1], "run"))
-		return run(argv[2], argv[3], argv[4]);
+		return run(argv[2], argv[3], argv[4], 0);
+	if (argc == 5 && !strcmp(argv[1], "drive"))
+		return run(argv[2], argv[3], argv[4], 1);
 	return 2;
 }

@@ -159,6 +159,7 @@ impl Ended {
 /// Runs one driver in a process of its own.
 pub(super) fn drive(
     program: &Utf8Path,
+    how: &str,
     version: &str,
     module: &str,
     work: &Utf8Path,
@@ -167,7 +168,7 @@ pub(super) fn drive(
     let name = module.replace('/', "_");
     let report = work.join(format!("{name}.json"));
     let command = proc::Command::new(program)
-        .args(["run", version, module, report.as_str()])
+        .args([how, version, module, report.as_str()])
         .log(work.join(format!("{name}.log")))
         .deadline(options.deadline);
     let ended = match command.run_unchecked() {

@@ -530,3 +530,119 @@ fn a_series_is_applied_patch_by_patch_to_copies_of_the_embedded_tree() {
     let error = test("run", &tree, Some(series), &[], &options).unwrap_err();
     assert_eq!(error.exit(), failure::Exit::Conflict, "{error}");
 }
+
+/// The driver of docs/refimpl.md, and what the page says of it. With UPDATE_DOCS=1 the page is written anew.
+#[test]
+fn the_driver_of_the_page_has_the_mistakes_that_the_page_shows() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/refimpl.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let (head, rest) = text.split_once("```c\n").unwrap();
+    let (driver, rest) = rest.split_once("```\n\n```text\n").unwrap();
+    let (shown, tail) = rest.split_once("```\n").unwrap();
+    let run = of_ones_own("camera.c", driver, "6.12");
+    let said = mistakes(&run);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let fresh = format!("{head}```c\n{driver}```\n\n```text\n{said}```\n{tail}");
+        std::fs::write(page, fresh).unwrap();
+        return;
+    }
+    assert_eq!(said, shown);
+    let classes: BTreeSet<Class> = run.problems().map(|(_, problem)| problem.class).collect();
+    assert_eq!(classes, BTreeSet::from([Class::Leak, Class::NotDirtied]));
+}
+
+/// Runs a driver by the name that reports give it.
+fn of_ones_own(name: &str, text: &str, version: &str) -> UserspaceRun {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = Utf8Path::from_path(dir.path()).unwrap();
+    std::fs::write(dir.join(name), text).unwrap();
+    let mut run = drivers(&[dir.join(name)], version, &Options::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    // The directory is this run's own.
+    let json = serde_json::to_string(&run).unwrap();
+    run = serde_json::from_str(&json.replace(&format!("{dir}/"), "")).unwrap();
+    run
+}
+
+/// A driver whose module_init() does it all.
+fn in_init(body: &str) -> String {
+    format!(
+        "#include <linux/bio.h>\n#include <linux/file.h>\n#include <linux/module.h>\n#include <linux/spinlock.h>\n\
+         #include <refimpl_control.h>\n\nstatic int begin(void)\n{{\n{body}\treturn 0;\n}}\n\nmodule_init(begin);\n"
+    )
+}
+
+/// Each call that a header makes of others is told by its own name, and each family of calls gives back what it took.
+#[test]
+fn iterators_bios_lists_memfds_and_folios_give_back_what_they_take() {
+    let right = in_init(
+        "\tunsigned long buf = refimpl_user_map(4, 1, 1), large = refimpl_user_folios(2, 2);\n\
+         \tstruct page *list[8], **pages = NULL;\n\tstruct folio *folios[4];\n\tstruct iov_iter iter;\n\
+         \tstruct sg_table table;\n\tstruct sg_page_iter piter;\n\tstruct file *memfd = fget(3);\n\
+         \tstruct bio *bio = bio_alloc(NULL, 4, REQ_OP_READ, GFP_KERNEL);\n\tpgoff_t offset;\n\tsize_t off;\n\tint locked = 1;\n\
+         \tiov_iter_ubuf(&iter, ITER_DEST, (void *)(buf + 100), 2 * PAGE_SIZE);\n\
+         \tif (iov_iter_extract_pages(&iter, &pages, 2 * PAGE_SIZE, 8, 0, &off) != 2 * PAGE_SIZE || off != 100)\n\t\treturn -1;\n\
+         \tunpin_user_pages(pages, 3);\n\tkfree(pages);\n\
+         \tiov_iter_ubuf(&iter, ITER_DEST, (void *)buf, 4 * PAGE_SIZE);\n\
+         \tif (bio_iov_iter_get_pages(bio, &iter) || bio->bi_vcnt != 4 || submit_bio_wait(bio))\n\t\treturn -1;\n\
+         \tbio_release_pages(bio, true);\n\tbio_put(bio);\n\
+         \tif (memfd_pin_folios(memfd, 0, 3 * PAGE_SIZE - 1, folios, 4, &offset) != 3)\n\t\treturn -1;\n\
+         \tunpin_folios(folios, 3);\n\tfput(memfd);\n\
+         \tif (pin_user_pages_fast(large, 8, FOLL_WRITE, list) != 8)\n\t\treturn -1;\n\
+         \tif (sg_alloc_table_from_pages(&table, list, 8, 0, 8 * PAGE_SIZE, GFP_KERNEL) || folio_order(page_folio(list[3])) != 2)\n\t\treturn -1;\n\
+         \tunpin_user_folio(page_folio(list[0]), 4);\n\
+         \tfor_each_sg_page(table.sgl, &piter, table.orig_nents, 0) {\n\
+         \t\tif (page_to_pfn(sg_page_iter_page(&piter)) >= page_to_pfn(list[4]))\n\t\t\tunpin_user_page(sg_page_iter_page(&piter));\n\t}\n\
+         \tsg_free_table(&table);\n\
+         \tif (pin_user_pages_remote(NULL, large, 1, FOLL_WRITE, list, &locked) != 1)\n\t\treturn -1;\n\
+         \tfolio_lock(page_folio(list[0]));\n\tfolio_mark_dirty(page_folio(list[0]));\n\tfolio_unlock(page_folio(list[0]));\n\
+         \tunpin_folio(page_folio(list[0]));\n\
+         \tif (get_user_pages_fast_only(large, 1, 0, list) != 1)\n\t\treturn -1;\n\tfolio_put(page_folio(list[0]));\n",
+    );
+    let run = of_ones_own("all.c", &right, "6.12");
+    assert!(run.clean(), "{}", mistakes(&run));
+    let totals = run.drivers[0].run.as_ref().unwrap().totals;
+    assert_eq!(
+        (totals.pins, totals.unpins, totals.gets),
+        (3 + 4 + 3 + 8 + 1, 19, 1)
+    );
+    let wrong = right
+        .replace("\tunpin_folios(folios, 3);\n", "\tfolio_put(folios[0]);\n")
+        .replace(
+            "\tbio_release_pages(bio, true);\n",
+            "\tbio_release_pages(bio, false);\n",
+        );
+    let run = of_ones_own("all.c", &wrong, "6.12");
+    let mut said = lines(&run);
+    said.sort();
+    let call = |line: &String| line.rsplit(' ').next().unwrap().to_owned();
+    let calls: Vec<String> = said.iter().map(call).collect();
+    assert_eq!(
+        calls,
+        ["folio_put", "memfd_pin_folios", "bio_release_pages"],
+        "{said:?}"
+    );
+}
+
+/// What a version lacks does not compile under it, and its forms are those of that version.
+#[test]
+fn a_driver_meets_the_calls_of_the_version_that_it_is_run_under() {
+    let pins = in_init(
+        "\tstruct page *page;\n\tif (pin_user_pages(refimpl_user_map(1, 0, 1), 1, FOLL_WRITE, &page, NULL) != 1)\n\t\treturn -1;\n\
+         \tunpin_user_page(page);\n",
+    );
+    let run = of_ones_own("old.c", &pins, "6.1");
+    assert!(run.clean(), "{}", mistakes(&run));
+    let dir = tempfile::tempdir().unwrap();
+    let file = Utf8Path::from_path(dir.path()).unwrap().join("old.c");
+    std::fs::write(&file, &pins).unwrap();
+    for version in ["5.4", "6.12"] {
+        let error = drivers(&[file.clone()], version, &Options::default()).unwrap_err();
+        assert!(matches!(error, Error::Compile { .. }), "{version}: {error}");
+    }
+    std::fs::write(&file, "int nothing;\n").unwrap();
+    let none = drivers(&[file.clone()], "6.12", &Options::default()).unwrap_err();
+    assert!(matches!(none, Error::NoModule { .. }), "{none}");
+    let no_version = drivers(&[file], "next", &Options::default()).unwrap_err();
+    assert!(matches!(no_version, Error::Version(_)), "{no_version}");
+}

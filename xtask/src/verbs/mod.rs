@@ -15,6 +15,7 @@ mod kernel;
 pub mod ktest;
 mod model;
 mod pipeline;
+mod refimpl;
 mod report;
 mod test;
 pub mod tidy;
@@ -50,6 +51,7 @@ pub fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit
         Verb::Build(args) => build::run(common, &args, variables, console),
         Verb::Ktest(args) => ktest::run(common, &args, variables, console),
         Verb::Model(args) => model::run(common, &args),
+        Verb::Refimpl(verb) => refimpl::run(common, &verb, console),
         Verb::Pipeline(args) => pipeline::run(common, &args, variables, console),
         Verb::Truth(args) => truth::run(common, &args, console),
         Verb::Bench(args) => bench::run(common, &args, variables, console),

@@ -4,7 +4,7 @@
 use crate::console::{deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Model};
-use refimpl::model::{
+use ::refimpl::model::{
     Callsites, Driver, Error, GrowthOptions, Own, Policy, Selection, Sizes, TableOptions, growth,
     mutants, render, run as explore, scenario, scenarios, table,
 };
