@@ -131,6 +131,14 @@ pub fn group(
             .collect(),
         false => BTreeMap::new(),
     };
+    let asks = steps.values().any(|step| step.when == When::WillPin);
+    if asks && !words.extracts {
+        return Err(vec![
+            "the kind of an iterator decides how its pages are released, and the tree does not have iov_iter_extract_pages() \
+             and iov_iter_extract_will_pin(), which came with 6.3"
+                .into(),
+        ]);
+    }
     let mut carried = Carried::default();
     match carry(sources, report, group, &steps) {
         Ok(known) => carried = known,
