@@ -36,4 +36,4 @@ pub use sequence::{Sequence, Step, sequence};
 pub use sheet::{Ids, Part, Sheet};
 pub use soft::{number, soft};
 pub use source::{Note, console, excerpt};
-pub use visible::visible;
+pub use visible::{hidden, line, visible};

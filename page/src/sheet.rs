@@ -99,10 +99,11 @@ impl Sheet {
                 }
             }
         };
-        let text = visible(&text.into_string(), &[]);
+        let text = text.into_string();
+        let text = visible(&text, &[]);
         // 128 bits: nobody finds a text that holds the hash of the page around it.
         let nonce = &blake3::hash(text.as_bytes()).to_hex()[..32];
-        let mut rest = text.as_str();
+        let mut rest = &*text;
         let mut out = String::with_capacity(text.len() + 64);
         // The policy names it twice, the style and the script bear it: whatever else says so is a stranger's text.
         let own = [

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Comma-separated values as RFC 4180 has them: a heading, then one record a callsite, then one a finding.
 
-use super::visible::visible;
 use super::words;
 use crate::report::Report;
+use page::visible;
 use std::io;
 
 const HEADING: [&str; 18] = [

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of formats, their names, and the one function that writes them.
 
+use super::html::Excerpts;
 use super::shown::shown;
-use super::visible::{Visible, json, visible};
+use super::visible::{Visible, json};
 use super::{csv, html, quickfix, sarif, summary, text};
 use crate::report::Report;
 use std::borrow::Cow;
@@ -114,9 +115,16 @@ pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Re
             out.write_all(b"\n")
         }
         Format::Html => {
-            let page = html::page(report).into_string();
-            out.write_all(visible(&page, &[]).as_bytes())?;
-            out.write_all(b"\n")
+            // Without its tree: the lines that the report itself quotes.
+            out.write_all(html::page(report, &Excerpts::default()).as_bytes())
         }
     }
+}
+
+/// Writes the page of `report` with the source around its calls.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_page(report: &Report, excerpts: &Excerpts, out: &mut dyn io::Write) -> io::Result<()> {
+    out.write_all(html::page(report, excerpts).as_bytes())
 }

@@ -12,12 +12,11 @@
 //! | `quickfix` | an editor's error list, `path:line:column: severity: text`          |
 //! | `csv`      | a spreadsheet                                                       |
 //! | `sarif`    | a code-scanning service, SARIF 2.1.0                                |
-//! | `html`     | a colleague: one page without a network, with the flow of each group drawn |
+//! | `html`     | a colleague: one page without a network, with the flow of each group drawn and the source around its calls |
 
 mod csv;
-mod drawing;
 mod format;
-mod html;
+pub mod html;
 mod quickfix;
 mod sarif;
 mod shown;
@@ -26,7 +25,7 @@ mod text;
 pub mod visible;
 mod words;
 
-pub use format::{Format, UnknownFormat, write};
+pub use format::{Format, UnknownFormat, write, write_page};
 pub(crate) use shown::shown;
 pub use text::STYLES;
 pub use words::{role, severity, verdict};

@@ -8,6 +8,7 @@ use crate::{places, tree};
 use callsites::AuditOptions;
 use callsites::baseline::{Baseline, Compared};
 use callsites::findings::rules;
+use callsites::formats::html::Excerpts;
 use callsites::formats::{self, Format};
 use callsites::report::{Report, Severity};
 use callsites::tree::Tree;
@@ -72,7 +73,7 @@ pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Fai
         .iter()
         .any(|finding| finding.severity == Severity::Error);
     narrow(&mut report, args);
-    show(common, args, console, (&report, compared.as_ref()))?;
+    show(common, args, console, &tree, (&report, compared.as_ref()))?;
     if let Some(compared) = &compared {
         say_compared(console, compared);
     }
@@ -198,6 +199,7 @@ fn show(
     common: &Common,
     args: &Audit,
     console: &Console,
+    tree: &Tree,
     (report, compared): (&Report, Option<&Compared>),
 ) -> Result<(), Failure> {
     if let (true, Some(compared)) = (common.json, compared) {
@@ -226,8 +228,13 @@ fn show(
         Ok(format) => format,
         Err(error) => return Err(Failure::new(Exit::Usage, error.to_string())),
     };
-    deliver_as_it_is(common.output.as_deref(), |to| {
-        Ok(formats::write(report, format, to)?)
+    deliver_as_it_is(common.output.as_deref(), |to| match format {
+        Format::Html => Ok(formats::write_page(
+            report,
+            &Excerpts::of(tree, report),
+            to,
+        )?),
+        format => Ok(formats::write(report, format, to)?),
     })?;
     if matches!(format, Format::Summary | Format::ColouredSummary) {
         console.say("--all-groups lists every group with its calls; a path shows those of a directory or file");

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A report as the parts of a page: what there is to do, group by group, what is wrong, and what could not be read.
+//!
+//! Source lines come from [`Excerpts`], which are gathered while the tree is at hand and can be kept beside the report.
+//! What other rooms know of a group (its patch, whether it ran) comes in as [`Beside`].
+
+mod drawing;
+mod excerpts;
+mod findings;
+mod groups;
+mod overview;
+mod standing;
+
+pub use excerpts::Excerpts;
+
+use super::words;
+use crate::report::Report;
+use maud::{Markup, html};
+use page::{Ids, List, Mark, Part, Row, Sheet, list, soft};
+use std::collections::BTreeMap;
+
+/// What is known of the groups of a report beside it.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// By the id of a group.
+    pub groups: BTreeMap<String, Known>,
+    /// Whether anything was built or run at all: where it was, a group of which nothing is known says so.
+    pub tried: bool,
+}
+
+/// What is known of one group.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The subject of the patch that converts it, and the name by which a link finds that.
+    pub patch: Option<(String, String)>,
+    /// That patch as a mail.
+    pub mail: Option<String>,
+    /// How far its calls got: executed, booted, built.
+    pub evidence: Option<(Mark, String)>,
+}
+
+/// The parts of a page on `report`.
+pub fn parts(report: &Report, excerpts: &Excerpts, beside: &Beside, ids: &Ids) -> Vec<Part> {
+    let groups = words::groups(report);
+    let mut parts = vec![
+        Part {
+            id: ids.part("overview"),
+            name: "Overview".into(),
+            count: None,
+            body: overview::overview(report, &groups),
+        },
+        Part {
+            id: ids.part("groups"),
+            name: "Groups".into(),
+            count: Some(groups.len()),
+            body: groups::groups(&groups, excerpts, beside, ids),
+        },
+    ];
+    let alone = words::ungrouped(report);
+    if !alone.is_empty() {
+        parts.push(Part {
+            id: ids.part("alone"),
+            name: "Calls of no group".into(),
+            count: Some(alone.len()),
+            body: groups::alone(&alone, excerpts, ids),
+        });
+    }
+    parts.push(Part {
+        id: ids.part("findings"),
+        name: "Findings".into(),
+        count: Some(report.findings.len()),
+        body: findings::findings(report, excerpts, ids),
+    });
+    parts.push(Part {
+        id: ids.part("unread"),
+        name: "Not read".into(),
+        count: Some(report.coverage.unread.len()),
+        body: unread(report, ids),
+    });
+    parts
+}
+
+/// The page of an audit alone.
+pub(super) fn page(report: &Report, excerpts: &Excerpts) -> String {
+    let ids = Ids::plain();
+    Sheet {
+        title: format!("Page pinning in Linux {}", report.tree.version),
+        about: about(report),
+        parts: parts(report, excerpts, &Beside::default(), &ids),
+    }
+    .html()
+}
+
+/// What was read, in a sentence.
+fn about(report: &Report) -> Markup {
+    let coverage = &report.coverage;
+    html! {
+        (words::number(report.callsites.len(), "call")) " of page-pinning functions in "
+        (words::number(report.groups.len(), "group")) " that share their pages; "
+        (words::number(coverage.files_walked, "file")) " walked, " (coverage.files_with_hits) " with a call. Era of "
+        (words::era(report.tree.era)) "."
+        @if let Some(revision) = &report.tree.revision { " Revision " (revision) "." }
+        @if let Some(asked) = &report.coverage.asked { " Asked for: " (soft(&asked.paths.join(", "))) "." }
+    }
+}
+
+fn unread(report: &Report, ids: &Ids) -> Markup {
+    let rows = report.coverage.unread.iter().map(|item| {
+        let place = match item.line {
+            0 => item.path.clone(),
+            line => format!("{}:{line}", item.path),
+        };
+        let function = item.function.clone().unwrap_or_default();
+        Row {
+            id: ids.of("unread", &format!("{place}:{function}")),
+            state: (Mark::Unsure, "not read".into()),
+            name: place,
+            cells: vec![
+                ("where", soft(&function)),
+                ("why wider said-of", soft(&item.why)),
+            ],
+            facets: overview::under(&item.path),
+            size: 1,
+            body: html! { p { (soft(&item.why)) } },
+            open: false,
+        }
+    });
+    list(&List {
+        what: "place not read",
+        rows: rows.collect(),
+        nothing: "Every function that names a call was read.",
+    })
+}
