@@ -130,6 +130,12 @@ const TOOLS: &[(Kind, &str, &str, Need)] = &[
         Need::Optional,
     ),
     (Kind::Program("clang"), "LLVM=1", "clang", Need::Optional),
+    (
+        Kind::Program("chromium"),
+        "open the pages in look, bench and the tests",
+        "chromium",
+        Need::Optional,
+    ),
 ];
 
 /// Looks for everything; sorted as the table is, what is needed most first.

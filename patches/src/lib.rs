@@ -63,6 +63,7 @@ mod mbox;
 mod options;
 mod origin;
 pub mod series;
+pub mod shown;
 pub mod steps;
 pub mod truth;
 pub mod verify;

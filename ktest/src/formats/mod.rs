@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A verdict as text for people, as JSON, as JUnit, and as KTAP.
+//! A verdict as text for people, as JSON, as JUnit, as KTAP, and as parts of a page.
 //!
 //! KTAP and JUnit carry leaves for everything that decides: the build, the boot, each subtest, the pins, the console and the verdict
 //! of each target, what ran of a patch, and the run. A reader that counts leaves comes to the same result.
 
+pub mod html;
 mod junit;
 mod ktap;
 mod leaves;
@@ -40,7 +41,9 @@ impl std::str::FromStr for Format {
             "json" => Ok(Format::Json),
             "junit" => Ok(Format::Junit),
             "ktap" => Ok(Format::Ktap),
-            other => Err(format!("no format `{other}`: text, json, junit or ktap")),
+            other => Err(format!(
+                "no format `{other}`: text, json, junit, ktap or html"
+            )),
         }
     }
 }

@@ -28,6 +28,7 @@ mod fork;
 mod graph;
 mod growth;
 mod gup_fast;
+pub mod html;
 mod interleaving;
 mod mutants;
 mod named;
