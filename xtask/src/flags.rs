@@ -114,6 +114,8 @@ pub enum Verb {
     Pipeline(Pipeline),
     /// Make one HTML page of one or more runs.
     Report(Report),
+    /// Open pages in Chromium: what they cost, what breaks at which width, and pictures of them.
+    Look(Look),
     /// Compare the audit with what maintainers did.
     Truth(Truth),
     /// Compare cost with other programs in the same run.
@@ -339,7 +341,7 @@ pub struct Ktest {
     #[arg(long, value_name = "BZIMAGE", conflicts_with = "series")]
     pub image: Option<Utf8PathBuf>,
     /// How to write the verdict.
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "junit", "ktap"])]
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "junit", "ktap", "html"])]
     pub format: String,
     /// How to run: kernels in qemu, by ourselves or by the tree's ktest.pl, or the embedded tree's drivers against the reference implementation in user space
     /// (the default for that tree).
@@ -412,6 +414,18 @@ pub struct Model {
     /// Tell the story of each broken property.
     #[arg(long)]
     pub trace: bool,
+    /// How to write it down.
+    #[arg(long, value_name = "F", value_enum, default_value = "text")]
+    pub format: ModelFormat,
+}
+
+/// How `model` writes down what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelFormat {
+    /// For a terminal.
+    Text,
+    /// One page, with the story of each broken property.
+    Html,
 }
 
 /// `refimpl`
@@ -502,6 +516,17 @@ pub enum ReportFormat {
     Json,
 }
 
+/// `look`
+#[derive(Debug, Args)]
+pub struct Look {
+    /// Pages that this program has made. With -o, pictures go to that directory.
+    #[arg(required = true)]
+    pub pages: Vec<Utf8PathBuf>,
+    /// What to take pictures of beside the head of the page, by the name that a link has behind `#`: group=ID.
+    #[arg(long, value_name = "NAME")]
+    pub at: Vec<String>,
+}
+
 /// `truth`
 #[derive(Debug, Args)]
 pub struct Truth {
@@ -528,7 +553,7 @@ pub struct Bench {
     /// Leave out programs that need more than a minute.
     #[arg(long)]
     pub quick: bool,
-    /// Measure only the audit, or only what a verdict costs.
+    /// Measure only the audit, only the audit's page, or only what a verdict costs.
     #[arg(long, value_name = "WHAT")]
     pub only: Option<Measured>,
     /// The target whose verdict is measured.
@@ -541,6 +566,8 @@ pub struct Bench {
 pub enum Measured {
     /// The audit, against searching programs.
     Audit,
+    /// The page of the audit in a browser.
+    Page,
     /// A changed file to its verdict, and a boot to its init.
     Ktest,
 }

@@ -3,6 +3,7 @@
 //!
 //! There is no logic of kernels, pages or patches here; a verb that needs some is a verb whose library lacks a function.
 
+mod browser;
 mod ci;
 mod codegen;
 mod console;

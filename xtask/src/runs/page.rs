@@ -1,177 +1,225 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One HTML page of one run or of several; it needs nothing from a network.
+//! One HTML page of one run or of several: the parts that the rooms make, in the order in which a run goes.
 
-use crate::runs::record::{Ended, Stage};
+use crate::runs::record::{Ended, Record, Stage};
 use crate::runs::shown::Shown;
-use callsites::report::Report;
+use callsites::formats::html::{Beside, Known};
 use ktest::Verdict;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-
-const STYLE: &str = "
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1c2128; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #d8dee4; vertical-align: top; }
-pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; font-size: 13px; } code { font-size: 13px; }
-.passed, .pass { color: #1a7f37; } .failed, .fail, .crash, .timeout { color: #cf222e; } .skipped, .skip, .inconclusive { color: #9a6700; }
-.add { color: #1a7f37; } .del { color: #cf222e; } .hunk { color: #6639ba; } .n { text-align: right; } details { margin: .3rem 0; }
-@media (prefers-color-scheme: dark) { body { background: #0d1117; color: #e6edf3; } pre { background: #161b22; } td, th { border-color: #30363d; }
-.passed, .pass, .add { color: #3fb950; } .failed, .fail, .crash, .timeout, .del { color: #f85149; } .skipped, .skip, .inconclusive { color: #d29922; } .hunk { color: #a371f7; } }
-";
+use ktest::verdict::Evidence;
+use maud::{Markup, html};
+use page::{Ids, Mark, Part, Sheet, mark, soft};
+use patches::Series;
 
 /// The page.
 pub fn page(runs: &[Shown]) -> String {
-    let title = match runs {
-        [one] => format!("Run {}", one.id),
-        many => format!("{} runs", many.len()),
+    let (title, about) = match runs {
+        [one] => (format!("Linux {}", one.record.inputs.tree), about(one)),
+        many => (
+            format!("{} runs", many.len()),
+            html! { "The parts of each stand one after the other." },
+        ),
     };
-    let markup = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                @if runs.len() > 1 { (overview(runs)) }
-                @for run in runs { (section(run)) }
-            }
+    let mut parts = Vec::new();
+    if runs.len() > 1 {
+        parts.push(Part {
+            id: "runs".into(),
+            name: "Runs".into(),
+            count: Some(runs.len()),
+            body: overview(runs),
+        });
+    }
+    for (at, run) in runs.iter().enumerate() {
+        let (ids, prefix) = match runs.len() {
+            1 => (Ids::plain(), String::new()),
+            _ => (Ids::of_run(at + 1), format!("Run {}: ", at + 1)),
+        };
+        let of_run = parts_of(run, &ids).into_iter();
+        parts.extend(of_run.map(|part| Part {
+            name: format!("{prefix}{}", part.name),
+            ..part
+        }));
+    }
+    Sheet {
+        title,
+        about,
+        parts,
+    }
+    .html()
+}
+
+/// The page of a series by itself: the series, and what the audit says of the tree that it is for.
+pub fn of_series(
+    series: &Series,
+    audit: &callsites::report::Report,
+    excerpts: &callsites::formats::html::Excerpts,
+) -> String {
+    let ids = Ids::plain();
+    let beside = beside(Some(series), None, &ids);
+    let mut parts = patches::shown::parts(series, &ids);
+    parts.extend(callsites::formats::html::parts(
+        audit, excerpts, &beside, &ids,
+    ));
+    Sheet {
+        title: series.info.title.clone(),
+        about: html! { (page::number(series.info.patches.len(), "patch").replace("patchs", "patches")) " for Linux " (series.info.base.version) ", as they will be read, and what they rest on." },
+        parts,
+    }
+    .html()
+}
+
+fn about(run: &Shown) -> Markup {
+    let inputs = &run.record.inputs;
+    let words = [("paths", &inputs.paths), ("targets", &inputs.targets)];
+    html! {
+        "Run " (run.id) ", asked for: "
+        @if inputs.paths.is_empty() && inputs.targets.is_empty() { "everything" }
+        @for (at, (what, values)) in words.iter().filter(|(_, values)| !values.is_empty()).enumerate() {
+            @if at > 0 { "; " } (what) ": " (soft(&values.join(", ")))
         }
-    };
-    markup.into_string()
+        @for (name, value) in &inputs.kbuild { ", " (name) "=" (value) }
+        @if let Some(revision) = &inputs.revision { ", revision " (revision) }
+        "."
+    }
 }
 
 fn overview(runs: &[Shown]) -> Markup {
     html! {
-        table {
-            tr { th { "run" } th { "tree" } th { "verdict" } th { "passed" } th { "failed" } th { "skipped" } }
-            @for run in runs {
+        table class="plain" {
+            thead { tr { th scope="col" { "run" } th scope="col" { "tree" } th scope="col" { "verdict" } th scope="col" { "stages" } } }
+            tbody { @for (at, run) in runs.iter().enumerate() {
                 @let (passed, failed, skipped) = run.record.counts();
                 tr {
-                    td { a href={ "#" (run.id) } { (run.id) } }
-                    td { (run.record.inputs.tree) }
-                    td class=(run.record.verdict()) { (run.record.verdict()) }
-                    td { (passed) } td { (failed) } td { (skipped) }
+                    td { a href={ "#" (Ids::of_run(at + 1).part("run")) } { (at + 1) ". " (soft(&run.id)) } }
+                    td { "Linux " (run.record.inputs.tree) }
+                    td { (verdict(&run.record)) }
+                    td { (passed) " passed, " (failed) " failed, " (skipped) " skipped" }
                 }
-            }
+            } }
         }
     }
 }
 
+fn verdict(record: &Record) -> Markup {
+    let state = match record.verdict() {
+        "pass" => Mark::Good,
+        "fail" => Mark::Bad,
+        _ => Mark::Unsure,
+    };
+    mark(state, record.verdict())
+}
+
+fn parts_of(run: &Shown, ids: &Ids) -> Vec<Part> {
+    let mut parts = vec![Part {
+        id: ids.part("run"),
+        name: "The run".into(),
+        count: None,
+        body: section(run),
+    }];
+    let beside = beside(run.series.as_ref(), run.verdict.as_ref(), ids);
+    if let Some(audit) = &run.audit {
+        parts.extend(callsites::formats::html::parts(
+            audit,
+            &run.excerpts,
+            &beside,
+            ids,
+        ));
+    }
+    if let Some(series) = &run.series {
+        parts.extend(patches::shown::parts(series, ids));
+    }
+    if let Some(verdict) = &run.verdict {
+        parts.extend(ktest::formats::html::parts(verdict, &run.consoles, ids));
+    }
+    parts
+}
+
+/// What the series and the verdict know of each group.
+fn beside(series: Option<&Series>, verdict: Option<&Verdict>, ids: &Ids) -> Beside {
+    let mut beside = Beside {
+        tried: verdict.is_some(),
+        ..Beside::default()
+    };
+    let Some(series) = series else {
+        return beside;
+    };
+    for (at, patch) in series.info.patches.iter().enumerate() {
+        let mail = series.mails.iter().find(|mail| mail.file == patch.file);
+        let known = Known {
+            patch: Some((patch.subject.clone(), patches::shown::patch_id(at, ids))),
+            mail: mail.map(|mail| String::from_utf8_lossy(&mail.bytes).into_owned()),
+            evidence: verdict.and_then(|verdict| reached(verdict, at + 1)),
+        };
+        for group in &patch.groups {
+            beside.groups.insert(group.clone(), known.clone());
+        }
+    }
+    beside
+}
+
+/// How far the calls of a patch got: the least of them counts, as what was not run has not been tested.
+fn reached(verdict: &Verdict, number: usize) -> Option<(Mark, String)> {
+    let stage = verdict
+        .patches
+        .iter()
+        .find(|stage| stage.number == number)?;
+    let mut calls: std::collections::BTreeMap<&str, Evidence> = std::collections::BTreeMap::new();
+    for call in stage.targets.iter().flat_map(|target| &target.callsites) {
+        let known = calls.entry(&call.id).or_insert(call.evidence);
+        *known = call.evidence.max(*known);
+    }
+    let ran = calls
+        .values()
+        .filter(|evidence| **evidence == Evidence::Executed)
+        .count();
+    let least = calls.values().copied().min();
+    Some(match least {
+        Some(Evidence::Executed) => (Mark::Good, "executed".into()),
+        _ if ran > 0 => (Mark::Unsure, format!("{ran} of {} executed", calls.len())),
+        Some(Evidence::Booted) => (Mark::Note, "booted".into()),
+        Some(Evidence::Built) => (Mark::Note, "built".into()),
+        None if stage.build.result == ktest::verdict::Outcome::Pass => (Mark::Note, "built".into()),
+        Some(Evidence::None) | None => (Mark::Skipped, "not run".into()),
+    })
+}
+
 fn section(run: &Shown) -> Markup {
     let record = &run.record;
-    let asked = &record.inputs;
-    let about = match (asked.paths.is_empty(), &run.audit) {
-        (false, _) => asked.paths.join(" "),
-        (true, Some(_)) => "the whole tree".to_owned(),
-        (true, None) => format!("targets: {}", asked.targets.join(", ")),
-    };
     html! {
-        h2 id=(run.id) { "Linux " (record.inputs.tree) ": " span class=(record.verdict()) { (record.verdict()) } }
-        p { (about) @if let Some(revision) = &record.inputs.revision { ", revision " code { (revision) } } }
-        table {
-            tr { th { "stage" } th { "result" } th { "what came of it" } th class="n" { "seconds" } }
-            @for stage in &record.stages { (stage_row(stage)) }
-        }
-        @if let Some(verdict) = &run.verdict { (targets(verdict)) }
-        @if let Some(audit) = &run.audit { (groups(audit)) }
-        @if !run.mails.is_empty() {
-            h2 { "The series" }
-            @for (name, text) in &run.mails { details { summary { code { (name) } } (diff(text)) } }
+        p { (verdict(record)) " " (about(run)) }
+        table class="plain stages" {
+            thead { tr { th scope="col" { "stage" } th scope="col" { "result" } th scope="col" { "what came of it" } th scope="col" class="n" { "seconds" } } }
+            tbody { @for stage in &record.stages { (stage_row(stage)) } }
         }
         @if !record.tools.is_empty() {
             details {
-                summary { "Tools" }
-                table { @for (name, version) in &record.tools { tr { td { (name) } td { (version) } } } }
+                summary { "With which tools" }
+                table class="plain" { @for (name, version) in &record.tools { tr { th scope="row" { (name) } td { (soft(version)) } } } }
             }
+        }
+        @for (name, text) in &run.mails {
+            details { summary { code { (name) } } pre { (text) } }
         }
     }
 }
 
 fn stage_row(stage: &Stage) -> Markup {
+    let state = match stage.result {
+        Ended::Passed => Mark::Good,
+        Ended::Failed => Mark::Bad,
+        Ended::Skipped => Mark::Skipped,
+    };
     html! {
         tr {
-            td { (stage.name) }
-            td class=(stage.result.word()) { (stage.result.word()) }
+            th scope="row" { (stage.name) }
+            td { (mark(state, stage.result.word())) }
             td {
-                (stage.summary)
+                (soft(&stage.summary))
                 @if !stage.details.is_empty() {
-                    details open[stage.result == Ended::Failed] { summary { "details" } pre { (stage.details.join("\n")) } }
+                    details open[stage.result == Ended::Failed] { summary { "details" } ul { @for line in &stage.details { li { (soft(line)) } } } }
                 }
-                @if let Some(hint) = &stage.hint { div { "hint: " code { (hint) } } }
+                @if let Some(hint) = &stage.hint { div { "hint: " code { (soft(hint)) } } }
             }
             td class="n" { (format!("{:.1}", stage.seconds)) }
         }
     }
-}
-
-fn groups(audit: &Report) -> Markup {
-    html! {
-        h2 { "The audit" }
-        p { (audit.callsites.len()) " callsites in " (audit.groups.len()) " groups; "
-            (audit.coverage.files_with_hits) " of " (audit.coverage.files_walked) " files name one; "
-            (audit.coverage.unread.len()) " places could not be read." }
-        @for group in &audit.groups {
-            details {
-                summary { (group.subsystem) ": "
-                    @if group.convertible { span class="passed" { "convertible" } } @else { "left alone" } }
-                @for reason in &group.blocked_by { p { (reason) } }
-                table {
-                    @for site in audit.callsites.iter().filter(|site| site.group.as_ref() == Some(&group.id)) {
-                        tr {
-                            td { code { (site.path) ":" (site.line) } }
-                            td { code { (site.call) } }
-                            td { (callsites::formats::verdict(site.verdict)) }
-                            td { (site.reason) }
-                        }
-                    }
-                }
-            }
-        }
-        @if !audit.coverage.unread.is_empty() {
-            details {
-                summary { "What could not be read" }
-                table { @for item in &audit.coverage.unread { tr { td { code { (item.path) ":" (item.line) } } td { (item.why) } } } }
-            }
-        }
-    }
-}
-
-fn targets(verdict: &Verdict) -> Markup {
-    let word = |outcome: ktest::verdict::Outcome| {
-        serde_json::to_value(outcome)
-            .ok()
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    };
-    html! {
-        h2 { "Kernels that were booted" }
-        p { (verdict.reason) }
-        table {
-            tr { th { "kernel" } th { "target" } th { "result" } th { "pins" } th { "reason" } }
-            @for stage in std::iter::once(&verdict.base).chain(&verdict.patches) {
-                @for target in &stage.targets {
-                    tr {
-                        td { (stage.subject) } td { (target.name) }
-                        td class=(word(target.result)) { (word(target.result)) }
-                        td { @if let Some(pins) = &target.pins { (pins.acquired) " taken, " (pins.released) " given back" } }
-                        td { (target.reason.as_deref().unwrap_or_default())
-                            @for splat in &target.splats { pre { (splat.first_line) } } }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn diff(text: &str) -> Markup {
-    let class = |line: &str| match line.as_bytes().first() {
-        Some(b'+') => "add",
-        Some(b'-') => "del",
-        Some(b'@') => "hunk",
-        _ => "",
-    };
-    html! { pre { @for line in text.lines() { span class=(class(line)) { (line) } "\n" } } }
 }

@@ -4,13 +4,19 @@
 use crate::exit::{Exit, Failure};
 use crate::runs::directory;
 use crate::runs::record::{Ended, Inputs, Record, SCHEMA, Stage};
+use callsites::formats::html::Excerpts;
 use callsites::report::Report;
 use camino::Utf8Path;
 use ktest::Verdict;
+use ktest::formats::html::Consoles;
 use ktest::verdict::Outcome;
+use patches::Series;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+
+/// Beside audit.json: the lines of source that a page shows.
+pub const EXCERPTS: &str = "excerpts.json";
 
 /// A run with what it has left beside its record.
 #[derive(Debug)]
@@ -21,8 +27,14 @@ pub struct Shown {
     pub record: Record,
     /// audit.json
     pub audit: Option<Report>,
-    /// The mails of the series: name and text.
+    /// The source around its calls and findings.
+    pub excerpts: Excerpts,
+    /// The series.
+    pub series: Option<Series>,
+    /// The mails of what should be a series and cannot be read as one: name and text.
     pub mails: Vec<(String, String)>,
+    /// What the kernels printed.
+    pub consoles: Consoles,
     /// verdict.json
     pub verdict: Option<Verdict>,
 }
@@ -44,11 +56,19 @@ pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
         }
         (Err(failure), None) => return Err(failure),
     };
+    let series = Series::read(&dir.join("series")).ok();
+    let mails = match &series {
+        Some(_) => Vec::new(),
+        None => mails(&dir.join("series")),
+    };
     Ok(Shown {
         id,
         record,
         audit: json(dir, "audit.json")?,
-        mails: mails(&dir.join("series")),
+        excerpts: json(dir, EXCERPTS)?.unwrap_or_default(),
+        series,
+        mails,
+        consoles: consoles(dir, verdict.as_ref())?,
         verdict,
     })
 }
@@ -76,7 +96,10 @@ pub fn together(verdict: Verdict, part: &Shown) -> Shown {
         id: verdict.run.clone(),
         record,
         audit: None,
+        excerpts: Excerpts::default(),
+        series: None,
         mails: Vec::new(),
+        consoles: part.consoles.clone(),
         verdict: Some(verdict),
     }
 }
@@ -132,6 +155,24 @@ fn json<T: DeserializeOwned>(dir: &Utf8Path, name: &str) -> Result<Option<T>, Fa
     })
 }
 
+/// What each kernel of a run has printed: of `ktest` in the run's directory, of `pipeline` in that of its run of ktest.
+fn consoles(dir: &Utf8Path, verdict: Option<&Verdict>) -> Result<Consoles, Failure> {
+    let Some(verdict) = verdict else {
+        return Ok(Consoles::new());
+    };
+    let nested = dir.join("ktest").join(&verdict.run);
+    let mut consoles = Consoles::new();
+    for stage in std::iter::once(&verdict.base).chain(&verdict.patches) {
+        for place in [dir, &nested] {
+            let kernel = place.join(format!("{:02}", stage.number));
+            if let Some(bytes) = directory::file(&kernel, "console.log")? {
+                consoles.insert(stage.number, String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+    }
+    Ok(consoles)
+}
+
 /// The mails of a series directory, in order.
 fn mails(dir: &Utf8Path) -> Vec<(String, String)> {
     let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
@@ -170,7 +211,7 @@ mod tests {
         let whole = together(part.verdict.clone().unwrap(), &part);
         for shown in [part, whole] {
             let html = page(&[shown]);
-            for text in [">Linux 6.12: ", "targets: vmci", "cc 12"] {
+            for text in ["<h1>Linux 6.12</h1>", "targets: vmci", "cc 12"] {
                 assert!(html.contains(text), "{text} is not in {html}");
             }
         }

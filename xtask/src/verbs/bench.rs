@@ -5,12 +5,15 @@
 //! memory. The first round warms the page cache and is thrown away; of the others the median counts. What an audit costs
 //! after an edit is measured in a copy of the tree.
 
+use crate::browser::look::Looked;
+use crate::browser::{self, devtools};
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Bench, Common, Measured};
 use crate::kbuild::Variables;
-use crate::verbs::build;
+use crate::verbs::{audit, build, look};
 use crate::{places, tree};
+use callsites::formats::{self, html::Excerpts};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use ktest::{KtestOptions, measure};
@@ -47,17 +50,21 @@ pub fn run(
     })?;
     let root = root.canonicalize_utf8()?;
     let rows = match args.only {
-        Some(Measured::Ktest) => Vec::new(),
+        Some(Measured::Ktest | Measured::Page) => Vec::new(),
         _ => of_the_audit(&tree, &root, common, args, console)?,
     };
     let verdicts = match args.only {
-        Some(Measured::Audit) => Vec::new(),
+        Some(Measured::Audit | Measured::Page) => Vec::new(),
         _ => of_verdicts(&tree, common, args, kbuild, console)?,
+    };
+    let page = match args.only {
+        Some(Measured::Audit | Measured::Ktest) => None,
+        _ => of_the_page(&tree, common, console)?,
     };
     let output = common.output.as_deref();
     if common.json {
         let value = serde_json::json!({
-            "schema": "bench/1", "tree": tree.version(), "files": tree.files().len(), "rows": rows, "ktest": verdicts,
+            "schema": "bench/1", "tree": tree.version(), "files": tree.files().len(), "rows": rows, "page": page, "ktest": verdicts,
         });
         deliver_json(output, &value)?;
     } else if !common.dry_run {
@@ -65,10 +72,45 @@ pub fn run(
         deliver(output, |to| {
             writeln!(to, "Linux {}, {files} .c and .h files", tree.version())?;
             show_audit(to, &rows)?;
+            if let Some(page) = &page {
+                look::told(page, to)?;
+            }
             Ok(show_verdicts(to, &verdicts)?)
         })?;
     }
     Ok(Exit::Clean)
+}
+
+/// The page of the audit in a browser: its size, its first paint, and what a keystroke in its search costs.
+fn of_the_page(tree: &Tree, common: &Common, console: &Console) -> Result<Option<Looked>, Failure> {
+    if common.dry_run {
+        return Ok(None);
+    }
+    if devtools::program().is_none() {
+        console
+            .say("the page is not measured: there is no Chromium (cargo xtask doctor --install)");
+        return Ok(None);
+    }
+    let report = callsites::audit(tree, &audit::options(common, &[])?)?;
+    let dir = tempfile::tempdir()?;
+    let file = Utf8PathBuf::from_path_buf(dir.path().join("audit.html")).map_err(|path| {
+        Failure::new(
+            Exit::Infrastructure,
+            format!("{} is not UTF-8", path.display()),
+        )
+    })?;
+    deliver(Some(&file), |to| {
+        Ok(formats::write_page(
+            &report,
+            &Excerpts::of(tree, &report),
+            to,
+        )?)
+    })?;
+    let seen = browser::look::look(&mut devtools::Tab::start()?, &file)?;
+    Ok(Some(Looked {
+        page: "the page of the audit".into(),
+        ..seen
+    }))
 }
 
 /// What a verdict costs, beside what has to be paid anyway.

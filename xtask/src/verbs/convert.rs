@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `convert [PATH…|--group ID…] -o SERIES_DIR`: a patch series of what can be converted.
 
-use crate::console::{Console, deliver, deliver_json};
+use crate::console::{Console, deliver, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Api, Common, Convert, Module};
+use crate::runs::page;
 use crate::verbs::audit;
 use crate::{places, stopping, tree};
+use callsites::formats::html::Excerpts;
 use callsites::report::Report;
 use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,6 +18,9 @@ use std::io::Read;
 
 /// In bytes: a hundred times what a long cover letter has.
 const LONGEST_COVER: u64 = 400_000;
+
+/// The page of a series, beside its mails.
+const PAGE: &str = "series.html";
 
 /// Runs `convert`.
 pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
@@ -52,6 +57,10 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         "the series in {dir} is complete, but the patched tree was not audited"
     ));
     let series = proven(common, &args.module, &dir, &report, &options, console)?;
+    let html = page::of_series(&series, &report, &Excerpts::of(&tree, &report));
+    deliver_as_it_is(Some(&dir.join(PAGE)), |to| {
+        Ok(to.write_all(html.as_bytes())?)
+    })?;
     stopping::left(format!("the series in {dir} is complete"));
     if common.json {
         deliver_json(

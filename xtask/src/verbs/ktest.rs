@@ -7,6 +7,7 @@ use crate::flags::{Common, Ktest, Via};
 use crate::kbuild::Variables;
 use crate::pipeline::userspace;
 use crate::runs::directory::Run;
+use crate::runs::{page, shown};
 use crate::verbs::{audit, build};
 use crate::{outcome, places, tree};
 use callsites::tree::Tree;
@@ -77,7 +78,7 @@ pub fn run(
     if let Some(dir) = &args.series {
         outcome::record_run(dir, tree.version(), &verdict, console)?;
     }
-    show(common, args, &verdict)
+    show(common, args, &places::runs().join(&verdict.run), &verdict)
 }
 
 fn not_by_ktest_pl(conf: &Utf8Path) -> Failure {
@@ -135,20 +136,28 @@ fn in_user_space(
     let mut bytes = serde_json::to_vec_pretty(&verdict).map_err(std::io::Error::from)?;
     bytes.push(b'\n');
     run.write("verdict.json", &bytes)?;
-    show(common, args, &verdict)
+    show(common, args, &run.dir, &verdict)
 }
 
-fn show(common: &Common, args: &Ktest, verdict: &Verdict) -> Result<Exit, Failure> {
-    let format = match common.json {
-        true => Format::Json,
-        false => args
+/// Leaves the page in the run's directory, and delivers the verdict in the format that was asked for.
+fn show(common: &Common, args: &Ktest, run: &Utf8Path, verdict: &Verdict) -> Result<Exit, Failure> {
+    let html = page::page(&[shown::read(run)?]);
+    deliver_as_it_is(Some(&run.join("report.html")), |to| {
+        Ok(to.write_all(html.as_bytes())?)
+    })?;
+    let output = common.output.as_deref();
+    let format = match (common.json, args.format.as_str()) {
+        (true, _) => Format::Json,
+        (false, "html") => {
+            deliver_as_it_is(output, |to| Ok(to.write_all(html.as_bytes())?))?;
+            return Ok(verdict.exit());
+        }
+        (false, _) => args
             .format
             .parse()
             .map_err(|error: String| Failure::new(Exit::Usage, error))?,
     };
-    deliver_as_it_is(common.output.as_deref(), |to| {
-        Ok(formats::write(verdict, format, to)?)
-    })?;
+    deliver_as_it_is(output, |to| Ok(formats::write(verdict, format, to)?))?;
     Ok(verdict.exit())
 }
 

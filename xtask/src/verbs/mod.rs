@@ -13,6 +13,7 @@ mod doctor;
 mod fuzz;
 mod kernel;
 pub mod ktest;
+pub mod look;
 mod model;
 mod pipeline;
 mod refimpl;
@@ -55,6 +56,7 @@ pub fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit
         Verb::Pipeline(args) => pipeline::run(common, &args, variables, console),
         Verb::Truth(args) => truth::run(common, &args, console),
         Verb::Bench(args) => bench::run(common, &args, variables, console),
+        Verb::Look(args) => look::run(common, &args, console),
         Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),

@@ -3,9 +3,10 @@
 
 use crate::console::{deliver, deliver_json};
 use crate::exit::{Exit, Failure};
-use crate::flags::{Common, Model};
+use crate::flags::{Common, Model, ModelFormat};
 use ::refimpl::model::{
     Callsites, Driver, Error, GrowthOptions, Own, Policy, Selection, Sizes, TableOptions, growth,
+    html,
     mutants, render, run as explore, scenario, scenarios, table,
 };
 use serde::Serialize;
@@ -18,6 +19,14 @@ const GROWTH_LIMIT: u32 = 2_000_000;
 pub fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
     let words: Vec<&str> = args.scenario.iter().map(String::as_str).collect();
     match words[..] {
+        ["list" | "mutants"] | ["table"]
+            if args.format == ModelFormat::Html && (args.growth || words != ["table"]) =>
+        {
+            return Err(
+                Failure::new(Exit::Usage, "only scenarios and the table have a page")
+                    .hint("cargo xtask model --format html"),
+            );
+        }
         ["list"] => {
             let all = scenarios();
             let names: Vec<_> = all
@@ -39,7 +48,13 @@ pub fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
         }
         ["table"] => {
             let table = table(&table_options(common, args)?)?;
-            show(common, &table, || render::table(&table))?;
+            shown(
+                common,
+                args,
+                &table,
+                || render::table(&table),
+                || html::table(&table),
+            )?;
         }
         ["mutants"] => {
             let results = mutants()?;
@@ -64,7 +79,8 @@ pub fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
                     .collect::<Result<_, _>>()?,
             };
             let report = explore(&chosen, &selection(args)?)?;
-            show(common, &report, || render::report(&report, args.trace))?;
+            let text = || render::report(&report, args.trace);
+            shown(common, args, &report, text, || html::report(&report))?;
         }
     }
     Ok(Exit::Clean)
@@ -129,6 +145,20 @@ fn table_options(common: &Common, args: &Model) -> Result<TableOptions, Failure>
         callsites: or_all(callsites.is_empty()).map_or(callsites, |()| Callsites::ALL.to_vec()),
         jobs: common.jobs.map_or(0, Into::into),
     })
+}
+
+/// What has a page too.
+fn shown(
+    common: &Common,
+    args: &Model,
+    value: &impl Serialize,
+    text: impl FnOnce() -> String,
+    page: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    match args.format {
+        ModelFormat::Html if !common.json => show(common, value, page),
+        _ => show(common, value, text),
+    }
 }
 
 fn show(

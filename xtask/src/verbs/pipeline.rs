@@ -12,6 +12,7 @@ use crate::runs::record::{Inputs, Record, SCHEMA};
 use crate::runs::{page, shown};
 use crate::verbs::{audit, build};
 use crate::{places, stopping, tree};
+use callsites::formats::html::Excerpts;
 use callsites::report::Report;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -146,6 +147,9 @@ fn audited(
             );
         }
         run.write("audit.json", &text)?;
+        let excerpts = Excerpts::of(tree, &report);
+        let excerpts = serde_json::to_vec(&excerpts).map_err(std::io::Error::from)?;
+        run.write(shown::EXCERPTS, &excerpts)?;
         let came = stages::audited(&report);
         found = Some(report);
         Ok(came)

@@ -38,7 +38,7 @@ pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Fa
             let why = format!("run {} has no verdict", run.id);
             return Err(Failure::new(Exit::Usage, why));
         };
-        deliver(output, |to| Ok(formats::write(verdict, format, to)?))?;
+        deliver_as_it_is(output, |to| Ok(formats::write(verdict, format, to)?))?;
         return Ok(exit);
     }
     if common.json || args.format == ReportFormat::Json {

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A page looked at in a real browser: what it costs, what breaks at which width, what it complains of, and pictures of it.
+//!
+//! The browser is the host's Chromium without a window, driven by its own protocol ([`devtools`]) over a socket on this machine
+//! ([`socket`]). Nothing here is needed to make a page.
+
+pub mod devtools;
+pub mod look;
+mod socket;
+#[cfg(test)]
+mod tests;
