@@ -158,6 +158,8 @@ mod tests {
             schema: crate::report::SCHEMA.to_owned(),
             tree: TreeInfo {
                 version: "6.12.1".to_owned(),
+                module: false,
+                defines: Vec::new(),
                 era: Era::Pin,
                 revision: None,
             },
