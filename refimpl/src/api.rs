@@ -317,6 +317,16 @@ impl Function {
                 .is_some_and(|[from, to]| lives(Some(from), Some(to), version))
     }
 
+    /// Whether the call takes one more pin on a page that somebody has pinned.
+    pub fn adds_pins(&self) -> bool {
+        self.role == Role::Reference && self.count == Count::Pin
+    }
+
+    /// The file that defines the function itself, in the release in which somebody looked; empty when nobody did.
+    pub fn file(&self) -> &str {
+        self.at.split(':').next().unwrap_or_default()
+    }
+
     /// Whether the call is one of the pinning API: pin_user_pages*(), unpin_*(), put_user_page*().
     pub fn is_pinning(&self) -> bool {
         matches!(self.count, Count::Pin | Count::Unpin)
@@ -363,11 +373,14 @@ impl Catalogue {
 
     /// The names that make a file worth reading: whoever acquires, releases or pins user pages says one of them.
     ///
-    /// Left out are releases of folios and frees, which are everywhere.
+    /// Left out are releases of folios and frees, which are everywhere, and what marks single pages dirty: only whoever
+    /// does so with all pages of a carrier is sure to have them from somewhere.
     pub fn seeds(&self) -> impl Iterator<Item = &str> {
         self.functions()
             .filter(|function| {
                 function.role == Role::Acquire
+                    || function.role == Role::Dirty && function.kind == "carrier"
+                    || function.adds_pins()
                     || (function.role == Role::Release
                         && function.signatures.iter().all(|form| form.args <= 3))
                         && (function.is_pinning()

@@ -10,7 +10,7 @@ use super::want::Want;
 use crate::index::ir::{Expr, FileFacts, Function};
 use crate::index::walk;
 use camino::Utf8PathBuf;
-use refimpl::api::{Place, Role, followed};
+use refimpl::api::{Place, Role, catalogue, followed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -108,6 +108,10 @@ fn given(facts: &FileFacts, function: &Function, param: Option<usize>, out: &mut
                     }
                 }
                 return;
+            }
+            // What the catalogue knows and the flow goes into, for the pages that are taken or given back there.
+            if catalogue().get(name).is_some() {
+                out.insert((facts.path.clone(), name.to_owned(), 0));
             }
             for (at, arg) in args.iter().enumerate() {
                 if root(arg).is_some_and(|name| held.contains(name)) {

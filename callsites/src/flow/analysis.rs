@@ -7,6 +7,7 @@ use super::answers::Answers;
 use super::demand;
 use super::graph::{Node, Obj};
 use super::hash::{FastMap, FastSet};
+use super::iterators::{self, Backing};
 use super::library::{Files, Library};
 use super::program::{FnId, Program};
 use super::scripts::Scripts;
@@ -43,8 +44,13 @@ pub struct Analysis {
     params: FastMap<Node, (FnId, u32)>,
     fields: FastMap<Node, FieldId>,
     api_files: FastSet<u32>,
+    /// What the iterators of acquires walk.
+    backings: FastMap<SiteKey, Backing>,
+    /// Of the calls that take one more reference on acquired pages, the acquires.
+    under: FastMap<SiteKey, BTreeSet<SiteKey>>,
     naming: OnceLock<FastMap<String, BTreeSet<String>>>,
     next: OnceLock<FastMap<FnId, Vec<FnId>>>,
+    above: OnceLock<FastMap<FnId, Vec<FnId>>>,
 }
 
 impl Analysis {
@@ -131,10 +137,15 @@ impl Analysis {
             params,
             fields,
             api_files: FastSet::default(),
+            backings: FastMap::default(),
+            under: FastMap::default(),
             naming: OnceLock::new(),
             next: OnceLock::new(),
+            above: OnceLock::new(),
         };
         analysis.find_api_files();
+        analysis.backings = iterators::backings(&analysis.program, &analysis.state);
+        analysis.find_under();
         analysis.find_holding();
         analysis
     }
@@ -174,9 +185,44 @@ impl Analysis {
         }
     }
 
+    /// The acquires of the pages on which a call takes one more reference.
+    pub(crate) fn under(&self, reference: SiteKey) -> impl Iterator<Item = SiteKey> + '_ {
+        self.under.get(&reference).into_iter().flatten().copied()
+    }
+
+    fn find_under(&mut self) {
+        // A page that one function refers to may be handed to another that does so again.
+        for _ in 0..2 {
+            let mut found: Vec<(SiteKey, BTreeSet<SiteKey>)> = Vec::new();
+            for (reference, values) in &self.state.references {
+                let mut under = BTreeSet::new();
+                for object in values.iter().flat_map(|node| self.values(*node)) {
+                    if let Object::Page(from) = self.state.what(object) {
+                        if self.is_user(*from) {
+                            under.insert(*from);
+                        }
+                        under.extend(self.under(*from));
+                    }
+                }
+                if !under.is_empty() {
+                    found.push((*reference, under));
+                }
+            }
+            for (reference, under) in found {
+                self.under.entry(reference).or_default().extend(under);
+            }
+        }
+    }
+
+    /// What the iterator walks that an acquire is given; None of those that are given none.
+    pub(crate) fn backing(&self, site: SiteKey) -> Option<Backing> {
+        self.backings.get(&site).copied()
+    }
+
     /// Whether the pages of `site` are taken from user space.
     pub(crate) fn is_user(&self, site: SiteKey) -> bool {
-        !self.is_api_file(self.program.file_of(site.function))
+        self.backing(site) != Some(Backing::Kernel)
+            && !self.is_api_file(self.program.file_of(site.function))
             && self
                 .listed(site)
                 .is_some_and(|function| function.role == Role::Acquire)
@@ -235,7 +281,10 @@ impl Analysis {
         let mut out = BTreeSet::new();
         let mut note = |object: Obj| {
             if let Object::Page(site) = self.state.what(object) {
-                out.insert(*site);
+                out.extend(self.under(*site));
+                if self.is_user(*site) {
+                    out.insert(*site);
+                }
             }
         };
         for node in nodes {
@@ -334,6 +383,21 @@ impl Analysis {
             .position(offset)
     }
 
+    /// The functions that call one, or name it.
+    pub(crate) fn callers(&self, function: FnId) -> &[FnId] {
+        let above = self.above.get_or_init(|| {
+            let mut above: FastMap<FnId, Vec<FnId>> = FastMap::default();
+            for (caller, callee) in &self.state.callees {
+                above.entry(*callee).or_default().push(*caller);
+            }
+            above
+                .values_mut()
+                .for_each(|callers| callers.sort_unstable());
+            above
+        });
+        above.get(&function).map_or(&[], Vec::as_slice)
+    }
+
     /// Functions reached from `from` by calls that were resolved.
     pub(crate) fn reached(&self, from: impl IntoIterator<Item = FnId>) -> FastSet<FnId> {
         self.reached_without(from, |_| false)
@@ -369,7 +433,7 @@ impl Analysis {
                 break;
             };
             objects.push(match object {
-                Object::Page(site) => self.is_user(*site),
+                Object::Page(site) => self.is_user(*site) || self.under.contains_key(site),
                 _ => false,
             });
         }

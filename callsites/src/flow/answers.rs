@@ -165,9 +165,7 @@ impl Answers {
                 // Whoever includes a file of that name may mean this one now.
                 let name = last(path.as_str());
                 for (from, list) in &self.lists {
-                    let reaches =
-                        path.starts_with("include") || path.as_str().starts_with(parent(from));
-                    if reaches && list.last.contains(&name) {
+                    if list.last.contains(&name) {
                         doubtful.insert(from.clone());
                     }
                 }

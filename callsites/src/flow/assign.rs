@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Assignments and initialisers: where values are put.
 
+use super::conditions::same;
 use super::expr::global_key;
 use super::graph::{Few, Node};
+use super::owned::page_of;
 use super::state::{FieldId, FieldStore, Object, Owner, Touch};
 use super::types::{Member, owner_of, pointee};
 use super::walk::{Binding, Walk};
@@ -38,9 +40,28 @@ impl<'p> Walk<'p, '_> {
         let mut values = self.eval(value);
         if op != "=" {
             values.extend(self.eval(target));
+        } else if self.local(target).is_none() {
+            let kept = self.kept(value, values.clone());
+            self.assign(target, &kept, span);
+            return values;
         }
         self.assign(target, &values, span);
         values
+    }
+
+    /// What is stored where `expr` is: a page that the function takes a reference on for what it stores is a page of
+    /// that reference, and no longer of whoever acquired it.
+    pub(super) fn kept(&mut self, expr: &'p Expr, values: Vec<Node>) -> Vec<Node> {
+        if values.is_empty() || self.owned.is_empty() || self.text != self.function {
+            return values;
+        }
+        let page = page_of(expr);
+        let taken = self.owned.iter().find(|(owned, _)| same(owned, page));
+        let Some(span) = taken.map(|(_, span)| *span) else {
+            return values;
+        };
+        let object = Object::Page(self.site(span));
+        vec![self.state.only(self.context, span, 211, object)]
     }
 
     /// Puts `values` where `target` is.
@@ -74,7 +95,10 @@ impl<'p> Walk<'p, '_> {
                 );
                 self.state.store(values, &pointers);
             }
-            Target::Nowhere => {}
+            Target::Nowhere => {
+                let site = self.site(span);
+                self.state.number(self.context, site, values);
+            }
         }
     }
 
@@ -138,7 +162,7 @@ impl<'p> Walk<'p, '_> {
                 }
             },
             Expr::Index { base, index, .. } => {
-                self.eval(index);
+                self.index(index);
                 Target::Through(self.eval(base))
             }
             Expr::Deref(operand, _) => Target::Through(self.eval(operand)),

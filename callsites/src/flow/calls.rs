@@ -338,7 +338,13 @@ impl<'p> Walk<'p, '_> {
                     Object::Memory(site, self.context),
                 )],
                 Place::Return | Place::ReturnTarget => Vec::new(),
-                Place::Argument(at) => values.get(at).cloned().unwrap_or_default(),
+                Place::Argument(at) => {
+                    let given = values.get(at).cloned().unwrap_or_default();
+                    match args.get(at) {
+                        Some(arg) if function.role == Role::Store => self.kept(arg, given),
+                        _ => given,
+                    }
+                }
                 Place::Target(at) => match values.get(at) {
                     Some(pointers) => self.state.load(self.context, span, tag + 1, pointers),
                     None => Vec::new(),
@@ -416,7 +422,7 @@ impl<'p> Walk<'p, '_> {
         }
     }
 
-    fn local(&self, expr: &'p Expr) -> Option<usize> {
+    pub(super) fn local(&self, expr: &'p Expr) -> Option<usize> {
         match expr {
             Expr::Name(name, _) => match self.binding(name) {
                 Some(Binding::Variable(id)) if !self.variables[id].aggregate => Some(id),

@@ -8,9 +8,11 @@
 use super::analysis::Analysis;
 use super::graph::{Node, Obj};
 use super::hash::FastSet;
-use super::places::parent;
+use super::iterators::Backing;
+use super::places::{is_inside, parent};
 use super::program::{FnId, alias_of};
 use super::state::{FieldId, Object, Owner, SiteKey};
+use super::tables::NOTIFIER_TABLES;
 use super::want::Want;
 use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
@@ -28,6 +30,7 @@ pub(super) fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usiz
         backwards(analysis, &mut wants);
     }
     unused_macros(analysis, &mut wants);
+    deciding(analysis, &mut wants);
     for (tag, file) in &analysis.state.missing_records {
         if !tag.is_empty() {
             wants.insert(Want::Record {
@@ -44,6 +47,33 @@ pub(super) fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usiz
     }
     wants.retain(|want| asked.insert(want.clone()));
     wants.into_iter().collect()
+}
+
+/// What decides of an acquire whether it is to be converted, besides the way of its pages: whoever gives it an iterator,
+/// and what the callbacks of an mmu notifier beside it get to.
+fn deciding(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+    let acquires = analysis.state.calls.iter().filter(|call| {
+        let listed = followed().get(&call.name).filter(|_| call.listed);
+        listed.is_some_and(|function| function.role == Role::Acquire)
+    });
+    let mut directories: FastSet<&str> = FastSet::default();
+    for call in acquires {
+        directories.insert(parent(analysis.path(call.site)));
+        if analysis.backing(call.site) == Some(Backing::Kernel) {
+            callers(analysis, call.site.function, wants);
+        }
+    }
+    for table in &analysis.tables {
+        let path = &analysis.program.file(table.file).path;
+        if NOTIFIER_TABLES.contains(&table.record.as_str()) && directories.contains(parent(path)) {
+            for (_, name) in &table.entries {
+                wants.insert(Want::Definition {
+                    from: path.clone(),
+                    name: name.to_string(),
+                });
+            }
+        }
+    }
 }
 
 /// A macro whose text holds a call of the catalogue means nothing until somebody uses it.
@@ -307,6 +337,18 @@ fn users(analysis: &Analysis, function: FnId, field: FieldId, wants: &mut BTreeS
         Owner::Record(tag) => Some(tag.split("::").next().unwrap_or(tag).to_owned()),
         Owner::Within(..) | Owner::Directory(_) => None,
     };
+    // Whoever shares the header shares the record: another directory of the same driver.
+    let file = analysis.program.file_of(function);
+    let header = record
+        .as_deref()
+        .and_then(|tag| analysis.program.private_header(tag, file));
+    if let Some(header) = header.filter(|header| !is_inside(header, parent(&from))) {
+        wants.insert(Want::Users {
+            from: header.to_owned(),
+            field: name.to_string(),
+            record: record.clone(),
+        });
+    }
     wants.insert(Want::Users {
         from,
         field: name.to_string(),

@@ -46,7 +46,7 @@ impl<'p> Walk<'p, '_> {
                 ..
             } => self.field(base, name, *arrow, *span),
             Expr::Index { base, index, span } => {
-                self.eval(index);
+                self.index(index);
                 let pointers = self.eval(base);
                 self.through(expr, pointers, *span)
             }
@@ -239,6 +239,29 @@ impl<'p> Walk<'p, '_> {
         }
     }
 
+    /// The index of an array: what is computed with there says where, and goes no further.
+    pub(super) fn index(&mut self, index: &'p Expr) {
+        self.eval(index);
+        let mut values = Vec::new();
+        self.terms(index, &mut values);
+        let site = self.site(index.span());
+        self.state.number(self.context, site, &values);
+    }
+
+    /// The values that a number is computed from: `pfn` of `pfn / BITS_PER_LONG`.
+    fn terms(&mut self, expr: &'p Expr, out: &mut Vec<Node>) {
+        match expr {
+            Expr::Binary { left, right, .. } => {
+                self.terms(left, out);
+                self.terms(right, out);
+            }
+            Expr::Cast { operand, .. } => self.terms(operand, out),
+            Expr::Call { args, .. } => args.iter().for_each(|arg| self.terms(arg, out)),
+            Expr::Name(..) | Expr::Field { .. } => out.extend(self.eval(expr)),
+            _ => {}
+        }
+    }
+
     /// The pointer under `base->` or the address of `base` in `base.`.
     pub(super) fn base(&mut self, base: &'p Expr, arrow: bool) -> Vec<Node> {
         if arrow {
@@ -293,7 +316,7 @@ impl<'p> Walk<'p, '_> {
                 }
             },
             Expr::Index { base, index, .. } => {
-                self.eval(index);
+                self.index(index);
                 self.eval(base)
             }
             Expr::Deref(operand, _) => self.eval(operand),

@@ -6,7 +6,7 @@
 
 use super::answers::{Answers, mentions};
 use super::hash::{FastMap, FastSet};
-use super::places::{Places, parent};
+use super::places::{Places, is_inside, is_public, parent};
 use super::program::tag;
 use super::text::{RecordFinder, defined, defines, includes};
 use super::want::{Scope, Want};
@@ -15,7 +15,9 @@ use crate::index::shelf::{Key, Shelf};
 use crate::index::{self, NameSet, Wanted};
 use crate::tree::Defined;
 use camino::{Utf8Path, Utf8PathBuf};
+use memchr::memmem;
 use rayon::prelude::*;
+use refimpl::api::catalogue;
 use serde::Serialize;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
@@ -245,7 +247,32 @@ impl<'t> Library<'t> {
         }
         let headers = self.included(from);
         let found = headers.iter().find(|header| self.defined_in(header, name));
-        found.cloned().into_iter().collect()
+        if let Some(found) = found {
+            return vec![found.clone()];
+        }
+        // What a header of another directory of the same driver declares is defined beside that header.
+        for header in headers.iter().filter(|header| !is_public(header)) {
+            if is_inside(from, parent(header)) || !self.names(header, name) {
+                continue;
+            }
+            let paths = self.places.siblings(parent(header));
+            let beside = paths.iter().filter(|path| self.defined_in(path, name));
+            let found: Vec<Utf8PathBuf> = beside.cloned().collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        // A function of the catalogue stands where it says.
+        let listed = catalogue()
+            .get(name)
+            .map(|function| Utf8Path::new(function.file()));
+        let there = listed.filter(|path| self.places.has(path) && self.defined_in(path, name));
+        there.map(Utf8Path::to_owned).into_iter().collect()
+    }
+
+    fn names(&mut self, path: &Utf8Path, name: &str) -> bool {
+        self.bytes(path)
+            .is_some_and(|bytes| memmem::find(&bytes, name.as_bytes()).is_some())
     }
 
     /// The file that asks is asked first for every function that it calls.
@@ -302,7 +329,7 @@ impl<'t> Library<'t> {
             let names = includes(&bytes);
             self.answers.lists(&path, &names);
             for name in names {
-                let beside = path.parent().unwrap_or(Utf8Path::new("")).join(&name);
+                let beside = beside(parent(&path), &name);
                 let public = Utf8Path::new("include").join(&name);
                 for candidate in [beside, public] {
                     if self.places.has(&candidate) && seen.insert(candidate.clone()) {
@@ -407,6 +434,16 @@ impl<'t> Library<'t> {
         }
         (new, pointed)
     }
+}
+
+/// The path of a header that a file of `directory` names: `../b/c.h` stands in the directory next to it.
+fn beside(directory: &str, name: &str) -> Utf8PathBuf {
+    let (mut directory, mut name) = (Utf8Path::new(directory), name);
+    while let Some(rest) = name.strip_prefix("../") {
+        directory = directory.parent().unwrap_or(Utf8Path::new(""));
+        name = rest;
+    }
+    directory.join(name)
 }
 
 /// What was read of a file before.

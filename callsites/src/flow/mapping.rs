@@ -157,12 +157,16 @@ fn kind(expr: &Expr) -> Option<&'static str> {
     Some(listed.kind.as_str())
 }
 
-fn within(inner: Span, outer: Span) -> bool {
+pub(super) fn within(inner: Span, outer: Span) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// Calls `see` with each statement that holds `span`, outermost first, and the statements before it in its block.
-fn around<'s>(block: &'s [Stmt], span: Span, see: &mut impl FnMut(&'s Stmt, &'s [Stmt])) {
+pub(super) fn around<'s>(
+    block: &'s [Stmt],
+    span: Span,
+    see: &mut impl FnMut(&'s Stmt, &'s [Stmt]),
+) {
     let Some(at) = block
         .iter()
         .position(|statement| within(span, statement.span()))

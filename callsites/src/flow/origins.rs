@@ -2,9 +2,12 @@
 //! Where the pages of a release come from.
 
 use super::analysis::Analysis;
+use super::apart;
 use super::graph::Obj;
 use super::hash::{FastMap, FastSet};
+use super::iterators::Backing;
 use super::mapping;
+use super::numbers;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
@@ -23,8 +26,21 @@ pub(crate) struct Origins {
     pub found: BTreeSet<SiteKey>,
     /// get_page() and its kin on the same pages, whose own reference may be the one that is dropped.
     pub extra: BTreeSet<SiteKey>,
+    /// get_page() and its kin whose own reference is the one that is stored where the page comes from.
+    pub own: BTreeSet<SiteKey>,
+    /// Acquires of the pages on which these references were taken.
+    pub under: BTreeSet<SiteKey>,
+    /// Acquires whose iterators walk pages of the kernel.
+    pub kernel: BTreeSet<SiteKey>,
+    /// The release in the other arm of a condition that has the user pages.
+    pub apart: Option<SiteKey>,
+    /// Acquires for objects of another table of functions.
+    pub elsewhere: BTreeSet<SiteKey>,
     /// The call that took the page out of a page table just before: the reference dropped is the table's.
     pub mapping: Option<SiteKey>,
+    /// Acquires whose frame numbers leave for a place that is not followed, where the page is found by such a number:
+    /// each with that place.
+    pub numbers: BTreeMap<SiteKey, SiteKey>,
     /// What stopped the analysis.
     pub open: BTreeSet<String>,
 }
@@ -73,7 +89,18 @@ pub(crate) fn of(analysis: &Analysis, site: SiteKey) -> Origins {
                     continue;
                 };
                 match function.role {
+                    // On pages of the kernel the pinning form takes nothing, and the other form takes plain references.
+                    Role::Acquire if analysis.backing(*from) == Some(Backing::Kernel) => {
+                        if !function.is_pinning() {
+                            origins.other.insert(*from);
+                        }
+                        origins.kernel.insert(*from)
+                    }
                     Role::Acquire => origins.user.insert(*from),
+                    Role::Reference => {
+                        origins.under.extend(analysis.under(*from));
+                        origins.own.insert(*from)
+                    }
                     Role::Translate => origins.found.insert(*from),
                     _ => origins.other.insert(*from),
                 };
@@ -114,6 +141,8 @@ pub(crate) fn of(analysis: &Analysis, site: SiteKey) -> Origins {
     if origins.user.is_empty()
         && origins.other.is_empty()
         && origins.found.is_empty()
+        && origins.own.is_empty()
+        && origins.kernel.is_empty()
         && origins.open.is_empty()
     {
         origins
@@ -131,6 +160,8 @@ pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
     };
     let mut all: Vec<Origins> = sites.iter().map(origins).collect();
     by_sibling_tables(analysis, sites, &mut all);
+    apart::by_named_table(analysis, sites, &mut all);
+    apart::by_flag(analysis, sites, &mut all);
     by_other_arm(analysis, sites, &mut all);
     extra_references(analysis, sites, &mut all);
     let mut unmaps: FastMap<FnId, FastMap<Span, Span>> = FastMap::default();
@@ -146,7 +177,20 @@ pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
             origins.mapping = Some(SiteKey { function, span });
         }
     }
+    by_number(analysis, sites, &mut all);
     all
+}
+
+/// Notes which releases of pages found by frame number may find pages that were acquired.
+fn by_number(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    let leaving = numbers::leaving(analysis);
+    if leaving.is_empty() {
+        return;
+    }
+    for (site, origins) in sites.iter().zip(all.iter_mut()) {
+        let found = numbers::found_again(analysis, &leaving, site.key, origins);
+        origins.numbers = found.map(|(from, at)| (*from, *at)).collect();
+    }
 }
 
 /// An object of one kind is built and torn down by the functions of one table. Where a field is shared by several
@@ -242,11 +286,13 @@ fn by_other_arm(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
                     .intersection(&all[free].other)
                     .copied()
                     .collect();
-                if opposed(put, free) && !shared.is_empty() && !all[put].user.is_empty() {
+                if opposed(put, free) && !all[put].user.is_empty() {
                     all[put]
                         .other
                         .retain(|from| !is_allocation(analysis, *from) || !shared.contains(from));
+                    // Whoever frees frees what was allocated, found or not.
                     all[free].user.clear();
+                    all[free].apart = Some(sites[put].key);
                 }
             }
             for unpin in unpinning.iter().copied() {

@@ -125,7 +125,13 @@ impl<'t> Places<'t> {
     }
 }
 
-fn is_inside(path: &Utf8Path, directory: &str) -> bool {
+/// Whether a header is one of the kernel's public ones: of all of it or of one architecture.
+pub(crate) fn is_public(path: &Utf8Path) -> bool {
+    path.as_str().starts_with("include/") || path.as_str().contains("/include/")
+}
+
+/// Whether a file stands in a directory or below it.
+pub(crate) fn is_inside(path: &Utf8Path, directory: &str) -> bool {
     let rest = path.as_str().strip_prefix(directory);
     rest.is_some_and(|rest| directory.is_empty() || rest.starts_with('/'))
 }

@@ -5,6 +5,7 @@
 //! export; where several define it (an architecture each, a driver each) the one that shares most of the path wins.
 
 use super::hash::{FastHasher, FastMap, FastSet};
+use super::places::is_public;
 use crate::index::ir::{Declaration, Expr, FileFacts, Function, Linkage, Record, Stmt, TypeRef};
 use camino::Utf8Path;
 use refimpl::api::{self, followed};
@@ -358,6 +359,15 @@ impl Program {
         let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
         best.first()
             .is_some_and(|(at, _)| self.file(*at).path.starts_with("include/linux"))
+    }
+
+    /// The header of a driver's own that defines the record of that tag which `file` most likely means.
+    pub(crate) fn private_header(&self, name: &str, file: u32) -> Option<&Utf8Path> {
+        let all = self.records.get(tag(name))?;
+        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let (at, _) = *best.first()?;
+        let path = self.file(at).path.as_path();
+        (path.extension() == Some("h") && !is_public(path)).then_some(path)
     }
 
     /// Follows typedefs.

@@ -60,6 +60,8 @@ pub(super) struct Script {
     pub field_stores: Vec<FieldStore>,
     /// Values of page arguments of get_page() and its kin.
     pub references: Vec<(SiteKey, Few<Node>)>,
+    /// Values used as an index or cut to a smaller number.
+    numbers: Vec<(SiteKey, Few<Node>)>,
     /// Functions called.
     pub callees: FastSet<(FnId, FnId)>,
     /// Fields named.
@@ -85,6 +87,7 @@ struct Known {
     calls: FastMap<(u32, Span), usize>,
     indirect: FastMap<(u32, Span), usize>,
     touches: FastSet<(u32, Span, bool)>,
+    numbers: FastMap<(u32, Span), usize>,
 }
 
 /// Constraints in the order in which they were said.
@@ -278,6 +281,27 @@ impl Script {
         }
     }
 
+    /// Remembers that values are used as an index or cut to a smaller number.
+    pub(super) fn number(&mut self, context: u32, site: SiteKey, values: &[Node]) {
+        if values.is_empty() {
+            return;
+        }
+        let at = *self
+            .known
+            .numbers
+            .entry((context, site.span))
+            .or_insert_with(|| {
+                self.numbers.push((site, Few::new()));
+                self.numbers.len() - 1
+            });
+        let known = &mut self.numbers[at].1;
+        for value in values {
+            if !known.contains(value) {
+                known.push(*value);
+            }
+        }
+    }
+
     /// Arguments go to the parameters of `target`, what it returns to `result`.
     pub(super) fn link(
         &mut self,
@@ -364,7 +388,7 @@ impl Script {
         for store in &mut self.field_stores {
             see(&mut store.site.function);
         }
-        for (site, _) in &mut self.references {
+        for (site, _) in self.references.iter_mut().chain(&mut self.numbers) {
             see(&mut site.function);
         }
         let mut pairs: Vec<(FnId, FnId)> = self.callees.drain().collect();
@@ -450,6 +474,9 @@ impl Script {
         }
         for (site, values) in &self.references {
             state.references.push((said.site(*site), said.each(values)));
+        }
+        for (site, values) in &self.numbers {
+            state.numbers.push((said.site(*site), said.each(values)));
         }
         for (caller, callee) in &self.callees {
             let pair = (said.function(*caller), said.function(*callee));

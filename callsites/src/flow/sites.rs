@@ -195,7 +195,8 @@ impl<'p> Visitor<'p, '_, '_> {
             let Some(function) = (self.listed)(name) else {
                 continue;
             };
-            if !matches!(function.role, Role::Acquire | Role::Release | Role::Dirty) {
+            let callsite = matches!(function.role, Role::Acquire | Role::Release | Role::Dirty);
+            if !callsite && !function.adds_pins() {
                 continue;
             }
             let at = function.page_argument(args.len());

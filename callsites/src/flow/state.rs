@@ -145,6 +145,9 @@ pub(crate) struct State {
     pub calls_of_unknown_iterators: FastSet<(SmolStr, u32)>,
     /// Values of page arguments of get_page() and its kin: (site, values).
     pub references: Vec<(SiteKey, Few<Node>)>,
+    /// Values that are used as the index of an array or cut to a smaller number: a frame number that comes here is not
+    /// followed any further.
+    pub numbers: Vec<(SiteKey, Few<Node>)>,
 }
 
 impl State {

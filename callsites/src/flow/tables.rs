@@ -8,6 +8,9 @@ use super::types::owner_of;
 use crate::index::ir::{Expr, InitItem, TypeRef};
 use smol_str::SmolStr;
 
+/// The records of the tables that an mmu notifier is registered with.
+pub(crate) const NOTIFIER_TABLES: [&str; 2] = ["mmu_notifier_ops", "mmu_interval_notifier_ops"];
+
 /// A table of functions: one value of a struct whose fields are function pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {

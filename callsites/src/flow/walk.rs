@@ -7,6 +7,7 @@
 use super::env::{Env, Sets};
 use super::graph::Node;
 use super::hash::FastMap;
+use super::owned::{self, Owned};
 use super::program::{FnId, Program, holds_pages};
 use super::script::Script;
 use super::state::SiteKey;
@@ -74,6 +75,8 @@ pub(super) struct Walk<'p, 's> {
     pub env: Env,
     pub sets: Sets,
     pub variables: Vec<Variable>,
+    /// Pages of which the function keeps references in what it stores.
+    pub owned: Vec<Owned<'p>>,
     frames: Vec<Frame<'p>>,
     variable_ids: FastMap<(u32, u32), usize>,
     heads: FastMap<(u32, u32), Env>,
@@ -117,6 +120,7 @@ fn passes(program: &Program, script: &mut Script, id: FnId) {
         env: Env::entry(),
         sets: Sets::default(),
         variables: Vec::new(),
+        owned: owned::of(&function.body),
         frames: Vec::new(),
         variable_ids: FastMap::default(),
         heads: FastMap::default(),
@@ -243,6 +247,8 @@ impl<'p> Walk<'p, '_> {
         let values = if holds_pages(&self.variables[variable].ty) {
             values
         } else {
+            let site = self.site(span);
+            self.state.number(self.context, site, values);
             &[]
         };
         for value in values {
@@ -390,6 +396,7 @@ impl<'p> Walk<'p, '_> {
             Stmt::Return(value, _) => {
                 if let Some(value) = value {
                     let values = self.eval(value);
+                    let values = self.kept(value, values);
                     let returned = self.state.returned(self.function);
                     for value in values {
                         self.state.graph.copy(value, returned);

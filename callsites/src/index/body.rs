@@ -32,9 +32,11 @@ fn names_site(written: &[u8]) -> bool {
     static NAMES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     let names = NAMES.get_or_init(|| {
         let roles = [Role::Acquire, Role::Release, Role::Dirty];
+        let pins = followed().with_role(Role::Reference);
         let names = roles
             .into_iter()
-            .flat_map(|role| followed().with_role(role));
+            .flat_map(|role| followed().with_role(role))
+            .chain(pins.filter(|function| function.adds_pins()));
         AhoCorasick::new(names.map(|function| &function.name)).ok()
     });
     // When they cannot be searched for together, each may stand there.

@@ -6,20 +6,23 @@
 //! (case 3), keeps its plain reference.
 
 mod near;
+mod until;
 
 pub(crate) use near::Seen;
 
 use crate::flow::analysis::Analysis;
-use crate::flow::graph::{Node, Obj};
+use crate::flow::graph::Node;
+use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
-use crate::flow::state::{Object, Owner, SiteKey};
+use crate::flow::state::{FieldId, Owner, SiteKey};
 use crate::index::ir::Expr;
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
 use refimpl::api::{Role, followed};
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens to the pages of one acquire.
@@ -37,8 +40,10 @@ pub(crate) struct Uses {
     pub struct_page: Option<SiteKey>,
     /// They, or an array that holds them, are stored into a field of a struct or a variable at file scope.
     pub held: Option<String>,
-    /// They are given to a function that was not read.
-    pub handed_on: Option<String>,
+    /// The field, of those that are fields.
+    pub held_in: Option<FieldId>,
+    /// The functions that they are given to and that were not read.
+    pub handed_on: BTreeSet<SmolStr>,
     /// Functions that release them.
     pub released_in: BTreeSet<FnId>,
 }
@@ -106,7 +111,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
         } else if call.targets.is_empty() {
             let all = analysis.user_pages(&call.pointers, true);
             of(&all, &mut |uses| {
-                uses.handed_on.get_or_insert_with(|| call.name.to_string());
+                uses.handed_on.insert(call.name.clone());
             });
         }
     }
@@ -128,61 +133,10 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
         };
         of(&all, &mut |uses| {
             uses.held.get_or_insert_with(|| text.clone());
+            uses.held_in.get_or_insert(field);
         });
     }
     out
-}
-
-/// Whether the iterator an acquire is given walks kernel memory in every way it is set up.
-fn kernel_iterator(analysis: &Analysis, site: SiteKey) -> bool {
-    let Some(acquire) = analysis.calls_at(site).next() else {
-        return false;
-    };
-    let Some(form) = followed()
-        .get(&acquire.name)
-        .and_then(|function| function.signature(acquire.args.len()))
-    else {
-        return false;
-    };
-    let Some(iter) = form.iter.and_then(|at| acquire.args.get(at)) else {
-        return false;
-    };
-    let walked = analysis.objects(iter);
-    if walked.iter().any(|object| !set_up_here(analysis, *object)) {
-        return false;
-    }
-    let (mut kernel, mut user) = (false, false);
-    for call in analysis.state.calls.iter().filter(|call| call.listed) {
-        let Some(function) = followed()
-            .get(&call.name)
-            .filter(|function| function.role == Role::Origin)
-        else {
-            continue;
-        };
-        let given: BTreeSet<Obj> = call
-            .args
-            .iter()
-            .flat_map(|arg| analysis.objects(arg))
-            .collect();
-        if !given.is_disjoint(&walked) {
-            kernel |= function.kind == "kernel iterator";
-            user |= function.kind == "user iterator";
-        }
-    }
-    kernel && !user
-}
-
-/// Whether whoever sets up an iterator is known: it is a variable or allocated memory, or it came in through a
-/// parameter of a function that has callers. A member of a record is set up by whoever uses the record.
-fn set_up_here(analysis: &Analysis, object: Obj) -> bool {
-    match analysis.state.what(object) {
-        Object::Local(..) | Object::Memory(..) | Object::Page(_) | Object::Function(..) => true,
-        Object::Target(node) => analysis.param(*node).is_some_and(|(function, _)| {
-            let mut callees = analysis.state.callees.iter();
-            callees.any(|(_, callee)| *callee == function)
-        }),
-        Object::Field(_) | Object::Global(_) | Object::Opaque(..) => false,
-    }
 }
 
 /// Whether the iterator an acquire is given is a member of a record: then it was set up elsewhere.
@@ -309,7 +263,7 @@ pub(super) fn judge(
         let reason = "a page of a dying process is read into its dump and put at once".to_owned();
         return say(Verdict::Keep, Some(4), Confidence::High, reason);
     }
-    if function.kind == "iter" && kernel_iterator(analysis, site.key) {
+    if analysis.backing(site.key) == Some(Backing::Kernel) {
         let reason = "the iterator walks pages of the kernel, not of user space".to_owned();
         return say(Verdict::Keep, None, Confidence::High, reason);
     }
@@ -333,7 +287,16 @@ pub(super) fn judge(
         .iter()
         .all(|function| reachable.contains(function))
         && !uses.released_in.is_empty();
+    // How long the pages are held: a page of an iterator only until its I/O is done.
+    let lasting = function.kind != "iter"
+        && uses.held.is_some()
+        && !until::let_go_soon(analysis, files, site.key.function, &uses.released_in);
+    let watched = !lasting
+        || uses
+            .held_in
+            .is_none_or(|field| near::reaches(analysis, site.key, field));
     let kept_by_notifier = near.notifier_in_file
+        && watched
         && !(uses.dma.is_some() && uses.held.is_some() && near.notifier_is_optional)
         || near.notifier_in_directory && near.asks_for_file;
     if kept_by_notifier {
@@ -367,7 +330,7 @@ pub(super) fn judge(
         );
     }
     if uses.dma.is_some() {
-        let long = uses.held.is_some() && !at_once || function.kind == "longterm";
+        let long = lasting || function.kind == "longterm";
         let reason = match (&uses.held, long) {
             (Some(held), true) => format!(
                 "a device accesses the pages, and they stay in {held} until they are let go"
@@ -380,6 +343,14 @@ pub(super) fn judge(
             Confidence::High,
             reason,
         );
+    }
+    if let (Some(held), true) = (&uses.held, lasting) {
+        let reason = format!("the pages stay in {held} until they are let go");
+        return say(Verdict::Convert, Some(2), Confidence::High, reason);
+    }
+    if function.kind == "iter" && !at_once {
+        let reason = "the pages under the iterator are read or written by whoever is given them (direct I/O)".to_owned();
+        return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
     }
     if uses.cpu_write.is_some() {
         let reason = "the CPU writes into the data of the pages".to_owned();
@@ -399,8 +370,8 @@ pub(super) fn judge(
         );
     }
     if let (Some(held), false) = (&uses.held, at_once) {
-        let reason = format!("the pages stay in {held} after the function that took them returned");
-        return say(Verdict::Convert, Some(2), Confidence::Medium, reason);
+        let reason = format!("the pages stay in {held} until whoever had them taken is done");
+        return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
     }
     if uses.cpu_read.is_some() && function.kind == "remote" {
         let reason = "the pages of another process are only looked at, and put at once".to_owned();
@@ -435,7 +406,7 @@ pub(super) fn judge(
         let reason = format!("the address of the data of the pages is given to {name}()");
         return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
     }
-    if at_once || uses.struct_page.is_some() && uses.handed_on.is_none() {
+    if at_once || uses.struct_page.is_some() && uses.handed_on.is_empty() {
         let reason =
             "only struct page or its address is looked at, and the reference is dropped at once"
                 .to_owned();
@@ -451,7 +422,7 @@ pub(super) fn judge(
             reason.to_owned(),
         );
     }
-    let reason = match &uses.handed_on {
+    let reason = match uses.handed_on.first() {
         Some(name) => format!("the pages are given to {name}(), which was not followed"),
         None => "what is done with the pages was not found".to_owned(),
     };

@@ -120,7 +120,7 @@ fn destinations(analysis: &Analysis, uses: Option<&Uses>) -> Vec<String> {
     let Some(uses) = uses else { return Vec::new() };
     let mut out: Vec<String> = Vec::new();
     out.extend(uses.held.clone());
-    out.extend(uses.handed_on.as_ref().map(|name| format!("{name}()")));
+    out.extend(uses.handed_on.first().map(|name| format!("{name}()")));
     for function in &uses.released_in {
         out.push(format!(
             "released in {}() of {}",

@@ -2,28 +2,61 @@
 //! What must change together: acquires, releases and dirtying calls that share pages.
 //!
 //! A group is convertible only when it holds an acquire and a release and every member is known to belong to the
-//! conversion. One unknown member would leave a pin that a put_page() drops.
+//! conversion. One unknown member would leave a pin that a put_page() drops. A member that must stay mixed, or is not
+//! known, stops each group whose pages it is given and joins none of them. What only marks pages dirty, or unpins what is
+//! pinned already, joins nothing either. A group in which nothing is to be converted is stopped by nobody.
 
 use crate::report::{Callsite, Group, Role, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins members that share pages. `shares[i]` are the indices of the acquires whose pages callsite `i` is given.
 ///
-/// Sets [`Callsite::group`] of every member; a callsite that shares with nobody and is to be converted is its own group.
+/// A callsite that joins nothing stands in the group of the first acquire whose pages it is given. Sets [`Callsite::group`] of every member; a callsite that shares with nobody and is to be converted is its own group.
 pub(super) fn join(callsites: &mut [Callsite], shares: &[Vec<usize>]) -> Vec<Group> {
     let mut leaders: Vec<usize> = (0..callsites.len()).collect();
     for (member, acquires) in shares.iter().enumerate() {
-        for acquire in acquires {
+        let known = if joins(callsites, member, acquires) {
+            acquires.as_slice()
+        } else {
+            &[]
+        };
+        for acquire in known {
             let (a, b) = (leader(&mut leaders, member), leader(&mut leaders, *acquire));
             leaders[a.max(b)] = a.min(b);
         }
     }
+    // Found before anybody who joins nothing is put into a group.
+    let mut stopped: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut put: Vec<(usize, usize)> = Vec::new();
+    for (member, acquires) in shares.iter().enumerate() {
+        if joins(callsites, member, acquires) {
+            continue;
+        }
+        for acquire in acquires {
+            let of = leader(&mut leaders, *acquire);
+            stopped.entry(of).or_default().insert(member);
+        }
+        // Its own place is with what is to be converted, and near.
+        let rank = |acquire: &&usize| {
+            let acquire = &callsites[**acquire];
+            let done = matches!(acquire.verdict, Verdict::Done | Verdict::Keep);
+            (
+                done,
+                parent(&acquire.path) != parent(&callsites[member].path),
+            )
+        };
+        if let Some(first) = acquires.iter().min_by_key(rank) {
+            put.push((member, leader(&mut leaders, *first)));
+        }
+    }
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let home: BTreeMap<usize, usize> = put.into_iter().collect();
     for at in 0..callsites.len() {
-        members
-            .entry(leader(&mut leaders, at))
-            .or_default()
-            .push(at);
+        let group = match home.get(&at) {
+            Some(first) => *first,
+            None => leader(&mut leaders, at),
+        };
+        members.entry(group).or_default().push(at);
     }
     let mut groups: Vec<(usize, Group)> = Vec::new();
     for (first, members) in members {
@@ -33,7 +66,14 @@ pub(super) fn join(callsites: &mut [Callsite], shares: &[Vec<usize>]) -> Vec<Gro
         if members.len() < 2 && !converted {
             continue;
         }
-        let group = group(callsites, &members);
+        let none = BTreeSet::new();
+        let others = stopped.get(&first).unwrap_or(&none);
+        let others: Vec<usize> = others
+            .iter()
+            .filter(|at| !members.contains(at))
+            .copied()
+            .collect();
+        let group = group(callsites, &members, &others);
         for at in &members {
             callsites[*at].group = Some(group.id.clone());
         }
@@ -50,7 +90,25 @@ fn leader(leaders: &mut [usize], mut at: usize) -> usize {
     at
 }
 
-fn group(callsites: &[Callsite], members: &[usize]) -> Group {
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+/// Whether a callsite joins the acquires whose pages it is given.
+fn joins(callsites: &[Callsite], member: usize, acquires: &[usize]) -> bool {
+    let site = &callsites[member];
+    match (site.role, site.verdict) {
+        (Role::Acquire, _) | (Role::Release, Verdict::Convert | Verdict::Keep) => true,
+        (Role::Release, Verdict::Done) => {
+            let mut acquires = acquires.iter().map(|at| &callsites[*at]);
+            acquires.any(|acquire| acquire.verdict != Verdict::Done)
+        }
+        (Role::Release, Verdict::Mixed | Verdict::Unknown) | (Role::Dirty, _) => false,
+    }
+}
+
+/// The group of `members`; `others` are given pages of it and stand in another group.
+fn group(callsites: &[Callsite], members: &[usize], others: &[usize]) -> Group {
     let ids = |role: Role| -> Vec<String> {
         members
             .iter()
@@ -73,6 +131,7 @@ fn group(callsites: &[Callsite], members: &[usize]) -> Group {
     let releases = ids(Role::Release);
     let mut blocked_by: Vec<String> = members
         .iter()
+        .chain(others)
         .filter_map(|at| blocks(&callsites[*at]))
         .collect();
     // Before 5.6 an acquire stays as it is: a group whose releases are converted already has nothing left to change.
@@ -84,6 +143,13 @@ fn group(callsites: &[Callsite], members: &[usize]) -> Group {
     }
     if converts && releases.is_empty() {
         blocked_by.push("no call that releases the pages was found".to_owned());
+    }
+    let undecided = |at: &usize| {
+        matches!(callsites[*at].verdict, Verdict::Convert | Verdict::Unknown)
+            && callsites[*at].role != Role::Dirty
+    };
+    if !members.iter().any(undecided) {
+        blocked_by.clear();
     }
     Group {
         id: hasher.finalize().to_hex()[..12].to_owned(),

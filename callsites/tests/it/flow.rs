@@ -321,7 +321,7 @@ static void run(struct device *dev, unsigned long at)
 }
 
 #[test]
-fn an_iterator_may_walk_kernel_memory_so_its_releases_are_mixed() {
+fn an_iterator_may_walk_kernel_memory_so_its_releases_ask_what_was_pinned() {
     check(&[(
         "fs/a.c",
         "
@@ -330,7 +330,7 @@ static void direct(struct iov_iter *iter)
 	struct page *pages[4];
 	size_t off;
 	iov_iter_get_pages2(iter, pages, 4096, 4, &off); //^ convert
-	put_page(pages[0]); //^ mixed
+	put_page(pages[0]); //^ convert
 }
 static void kernel_side(struct xarray *mapping)
 {
@@ -710,7 +710,7 @@ fn an_iterator_that_others_set_up_in_a_record_is_not_known_to_be_of_user_space()
 }
 
 #[test]
-fn a_reference_of_its_own_on_another_reading_of_a_pinned_array_makes_the_put_mixed() {
+fn a_reference_of_its_own_on_another_reading_of_a_pinned_array_is_what_the_put_drops() {
     check(&[(
         "drivers/frob/umem.c",
         "struct frob_map {\n\
@@ -738,7 +738,7 @@ fn a_reference_of_its_own_on_another_reading_of_a_pinned_array_makes_the_put_mix
         \tint i;\n\
         \n\
         \tfor (i = 0; i < f->count; i++)\n\
-        \t\tput_page(f->maps[i].user); //^ mixed\n\
+        \t\tput_page(f->maps[i].user); //^ keep\n\
         \tunpin_user_pages(f->pages, f->count); //^ done\n\
         }\n",
     )]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the crate as a whole is held to, in one program: a test that is linked once is compiled once.
 
+mod decided;
 mod flow;
 mod flow_apart;
 mod flow_reading;

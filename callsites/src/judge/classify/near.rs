@@ -4,8 +4,10 @@
 use crate::flow::analysis::Analysis;
 use crate::flow::hash::FastMap;
 use crate::flow::library::Files;
+use crate::flow::places::parent;
 use crate::flow::program::FnId;
-use crate::flow::state::SiteKey;
+use crate::flow::state::{Call, FieldId, SiteKey};
+use crate::flow::tables::NOTIFIER_TABLES;
 use crate::flow::text;
 use crate::index::ir::{Expr, Stmt};
 use crate::index::walk;
@@ -86,6 +88,56 @@ pub(super) fn notify(
         let path = analysis.program.path_of(*function);
         seen.look(files, path).notifies
     })
+}
+
+/// Whether a notifier can reach pages that are kept in a field: whoever takes them asks it whether the mapping has
+/// changed meanwhile, or one of its callbacks gets to a function that names the field.
+pub(super) fn reaches(analysis: &Analysis, site: SiteKey, field: FieldId) -> bool {
+    let asks = |function: FnId| {
+        let mut found = false;
+        walk::expressions(&analysis.program.function(function).body, &mut |expr| {
+            let name = expr.callee_name();
+            found |= name.is_some_and(|name| followed().is(name, Role::Notifier));
+        });
+        found
+    };
+    let mut callers = analysis.callers(site.function).iter().copied();
+    if asks(site.function) || callers.any(asks) {
+        return true;
+    }
+    let directory = parent(analysis.path(site));
+    let tables = analysis.tables.iter().filter(|table| {
+        NOTIFIER_TABLES.contains(&table.record.as_str())
+            && parent(&analysis.program.file(table.file).path) == directory
+    });
+    let users = &analysis.state.field_uses;
+    for table in tables {
+        for (_, name) in &table.entries {
+            let callbacks = analysis.program.resolve(name, table.file);
+            // What a callback does that was not read is not known.
+            if callbacks.is_empty() {
+                return true;
+            }
+            let reached = analysis.reached(callbacks);
+            let file = analysis.program.file(table.file);
+            let unread = |call: &Call| {
+                call.targets.is_empty()
+                    && !call.listed
+                    && reached.contains(&call.site.function)
+                    && file.outline.iter().any(|item| item.name == call.name)
+            };
+            if analysis.state.calls.iter().any(unread) {
+                return true;
+            }
+            if reached
+                .iter()
+                .any(|function| users.contains(&(field, *function)))
+            {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Whether a file registers or consults mmu notifiers.

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Objects of one type that are told apart: by the table of functions that they were given, and by a member that is set
+//! where the page is stored and tested where it is released.
+
+use super::analysis::Analysis;
+use super::conditions::{block_of, facts, is_null, same};
+use super::graph::Obj;
+use super::hash::{FastMap, FastSet};
+use super::origins::Origins;
+use super::program::FnId;
+use super::sites::Site;
+use super::state::{FieldStore, Object, SiteKey};
+use crate::index::ir::{Expr, Stmt};
+use crate::index::walk;
+use refimpl::api::followed;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A function of a table, or one that gives it to its objects, releases pages of objects of this table. Whoever acquires pages for objects of
+/// another table of that kind names that one.
+pub(super) fn by_named_table(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, table) in analysis.tables.iter().enumerate() {
+        kinds.entry(table.record.as_str()).or_default().push(at);
+    }
+    kinds.retain(|_, tables| tables.len() > 1);
+    let mut homes: FastMap<FnId, Vec<usize>> = FastMap::default();
+    for at in kinds.values().flatten() {
+        let table = &analysis.tables[*at];
+        for (_, name) in &table.entries {
+            for function in analysis.program.resolve(name, table.file) {
+                homes.entry(function).or_default().push(*at);
+            }
+        }
+    }
+    let mut named: FastMap<FnId, FastSet<SmolStr>> = FastMap::default();
+    let mut names_of = |function: FnId| -> FastSet<SmolStr> {
+        let names = || names_in(&analysis.program.function(function).body);
+        named.entry(function).or_insert_with(names).clone()
+    };
+    for (site, origins) in sites.iter().zip(all.iter_mut()) {
+        if origins.user.is_empty() {
+            continue;
+        }
+        let mine = match homes.get(&site.key.function) {
+            Some(mine) => mine.clone(),
+            // Or the function gives the objects their table itself.
+            None => {
+                let names = names_of(site.key.function);
+                let all = kinds.values().flatten().copied();
+                all.filter(|at| names.contains(&analysis.tables[*at].name))
+                    .collect()
+            }
+        };
+        let Some(first) = mine.first() else {
+            continue;
+        };
+        let kind = &analysis.tables[*first].record;
+        let siblings = kinds.get(kind.as_str()).into_iter().flatten();
+        let siblings: Vec<usize> = siblings.copied().collect();
+        let mut elsewhere = BTreeSet::new();
+        origins.user.retain(|from| {
+            let names = names_of(from.function);
+            let names_one = |at: &usize| names.contains(&analysis.tables[*at].name);
+            let stays = !siblings.iter().any(names_one) || mine.iter().any(names_one);
+            if !stays {
+                elsewhere.insert(*from);
+            }
+            stays
+        });
+        origins.elsewhere = elsewhere;
+    }
+}
+
+/// The names whose addresses a body takes, or that stand in its initialisers.
+fn names_in(body: &[Stmt]) -> FastSet<SmolStr> {
+    let mut out = FastSet::default();
+    walk::expressions(body, &mut |expr| {
+        if let Expr::AddressOf(inner, _) = expr {
+            if let Expr::Name(name, _) = inner.as_ref() {
+                out.insert(name.clone());
+            }
+        }
+    });
+    out
+}
+
+/// `if (slot->borrowed) … else put_page(slot->page);`: a page that is stored together with a member that the condition
+/// excludes does not come there.
+pub(super) fn by_flag(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    for (site, origins) in sites.iter().zip(all.iter_mut()) {
+        if site.beyond || site.branches.is_empty() {
+            continue;
+        }
+        if origins.user.len() + origins.other.len() + origins.found.len() < 2 {
+            continue;
+        }
+        if let Some(stays) = stored_as_tested(analysis, site) {
+            let page = |from: &SiteKey| stays.contains(&Object::Page(*from));
+            if origins.user.iter().any(page) {
+                origins.user.retain(page);
+                origins.other.retain(page);
+                origins.found.retain(page);
+                origins.own.retain(page);
+            }
+        }
+    }
+}
+
+/// The objects that a release may be given by the stores that the conditions around it allow; None where no condition
+/// excludes one.
+fn stored_as_tested(analysis: &Analysis, site: &Site) -> Option<BTreeSet<Object>> {
+    let call = analysis.calls_at(site.key).find(|call| call.listed)?;
+    let at = followed().get(&call.name)?.page_argument(call.args.len())?;
+    let [node] = call.args.get(at)?[..] else {
+        return None;
+    };
+    let field = analysis.field(node)?;
+    let body = &analysis.program.function(site.key.function).body;
+    let base = base_of_argument(body, site, at)?;
+    // The members of the same object that are known to be null, or not.
+    let tested: Vec<(&SmolStr, bool)> = facts(body, site.key.span)
+        .into_iter()
+        .filter_map(|(cond, truth)| match cond {
+            Expr::Field { base: of, name, .. } if same(of, base) => Some((name, truth)),
+            _ => None,
+        })
+        .collect();
+    if tested.is_empty() {
+        return None;
+    }
+    let stores = analysis.state.field_stores.iter();
+    let stores: Vec<&FieldStore> = stores.filter(|store| store.field == field).collect();
+    let allowed: Vec<&&FieldStore> = stores
+        .iter()
+        .filter(|store| !excluded(analysis, store, &tested))
+        .collect();
+    if allowed.is_empty() || allowed.len() == stores.len() {
+        return None;
+    }
+    let objects: BTreeSet<Obj> = allowed
+        .iter()
+        .flat_map(|store| analysis.objects(&store.values))
+        .collect();
+    let what = objects.iter().map(|object| analysis.state.what(*object));
+    Some(what.cloned().collect())
+}
+
+/// `slot` of the argument `slot->page` of a call.
+fn base_of_argument<'s>(body: &'s [Stmt], site: &Site, at: usize) -> Option<&'s Expr> {
+    let mut found = None;
+    walk::expressions(body, &mut |expr| {
+        if let Expr::Call { args, span, .. } = expr {
+            if *span == site.key.span {
+                if let Some(Expr::Field { base, .. }) = args.get(at) {
+                    found = Some(base.as_ref());
+                }
+            }
+        }
+    });
+    found
+}
+
+/// Whether the block of a store gives one of the members a value that the tests exclude.
+fn excluded(analysis: &Analysis, store: &FieldStore, tested: &[(&SmolStr, bool)]) -> bool {
+    let body = &analysis.program.function(store.site.function).body;
+    let block = block_of(body, store.site.span);
+    let mut base = None;
+    let mut sets: Vec<(&SmolStr, &Expr, bool)> = Vec::new();
+    for statement in block {
+        let Stmt::Expr(
+            Expr::Assign {
+                op,
+                target,
+                value,
+                span,
+            },
+            _,
+        ) = statement
+        else {
+            continue;
+        };
+        if let (Expr::Field { base: of, name, .. }, "=") = (target.as_ref(), op.as_str()) {
+            if *span == store.site.span {
+                base = Some(of.as_ref());
+            }
+            sets.push((name, of.as_ref(), !is_null(value)));
+        }
+    }
+    let Some(base) = base else { return false };
+    tested.iter().any(|(name, truth)| {
+        let last = sets
+            .iter()
+            .rev()
+            .find(|(set, of, _)| set == name && same(of, base));
+        last.is_some_and(|(_, _, set)| set != truth)
+    })
+}

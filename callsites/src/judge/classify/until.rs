@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Until when pages are held that are kept in a record: until the call ends that had them taken, or longer.
+
+use crate::flow::analysis::Analysis;
+use crate::flow::hash::FastSet;
+use crate::flow::library::Files;
+use crate::flow::program::FnId;
+use crate::index::ir::{Expr, OutlineItem, OutlineKind, Stmt};
+use crate::index::lex::is_ident;
+use crate::index::walk;
+use memchr::memmem;
+use std::collections::BTreeSet;
+
+/// So many callers up it is looked for who sees to both the taking and the letting go. Further up stands what tells one
+/// request from another, an ioctl or a table, and reaches everything.
+const CALLERS: usize = 3;
+
+/// Whether whoever takes the pages, or has them taken, lets them go before it returns, and nobody else does.
+pub(super) fn let_go_soon(
+    analysis: &Analysis,
+    files: &dyn Files,
+    acquire: FnId,
+    released_in: &BTreeSet<FnId>,
+) -> bool {
+    if released_in.is_empty() || released_unread(analysis, files, acquire, released_in) {
+        return false;
+    }
+    let mut level: BTreeSet<FnId> = BTreeSet::from([acquire]);
+    for _ in 0..=CALLERS {
+        let sees = |function: &FnId| sees_to_it(analysis, *function, acquire, released_in);
+        if level.iter().any(sees) {
+            return true;
+        }
+        let above = level
+            .iter()
+            .flat_map(|function| analysis.callers(*function));
+        level = above.copied().collect();
+    }
+    false
+}
+
+/// Whether all releases are reached from a function and from nowhere else but by those who call it, and the function does
+/// not choose between taking and letting go.
+fn sees_to_it(
+    analysis: &Analysis,
+    function: FnId,
+    acquire: FnId,
+    released_in: &BTreeSet<FnId>,
+) -> bool {
+    let reached = analysis.reached([function]);
+    if !released_in.iter().all(|release| reached.contains(release)) {
+        return false;
+    }
+    // Down the calls that lead to a release: whoever else makes one of them lets go too.
+    let mut leading: Vec<FnId> = released_in.iter().copied().collect();
+    let mut seen: FastSet<FnId> = leading.iter().copied().collect();
+    let mut elsewhere = false;
+    while let Some(callee) = leading.pop() {
+        if callee == function || callee == acquire {
+            continue;
+        }
+        for caller in analysis.callers(callee) {
+            if !reached.contains(caller) {
+                // Whoever does both, and does not choose between them, is another such caller.
+                let theirs = analysis.reached([*caller]);
+                elsewhere |= !theirs.contains(&acquire)
+                    || chooses(analysis, *caller, acquire, released_in, &theirs);
+            }
+            if reached.contains(caller) && seen.insert(*caller) {
+                leading.push(*caller);
+            }
+        }
+    }
+    !elsewhere && !chooses(analysis, function, acquire, released_in, &reached)
+}
+
+/// Whether taking and letting go stand in different cases of a `switch`.
+fn chooses(
+    analysis: &Analysis,
+    function: FnId,
+    acquire: FnId,
+    released_in: &BTreeSet<FnId>,
+    reached: &FastSet<FnId>,
+) -> bool {
+    if function == acquire || released_in.contains(&function) {
+        return false;
+    }
+    let file = analysis.program.file_of(function);
+    let leads_to = |name: &str, wanted: &dyn Fn(&FnId) -> bool| {
+        let targets = analysis.program.resolve(name, file);
+        let targets = targets.into_iter().filter(|id| reached.contains(id));
+        analysis.reached(targets).iter().any(wanted)
+    };
+    let mut found = false;
+    switches(&analysis.program.function(function).body, &mut |body| {
+        let (mut takes, mut lets_go) = (false, false);
+        walk::expressions(std::slice::from_ref(body), &mut |expr| {
+            if let Some(name) = Expr::callee_name(expr) {
+                // What takes may let go again on its own way of errors.
+                if leads_to(name, &|id| *id == acquire) {
+                    takes = true;
+                } else {
+                    lets_go |= leads_to(name, &|id| released_in.contains(id));
+                }
+            }
+        });
+        found |= takes && lets_go;
+    });
+    found
+}
+
+/// Whether a function of the same file that nobody had a reason to read names one that lets the pages go, and not the one
+/// that takes them.
+fn released_unread(
+    analysis: &Analysis,
+    files: &dyn Files,
+    acquire: FnId,
+    released_in: &BTreeSet<FnId>,
+) -> bool {
+    let name = |id: &FnId| analysis.program.function(*id).name.as_bytes();
+    released_in
+        .iter()
+        .filter(|release| **release != acquire)
+        .any(|release| {
+            let file = analysis.program.file(analysis.program.file_of(*release));
+            let Some(bytes) = files.bytes(&file.path) else {
+                return true;
+            };
+            let read = |item: &&OutlineItem| {
+                let mut functions = file.functions.iter();
+                functions.any(|function| function.name == item.name)
+            };
+            let unread = file
+                .outline
+                .iter()
+                .filter(|item| item.kind == OutlineKind::Function);
+            unread.filter(|item| !read(item)).any(|item| {
+                let text = bytes.get(item.span.start as usize..item.span.end as usize);
+                let text = text.unwrap_or_default();
+                mentions_word(text, name(release)) && !mentions_word(text, name(&acquire))
+            })
+        })
+}
+
+fn mentions_word(text: &[u8], word: &[u8]) -> bool {
+    memmem::find_iter(text, word).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        let after = text.get(at + word.len());
+        !before.is_some_and(|byte| is_ident(*byte)) && !after.is_some_and(|byte| is_ident(*byte))
+    })
+}
+
+fn switches<'s>(block: &'s [Stmt], see: &mut dyn FnMut(&'s Stmt)) {
+    for statement in block {
+        match statement {
+            Stmt::Switch { body, .. } => see(body),
+            Stmt::Block(inner, _) | Stmt::Unread(inner, _) => switches(inner, see),
+            Stmt::If {
+                then, otherwise, ..
+            } => {
+                switches(std::slice::from_ref(then), see);
+                if let Some(otherwise) = otherwise {
+                    switches(std::slice::from_ref(otherwise), see);
+                }
+            }
+            Stmt::Loop { body, .. } => switches(std::slice::from_ref(body), see),
+            Stmt::Arms(arms, _) => arms.iter().for_each(|(_, inner)| switches(inner, see)),
+            _ => {}
+        }
+    }
+}
