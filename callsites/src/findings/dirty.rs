@@ -75,6 +75,10 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
         })
         .collect();
     let (file, writes) = *places?.first()?;
+    // mm/ tests the calls themselves, and writes nothing: the rules are about callers.
+    if writes.path.starts_with("mm/") {
+        return None;
+    }
     if acquires
         .iter()
         .chain(&releases)
