@@ -102,7 +102,7 @@ fn gives_back(view: &View<'_>, file: usize, counter: &str) -> bool {
                 .filter(|item| item.kind == OutlineKind::Function)
                 .any(|item| {
                     let text = view.text(file, item.span);
-                    text.contains(counter) && (text.contains("_sub(") || text.contains("-="))
+                    text.contains(counter) && (text.contains("_sub") || text.contains("-="))
                 })
 }
 

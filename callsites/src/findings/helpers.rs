@@ -126,11 +126,11 @@ fn acts_on_slab_pages(text: &[u8]) -> bool {
     any(Box::new(of_address)) && any(Box::new(followed().with_role(Role::Reference)))
 }
 
-/// Whether `text` calls `name`.
+/// Whether the word `name` stands in `text`: what stands after it, a blank or a comment, is layout.
 pub(super) fn calls(text: &[u8], name: &str) -> bool {
     bstr::ByteSlice::find_iter(text, name).any(|at| {
-        let after = text.get(at + name.len()..).unwrap_or_default();
+        let after = text.get(at + name.len());
         let before = at.checked_sub(1).and_then(|before| text.get(before));
-        after.first() == Some(&b'(') && !before.is_some_and(|b| is_ident(*b))
+        !after.is_some_and(|b| is_ident(*b)) && !before.is_some_and(|b| is_ident(*b))
     })
 }
