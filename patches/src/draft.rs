@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Planned patches become commits, the commits mails, and the mails a checked series.
 
+mod sent;
+
 use crate::commit::{BRANCH, Files, Identity, Store, UNDATED};
-use crate::edits::{Fix, Planned, Sources, Words};
+use crate::edits::{Planned, Sources, Words};
 use crate::error::Error;
-use crate::info::{
-    Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Recipients, Refused, SCHEMA,
-};
+use crate::info::{Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA};
 use crate::mbox::{self, Mail};
 use crate::options::{Api, ConvertOptions, Export};
 use crate::origin::Origin;
 use crate::series::Series;
 use crate::series::cover;
 use crate::series::maintainers;
-use crate::series::scripts::{Script, checkpatch, get_maintainer, lists_of};
+use crate::series::scripts::{Script, checkpatch, get_maintainer};
 use crate::series::tested::NOT_TESTED;
 use crate::series::text;
 use crate::series::unit;
@@ -65,18 +65,8 @@ pub struct Written {
     pub body: String,
 }
 
-/// The file that implements what the series is about: its lists get the cover letter.
-const GUP: &str = "mm/gup.c";
-
 /// How patches of a subsystem are sent that names the tree in the subject ("MAINTAINERS", the P: of an entry, 6.12).
 const NETDEV: &str = "Documentation/process/maintainer-netdev.rst";
-
-/// Digits of a commit id in a Fixes: tag ("Documentation/process/submitting-patches.rst", 6.12: at least 12).
-const ABBREVIATED: usize = 12;
-
-/// How long git may look for the commit that a Fixes: tag names. The history of one file takes seconds; where the objects lie
-/// on a slow disk, the tag is not worth minutes.
-const LOOK_BACK: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Who stands as author of a rehearsal, which mail and commit need: nobody.
 fn nobody() -> Identity {
@@ -262,44 +252,6 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// The Fixes: tag of a fix: the oldest commit that brought the call which a release does not fit.
-    fn find_culprit(&self, plan: &mut Planned) -> Result<(), Error> {
-        let Some(fix) = plan.fix else { return Ok(()) };
-        let catalogue = refimpl::api::catalogue();
-        let site = plan.replaced.iter().find(|site| match fix {
-            Fix::Leak => catalogue.is(&site.call, refimpl::api::Role::Acquire),
-            Fix::Freed => site.call != site.becomes,
-        });
-        let Some(site) = site else { return Ok(()) };
-        let found = match self.job.origin {
-            None => Err("no history".to_owned()),
-            Some(_) => {
-                let repo = self.store.path().as_std_path();
-                let base = self.base.to_string();
-                let found = store::brought(repo, &base, &site.call, &site.path, LOOK_BACK);
-                found.map_err(|error| error.to_string())
-            }
-        };
-        let note = match found {
-            Err(why) => format!("Fixes: not looked up, {why}."),
-            Ok(Some(commit)) if commit.has_parent => {
-                let id: String = commit.id.chars().take(ABBREVIATED).collect();
-                let tag = format!("Fixes: {id} (\"{}\")", commit.subject);
-                plan.trailers.push(tag);
-                format!(
-                    "The Fixes: tag names the oldest commit that brings {}() into {}; see if it is the one.",
-                    site.call, site.path
-                )
-            }
-            Ok(_) => format!(
-                "Fixes: the history at hand does not reach back to the commit that brought {}() into {}.",
-                site.call, site.path
-            ),
-        };
-        plan.notes.insert(note);
-        Ok(())
-    }
-
     /// Writes the mails, proves them right, and runs the checks.
     ///
     /// # Errors
@@ -379,22 +331,6 @@ impl<'a> Draft<'a> {
             checks,
             mails,
         })
-    }
-
-    /// Where the cover letter goes: to the list of the memory management, and to everybody who gets a patch.
-    fn recipients(&self, tree: &Tree, options: &ConvertOptions) -> Recipients {
-        let scratch = self.store.scratch().join("scripts");
-        let script = Script::of(tree, "get_maintainer.pl", options.scripts, &scratch);
-        let to = lists_of(&script, GUP);
-        let mut cc: Vec<String> = Vec::new();
-        for patch in &self.patches {
-            for address in patch.recipients.to.iter().chain(&patch.recipients.cc) {
-                if !to.contains(address) && !cc.contains(address) {
-                    cc.push(address.clone());
-                }
-            }
-        }
-        Recipients { to, cc }
     }
 
     /// Title and body of the cover letter: by hand, from the version before, or our own.

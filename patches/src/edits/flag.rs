@@ -5,17 +5,19 @@
 //! way that something else goes already: beside a member that is tested at the release and set where the iterator is at
 //! hand, in the record that holds the pages, or as one more argument of the function that releases.
 
-use super::extract::{declaration, declare, free_name, root};
-use super::guard;
-use super::layout::{self, blanks, column, indent, line_end, line_start};
+mod local;
+mod place;
+
+use super::extract::{declaration, free_name, root};
+use super::layout::{indent, line_end, line_start};
 use super::plan::Sources;
 use super::replace::Edit;
 use super::seen::{
-    assigned, calls, conjuncts, field_in, may_be_null, named, only_releases, prefix, tag, variables,
+    assigned, calls, conjuncts, field_in, may_be_null, named, only_releases, tag, variables,
 };
 use super::source::{Found, Source};
 use super::walk::{self, all_expressions, every_part, holds, is_name, plain, statements};
-use callsites::index::ir::{Declaration, Expr, Function, Linkage, Record, Span, Stmt};
+use callsites::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt};
 use callsites::report::Callsite;
 use camino::Utf8PathBuf;
 use refimpl::api::catalogue;
@@ -417,160 +419,6 @@ impl<'s> Way<'s> {
         Ok(())
     }
 
-    /// The variable of a home that holds the answer.
-    fn local(&mut self, function: &'s Function) -> Result<String, String> {
-        let name = function.name.to_string();
-        if let Some(known) = self.locals.get(&name) {
-            return Ok(known.clone());
-        }
-        let source = self.source;
-        let local = free_name(source, function, &NAMES).ok_or("its names for a flag are taken")?;
-        let homes: Vec<Home> = self
-            .homes
-            .iter()
-            .filter(|home| home.function == name)
-            .cloned()
-            .collect();
-        let given = |home: &Home| {
-            let parameter = function.params.iter().any(|param| param.name == home.iter);
-            parameter && !assigned(function, &home.iter)
-        };
-        let iters: BTreeSet<&str> = homes.iter().map(|home| home.iter.as_str()).collect();
-        let asked = |iter: &str| match may_be_null(function, iter) {
-            true => format!("{iter} && {ASK}({iter})"),
-            false => format!("{ASK}({iter})"),
-        };
-        let edit = match iters.first() {
-            Some(iter) if iters.len() == 1 && homes.iter().all(given) => {
-                let line = format!("bool {local} = {};", asked(iter));
-                declare(source, function, &function.body, &line)
-            }
-            Some(_) if homes.iter().all(given) => {
-                let text = self.arms(function, &homes, local)?;
-                let path = source.path.clone();
-                self.insert(&path, text.0, text.1);
-                declare(
-                    source,
-                    function,
-                    &function.body,
-                    &format!("bool {local} = false;"),
-                )
-            }
-            _ => {
-                return Err(format!(
-                    "the iterator of {name}() is no parameter of it, so that the answer of {ASK}() would have to be asked \
-                     for elsewhere"
-                ));
-            }
-        };
-        let edit = edit.ok_or("nothing can be declared at the head of its function")?;
-        let at = edit.span.start as usize;
-        let path = source.path.clone();
-        self.insert(&path, at, String::from_utf8_lossy(&edit.text).into_owned());
-        self.told
-            .insert(Told::Asked(name.clone(), local.to_owned()));
-        self.locals.insert(name, local.to_owned());
-        Ok(local.to_owned())
-    }
-
-    /// Several iterators, each at hand in one arm of the same `if`: the answer of the one that is used.
-    fn arms(
-        &self,
-        function: &Function,
-        homes: &[Home],
-        local: &str,
-    ) -> Result<(usize, String), String> {
-        const OTHER: &str = "pages of several iterators are released together, and one answer does not serve for all";
-        let bytes = &self.source.bytes;
-        let mut text = String::new();
-        let mut whole: Option<Span> = None;
-        for (n, home) in homes.iter().enumerate() {
-            let call = Span {
-                start: home.call.0,
-                end: home.call.1,
-            };
-            let path = walk::path(function, call);
-            let first = path.first().ok_or(OTHER)?;
-            if *whole.get_or_insert(first.span()) != first.span() {
-                return Err(OTHER.into());
-            }
-            // The arm of the chain in which the call stands.
-            let mut arm: &Stmt = first;
-            let cond = loop {
-                let Stmt::If {
-                    cond,
-                    then,
-                    otherwise,
-                    ..
-                } = arm
-                else {
-                    return Err(OTHER.into());
-                };
-                match otherwise {
-                    _ if holds(then.span(), call) => break cond,
-                    Some(next) if holds(next.span(), call) => arm = next,
-                    _ => return Err(OTHER.into()),
-                }
-            };
-            let plain_test = !every_part(cond, |part| {
-                matches!(
-                    part,
-                    Expr::Call { .. }
-                        | Expr::Assign { .. }
-                        | Expr::Update { .. }
-                        | Expr::Unread(..)
-                )
-            });
-            if !plain_test {
-                return Err(OTHER.into());
-            }
-            let margin =
-                String::from_utf8_lossy(indent(bytes, first.span().start as usize)).into_owned();
-            let otherwise = if n > 0 { "else " } else { "" };
-            let cond = layout::one_line(&self.source.text(cond.span()));
-            text += &format!(
-                "{margin}{otherwise}if ({cond})\n{margin}\t{local} = {ASK}({});\n",
-                home.iter
-            );
-        }
-        let start = whole.ok_or(OTHER)?.start as usize;
-        Ok((line_start(bytes, start), format!("{text}\n")))
-    }
-
-    /// The calls of a function that only releases get the condition; whether all could.
-    fn over_the_calls(&mut self, released: &Function) -> Result<bool, String> {
-        let source = self.source;
-        let all: Vec<(&Source, &Function, Span, &[Expr])> = self
-            .sources
-            .values()
-            .flat_map(|source| {
-                calls(source, &released.name)
-                    .into_iter()
-                    .map(move |(caller, span, args)| (source, caller, span, args))
-            })
-            .collect();
-        let ours = all
-            .iter()
-            .all(|(own, caller, ..)| own.path == source.path && self.is_home(&caller.name));
-        if all.is_empty() || !ours {
-            return Ok(false);
-        }
-        for (_, caller, span, args) in all {
-            let condition = self.local(caller)?;
-            let path = walk::path(caller, span);
-            let arguments: Vec<String> = args
-                .iter()
-                .map(|arg| layout::one_line(&source.text(arg.span())))
-                .collect();
-            let edits = guard::guarded(source, &path, (&released.name, &arguments), &condition)?;
-            self.edits
-                .entry(source.path.clone())
-                .or_default()
-                .extend(edits);
-        }
-        Ok(true)
-    }
-
     /// One more parameter of a function that releases.
     fn parameter(&mut self, function: &'s Function, depth: usize) -> Result<String, String> {
         let source = self.source;
@@ -636,112 +484,5 @@ impl<'s> Way<'s> {
             ));
         }
         self.parameter(caller, depth - 1)
-    }
-
-    /// `, text` behind the last of a list, on a line of its own where it would grow too long.
-    fn append(&mut self, source: &Source, whole: Span, last: Span, text: &str) {
-        let bytes = &source.bytes;
-        let end = last.end as usize;
-        let line = line_start(bytes, end);
-        let wide = column(&bytes[line..end], 0) + 2 + text.len() + 2;
-        let new = match wide <= 80 {
-            true => format!(", {text}"),
-            false => {
-                let open = bytes[whole.start as usize..end]
-                    .iter()
-                    .position(|&byte| byte == b'(')
-                    .map_or(end, |at| whole.start as usize + at + 1);
-                let margin = match open > line {
-                    true => column(&bytes[line_start(bytes, open)..open], 0),
-                    false => column(indent(bytes, end), 0),
-                };
-                format!(",\n{}{text}", blanks(margin))
-            }
-        };
-        let path = source.path.clone();
-        self.insert(&path, end, new);
-    }
-
-    /// A new member beside `beside`; None where the record is not at hand.
-    fn member(&mut self, tag: &str, beside: &str) -> Result<Option<String>, String> {
-        let key = (tag.to_owned(), beside.to_owned());
-        if let Some(known) = self.members.get(&key) {
-            return Ok(Some(known.clone()));
-        }
-        let Some((source, record)) = self.record_of(tag) else {
-            return Ok(None);
-        };
-        let Some(field) = record.fields.iter().find(|field| field.name == beside) else {
-            return Ok(None);
-        };
-        let prefix = prefix(record);
-        let taken = |name: &str| record.fields.iter().any(|field| field.name == name);
-        let name = NAMES
-            .iter()
-            .map(|name| format!("{prefix}{name}"))
-            .find(|name| !taken(name))
-            .ok_or("its names for a member are taken")?;
-        let bytes = &source.bytes;
-        let (start, end) = (field.statement.start as usize, field.statement.end as usize);
-        let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
-        let line = line_start(bytes, start);
-        let wanted = column(&bytes[line..field.span.start as usize], 0);
-        let tabs = bytes[start..field.span.start as usize].contains(&b'\t');
-        let mut text = format!("{margin}bool");
-        match tabs {
-            true => {
-                while column(text.as_bytes(), 0) < wanted {
-                    text.push('\t');
-                }
-            }
-            false => text.push(' '),
-        }
-        text += &format!("{name};\n");
-        // Nothing can stand behind an array of open length.
-        let open = source.slice(field.statement).ends_with(b"[];");
-        let at = match open {
-            true => line,
-            false => line_end(bytes, end),
-        };
-        let path = source.path.clone();
-        self.insert(&path, at, text);
-        self.told.insert(Told::Member(name.clone(), tag.to_owned()));
-        self.members.insert(key, name.clone());
-        Ok(Some(name))
-    }
-
-    fn record_of(&self, tag: &str) -> Option<(&'s Source, &'s Record)> {
-        let sources = self.sources;
-        sources.values().find_map(|source| {
-            let found = source
-                .facts
-                .records
-                .iter()
-                .find(|record| record.tag == tag)?;
-            Some((source, found))
-        })
-    }
-
-    /// The tag of the record that an expression is, or points to.
-    fn type_of(&self, function: &Function, expr: &Expr) -> Option<String> {
-        match plain(expr) {
-            Expr::Name(name, _) => Some(tag(&declaration(function, name)?.ty.name)),
-            Expr::Field { base, name, .. } => {
-                let (_, record) = self.record_of(&self.type_of(function, base)?)?;
-                let field = record.fields.iter().find(|field| field.name == *name)?;
-                Some(tag(&field.ty.name))
-            }
-            Expr::Index { base, .. } | Expr::AddressOf(base, _) | Expr::Deref(base, _) => {
-                self.type_of(function, base)
-            }
-            _ => None,
-        }
-    }
-
-    fn insert(&mut self, path: &Utf8PathBuf, at: usize, text: String) {
-        let place = self.inserts.entry((path.clone(), at)).or_default();
-        if !place.contains(&text) {
-            place.push_str(&text);
-        }
     }
 }

@@ -21,6 +21,7 @@ mod extract;
 mod filled;
 mod flag;
 mod fold;
+mod freed;
 mod guard;
 mod header;
 pub(crate) mod ladder;
@@ -29,6 +30,7 @@ mod literals;
 mod next;
 mod pair;
 mod plan;
+mod reasons;
 mod release;
 mod rename;
 mod replace;
@@ -52,8 +54,9 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
+pub use freed::freed;
 pub use next::next;
-pub use plan::{Fix, Planned, Sources, files, freed, group};
+pub use plan::{Fix, Planned, Sources, files, group};
 pub use replace::{Edit, carry_out, ordered, upon};
 pub use source::Source;
 pub use words::{Functions, Words};

@@ -7,7 +7,8 @@ use super::flag::{self, Carried};
 use super::guard::guarded;
 use super::ladder::{Floor, Kernels};
 use super::layout;
-use super::release::{put, release};
+use super::reasons::{always, asked};
+use super::release::release;
 use super::replace::{Edit, carry_out, columns_kept, ordered};
 use super::source::Source;
 use super::unused;
@@ -47,7 +48,7 @@ pub struct Planned {
     pub trailers: Vec<String>,
     /// Loops that stay, with the reason, whole sentences.
     pub kept: BTreeSet<String>,
-    folds: Vec<Folded>,
+    pub(super) folds: Vec<Folded>,
 }
 
 /// What a patch mends.
@@ -61,7 +62,7 @@ pub enum Fix {
 
 /// A loop that went, for the variables it leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Folded {
+pub struct Folded {
     path: Utf8PathBuf,
     function: Span,
     statement: Span,
@@ -175,38 +176,6 @@ pub fn group(
     }
 }
 
-/// The patch that puts the pages of a group which are given back as if they had been allocated; None where none are, or
-/// where one of them cannot be changed.
-pub fn freed(sources: &Sources, report: &Report, group: &Group) -> Option<Planned> {
-    let mut planned = Planned {
-        groups: vec![format!("{}-freed", group.id)],
-        fix: Some(Fix::Freed),
-        ..Planned::default()
-    };
-    for site in members(report, group) {
-        let mut becomes = site.call.clone();
-        if site.role == Role::Release && site.verdict == Verdict::Convert {
-            let source = sources.get(&Utf8PathBuf::from(&site.path))?;
-            if let Some(edit) = put(source, site).ok()? {
-                planned.edit(source, vec![edit]);
-                becomes = "put_page".into();
-            }
-        }
-        if site.role == Role::Acquire || becomes != site.call {
-            planned.replaced.push(Replaced {
-                id: site.id.clone(),
-                path: site.path.clone(),
-                function: site.function.clone(),
-                line: site.line,
-                call: site.call.clone(),
-                becomes,
-            });
-        }
-    }
-    planned.known(report);
-    (!planned.edits.is_empty()).then_some(planned)
-}
-
 /// What the audit's plan says of the members, and what has become of it.
 struct Ways<'a> {
     steps: &'a BTreeMap<&'a str, &'a Step>,
@@ -243,40 +212,10 @@ fn carry(
     }
 }
 
-/// What the message says of an iterator that may be kernel-backed.
-fn asked(carried: &Carried) -> Option<String> {
-    let told = (!carried.told.is_empty()).then(|| carried.told())?;
-    Some(format!(
-        "The iterator may be backed by kernel memory as well, and of such an iterator iov_iter_extract_pages() takes no \
-         reference on the pages: whoever made it keeps them until the I/O has ended. {told} Only where the answer is yes \
-         are the pages unpinned."
-    ))
-}
-
 /// Whether an acquire takes its pages from an iterator.
 fn is_iterator(call: &str) -> bool {
     let known = refimpl::api::catalogue().get(call);
     known.is_some_and(|function| function.kind == "iter")
-}
-
-/// Why an iterator is known to be user-backed.
-fn always(site: &Callsite, step: &Step) -> Option<String> {
-    let set_ups: Vec<String> = step
-        .because
-        .iter()
-        .map(|set_up| format!("{}() in {}()", set_up.call, set_up.function))
-        .collect();
-    let (last, most) = set_ups.split_last()?;
-    let verb = if most.is_empty() { "sees" } else { "see" };
-    let listed = match most.is_empty() {
-        true => last.clone(),
-        false => format!("{} and {last}", most.join(", ")),
-    };
-    Some(format!(
-        "The iterator that {}() is given is always user-backed: {listed} {verb} to that. So its pages are always pinned, and \
-         nobody needs to ask iov_iter_extract_will_pin().",
-        site.function
-    ))
 }
 
 impl Planned {
@@ -417,7 +356,7 @@ impl Planned {
 
     /// What the audit finds in the functions that change, for whoever reads them now anyway. That a release does not fit
     /// its acquire (R1, R2) is what the patch itself is about.
-    fn known(&mut self, report: &Report) {
+    pub fn known(&mut self, report: &Report) {
         let others = report.findings.iter().filter(|finding| {
             let here = |call: &Replaced| {
                 (&call.path, &call.function) == (&finding.path, &finding.function)
@@ -470,7 +409,7 @@ impl Planned {
         }
     }
 
-    fn edit(&mut self, source: &Source, edits: Vec<Edit>) {
+    pub fn edit(&mut self, source: &Source, edits: Vec<Edit>) {
         self.edits
             .entry(source.path.clone())
             .or_default()
