@@ -222,7 +222,7 @@ fn json_has_the_fields_of_the_contract_and_reads_back_as_the_same_report() {
     has("/callsites/1/evidence/0", "path line text");
     has(
         "/groups/0",
-        "id subsystem acquires releases convertible blocked_by",
+        "id subsystem acquires releases convertible blocked_by plan",
     );
     has(
         "/findings/0",
