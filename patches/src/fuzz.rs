@@ -18,7 +18,7 @@ use callsites::tree::Tree;
 use callsites::{AuditOptions, audit};
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::{Exit, Failure as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, symlink};
 
 /// The drivers whose conversion is the good series: two patches, so that one stands on another.
@@ -338,12 +338,13 @@ impl Desk {
             Ok(after) => after,
             Err(error) => return vec![format!("the tree or the canary cannot be read: {error}")],
         };
-        let all = self.before.keys().chain(after.keys());
-        let differ = all.filter(|path| self.before.get(*path) != after.get(*path));
+        let all: BTreeSet<&Utf8PathBuf> = self.before.keys().chain(after.keys()).collect();
+        let differ = all
+            .into_iter()
+            .filter(|path| self.before.get(*path) != after.get(*path));
         let mut wrong: Vec<String> = differ
             .map(|path| format!("{path} was changed from outside"))
             .collect();
-        wrong.dedup();
         let beside = self.root.read_dir_utf8().into_iter().flatten().flatten();
         for entry in beside {
             let known = ["tree", "canary", "series", "shadow"].contains(&entry.file_name());

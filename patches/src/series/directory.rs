@@ -43,7 +43,9 @@ impl Series {
                 .map_err(Error::io(dir))?
                 .next()
                 .is_some();
-        if occupied && !dir.join("series.toml").is_file() || dir.is_file() {
+        // A file, a FIFO, a link that leads nowhere.
+        let other = dir.symlink_metadata().is_ok() && !dir.is_dir();
+        if occupied && !dir.join("series.toml").is_file() || other {
             return Err(Error::TargetInUse(dir.to_owned()));
         }
         let parent = match dir.parent() {
