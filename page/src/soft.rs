@@ -21,7 +21,8 @@ pub fn soft(text: &str) -> Markup {
             // What is left of the name up to its next slash decides whether it fits.
             let name = word[start..end].len() + rest.find(['/', ',', '(']).unwrap_or(rest.len());
             let ends = anyway && word.len() > FITS / 2 || if_long && name > FITS;
-            if ends && !rest.trim_end().trim_end_matches(')').is_empty() {
+            let arrow = c == '-' && rest.starts_with('>');
+            if ends && !arrow && !rest.trim_end().trim_end_matches(')').is_empty() {
                 word[start..end].render_to(&mut out);
                 out.push_str("<wbr>");
                 start = end;
