@@ -3,7 +3,8 @@
 
 use crate::runs::record::{Ended, Record, Stage};
 use crate::runs::shown::Shown;
-use callsites::formats::html::{Beside, Known};
+use callsites::formats::html::{Beside, Excerpts, Known};
+use callsites::report::Report;
 use ktest::Verdict;
 use ktest::verdict::Evidence;
 use maud::{Markup, html};
@@ -47,21 +48,33 @@ pub fn page(runs: &[Shown]) -> String {
     .html()
 }
 
-/// The page of a series by itself: the series, and what the audit says of the tree that it is for.
+/// The name of the page of a series, beside its mails.
+pub const OF_SERIES: &str = "series.html";
+
+/// The page of a series by itself: the series, what the audit says of the tree that it is for, and what came of running it.
 pub fn of_series(
     series: &Series,
-    audit: &callsites::report::Report,
-    excerpts: &callsites::formats::html::Excerpts,
+    audit: &Report,
+    excerpts: &Excerpts,
+    verdict: Option<&Verdict>,
 ) -> String {
     let ids = Ids::plain();
-    let beside = beside(Some(series), None, &ids);
+    let beside = beside(Some(series), verdict, &ids);
     let mut parts = patches::shown::parts(series, &ids);
+    if let Some(verdict) = verdict {
+        let consoles = ktest::formats::html::Consoles::new();
+        parts.extend(ktest::formats::html::parts(verdict, &consoles, &ids));
+    }
     parts.extend(callsites::formats::html::parts(
         audit, excerpts, &beside, &ids,
     ));
+    let patches = match series.info.patches.len() {
+        1 => "1 patch".to_owned(),
+        count => format!("{count} patches"),
+    };
     Sheet {
         title: series.info.title.clone(),
-        about: html! { (page::number(series.info.patches.len(), "patch").replace("patchs", "patches")) " for Linux " (series.info.base.version) ", as they will be read, and what they rest on." },
+        about: html! { (patches) " for Linux " (series.info.base.version) ", as they will be read, and what they rest on." },
         parts,
     }
     .html()

@@ -19,9 +19,6 @@ use std::io::Read;
 /// In bytes: a hundred times what a long cover letter has.
 const LONGEST_COVER: u64 = 400_000;
 
-/// The page of a series, beside its mails.
-const PAGE: &str = "series.html";
-
 /// Runs `convert`.
 pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
     let dir = directory(common)?;
@@ -57,8 +54,8 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         "the series in {dir} is complete, but the patched tree was not audited"
     ));
     let series = proven(common, &args.module, &dir, &report, &options, console)?;
-    let html = page::of_series(&series, &report, &Excerpts::of(&tree, &report));
-    deliver_as_it_is(Some(&dir.join(PAGE)), |to| {
+    let html = page::of_series(&series, &report, &Excerpts::of(&tree, &report), None);
+    deliver_as_it_is(Some(&dir.join(page::OF_SERIES)), |to| {
         Ok(to.write_all(html.as_bytes())?)
     })?;
     stopping::left(format!("the series in {dir} is complete"));

@@ -10,6 +10,7 @@ use crate::runs::directory::Run;
 use crate::runs::{page, shown};
 use crate::verbs::{audit, build};
 use crate::{outcome, places, tree};
+use callsites::formats::html::Excerpts;
 use callsites::tree::Tree;
 use camino::Utf8Path;
 use ktest::formats::{self, Format};
@@ -70,13 +71,24 @@ pub fn run(
         ));
         return Ok(Exit::Clean);
     }
+    let mut report = None;
     if args.series.is_some() {
         console.say("finding the callsites that the series may touch");
-        options.callsites = callsites::audit(&tree, &audit::options(common, &[])?)?.callsites;
+        let found = callsites::audit(&tree, &audit::options(common, &[])?)?;
+        options.callsites = found.callsites.clone();
+        report = Some(found);
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
     if let Some(dir) = &args.series {
         outcome::record_run(dir, tree.version(), &verdict, console)?;
+        // What was tested stands in the mails now; the page beside them says the same.
+        let page = dir.join(page::OF_SERIES);
+        if let (Some(report), true) = (&report, page.is_file()) {
+            let series = patches::Series::read(dir)?;
+            let excerpts = Excerpts::of(&tree, report);
+            let html = page::of_series(&series, report, &excerpts, Some(&verdict));
+            deliver(Some(&page), |to| Ok(to.write_all(html.as_bytes())?))?;
+        }
     }
     show(common, args, &places::runs().join(&verdict.run), &verdict)
 }
