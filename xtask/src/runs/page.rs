@@ -232,7 +232,8 @@ fn stage_row(stage: &Stage) -> Markup {
                 }
                 @if let Some(hint) = &stage.hint { div { "hint: " code { (soft(hint)) } } }
             }
-            td class="n" { (format!("{:.1}", stage.seconds)) }
+            // The sum of no seconds at all is -0.0.
+            td class="n" { (format!("{:.1}", stage.seconds.abs())) }
         }
     }
 }
