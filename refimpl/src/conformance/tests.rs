@@ -1,9 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Flags that do not go together, as the kernel answers them: a warning, an error number, and nothing taken.
+//! The model against what kernels answered: once kept, and flags that do not go together, where the answer is a warning, an error number, and
+//! nothing taken.
 
-use super::{Answer, Trace, World};
+use super::{Answer, Trace, World, answered};
 use crate::page::GUP_PIN_COUNTING_BIAS;
 use crate::version::Version;
+
+/// What booted kernels answered, by release: the traces of a run of refimpl-conformance that passed, in which the guest has compared
+/// every answer with the kernel's.
+const ANSWERS: &[(&str, &str)] = &[(
+    "6.12.117",
+    include_str!("../../data/answers/6.12.117.traces"),
+)];
+
+#[test]
+fn the_model_answers_as_booted_kernels_did() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/data/answers");
+    assert_eq!(std::fs::read_dir(dir).unwrap().count(), ANSWERS.len());
+    for (release, text) in ANSWERS {
+        let version = Version::at(release.parse().unwrap());
+        let (_, all) = text.split_once("\ntrace ").unwrap();
+        let mut operations = 0;
+        for one in all.split("\ntrace ") {
+            let kernel = format!("trace {}\n", one.trim_end());
+            let trace = Trace::parse(&kernel).unwrap();
+            operations += trace.ops.len();
+            let model = answered(&trace, version, GUP_PIN_COUNTING_BIAS).unwrap();
+            for (kernel, model) in kernel.lines().zip(model.lines()) {
+                assert_eq!(model, kernel, "{release}, trace {}", trace.name);
+            }
+            assert_eq!(model.lines().count(), kernel.lines().count());
+        }
+        assert!(operations > 1000, "{release}: {operations}");
+    }
+}
 
 /// The answer to the last line, on a page that was written before.
 fn last(version: Version, line: &str) -> Answer {
