@@ -52,6 +52,8 @@ fn a_read_maps_the_window_that_is_cached_and_a_write_maps_its_page() {
     }
     let all: Vec<u64> = (0..40).filter(|page| *page != 25).collect();
     assert_eq!(mapped(&mm, 40), all);
+    // Of the file, and not of the area.
+    mm.cache_page(&mut memory, 0, 41);
     for (touched, write, expected) in [
         (20, false, (16..32).filter(|page| *page != 25).collect()),
         (33, false, (32..40).collect::<Vec<u64>>()),
@@ -59,7 +61,7 @@ fn a_read_maps_the_window_that_is_cached_and_a_write_maps_its_page() {
     ] {
         assert_eq!(mm.zap_range(&mut memory, START, 40), vec![]);
         mm.access(&mut memory, at(touched), write).unwrap();
-        assert_eq!(mapped(&mm, 40), expected);
+        assert_eq!(mapped(&mm, 44), expected);
         assert!(
             expected
                 .iter()

@@ -3,7 +3,7 @@
 
 use crate::gup::{Errno, Flags, Path, get_user_pages, memfd_pin_folios, pin_user_pages};
 use crate::mapping::{Area, Mm, PageIndex, Vma};
-use crate::page::{Consequence, Context, FolioId, Memory, Pfn, What};
+use crate::page::{Consequence, Context, FolioId, Kind, Memory, Pfn, What};
 use crate::version::Version;
 
 const START: PageIndex = PageIndex(32);
@@ -390,6 +390,13 @@ fn an_array_of_folios_may_have_holes() {
     );
     let beyond = world.memory.unpin_folios(&folios, 6).unwrap_err();
     assert_eq!(beyond.consequence, Consequence::Runaway);
+    let mut older = Memory::new(Version::V6_1);
+    let gone = [older.unpin_folios(&[], 0), older.unpin_user_folio(None, 1)];
+    assert!(
+        gone.map(Result::unwrap_err)
+            .iter()
+            .all(|misuse| misuse.what == What::NoSuchFunction)
+    );
 }
 
 /// put_user_pages_dirty() of the series: set_page_dirty() without the lock, so that a lock which somebody has is no matter; until 5.3.
@@ -485,5 +492,36 @@ fn what_each_path_takes_is_given_back_by_its_own_release() {
             .for_each(|(now, then)| assert_eq!(now.dirty, then.dirty));
         assert_eq!(after, before);
         assert_eq!(world.counters(), (1, 1));
+    }
+}
+
+/// internal_get_user_pages_fast(): what is left goes to __gup_longterm_locked() as a whole, whose FOLL_TOUCH marks what it finds mapped.
+#[test]
+fn behind_the_first_fault_all_pages_go_the_slow_way() {
+    let mut world = World::new(Version::V6_12, SHMEM, 2);
+    let second = PageIndex(START.0 + 1);
+    world.mm.access(&mut world.memory, second, false).unwrap();
+    assert!(world.mm.pte(START).is_none() && world.mm.pte(second).unwrap().writable);
+    let pages = world.pin(2, WRITE, Path::Fast).unwrap();
+    assert_eq!(pages.len(), 2);
+    assert!(
+        world.dirty(pages[1]),
+        "mapped and clean, and touched on the way"
+    );
+}
+
+/// gup_fast_folio_allowed(): a folio without a mapping may be of any file, so that a long-term pin for writing is backed out (6.5).
+#[test]
+fn a_long_term_pin_of_what_a_driver_inserted_goes_the_slow_way() {
+    for (version, counters) in [(Version::V6_1, (1, 0)), (Version::V6_12, (2, 1))] {
+        let mut world = World::new(version, Area::Inserted, 1);
+        let page = world.memory.alloc(0, Kind::Kernel);
+        world.mm.insert_page(&mut world.memory, START, page);
+        let flags = Flags {
+            write: true,
+            longterm: true,
+        };
+        assert_eq!(world.pin(1, flags, Path::Fast), Ok(vec![page]));
+        assert_eq!(world.counters(), counters, "{}", version.name());
     }
 }
