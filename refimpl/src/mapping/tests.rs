@@ -156,6 +156,8 @@ fn an_area_that_is_unmapped_is_gone_and_what_is_held_is_not() {
     assert_eq!(mm.fault(&mut memory, START, false), Err(Fault));
     let id = memory.page_folio(page).unwrap();
     assert!(!memory.folio(id).freed);
+    // zap_present_ptes(): what is nobody's file is not marked dirty.
+    assert!(!memory.folio(id).dirty);
     assert_eq!(memory.put_page(Some(page)), Ok(()));
     assert!(memory.folio(id).freed);
     assert_eq!(mm.munmap(&mut memory, START), vec![]);
