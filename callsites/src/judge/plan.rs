@@ -107,9 +107,8 @@ fn step(
         (Verdict::Convert | Verdict::Mixed, Role::Release) => {
             let of_iterators = !origins.user.is_empty()
                 && origins.user.iter().all(|from| kinds.contains_key(from));
-            let alone = origins.other.is_empty()
-                && origins.extra.is_empty()
-                && origins.own.is_empty();
+            let alone =
+                origins.other.is_empty() && origins.extra.is_empty() && origins.own.is_empty();
             if callsite.verdict == Verdict::Mixed && !(of_iterators && alone) {
                 return None;
             }
