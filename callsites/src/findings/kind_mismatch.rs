@@ -75,7 +75,13 @@ pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     let released = followed().get(&site.call)?.count;
-    if matches!(site.verdict, Verdict::Unknown | Verdict::Mixed) || site.origins.is_empty() {
+    // What an iterator pins or leaves alone is no plain reference, whichever it was.
+    let of_iterator = |text: &String| {
+        let callee = text.split(' ').next().and_then(|name| followed().get(name));
+        callee.is_some_and(|callee| callee.kind == "iter" && callee.count == Count::Pin)
+    };
+    let mixed = site.verdict == Verdict::Mixed && !site.origins.iter().all(of_iterator);
+    if site.verdict == Verdict::Unknown || mixed || site.origins.is_empty() {
         return None;
     }
     let origins: Vec<Origin<'_>> = site
