@@ -637,11 +637,11 @@ fn a_driver_meets_the_calls_of_the_version_that_it_is_run_under() {
     let file = Utf8Path::from_path(dir.path()).unwrap().join("old.c");
     std::fs::write(&file, &pins).unwrap();
     for version in ["5.4", "6.12"] {
-        let error = drivers(&[file.clone()], version, &Options::default()).unwrap_err();
+        let error = drivers(std::slice::from_ref(&file), version, &Options::default()).unwrap_err();
         assert!(matches!(error, Error::Compile { .. }), "{version}: {error}");
     }
     std::fs::write(&file, "int nothing;\n").unwrap();
-    let none = drivers(&[file.clone()], "6.12", &Options::default()).unwrap_err();
+    let none = drivers(std::slice::from_ref(&file), "6.12", &Options::default()).unwrap_err();
     assert!(matches!(none, Error::NoModule { .. }), "{none}");
     let no_version = drivers(&[file], "next", &Options::default()).unwrap_err();
     assert!(matches!(no_version, Error::Version(_)), "{no_version}");
