@@ -67,6 +67,8 @@ pub struct Check {
     start: Option<Counters>,
     /// How long a subtest is waited for to give everything back.
     patience: Duration,
+    /// What is done before each subtest.
+    before_each: fn(),
 }
 
 impl Check {
@@ -81,7 +83,13 @@ impl Check {
             passed: 0,
             start: pins::read(),
             patience: pins::SETTLE,
+            before_each: || {},
         }
+    }
+
+    /// Does `act` before each subtest.
+    pub fn before_each(&mut self, act: fn()) {
+        self.before_each = act;
     }
 
     /// Leaves the counters of the whole program out of the report: its subtests compare them step by step.
@@ -109,7 +117,7 @@ impl Check {
             };
             let taken = now.since(before).acquired;
             ensure(
-                (1..=3).any(|times| taken == times * pages),
+                (pages..=3 * pages).contains(&taken),
                 format!("pins acquired {taken}, not {pages}"),
             )
         };
@@ -248,6 +256,7 @@ impl Check {
         body: impl FnOnce(&mut Option<u64>) -> Test,
         expected: Option<u64>,
     ) {
+        (self.before_each)();
         let (before, started) = (pins::read(), Instant::now());
         let charged = pins::charged();
         let mut held = None;

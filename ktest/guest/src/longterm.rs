@@ -7,7 +7,16 @@
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
 use crate::sys::open;
+use std::cell::RefCell;
 use std::ops::Range;
+
+/// Pages that are taken at once of the movable memory.
+const CHUNK: usize = 128;
+
+thread_local! {
+    /// What [`fill`] holds.
+    static FILLED: RefCell<Vec<Pages>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Few enough for any limit, more than one word of flags.
 pub const COUNT: usize = 72;
@@ -17,6 +26,27 @@ const DISK: &str = "/dev/ram0";
 const MIGRATES: (u32, u32) = (5, 13);
 /// Since when writable pins of such files are refused: commit 8ac268436e6d.
 const REFUSES: (u32, u32) = (6, 5);
+
+/// Takes what there is of movable memory, so that what follows has pages that need not move: those that are migrated before a pin are marked
+/// dirty by that, and pinned twice. Done before each subtest, because memory that others gave back may be movable again; kept until
+/// [`leaves_movable`] wants it, and as long as the program runs.
+pub fn fill() {
+    let Ok(zone) = movable_zone() else {
+        return;
+    };
+    for _ in 0..=(zone.end - zone.start) / CHUNK as u64 {
+        let Ok(pages) = Pages::small(CHUNK) else {
+            break;
+        };
+        let frames = pages.frames().unwrap_or_default();
+        // What is left of the zone is the kernel's reserve.
+        if !frames.iter().any(|frame| zone.contains(frame)) {
+            break;
+        }
+        let _forked_or_not = pages.keep_from_children();
+        FILLED.with(|filled| filled.borrow_mut().push(pages));
+    }
+}
 
 /// Asks both of `take`, which must pin the pages that it is given for writing until what it returns is dropped.
 pub fn run<H>(check: &mut Check, title: &str, take: impl FnMut(&Pages) -> Test<H>) {
@@ -43,6 +73,8 @@ pub fn leaves_movable<H>(
 ) {
     check.run(&format!("{title}, pages leave movable memory"), || {
         let zone = movable_zone()?;
+        // Room for the pages, and for what else is allocated first.
+        FILLED.with(|filled| filled.borrow_mut().clear());
         let pages = attempt("map", Pages::small(count))?;
         let within = |pages: &Pages| -> Test<usize> {
             let frames = attempt("read frames", pages.frames())?;

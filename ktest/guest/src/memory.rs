@@ -105,6 +105,13 @@ impl Pages {
         Ok(())
     }
 
+    /// Children are made without it.
+    pub fn keep_from_children(&self) -> std::io::Result<()> {
+        // SAFETY: the advice covers the mapping, which is ours, and changes none of its bytes.
+        unsafe { madvise(self.start, self.bytes, Advice::LinuxDontFork)? };
+        Ok(())
+    }
+
     /// Takes all rights to the pages `range` away.
     pub fn protect(&self, range: Range<usize>) -> std::io::Result<()> {
         let bytes = range.len() * PAGE;

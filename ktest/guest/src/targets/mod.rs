@@ -53,6 +53,7 @@ pub fn run(name: &str) -> i32 {
         return 2;
     };
     let mut check = Check::new(name);
+    check.before_each(crate::longterm::fill);
     program(&mut check);
     check.finish()
 }
