@@ -4,7 +4,6 @@
 //! A console block begins with `$ cargo xtask model …` and holds all that the command prints. To renew the blocks after a change
 //! of the model, run the test with UPDATE_DOCS=1 and read the difference.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use refimpl::model::{
@@ -163,62 +162,4 @@ fn the_page_shows_the_file_of_its_example() {
     let shown = file.split_once("\n#\n").expect("a licence first").1;
     let page = include_str!("../../../docs/model.md");
     assert!(page.contains(&format!("```toml\n{shown}```\n")), "{shown}");
-}
-
-/// Which entries of the catalogue a boot confirms is what the traces call, and not what somebody remembers.
-#[test]
-fn the_page_says_which_entries_a_boot_confirms() {
-    use refimpl::api::{Role, catalogue};
-    use refimpl::conformance::{Acquire, Release, generate, kept};
-    use refimpl::version::Version;
-    let mut called: BTreeSet<String> = BTreeSet::new();
-    called.extend(Acquire::ALL.map(|call| call.name().to_owned()));
-    called.extend(Release::ALL.map(|call| call.name().to_owned()));
-    for version in [Version::V6_1, Version::V6_12, Version::V7_3] {
-        let mut traces = kept(version).expect("the traces are part of the program");
-        // Enough of them that every call is drawn; the numbers are those of no boot in particular.
-        traces.extend((0..200_u64).map(|seed| {
-            let mut state = seed;
-            let mut next = || {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(seed | 1);
-                state >> 20
-            };
-            let choices: Vec<u64> = std::iter::repeat_with(&mut next).take(400).collect();
-            generate("drawn", version, &choices)
-        }));
-        let ops = traces.iter().flat_map(|trace| &trace.ops);
-        called.extend(ops.map(|op| op.word().to_owned()));
-    }
-    let api = [Role::Acquire, Role::Release, Role::Dirty, Role::Reference];
-    let names = catalogue()
-        .functions()
-        .filter(|function| api.contains(&function.role));
-    let (booted, read): (Vec<String>, Vec<String>) = names
-        .map(|function| function.name.clone())
-        .partition(|name| called.contains(name));
-    assert!(booted.len() > 25 && read.len() > 25, "{booted:?} {read:?}");
-    let path = root().join("docs/refimpl.md");
-    let text = std::fs::read_to_string(&path).expect("the page");
-    let mut fresh = text.clone();
-    for (mark, names) in [("booted", booted), ("read", read)] {
-        let (head, rest) = fresh
-            .split_once(&format!("<!-- {mark} -->\n"))
-            .expect("its mark");
-        let (_, tail) = rest.split_once("<!-- end -->\n").expect("the end of it");
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        fresh = format!(
-            "{head}<!-- {mark} -->\n{}\n<!-- end -->\n{tail}",
-            names.join(", ")
-        );
-    }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &fresh).expect("the page can be written");
-    } else {
-        assert!(
-            fresh == text,
-            "docs/refimpl.md names other entries; run with UPDATE_DOCS=1"
-        );
-    }
 }
