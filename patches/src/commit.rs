@@ -20,13 +20,13 @@ pub struct Identity {
 }
 
 /// File contents by path.
-pub type Files = BTreeMap<Utf8PathBuf, Vec<u8>>;
+pub(crate) type Files = BTreeMap<Utf8PathBuf, Vec<u8>>;
 
 /// The branch that a series is built on inside the store.
-pub const BRANCH: &str = "series";
+pub(crate) const BRANCH: &str = "series";
 
 /// Noon of the first day of 2000 in UTC: the date of what has none.
-pub const UNDATED: i64 = 946_728_000;
+pub(crate) const UNDATED: i64 = 946_728_000;
 
 /// A bare repository that is deleted with this value.
 pub struct Store {

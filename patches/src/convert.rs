@@ -17,14 +17,18 @@ use crate::series::unit;
 use callsites::report::{Group, Report, When};
 use callsites::tree::{Kernel, Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Converts the selected groups of an audited tree to functions that it has.
 ///
 /// # Errors
 /// [`Error::Nothing`] when no group could be converted, and whatever stops git, the file system or a check of our own.
-pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result<Series, Error> {
+pub(crate) fn convert(
+    tree: &Tree,
+    report: &Report,
+    options: &ConvertOptions,
+) -> Result<Series, Error> {
     let words = words(tree, report, options.api)?;
     let (sources, mut plans, refused) = planned(tree, report, &options.select, &words)?;
     if options.fixes {
@@ -99,9 +103,7 @@ pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Err
     let (functions, iterators) = match tree.kernel() {
         None => of_tree(tree)?,
         Some(Kernel::Tree(kernel)) => of_tree(kernel)?,
-        Some(Kernel::Release(number)) => {
-            (Functions::release(number), Functions::release(number))
-        }
+        Some(Kernel::Release(number)) => (Functions::release(number), Functions::release(number)),
     };
     let words = Words::of(api, report.tree.era, &functions).and_then(|words| {
         match words.introduced_first && tree.kernel().is_some() {

@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 
 /// What a series is made from.
 #[derive(Clone, Copy)]
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// The tree.
     pub tree: &'a Tree,
     /// What was asked for.
@@ -43,7 +43,7 @@ pub struct Job<'a> {
 
 /// A patch before it is a commit.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// Which directory it is about; its subject's prefix comes from there.
     pub unit: String,
     /// What it changes.
@@ -58,7 +58,7 @@ pub struct Prepared {
 
 /// A subject and a message that a template gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     /// With its prefix.
     pub subject: String,
     /// Paragraphs, wrapped.
@@ -77,7 +77,7 @@ fn nobody() -> Identity {
 }
 
 /// Commits that are not mails yet.
-pub struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     job: Job<'a>,
     store: Store,
     base: Oid,
@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// [`Error::Dirty`] when a file is not what the base commit has, and failures of git.
-    pub fn commit(
+    pub(crate) fn commit(
         job: Job<'a>,
         patches: Vec<Prepared>,
         identity: Option<Identity>,
@@ -256,7 +256,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// [`Error::Unproven`] when a mail does not say what its commit says, and failures of git.
-    pub fn series(mut self, refused: Vec<Refused>) -> Result<Series, Error> {
+    pub(crate) fn series(mut self, refused: Vec<Refused>) -> Result<Series, Error> {
         let Job {
             tree,
             options,

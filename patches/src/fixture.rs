@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use refimpl::api::{self, catalogue};
 
 /// What the mm.h of an era declares of the releasing functions.
-pub fn header(era: Era) -> &'static str {
+pub(crate) fn header(era: Era) -> &'static str {
     match era {
         Era::PutPage => "void put_page(struct page *page);\n",
         Era::PutUserPage => {
@@ -27,7 +27,7 @@ pub fn header(era: Era) -> &'static str {
 }
 
 /// The report on `files`: every call that the catalogue has as acquire, release or dirty is to be converted.
-pub fn report(era: Era, files: &[(&str, &str)]) -> Report {
+pub(crate) fn report(era: Era, files: &[(&str, &str)]) -> Report {
     let mut callsites = Vec::new();
     for (path, text) in files {
         let facts = callsites::index::parse(

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 /// A line of one text or of both, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub(crate) enum Line {
     Both(usize),
     Old(usize),
     New(usize),
 }
 
 /// The lines of both texts along a longest common subsequence: by the book, for functions and fixtures are small.
-pub fn aligned<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Line> {
+pub(crate) fn aligned<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Line> {
     let mut length = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
@@ -40,7 +40,7 @@ pub fn aligned<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Line> {
 }
 
 /// Indices of the lines of `old` that a longest common subsequence with `new` keeps.
-pub fn kept(old: &[String], new: &[String]) -> BTreeSet<usize> {
+pub(crate) fn kept(old: &[String], new: &[String]) -> BTreeSet<usize> {
     let lines = aligned(old, new).into_iter();
     lines
         .filter_map(|line| match line {

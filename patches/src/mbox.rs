@@ -24,7 +24,7 @@ pub struct Mail {
 
 /// What a mail says, as both readers agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
+pub(crate) struct Read {
     /// Its author.
     pub author: Identity,
     /// Subject without `[PATCH …]`.
@@ -39,7 +39,7 @@ pub struct Read {
 ///
 /// # Errors
 /// When git fails or the directory cannot be read.
-pub fn write(
+pub(crate) fn write(
     store: &Store,
     base: Oid,
     public_base: Option<&str>,
@@ -75,7 +75,7 @@ pub fn write(
 ///
 /// # Errors
 /// [`Error::Unproven`] when it is no mail of a patch.
-pub fn add_below(mail: &mut Mail, text: &str) -> Result<(), Error> {
+pub(crate) fn add_below(mail: &mut Mail, text: &str) -> Result<(), Error> {
     let line = b"\n---\n";
     let Some(at) = bstr::ByteSlice::find(mail.bytes.as_slice(), line) else {
         return Err(Error::Unproven(format!("{}: no `---` line", mail.file)));
@@ -89,7 +89,7 @@ pub fn add_below(mail: &mut Mail, text: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Unproven`] when its subject does not begin with `[PATCH`.
-pub fn for_tree(mail: &mut Mail, tree: &str) -> Result<(), Error> {
+pub(crate) fn for_tree(mail: &mut Mail, tree: &str) -> Result<(), Error> {
     let tag = b"\nSubject: [PATCH";
     let Some(at) = bstr::ByteSlice::find(mail.bytes.as_slice(), tag) else {
         return Err(Error::Unproven(format!(
@@ -106,7 +106,7 @@ pub fn for_tree(mail: &mut Mail, tree: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Unproven`] where they disagree, with what they read.
-pub fn read(mail: &Mail, scratch: &std::path::Path) -> Result<Read, Error> {
+pub(crate) fn read(mail: &Mail, scratch: &std::path::Path) -> Result<Read, Error> {
     let git = mailinfo(scratch, &mail.bytes)?;
     let ours = parse(mail)?;
     compare(mail, &git, &ours)?;
@@ -120,7 +120,7 @@ pub fn read(mail: &Mail, scratch: &std::path::Path) -> Result<Read, Error> {
 ///
 /// # Errors
 /// [`Error::Unproven`] when it is not a mail with author and subject.
-pub fn parse(mail: &Mail) -> Result<Read, Error> {
+pub(crate) fn parse(mail: &Mail) -> Result<Read, Error> {
     let broken = |what: &str| Error::Unproven(format!("{}: {what}", mail.file));
     // The "From <id> <date>" line belongs to the mbox, not to the mail.
     let start = match mail.bytes.strip_prefix(b"From ") {
@@ -150,7 +150,7 @@ pub fn parse(mail: &Mail) -> Result<Read, Error> {
 }
 
 /// What a mail says, told by ids: whether people have changed it since.
-pub fn digest(read: &Read) -> Digest {
+pub(crate) fn digest(read: &Read) -> Digest {
     let id = |bytes: &[u8]| {
         Oid::hash_object(ObjectType::Blob, bytes).map_or(String::new(), |id| id.to_string())
     };
@@ -172,7 +172,7 @@ fn diff(patch: &[u8]) -> &[u8] {
 }
 
 /// "[PATCH v2 1/3] foo: bar" without its bracket.
-pub fn strip_prefix(subject: &str) -> &str {
+pub(crate) fn strip_prefix(subject: &str) -> &str {
     match subject.strip_prefix('[').and_then(|s| s.split_once(']')) {
         Some((_, rest)) => rest.trim_start(),
         None => subject,
@@ -207,7 +207,7 @@ fn compare(mail: &Mail, git: &MailInfo, ours: &Read) -> Result<(), Error> {
 /// The patch mails one after the other, as `git am` takes them.
 ///
 /// Here, and not in the mails that are sent, each has a Message-ID and is a reply to the first: b4 takes nothing without.
-pub fn concatenate(mails: &[Mail]) -> Vec<u8> {
+pub(crate) fn concatenate(mails: &[Mail]) -> Vec<u8> {
     let mut all = Vec::new();
     let mut first = None;
     for mail in mails.iter().filter(|m| !m.file.starts_with("0000-")) {

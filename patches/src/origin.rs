@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 
 /// A commit in a repository of the user's, which is only read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The repository.
     pub repository: Utf8PathBuf,
     /// The full id of the commit: the revision that was opened, or HEAD of a checkout.
@@ -18,7 +18,7 @@ pub struct Origin {
 ///
 /// # Errors
 /// When git cannot be run.
-pub fn origin(tree: &Tree) -> Result<Option<Origin>, Error> {
+pub(crate) fn origin(tree: &Tree) -> Result<Option<Origin>, Error> {
     if let Some((repository, commit)) = tree.repository() {
         return Ok(Some(Origin {
             repository: repository.to_owned(),

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 const TABLES: &str = "\nPatches:\n";
 
 /// Title and body of the old cover letter as they stand in its mail, hand edits included; None without such a mail.
-pub fn hand_written(previous: &Series) -> Option<(String, String)> {
+pub(crate) fn hand_written(previous: &Series) -> Option<(String, String)> {
     let mail = previous
         .mails
         .iter()
@@ -28,7 +28,7 @@ pub fn hand_written(previous: &Series) -> Option<(String, String)> {
 
 /// What people changed in the mails of an older version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edited {
+pub(crate) struct Edited {
     /// Ids of the patch's groups; a patch of the new version with the same ones takes the edits over.
     groups: BTreeSet<String>,
     /// Its files, for a series whose groups have other ids by now.
@@ -46,7 +46,7 @@ pub struct Edited {
 impl Edited {
     /// The digest of a mail that takes the edits over: for these parts still that of the program's own words, so that
     /// the version after it sees them as edits too.
-    pub fn digest(&self, now: Digest) -> Digest {
+    pub(crate) fn digest(&self, now: Digest) -> Digest {
         Digest {
             message: match self.message {
                 Some(_) => self.written.message.clone(),
@@ -60,7 +60,7 @@ impl Edited {
     }
 
     /// Whether it is about the same patch.
-    pub fn is_of(&self, groups: &[String], files: &Files) -> bool {
+    pub(crate) fn is_of(&self, groups: &[String], files: &Files) -> bool {
         let same_groups = !groups.is_empty() && groups.iter().all(|id| self.groups.contains(id));
         let names: BTreeSet<String> = files.keys().map(|path| path.to_string()).collect();
         same_groups || names == self.files
@@ -71,7 +71,7 @@ impl Edited {
 ///
 /// # Errors
 /// [`Error::Unproven`] for a mail that cannot be read.
-pub fn edited(previous: &Series) -> Result<Vec<Edited>, Error> {
+pub(crate) fn edited(previous: &Series) -> Result<Vec<Edited>, Error> {
     let mut all = Vec::new();
     for patch in &previous.info.patches {
         let mail = previous.mails.iter().find(|mail| mail.file == patch.file);
@@ -99,7 +99,7 @@ pub fn edited(previous: &Series) -> Result<Vec<Edited>, Error> {
 ///
 /// # Errors
 /// [`Error::HandEdit`] when that diff does not apply any more or does more than change lines: nothing of it must get lost.
-pub fn by_hand(
+pub(crate) fn by_hand(
     store: &Store,
     parent: Oid,
     edited: &Edited,
@@ -137,7 +137,7 @@ pub fn by_hand(
 ///
 /// # Errors
 /// When git fails; an old series for another base is no failure, the text then says so.
-pub fn since(store: &Store, previous: &Series, base: Oid, tip: Oid) -> Result<Since, Error> {
+pub(crate) fn since(store: &Store, previous: &Series, base: Oid, tip: Oid) -> Result<Since, Error> {
     let range_diff = match old_commits(store, previous, base)? {
         Some(old) => proc::git::mail::range_diff(
             store.path().as_std_path(),

@@ -17,18 +17,18 @@ use place::Place;
 
 /// How to talk to whoever started the verb.
 #[derive(Debug, Clone)]
-pub struct Console {
+pub(crate) struct Console {
     quiet: bool,
     verbose: u8,
     /// Colours on standard error.
-    pub colour: bool,
+    pub(crate) colour: bool,
     /// Colours on standard output.
-    pub stdout_colour: bool,
+    pub(crate) stdout_colour: bool,
 }
 
 impl Console {
     /// From the flags, the terminal and NO_COLOR.
-    pub fn new(common: &Common) -> Self {
+    pub(crate) fn new(common: &Common) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = |terminal: bool| match common.color {
             Color::Always => true,
@@ -44,14 +44,14 @@ impl Console {
     }
 
     /// One line of talk, unless `-q`.
-    pub fn say(&self, line: impl AsRef<str>) {
+    pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.quiet {
             self.talk(line.as_ref());
         }
     }
 
     /// One line of talk under `-v`.
-    pub fn detail(&self, line: impl AsRef<str>) {
+    pub(crate) fn detail(&self, line: impl AsRef<str>) {
         if self.verbose > 0 {
             self.talk(line.as_ref());
         }
@@ -64,7 +64,7 @@ impl Console {
 
     /// Steps of make: a bar where it is known about how many there are, else a count. It is gone when it is dropped; invisible
     /// without a terminal or under `-q`.
-    pub fn steps(&self, about: Option<usize>) -> ProgressBar {
+    pub(crate) fn steps(&self, about: Option<usize>) -> ProgressBar {
         let template = match about {
             Some(_) => "[{bar:40}] {pos} of about {len}  {msg}",
             None => "{pos}  {msg}",
@@ -85,7 +85,7 @@ impl Console {
     }
 
     /// A bar for `total` steps or bytes; invisible without a terminal or under `-q`.
-    pub fn bar(&self, what: &str, total: u64, bytes: bool) -> ProgressBar {
+    pub(crate) fn bar(&self, what: &str, total: u64, bytes: bool) -> ProgressBar {
         let counts = if bytes {
             "{bytes}/{total_bytes}"
         } else {
@@ -100,9 +100,19 @@ impl Console {
     }
 }
 
+/// A number and what is counted: "1 patch", "2 patches".
+pub(crate) fn counted(number: usize, one: &str) -> String {
+    let ending = match one {
+        _ if number == 1 => "",
+        _ if one.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{number} {one}{ending}")
+}
+
 /// Writes a text: to `-o FILE` atomically, else to standard output. What a terminal would obey is written so that it is
 /// seen.
-pub fn deliver(
+pub(crate) fn deliver(
     output: Option<&Utf8Path>,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -115,7 +125,7 @@ pub fn deliver(
 }
 
 /// The same of a format that has rules of its own for what it may hold.
-pub fn deliver_as_it_is(
+pub(crate) fn deliver_as_it_is(
     output: Option<&Utf8Path>,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -161,7 +171,10 @@ fn through(
 }
 
 /// Writes a result as JSON, one value and a newline.
-pub fn deliver_json(output: Option<&Utf8Path>, value: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn deliver_json(
+    output: Option<&Utf8Path>,
+    value: &impl Serialize,
+) -> Result<(), Failure> {
     deliver_as_it_is(output, |to| {
         visible::json(value, &mut *to).map_err(std::io::Error::from)?;
         Ok(to.write_all(b"\n")?)

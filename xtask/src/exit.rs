@@ -6,7 +6,7 @@ use callsites::formats::visible::visible;
 use std::error::Error;
 use std::fmt;
 
-pub use failure::Exit;
+pub(crate) use failure::Exit;
 
 /// What the system says of ENOSPC, in its own words and in those of every program that we start.
 const NO_SPACE: &str = "No space left on device";
@@ -15,9 +15,9 @@ const FREE_SPACE: &str =
 
 /// Why a verb could not do its work: what, the causes under it, and the next command where there is one.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code it ends with.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     what: String,
     hint: Option<String>,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -25,7 +25,7 @@ pub struct Failure {
 
 impl Failure {
     /// `what` reads on from "error: ".
-    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
         Self {
             exit,
             what: what.into(),
@@ -35,19 +35,19 @@ impl Failure {
     }
 
     /// The next command.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// A library's hint, where it has one.
-    pub fn or_hint(mut self, hint: Option<String>) -> Self {
+    pub(crate) fn or_hint(mut self, hint: Option<String>) -> Self {
         self.hint = self.hint.or(hint);
         self
     }
 
     /// What it says, a line for the failure itself and one for each cause.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut shown = self.what.clone();
         let mut lines: Vec<String> = self.what.lines().map(str::to_owned).collect();
         let mut cause = self
@@ -70,13 +70,13 @@ impl Failure {
     }
 
     /// The next command, where there is one.
-    pub fn hint_text(&self) -> Option<&str> {
+    pub(crate) fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
     /// What lies under it. Whatever was being done, a full disk is the machine's fault, and so is what a program said
     /// of one.
-    pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Box::new(cause));
         if self.exit != Exit::Interrupted && self.lines().iter().any(|line| line.contains(NO_SPACE))
         {
@@ -87,7 +87,7 @@ impl Failure {
     }
 
     /// A reader that has read enough (`| head`) is no error: nothing is printed, and the exit code is 0.
-    pub fn is_closed_pipe(&self) -> bool {
+    pub(crate) fn is_closed_pipe(&self) -> bool {
         self.cause
             .as_ref()
             .and_then(|cause| cause.downcast_ref::<std::io::Error>())
@@ -97,7 +97,7 @@ impl Failure {
     }
 
     /// The one place that prints errors: what, its causes, the hint.
-    pub fn print(&self, to: &mut dyn std::io::Write, colour: bool) {
+    pub(crate) fn print(&self, to: &mut dyn std::io::Write, colour: bool) {
         let (red, cyan, plain) = if colour {
             ("\x1b[1;31m", "\x1b[36m", "\x1b[0m")
         } else {

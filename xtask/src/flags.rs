@@ -5,7 +5,7 @@
 
 mod module;
 
-pub use module::Module;
+pub(crate) use module::Module;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -21,13 +21,13 @@ use std::num::NonZeroUsize;
     arg_required_else_help = true
 )]
 #[command(after_help = AFTER_HELP)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Flags that every verb takes, before or after it.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 /// What clap cannot derive: the kbuild variables and the exit codes.
@@ -41,7 +41,7 @@ Exit codes: 0 clean, 1 findings or failed tests, 2 usage, 3 conflict, 4 build fa
 /// Flags that every verb takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Common options")]
-pub struct Common {
+pub(crate) struct Common {
     /// Kernel tree: a directory, REPO@REVISION, or a version that `kernel get` has fetched. Without it: the kernel tree
     /// that the working directory lies in; inside this repository the small embedded tree.
     #[arg(
@@ -51,33 +51,33 @@ pub struct Common {
         hide_env_values = true,
         value_name = "TREE"
     )]
-    pub kernel: Option<String>,
+    pub(crate) kernel: Option<String>,
     /// Jobs to run at a time; all processors by default.
     #[arg(short, long, global = true, value_name = "N")]
-    pub jobs: Option<NonZeroUsize>,
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// Write the result as JSON to standard output.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Write the result to a file or directory instead of standard output.
     #[arg(short, long, global = true, value_name = "FILE|DIR")]
-    pub output: Option<Utf8PathBuf>,
+    pub(crate) output: Option<Utf8PathBuf>,
     /// Say nothing but the result and errors.
     #[arg(short, long, global = true)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Say more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
     /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
+    pub(crate) color: Color,
     /// Say what would be done, and change nothing.
     #[arg(short = 'n', long, global = true)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set.
     #[default]
     Auto,
@@ -89,7 +89,7 @@ pub enum Color {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// List the kernel trees at hand, or get one.
     #[command(subcommand)]
     Kernel(Kernel),
@@ -136,7 +136,7 @@ pub enum Verb {
 
 /// `kernel`
 #[derive(Debug, Subcommand)]
-pub enum Kernel {
+pub(crate) enum Kernel {
     /// List the kernel trees at hand.
     List,
     /// Get a release and print its directory.
@@ -145,130 +145,130 @@ pub enum Kernel {
 
 /// `kernel get`
 #[derive(Debug, Args)]
-pub struct KernelGet {
+pub(crate) struct KernelGet {
     /// A series (6.12) or a release (6.12.117).
-    pub version: String,
+    pub(crate) version: String,
     /// Clone from this repository instead of asking the distribution's packages.
     #[arg(long, value_name = "REPO")]
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
 }
 
 /// `audit`
 #[derive(Debug, Args)]
-pub struct Audit {
+pub(crate) struct Audit {
     /// Which module.
     #[command(flatten)]
-    pub module: Module,
+    pub(crate) module: Module,
     /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
     /// it by default.
-    pub paths: Vec<Utf8PathBuf>,
+    pub(crate) paths: Vec<Utf8PathBuf>,
     /// How to write the result.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "sarif", "csv", "html", "quickfix"])]
-    pub format: String,
+    pub(crate) format: String,
     /// Only callsites of this verdict: convert, keep, mixed, unknown or done.
     #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
-    pub only: Vec<String>,
+    pub(crate) only: Vec<String>,
     /// Only findings of this rule, by number or name.
     #[arg(long, value_name = "R", value_delimiter = ',')]
-    pub rule: Vec<String>,
+    pub(crate) rule: Vec<String>,
     /// Decide conditions of the preprocessor as if this macro had this value (1 without one), as -D of a compiler does.
     #[arg(long, value_name = "NAME[=V]", value_parser = module::definition)]
-    pub define: Vec<(String, i64)>,
+    pub(crate) define: Vec<(String, i64)>,
     /// Read every file anew.
     #[arg(long)]
-    pub no_cache: bool,
+    pub(crate) no_cache: bool,
     /// List releases of pages that are not user pages too.
     #[arg(long)]
-    pub all: bool,
+    pub(crate) all: bool,
     /// List every group of a whole tree on a terminal, where a summary by subsystem is shown otherwise; what is piped or
     /// written to a file is always complete.
     #[arg(long)]
-    pub all_groups: bool,
+    pub(crate) all_groups: bool,
     /// Tell the whole story of a callsite, a group or a finding, by its id or as PATH:LINE, or of a rule (R7).
     #[arg(long, value_name = "ID")]
-    pub explain: Option<String>,
+    pub(crate) explain: Option<String>,
     /// What has changed since this revision of the tree's repository.
     #[arg(long, value_name = "REV")]
-    pub since: Option<String>,
+    pub(crate) since: Option<String>,
     /// Only this many findings, drawn by the seed, to be read and judged.
     #[arg(long, value_name = "N")]
-    pub sample: Option<usize>,
+    pub(crate) sample: Option<usize>,
     /// Draws the sample.
     #[arg(long, value_name = "K", default_value_t = 0)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Exit with 1 when there is a finding of severity error; with --baseline, when one of those is new.
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
     /// Findings in this file are known: they are counted and not shown, and what is no longer found is told.
     #[arg(long, value_name = "FILE")]
-    pub baseline: Option<Utf8PathBuf>,
+    pub(crate) baseline: Option<Utf8PathBuf>,
     /// Write all findings into this file, to be given to --baseline later.
     #[arg(long, value_name = "FILE")]
-    pub write_baseline: Option<Utf8PathBuf>,
+    pub(crate) write_baseline: Option<Utf8PathBuf>,
 }
 
 /// `diff-audit`
 #[derive(Debug, Args)]
-pub struct DiffAudit {
+pub(crate) struct DiffAudit {
     /// The earlier audit.
     #[arg(value_name = "A.json")]
-    pub before: Utf8PathBuf,
+    pub(crate) before: Utf8PathBuf,
     /// The later audit.
     #[arg(value_name = "B.json")]
-    pub after: Utf8PathBuf,
+    pub(crate) after: Utf8PathBuf,
 }
 
 /// `convert`
 #[derive(Debug, Args)]
-pub struct Convert {
+pub(crate) struct Convert {
     /// Which module.
     #[command(flatten)]
-    pub module: Module,
+    pub(crate) module: Module,
     /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
     /// it by default.
-    pub paths: Vec<Utf8PathBuf>,
+    pub(crate) paths: Vec<Utf8PathBuf>,
     /// Only these groups.
     #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "paths")]
-    pub group: Vec<String>,
+    pub(crate) group: Vec<String>,
     /// Make a series that is described step by step instead: first-steps introduces put_user_page() and
     /// release_user_pages() in a tree of before 5.2 and converts their first callers, first-steps-v5 does the same with
     /// put_user_pages(), put_user_pages_dirty() and put_user_pages_dirty_lock().
     #[arg(long, value_name = "NAME", value_parser = patches::steps::names(), conflicts_with_all = ["paths", "group", "api", "module"])]
-    pub series: Option<String>,
+    pub(crate) series: Option<String>,
     /// Which releasing functions to write.
     #[arg(long, value_name = "API", default_value = "auto")]
-    pub api: Api,
+    pub(crate) api: Api,
     /// Text of the cover letter: its first line is the title.
     #[arg(long, value_name = "FILE")]
-    pub cover: Option<Utf8PathBuf>,
+    pub(crate) cover: Option<Utf8PathBuf>,
     /// Make a new version of this series.
     #[arg(long, value_name = "OLD_SERIES")]
-    pub v2: Option<Utf8PathBuf>,
+    pub(crate) v2: Option<Utf8PathBuf>,
     /// Also create this branch, in the repository that --into names.
     #[arg(long, value_name = "NAME", requires = "into")]
-    pub export_branch: Option<String>,
+    pub(crate) export_branch: Option<String>,
     /// The repository for --export-branch.
     #[arg(long, value_name = "REPO", requires = "export_branch")]
-    pub into: Option<Utf8PathBuf>,
+    pub(crate) into: Option<Utf8PathBuf>,
     /// Only patches that mend what is wrong as it stands: pins that are released plainly, user pages that are given back as
     /// if they had been allocated.
     #[arg(long, conflicts_with = "series")]
-    pub fixes: bool,
+    pub(crate) fixes: bool,
     /// Nobody signs: a rehearsal, not to be sent.
     #[arg(long)]
-    pub unsigned: bool,
+    pub(crate) unsigned: bool,
     /// The module must still build for kernels from this one on: what older ones cannot compile stands in an arm of #if.
     #[arg(long, value_name = "VERSION", requires = "module")]
-    pub oldest: Option<String>,
+    pub(crate) oldest: Option<String>,
     /// Run none of the tree's own scripts: no check by checkpatch.pl, and no recipients from get_maintainer.pl.
     #[arg(long)]
-    pub no_scripts: bool,
+    pub(crate) no_scripts: bool,
 }
 
 /// Which releasing functions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub enum Api {
+pub(crate) enum Api {
     /// What the tree has.
     Auto,
     /// put_user_page*(), before 5.6.
@@ -279,50 +279,50 @@ pub enum Api {
 
 /// `apply`
 #[derive(Debug, Args)]
-pub struct Apply {
+pub(crate) struct Apply {
     /// Which module.
     #[command(flatten)]
-    pub module: Module,
+    pub(crate) module: Module,
     /// A directory that `convert` has written.
-    pub series: Utf8PathBuf,
+    pub(crate) series: Utf8PathBuf,
     /// Make a linked worktree of the tree's repository here, instead of a copy under -o.
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
-    pub worktree: Option<Utf8PathBuf>,
+    pub(crate) worktree: Option<Utf8PathBuf>,
     /// Leave the commits on this new branch.
     #[arg(long, value_name = "NAME")]
-    pub branch: Option<String>,
+    pub(crate) branch: Option<String>,
 }
 
 /// `build`
 #[derive(Debug, Args)]
-pub struct Build {
+pub(crate) struct Build {
     /// Which module.
     #[command(flatten)]
-    pub module: Module,
+    pub(crate) module: Module,
     /// The headers to build the module with: installed packages (linux-headers-6.1.0-13-amd64) or directories; those of --kernel
     /// by default.
     #[arg(long, value_name = "PKG", num_args = 1.., requires = "module")]
-    pub headers: Vec<Utf8PathBuf>,
+    pub(crate) headers: Vec<Utf8PathBuf>,
     /// A series: a directory that `convert` has written, mails in a directory, one .patch, an mbox, or BASE..HEAD; the base
     /// alone without it.
-    pub series: Option<Utf8PathBuf>,
+    pub(crate) series: Option<Utf8PathBuf>,
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
-    pub config: Vec<Utf8PathBuf>,
+    pub(crate) config: Vec<Utf8PathBuf>,
     /// Compile the touched objects only (the default).
     #[arg(long, conflicts_with = "image")]
-    pub objects: bool,
+    pub(crate) objects: bool,
     /// Build the whole image.
     #[arg(long)]
-    pub image: bool,
+    pub(crate) image: bool,
 }
 
 /// `ktest`
 #[derive(Debug, Args)]
-pub struct Ktest {
+pub(crate) struct Ktest {
     /// A directory of mails, as `convert` and `git format-patch` write it, one patch, an mbox, or BASE..HEAD of the tree's repository; the base alone
     /// without it.
-    pub series: Option<Utf8PathBuf>,
+    pub(crate) series: Option<Utf8PathBuf>,
     /// Kernels that check more: kasan, lockdep, kmemleak, failing.
     #[arg(
         long,
@@ -330,48 +330,48 @@ pub struct Ktest {
         value_delimiter = ',',
         conflicts_with = "image"
     )]
-    pub variant: Vec<String>,
+    pub(crate) variant: Vec<String>,
     /// Which targets; all by default.
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    pub target: Vec<String>,
+    pub(crate) target: Vec<String>,
     /// List the targets.
     #[arg(long)]
-    pub list_targets: bool,
+    pub(crate) list_targets: bool,
     /// Boot this image and build nothing.
     #[arg(long, value_name = "BZIMAGE", conflicts_with = "series")]
-    pub image: Option<Utf8PathBuf>,
+    pub(crate) image: Option<Utf8PathBuf>,
     /// How to write the verdict.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "junit", "ktap", "html"])]
-    pub format: String,
+    pub(crate) format: String,
     /// How to run: kernels in qemu, by ourselves or by the tree's ktest.pl, or the embedded tree's drivers against the reference implementation in user space
     /// (the default for that tree).
     #[arg(long, value_name = "WAY")]
-    pub via: Option<Via>,
+    pub(crate) via: Option<Via>,
     /// A configuration of ktest.pl of your own: it says which machine is booted, and how (power, console, installing, login); what is built and tested stays
     /// ours. Means --via ktest.pl.
     #[arg(long, value_name = "FILE", conflicts_with = "image")]
-    pub ktest_conf: Option<Utf8PathBuf>,
+    pub(crate) ktest_conf: Option<Utf8PathBuf>,
     /// What executes the guests' instructions: tcg (software emulation) or kvm. Without it KVM is tried once after every boot of the host, and used
     /// where a kernel comes up with it.
     #[arg(long, value_name = "NAME")]
-    pub accel: Option<ktest::boot::Accelerator>,
+    pub(crate) accel: Option<ktest::boot::Accelerator>,
     /// Boot a kernel although its image is byte for byte that of an earlier one of the series.
     #[arg(long)]
-    pub boot_all: bool,
+    pub(crate) boot_all: bool,
     /// Finish this run.
     #[arg(long, value_name = "RUN")]
-    pub resume: Option<String>,
+    pub(crate) resume: Option<String>,
     /// Only part K of N of the jobs; `report` puts the parts together.
     #[arg(long, value_name = "K/N")]
-    pub shard: Option<ktest::Shard>,
+    pub(crate) shard: Option<ktest::Shard>,
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
-    pub config: Vec<Utf8PathBuf>,
+    pub(crate) config: Vec<Utf8PathBuf>,
 }
 
 /// How targets are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Via {
+pub(crate) enum Via {
     /// Kernels are built and booted.
     Qemu,
     /// The tree's own ktest.pl builds and boots them, with a configuration that is written for it.
@@ -383,45 +383,45 @@ pub enum Via {
 
 /// `model`
 #[derive(Debug, Args)]
-pub struct Model {
+pub(crate) struct Model {
     /// Scenarios by name (S1), all by default; or one of `list`, `table` and `mutants`.
-    pub scenario: Vec<String>,
+    pub(crate) scenario: Vec<String>,
     /// Compare these policies instead of the scenario's own; a name that ends in .toml is a file with a policy, a device, or both
     /// of one's own (docs/model.md).
     #[arg(long, value_name = "P", value_delimiter = ',', num_args = 1..)]
-    pub policy: Vec<String>,
+    pub(crate) policy: Vec<String>,
     /// Compare these drivers instead of the scenario's own.
     #[arg(long, value_name = "D", value_delimiter = ',', num_args = 1..)]
-    pub driver: Vec<String>,
+    pub(crate) driver: Vec<String>,
     /// Compare these callsites instead of the scenario's own.
     #[arg(long, value_name = "C", value_delimiter = ',', num_args = 1..)]
-    pub callsites: Vec<String>,
+    pub(crate) callsites: Vec<String>,
     /// Pages of the file, 1 to 4, instead of the scenario's own.
     #[arg(long, value_name = "N")]
-    pub pages: Option<u8>,
+    pub(crate) pages: Option<u8>,
     /// Devices, 0 to 4.
     #[arg(long, value_name = "N")]
-    pub devices: Option<u8>,
+    pub(crate) devices: Option<u8>,
     /// Tasks that call fsync, 0 to 4.
     #[arg(long, value_name = "N")]
-    pub fsyncs: Option<u8>,
+    pub(crate) fsyncs: Option<u8>,
     /// Processors that the tasks share, 1 to 4.
     #[arg(long, value_name = "N")]
-    pub cpus: Option<u8>,
+    pub(crate) cpus: Option<u8>,
     /// With `table`: how the number of states grows with pages and devices.
     #[arg(long)]
-    pub growth: bool,
+    pub(crate) growth: bool,
     /// Tell the story of each broken property.
     #[arg(long)]
-    pub trace: bool,
+    pub(crate) trace: bool,
     /// How to write it down.
     #[arg(long, value_name = "F", value_enum, default_value = "text")]
-    pub format: ModelFormat,
+    pub(crate) format: ModelFormat,
 }
 
 /// How `model` writes down what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModelFormat {
+pub(crate) enum ModelFormat {
     /// For a terminal.
     Text,
     /// One page, with the story of each broken property.
@@ -430,7 +430,7 @@ pub enum ModelFormat {
 
 /// `refimpl`
 #[derive(Debug, Subcommand)]
-pub enum Refimpl {
+pub(crate) enum Refimpl {
     /// Compile C files against the headers of docs/refimpl.md, run each driver, and report every mistake with its place and the other end.
     Run(RefimplRun),
     /// Print what the calls of a trace return and leave behind.
@@ -441,71 +441,71 @@ pub enum Refimpl {
 
 /// `refimpl run`
 #[derive(Debug, Args)]
-pub struct RefimplRun {
+pub(crate) struct RefimplRun {
     /// C files that are compiled together; each module_init() is a driver.
     #[arg(required = true)]
-    pub files: Vec<Utf8PathBuf>,
+    pub(crate) files: Vec<Utf8PathBuf>,
     /// The kernel version whose rules and calls apply.
     #[arg(long = "version", value_name = "VERSION", default_value = "6.12")]
-    pub kernel_version: String,
+    pub(crate) kernel_version: String,
 }
 
 /// `refimpl mutants`
 #[derive(Debug, Args)]
-pub struct RefimplMutants {
+pub(crate) struct RefimplMutants {
     /// Files of this repository to make mistakes in; all that keep counts or follow rules by default.
-    pub files: Vec<Utf8PathBuf>,
+    pub(crate) files: Vec<Utf8PathBuf>,
     /// How many are drawn by lot; each costs a compilation of the crate's tests.
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub sample: usize,
+    pub(crate) sample: usize,
     /// Where the lot begins.
     #[arg(long, value_name = "K", default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// `refimpl trace`
 #[derive(Debug, Args)]
-pub struct RefimplTrace {
+pub(crate) struct RefimplTrace {
     /// A trace as `refimpl/data/traces` has them.
-    pub file: Utf8PathBuf,
+    pub(crate) file: Utf8PathBuf,
     /// The kernel version whose rules apply.
     #[arg(long = "version", value_name = "VERSION", default_value = "6.12")]
-    pub kernel_version: String,
+    pub(crate) kernel_version: String,
 }
 
 /// `pipeline`
 #[derive(Debug, Args)]
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
     /// it by default.
-    pub paths: Vec<Utf8PathBuf>,
+    pub(crate) paths: Vec<Utf8PathBuf>,
     /// Which targets to boot; those that reach a converted file by default.
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    pub target: Vec<String>,
+    pub(crate) target: Vec<String>,
     /// Go on with this run: what it has finished is not done again.
     #[arg(long, value_name = "RUN")]
-    pub resume: Option<String>,
+    pub(crate) resume: Option<String>,
     /// Run none of the tree's own scripts while the series is made: no check by checkpatch.pl, and no recipients from
     /// get_maintainer.pl.
     #[arg(long)]
-    pub no_scripts: bool,
+    pub(crate) no_scripts: bool,
 }
 
 /// `report`
 #[derive(Debug, Args)]
-pub struct Report {
+pub(crate) struct Report {
     /// Runs by id or directory.
     #[arg(required = true)]
-    pub runs: Vec<String>,
+    pub(crate) runs: Vec<String>,
 
     /// How the verdict of a run is written; html is one page of all runs.
     #[arg(long, value_name = "FORMAT", default_value = "html")]
-    pub format: ReportFormat,
+    pub(crate) format: ReportFormat,
 }
 
 /// What `report` writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
+pub(crate) enum ReportFormat {
     /// One self-contained page.
     Html,
     /// For CI systems.
@@ -518,52 +518,52 @@ pub enum ReportFormat {
 
 /// `look`
 #[derive(Debug, Args)]
-pub struct Look {
+pub(crate) struct Look {
     /// Pages that this program has made. With -o, pictures go to that directory.
     #[arg(required = true)]
-    pub pages: Vec<Utf8PathBuf>,
+    pub(crate) pages: Vec<Utf8PathBuf>,
     /// What to take pictures of beside the head of the page, by the name that a link has behind `#`: group=ID.
     #[arg(long, value_name = "NAME")]
-    pub at: Vec<String>,
+    pub(crate) at: Vec<String>,
 }
 
 /// `truth`
 #[derive(Debug, Args)]
-pub struct Truth {
+pub(crate) struct Truth {
     /// Directory with the labelled sets.
     #[arg(long, value_name = "DIR")]
-    pub set: Utf8PathBuf,
+    pub(crate) set: Utf8PathBuf,
     /// Which versions the set compares, as in 4.19-5.9.
     #[arg(long, value_name = "A-B")]
-    pub pair: String,
+    pub(crate) pair: String,
     /// Tree B: compares our patches with what maintainers changed, instead of the audit with the calls they converted.
     #[arg(long, value_name = "TREE")]
-    pub later: Option<String>,
+    pub(crate) later: Option<String>,
     /// With --later: a page with a table of file, function, judgement and reason for functions that are not the same.
     #[arg(long, value_name = "FILE", requires = "later")]
-    pub judged: Option<Utf8PathBuf>,
+    pub(crate) judged: Option<Utf8PathBuf>,
 }
 
 /// `bench`
 #[derive(Debug, Args)]
-pub struct Bench {
+pub(crate) struct Bench {
     /// How often each program runs; the median counts.
     #[arg(long, value_name = "N", default_value_t = 3)]
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Leave out programs that need more than a minute.
     #[arg(long)]
-    pub quick: bool,
+    pub(crate) quick: bool,
     /// Measure only the audit, only the audit's page, or only what a verdict costs.
     #[arg(long, value_name = "WHAT")]
-    pub only: Option<Measured>,
+    pub(crate) only: Option<Measured>,
     /// The target whose verdict is measured.
     #[arg(long, value_name = "NAME", default_value = "vmci")]
-    pub target: String,
+    pub(crate) target: String,
 }
 
 /// What `bench` can measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Measured {
+pub(crate) enum Measured {
     /// The audit, against searching programs.
     Audit,
     /// The page of the audit in a browser.
@@ -574,69 +574,69 @@ pub enum Measured {
 
 /// `doctor`
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub(crate) struct Doctor {
     /// Install what is missing, with the distribution's package manager.
     #[arg(long)]
-    pub install: bool,
+    pub(crate) install: bool,
 }
 
 /// `codegen`
 #[derive(Debug, Args)]
-pub struct Codegen {
+pub(crate) struct Codegen {
     /// Write nothing; fail when a file is not what would be written.
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
     /// Compare the catalogue of functions with kernel trees instead: existence, arguments, lines.
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "check")]
-    pub trees: Vec<Utf8PathBuf>,
+    pub(crate) trees: Vec<Utf8PathBuf>,
 }
 
 /// `test`
 #[derive(Debug, Args)]
-pub struct Test {
+pub(crate) struct Test {
     /// Passed on to `cargo nextest run` (or `cargo test`): names of tests, -p CRATE.
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "ARGUMENT"
     )]
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
 }
 
 /// `fuzz`
 #[derive(Debug, Args)]
-pub struct Fuzz {
+pub(crate) struct Fuzz {
     /// Draws the cases; the same seed draws the same ones.
     #[arg(long, value_name = "K", default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Files of the tree to damage or rewrite, and to audit. 20000 for a long run.
     #[arg(long, value_name = "N", default_value_t = 400)]
-    pub files: u64,
+    pub(crate) files: u64,
     /// Series to damage or make hostile, and to apply; as many directories of runs are damaged and shown. 2000 for a long
     /// run.
     #[arg(long, value_name = "N", default_value_t = 24)]
-    pub series: u64,
+    pub(crate) series: u64,
     /// Outputs of guests to damage, and to judge. 2000 for a long run.
     #[arg(long, value_name = "N", default_value_t = 400)]
-    pub guest: u64,
+    pub(crate) guest: u64,
     /// How often the whole tree is rewritten in each way (layout, comments, braces, locals, conditions), and audited.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub rounds: u64,
+    pub(crate) rounds: u64,
     /// Keep what was found here, made small.
     #[arg(long, value_name = "DIR")]
-    pub out: Option<Utf8PathBuf>,
+    pub(crate) out: Option<Utf8PathBuf>,
     /// Run these cases and say how they went: how this verb starts itself.
     #[arg(long, value_name = "ORDER", hide = true)]
-    pub worker: Option<String>,
+    pub(crate) worker: Option<String>,
 }
 
 /// `ci`
 #[derive(Debug, Args)]
-pub struct Ci {
+pub(crate) struct Ci {
     /// Only these steps.
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
-    pub only: Vec<String>,
+    pub(crate) only: Vec<String>,
     /// All but these steps.
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
-    pub skip: Vec<String>,
+    pub(crate) skip: Vec<String>,
 }

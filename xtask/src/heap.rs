@@ -9,7 +9,7 @@ const STEP: i32 = 64 << 20;
 
 /// Lets the C library ask the kernel for much memory seldom, instead of 128 KiB a time (mallopt(3), M_TOP_PAD). False when it
 /// has no such setting; nothing but time is lost then.
-pub fn grow_in_large_steps() -> bool {
+pub(crate) fn grow_in_large_steps() -> bool {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt() takes two numbers and may be called at any time.
     return unsafe { libc::mallopt(libc::M_TOP_PAD, STEP) } == 1;

@@ -4,7 +4,7 @@
 use failure::{Act, Hint};
 
 /// A hint in words.
-pub fn words(hint: Hint) -> String {
+pub(crate) fn words(hint: Hint) -> String {
     match hint {
         Hint::Say(words) => words,
         Hint::Do(act) => typed(act),

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 /// Name and value, in the order typed.
-pub type Variables = Vec<(String, String)>;
+pub(crate) type Variables = Vec<(String, String)>;
 
 /// Splits a command line (without the program's name) into the words for clap and the kbuild variables.
 ///
 /// A variable is an upper-case name, `=`, and anything. Words before the verb and after `--` are left alone, and so is
 /// the word after one of `options`, which take a value (`-o O=dir` is a file name).
-pub fn split(
+pub(crate) fn split(
     words: impl IntoIterator<Item = OsString>,
     verbs: &[&str],
     options: &BTreeSet<String>,
@@ -35,7 +35,7 @@ pub fn split(
 }
 
 /// The options of a command and of its subcommands that take a value, as they are typed: "-o", "--output".
-pub fn with_values(command: &clap::Command) -> BTreeSet<String> {
+pub(crate) fn with_values(command: &clap::Command) -> BTreeSet<String> {
     let mut options = BTreeSet::new();
     for argument in command
         .get_arguments()

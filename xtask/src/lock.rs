@@ -8,6 +8,6 @@ use std::fs::File;
 ///
 /// # Errors
 /// Another process holds it.
-pub fn take(file: &File) -> std::io::Result<()> {
+pub(crate) fn take(file: &File) -> std::io::Result<()> {
     Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }

@@ -46,21 +46,21 @@ const DEADLINE: Duration = Duration::from_secs(900);
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Mutant {
+pub(crate) struct Mutant {
     /// Relative to the root.
-    pub path: Utf8PathBuf,
+    pub(crate) path: Utf8PathBuf,
     /// From 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What stands there.
-    pub text: String,
+    pub(crate) text: String,
     /// The same with the mistake.
-    pub wrong: String,
+    pub(crate) wrong: String,
 }
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fate {
+pub(crate) enum Fate {
     /// A test failed, or did not end.
     Killed,
     /// No compiler takes it.
@@ -82,7 +82,7 @@ struct Known {
 }
 
 /// Every mistake that can be made in a file outside of its comments and tests.
-pub fn candidates(path: &Utf8Path, text: &str) -> Vec<Mutant> {
+pub(crate) fn candidates(path: &Utf8Path, text: &str) -> Vec<Mutant> {
     let mut all = Vec::new();
     let code = text.lines().zip(1..);
     for (line, number) in code.take_while(|(line, _)| !line.starts_with("#[cfg(test)]")) {
@@ -109,7 +109,7 @@ pub fn candidates(path: &Utf8Path, text: &str) -> Vec<Mutant> {
 }
 
 /// So many of them, the same for the same seed.
-pub fn drawn(mut all: Vec<Mutant>, sample: usize, seed: u64) -> Vec<Mutant> {
+pub(crate) fn drawn(mut all: Vec<Mutant>, sample: usize, seed: u64) -> Vec<Mutant> {
     // Numbers of Knuth's MMIX: any full-period generator does, as long as it is the same everywhere.
     let mut state = seed;
     let mut next = |below: usize| {
@@ -126,7 +126,7 @@ pub fn drawn(mut all: Vec<Mutant>, sample: usize, seed: u64) -> Vec<Mutant> {
 }
 
 /// All candidates of the rooms, or of the files named.
-pub fn all(files: &[Utf8PathBuf]) -> Result<Vec<Mutant>, Failure> {
+pub(crate) fn all(files: &[Utf8PathBuf]) -> Result<Vec<Mutant>, Failure> {
     let wanted = |path: &Utf8PathBuf| {
         let inside = |room: &str| path.starts_with(room) || *path == format!("{room}.rs");
         let test = path.as_str().contains("/tests");
@@ -148,7 +148,7 @@ pub fn all(files: &[Utf8PathBuf]) -> Result<Vec<Mutant>, Failure> {
 }
 
 /// Makes each mistake in turn in a copy of the workspace, and tells `told` what became of it.
-pub fn run(mutants: &[Mutant], mut told: impl FnMut(&Mutant, Fate)) -> Result<(), Failure> {
+pub(crate) fn run(mutants: &[Mutant], mut told: impl FnMut(&Mutant, Fate)) -> Result<(), Failure> {
     #[derive(Deserialize)]
     struct File {
         #[serde(default)]

@@ -12,7 +12,7 @@ use patches::series::{Check, Outcome as Checked};
 use patches::{Evidence, Series};
 
 /// Writes what compiled into the checks of the series and into its mails.
-pub fn record_build(
+pub(crate) fn record_build(
     dir: &Utf8Path,
     version: &str,
     report: &BuildReport,
@@ -82,7 +82,7 @@ fn compiled(stage: &BuildStage) -> News {
 }
 
 /// Writes into the mails of a series how far its calls got in targets that passed.
-pub fn record_run(
+pub(crate) fn record_run(
     dir: &Utf8Path,
     version: &str,
     verdict: &Verdict,
@@ -126,7 +126,7 @@ fn reached(stage: &Stage) -> News {
 }
 
 /// What happened to one kernel, a line each.
-pub fn lines(stage: &Stage) -> Vec<String> {
+pub(crate) fn lines(stage: &Stage) -> Vec<String> {
     let mut lines = Vec::new();
     let because = |reason: &Option<String>| {
         reason

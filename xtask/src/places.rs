@@ -7,11 +7,11 @@ use crate::workspace;
 use camino::Utf8PathBuf;
 
 /// Directories of runs: `target/runs`.
-pub fn runs() -> Utf8PathBuf {
+pub(crate) fn runs() -> Utf8PathBuf {
     workspace::root().join("target/runs")
 }
 
 /// Kernel builds, parsed files, the repository in which series are made: everything that can be made again.
-pub fn cache() -> Result<Utf8PathBuf, Failure> {
+pub(crate) fn cache() -> Result<Utf8PathBuf, Failure> {
     store::cache()
 }

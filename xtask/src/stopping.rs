@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 static RESUME: Mutex<Option<String>> = Mutex::new(None);
 
 /// From now on the run can be gone on with by this command.
-pub fn resumable(command: String) {
+pub(crate) fn resumable(command: String) {
     *RESUME.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
 }
 
@@ -17,13 +17,13 @@ pub fn resumable(command: String) {
 static LEFT: Mutex<Option<String>> = Mutex::new(None);
 
 /// From now on something is there, whole, whatever comes: a sentence that says what.
-pub fn left(sentence: String) {
+pub(crate) fn left(sentence: String) {
     *LEFT.lock().unwrap_or_else(PoisonError::into_inner) = Some(sentence);
 }
 
 /// Says "interrupted", what is there all the same, and how to resume. It may be the last thing that a process does, whatever
 /// its other threads do.
-pub fn last_words() {
+pub(crate) fn last_words() {
     let said = |what: &Mutex<Option<String>>| what.try_lock().ok().and_then(|said| said.clone());
     let left = said(&LEFT).map_or(String::new(), |sentence| format!("; {sentence}"));
     let hint = said(&RESUME).map_or(String::new(), |command| format!("hint: {command}\n"));

@@ -7,7 +7,7 @@ use crate::flags::{Build, Ktest, Pipeline};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Gives back a series that `--target` or `--config` took.
-pub fn from_ktest(args: &mut Ktest, is_target: impl Fn(&str) -> bool) {
+pub(crate) fn from_ktest(args: &mut Ktest, is_target: impl Fn(&str) -> bool) {
     let is_series = |name: &String| !is_target(name) && Utf8Path::new(name).exists();
     if args.series.is_none() {
         args.series = give_back(&mut args.target, is_series).map(Utf8PathBuf::from);
@@ -18,7 +18,7 @@ pub fn from_ktest(args: &mut Ktest, is_target: impl Fn(&str) -> bool) {
 }
 
 /// Gives back a series that `--config` or `--headers` took.
-pub fn from_build(args: &mut Build) {
+pub(crate) fn from_build(args: &mut Build) {
     if args.series.is_none() {
         args.series = give_back(&mut args.headers, |path| path.join("series.toml").exists());
     }
@@ -28,7 +28,7 @@ pub fn from_build(args: &mut Build) {
 }
 
 /// Gives back the paths that `--target` took: whatever names no target.
-pub fn from_pipeline(args: &mut Pipeline, is_target: impl Fn(&str) -> bool) {
+pub(crate) fn from_pipeline(args: &mut Pipeline, is_target: impl Fn(&str) -> bool) {
     while let Some(path) = give_back(&mut args.target, |name| {
         !is_target(name) && name.contains('/')
     }) {

@@ -17,12 +17,12 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 /// `--kernel` (or KERNEL_TREE), else the kernel tree that the working directory lies in, else, inside this repository,
 /// the embedded one.
-pub fn choose(common: &Common, console: &Console) -> Result<Tree, Failure> {
+pub(crate) fn choose(common: &Common, console: &Console) -> Result<Tree, Failure> {
     choose_with(common, &Module::default(), console, None)
 }
 
 /// The same, or a module outside the kernel; with the list of files from an audit's cache.
-pub fn choose_with(
+pub(crate) fn choose_with(
     common: &Common,
     module: &Module,
     console: &Console,
@@ -39,7 +39,11 @@ pub fn choose_with(
 }
 
 /// The same, by a verb that has said which tree it is.
-pub fn again(common: &Common, module: &Module, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
+pub(crate) fn again(
+    common: &Common,
+    module: &Module,
+    cache: Option<&Utf8Path>,
+) -> Result<Tree, Failure> {
     if let Some(spec) = &module.module {
         let kernel = kernel_of(common, module.release.as_deref())?;
         return Ok(Tree::module(spec, kernel, cache)?);
@@ -95,7 +99,7 @@ fn kernel_of(common: &Common, release: Option<&str>) -> Result<Kernel, Failure> 
 }
 
 /// A directory, REPO@REVISION, or a version of the cache.
-pub fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
+pub(crate) fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure> {
     Ok(Tree::open_with(&place(spec)?, cache)?)
 }
 
@@ -119,12 +123,12 @@ fn place(spec: &str) -> Result<String, Failure> {
 }
 
 /// Whether it is the tree that comes with the program.
-pub fn is_embedded(tree: &Tree) -> bool {
+pub(crate) fn is_embedded(tree: &Tree) -> bool {
     tree.root().is_none() && tree.repository().is_none()
 }
 
 /// How a sentence names the tree.
-pub fn named(tree: &Tree) -> String {
+pub(crate) fn named(tree: &Tree) -> String {
     let version = tree.version();
     if tree.kernel().is_some() {
         let place = tree.root().or(tree.repository().map(|(path, _)| path));
@@ -144,7 +148,7 @@ pub fn named(tree: &Tree) -> String {
 /// that lies in the tree, or one relative to the tree. A link is followed, and that is said.
 ///
 /// Exit 2 where nothing of the tree lies in one of them, with the name of the tree that was looked in.
-pub fn paths(
+pub(crate) fn paths(
     tree: &Tree,
     asked: &[Utf8PathBuf],
     console: &Console,

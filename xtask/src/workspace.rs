@@ -8,7 +8,7 @@ use proc::{cmd, short};
 /// The root of the repository that this program was built from.
 ///
 /// cargo names it when it runs the program; a copy of the binary falls back on where it was compiled.
-pub fn root() -> Utf8PathBuf {
+pub(crate) fn root() -> Utf8PathBuf {
     let package =
         std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
     let package = Utf8PathBuf::from(package);
@@ -21,7 +21,7 @@ pub fn root() -> Utf8PathBuf {
 }
 
 /// The files that git tracks or would track, sorted, relative to the root.
-pub fn files() -> Result<Vec<Utf8PathBuf>, Failure> {
+pub(crate) fn files() -> Result<Vec<Utf8PathBuf>, Failure> {
     let here = short::shell(root())?;
     let listed = cmd!(here, "git ls-files -z --cached --others --exclude-standard");
     let text = short::read(listed)?;
@@ -42,7 +42,7 @@ pub fn files() -> Result<Vec<Utf8PathBuf>, Failure> {
 }
 
 /// cargo, as the one that runs this program was called.
-pub fn cargo() -> proc::Command {
+pub(crate) fn cargo() -> proc::Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     proc::Command::new(program).current_dir(root())
 }

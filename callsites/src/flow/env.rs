@@ -129,3 +129,14 @@ impl Env {
         changed
     }
 }
+
+/// The joins of one statement, as tags of the values that stand for many definitions.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Join {
+    /// Behind it.
+    After = 220,
+    /// Before a turn of a loop.
+    Head = 221,
+    /// Before the step of a loop.
+    Next = 222,
+}

@@ -143,6 +143,25 @@ pub(crate) fn parent(path: &Utf8Path) -> &str {
         .map_or("", |(directory, _)| directory)
 }
 
+/// How near two files are: shared leading directories, with the same file nearest and public headers before strangers.
+pub(super) fn closeness(here: &Utf8Path, there: &Utf8Path) -> u32 {
+    let (here, there) = (here.as_str(), there.as_str());
+    if here == there {
+        return 1000;
+    }
+    // Directories and names in front that are the same; neither path lies below the other, both are files.
+    let same = here.bytes().zip(there.bytes()).take_while(|(a, b)| a == b);
+    let same = same.count();
+    let shared = here.as_bytes()[..same].iter().filter(|byte| **byte == b'/');
+    let shared = shared.count() as u32;
+    let directory = |path: &str| path.rfind('/');
+    let beside =
+        directory(here) == directory(there) && directory(here).is_none_or(|length| length < same);
+    let beside = u32::from(beside);
+    let public = u32::from(there.starts_with("include/"));
+    1 + 4 * shared + 2 * beside + public
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

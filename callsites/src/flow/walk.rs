@@ -4,7 +4,7 @@
 //! A body is walked until the definitions at its loop heads and labels no longer grow; constraints are added on the way
 //! (adding one twice is harmless). Arms of `#if` are alternatives.
 
-use super::env::{Env, Sets};
+use super::env::{Env, Join, Sets};
 use super::graph::Node;
 use super::hash::FastMap;
 use super::owned::{self, Owned};
@@ -42,17 +42,6 @@ pub(super) struct Variable {
     pub aggregate: bool,
     /// Where its memory is, for the object that stands for it.
     pub home: (u32, Span),
-}
-
-/// The joins of one statement, as tags of the values that stand for many definitions.
-#[derive(Debug, Clone, Copy)]
-enum Join {
-    /// Behind it.
-    After = 220,
-    /// Before a turn of a loop.
-    Head = 221,
-    /// Before the step of a loop.
-    Next = 222,
 }
 
 #[derive(Debug, Default)]

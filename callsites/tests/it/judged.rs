@@ -31,7 +31,7 @@ impl Files for Memory {
 }
 
 /// Judges all calls in `files`.
-pub fn judged(files: &[(&str, &str)], era: Era) -> Judged {
+pub(crate) fn judged(files: &[(&str, &str)], era: Era) -> Judged {
     let texts: BTreeMap<Utf8PathBuf, String> = files
         .iter()
         .map(|(path, text)| (Utf8PathBuf::from(*path), (*text).to_owned()))
@@ -52,7 +52,7 @@ pub fn judged(files: &[(&str, &str)], era: Era) -> Judged {
 }
 
 /// A verdict as the marks say it.
-pub fn word(verdict: Verdict) -> &'static str {
+pub(crate) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Convert => "convert",
         Verdict::Keep => "keep",
@@ -64,7 +64,7 @@ pub fn word(verdict: Verdict) -> &'static str {
 
 /// Compares every marked line with what is said of the calls on it.
 #[track_caller]
-pub fn check(files: &[(&str, &str)]) -> Judged {
+pub(crate) fn check(files: &[(&str, &str)]) -> Judged {
     let judged = judged(files, Era::Pin);
     let mut marks = 0;
     for (path, text) in files {

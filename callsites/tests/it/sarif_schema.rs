@@ -9,7 +9,7 @@ use serde_json::Value;
 type Check = Result<(), String>;
 
 /// Checks a whole log.
-pub fn check(log: &Value) -> Check {
+pub(crate) fn check(log: &Value) -> Check {
     only(log, &["$schema", "version", "runs"])?;
     if required(log, "version", "3.13.2")? != "2.1.0" {
         return Err("3.13.2: version is not 2.1.0".into());

@@ -32,7 +32,7 @@ struct Data {
 }
 
 /// One subtest: `body` takes `bytes` of memory and gives it back.
-pub fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnMut() -> Test) {
+pub(crate) fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnMut() -> Test) {
     check.run(&format!("{title}, charge given back"), || {
         in_child(|| {
             // Half as much again: what belongs to the object besides its pages is charged too.

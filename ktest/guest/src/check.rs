@@ -22,7 +22,7 @@ const AFTER_A_LEAK: Duration = Duration::from_millis(100);
 const FEW: i64 = 48;
 
 /// Why a subtest did not pass.
-pub enum Stop {
+pub(crate) enum Stop {
     /// It cannot be done here.
     Skip(String),
     /// It went wrong.
@@ -30,7 +30,7 @@ pub enum Stop {
 }
 
 /// What a subtest returns.
-pub type Test<T = ()> = Result<T, Stop>;
+pub(crate) type Test<T = ()> = Result<T, Stop>;
 
 impl From<std::io::Error> for Stop {
     fn from(error: std::io::Error) -> Stop {
@@ -45,12 +45,12 @@ impl From<rustix::io::Errno> for Stop {
 }
 
 /// Fails with what was attempted.
-pub fn attempt<T>(what: &str, result: Result<T, impl Display>) -> Test<T> {
+pub(crate) fn attempt<T>(what: &str, result: Result<T, impl Display>) -> Test<T> {
     result.map_err(|error| Stop::Fail(format!("{what}: {error}")))
 }
 
 /// Fails with `why` unless `condition` holds.
-pub fn ensure(condition: bool, why: impl Into<String>) -> Test {
+pub(crate) fn ensure(condition: bool, why: impl Into<String>) -> Test {
     if condition {
         return Ok(());
     }
@@ -58,7 +58,7 @@ pub fn ensure(condition: bool, why: impl Into<String>) -> Test {
 }
 
 /// A program's report in the making.
-pub struct Check {
+pub(crate) struct Check {
     name: String,
     count: u32,
     failed: Option<String>,
@@ -73,7 +73,7 @@ pub struct Check {
 
 impl Check {
     /// Begins the report of program `name`.
-    pub fn new(name: &str) -> Check {
+    pub(crate) fn new(name: &str) -> Check {
         println!("KTAP version 1");
         Check {
             name: name.to_owned(),
@@ -88,27 +88,32 @@ impl Check {
     }
 
     /// Does `act` before each subtest.
-    pub fn before_each(&mut self, act: fn()) {
+    pub(crate) fn before_each(&mut self, act: fn()) {
         self.before_each = act;
     }
 
     /// Leaves the counters of the whole program out of the report: its subtests compare them step by step.
-    pub fn without_total(&mut self) {
+    pub(crate) fn without_total(&mut self) {
         self.start = None;
     }
 
     /// One subtest that gives back all it takes.
-    pub fn run(&mut self, name: &str, body: impl FnOnce() -> Test) {
+    pub(crate) fn run(&mut self, name: &str, body: impl FnOnce() -> Test) {
         self.counted(name, |_| body(), None);
     }
 
     /// One subtest that must take exactly `pages` pins in all.
-    pub fn run_pinning(&mut self, name: &str, pages: u64, body: impl FnOnce() -> Test) {
+    pub(crate) fn run_pinning(&mut self, name: &str, pages: u64, body: impl FnOnce() -> Test) {
         self.counted(name, |_| body(), Some(pages));
     }
 
     /// The same of pins that are for long: pages of movable memory are pinned, given back, moved, and pinned again, at most twice.
-    pub fn run_pinning_for_long(&mut self, name: &str, pages: u64, body: impl FnOnce() -> Test) {
+    pub(crate) fn run_pinning_for_long(
+        &mut self,
+        name: &str,
+        pages: u64,
+        body: impl FnOnce() -> Test,
+    ) {
         let before = pins::read();
         let body = |_: &mut Option<u64>| {
             body()?;
@@ -126,7 +131,7 @@ impl Check {
 
     /// One subtest in two halves: take and hold, then give back. Reports how many pins are held in between, which must be `pages` or,
     /// where the kernel takes plain references, none.
-    pub fn hold<H>(
+    pub(crate) fn hold<H>(
         &mut self,
         name: &str,
         pages: u64,
@@ -155,7 +160,7 @@ impl Check {
     /// Does `body` `times` times in each of several rounds and measures how many free pages are gone after each. One run leaks at
     /// least `pages_each` pages if it leaks what it takes; that is judged here. A smaller leak grows by the same in every round, and is
     /// judged by who knows how much free memory the kernel without the patches loses (ktest/src/judge/drift.rs).
-    pub fn repeat(
+    pub(crate) fn repeat(
         &mut self,
         name: &str,
         times: u64,
@@ -200,17 +205,17 @@ impl Check {
     }
 
     /// How many tests of its own the subtest `name`, which is a program, reported; said after its result.
-    pub fn inner(&self, name: &str, passed: u32, skipped: u32) {
+    pub(crate) fn inner(&self, name: &str, passed: u32, skipped: u32) {
         println!("# inner {} passed={passed} skipped={skipped}", word(name));
     }
 
     /// A subtest that is not done.
-    pub fn skip(&mut self, name: &str, why: &str) {
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
         self.report(name, &Err(Stop::Skip(why.to_owned())));
     }
 
     /// A subtest whose outcome was found out elsewhere.
-    pub fn report(&mut self, name: &str, result: &Test) {
+    pub(crate) fn report(&mut self, name: &str, result: &Test) {
         self.count += 1;
         let name = word(name);
         match result {
@@ -230,7 +235,7 @@ impl Check {
     }
 
     /// Ends the report; the exit status of the program.
-    pub fn finish(self) -> i32 {
+    pub(crate) fn finish(self) -> i32 {
         println!("1..{}", self.count);
         if let (Some(start), Some(now)) = (self.start, pins::settled(self.start)) {
             let moved = now.since(start);

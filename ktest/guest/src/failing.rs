@@ -19,7 +19,7 @@ const MOST: u32 = 400;
 const TIMES: u64 = 4;
 
 /// Which allocation of a call fails.
-pub struct Failing {
+pub(crate) struct Failing {
     number: u32,
     countdown: File,
     /// How many more allocations the call would have had to make.
@@ -36,7 +36,7 @@ impl Failing {
     }
 
     /// Makes `call` with that allocation failing.
-    pub fn during<T>(&self, call: impl FnOnce() -> T) -> T {
+    pub(crate) fn during<T>(&self, call: impl FnOnce() -> T) -> T {
         // The descriptor is open already: to open it would be an allocation too.
         let armed = self
             .countdown
@@ -55,7 +55,7 @@ impl Failing {
 
 /// One subtest: `body` makes one call by [`Failing::during`] and gives back all that it took, whether the call failed or not. It is done
 /// with every allocation of the call failing in turn.
-pub fn run(check: &mut Check, title: &str, mut body: impl FnMut(&Failing) -> Test) {
+pub(crate) fn run(check: &mut Check, title: &str, mut body: impl FnMut(&Failing) -> Test) {
     let name = format!("{title}, each allocation failing");
     if let Err(why) = prepare() {
         check.skip(&name, &why);

@@ -8,7 +8,7 @@ use crate::{leaks, mounts, plan, supervise, taint};
 use rustix::system::{RebootCommand, reboot};
 
 /// Runs everything, then powers off.
-pub fn run() -> ! {
+pub(crate) fn run() -> ! {
     let mounted = mounts::mount_all();
     let mut port = Port::open();
     port.line("KTAP version 1");
@@ -34,13 +34,13 @@ pub fn run() -> ! {
 }
 
 /// The last line of every results file.
-pub fn verdict(port: &mut Port, passed: bool) {
+pub(crate) fn verdict(port: &mut Port, passed: bool) {
     let word = if passed { "pass" } else { "fail" };
     port.line(&format!("ktest verdict: {word}"));
 }
 
 /// Runs every job; whether all of them passed or had a reason to be skipped.
-pub fn everything(port: &mut Port, jobs: &[Job]) -> bool {
+pub(crate) fn everything(port: &mut Port, jobs: &[Job]) -> bool {
     let probes = Probes::place(&plan::probes());
     port.line(&format!("1..{}", jobs.len()));
     for line in probes.unwatched() {

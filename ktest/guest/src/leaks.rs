@@ -14,12 +14,12 @@ const AGE: Duration = Duration::from_millis(5200);
 const LINES: usize = 120;
 
 /// Forgets what was suspected before.
-pub fn clear() {
+pub(crate) fn clear() {
     let _not_there = std::fs::write(FILE, "clear");
 }
 
 /// Scans, so that the kernel says on its console what it found, and passes the traces on.
-pub fn scan(name: &str, port: &mut Port) {
+pub(crate) fn scan(name: &str, port: &mut Port) {
     if std::fs::write(FILE, "scan").is_err() {
         return;
     }

@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// Few enough for any limit, more than one word of flags.
-pub const COUNT: usize = 72;
+pub(crate) const COUNT: usize = 72;
 /// A disk, whose mapping tracks which of its pages are dirty.
 const DISK: &str = "/dev/ram0";
 /// Since when pages of ZONE_MOVABLE are migrated first: commit d1e153fea2a8.
@@ -30,7 +30,7 @@ const REFUSES: (u32, u32) = (6, 5);
 /// Takes what there is of movable memory, so that what follows has pages that need not move: those that are migrated before a pin are marked
 /// dirty by that, and pinned twice. Done before each subtest, because memory that others gave back may be movable again; kept until
 /// [`leaves_movable`] wants it, and as long as the program runs.
-pub fn fill() {
+pub(crate) fn fill() {
     let Ok(zone) = movable_zone() else {
         return;
     };
@@ -49,12 +49,12 @@ pub fn fill() {
 }
 
 /// Asks both of `take`, which must pin the pages that it is given for writing until what it returns is dropped.
-pub fn run<H>(check: &mut Check, title: &str, take: impl FnMut(&Pages) -> Test<H>) {
+pub(crate) fn run<H>(check: &mut Check, title: &str, take: impl FnMut(&Pages) -> Test<H>) {
     run_of(check, title, COUNT, take);
 }
 
 /// The same with `count` pages.
-pub fn run_of<H>(
+pub(crate) fn run_of<H>(
     check: &mut Check,
     title: &str,
     count: usize,
@@ -65,7 +65,7 @@ pub fn run_of<H>(
 }
 
 /// Asks the first of `take`, which may pin for reading only.
-pub fn leaves_movable<H>(
+pub(crate) fn leaves_movable<H>(
     check: &mut Check,
     title: &str,
     count: usize,
@@ -96,7 +96,7 @@ pub fn leaves_movable<H>(
 }
 
 /// Asks the second of `take`.
-pub fn refuses_files<H>(
+pub(crate) fn refuses_files<H>(
     check: &mut Check,
     title: &str,
     count: usize,

@@ -14,7 +14,7 @@ use std::time::Duration;
 const QUIET: Duration = Duration::from_secs(2);
 
 /// Runs the targets that `words` names; 0 when all of them passed.
-pub fn run(words: &str) -> i32 {
+pub(crate) fn run(words: &str) -> i32 {
     // The console then shows everything: of a kernel that dies it is all there is.
     let _stays_quiet = std::fs::write("/proc/sys/kernel/printk", "8");
     let mut port = Port::numbered();

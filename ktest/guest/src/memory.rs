@@ -11,38 +11,38 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 
 /// Bytes of a page.
-pub const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// A private anonymous mapping, unmapped when dropped.
-pub struct Pages {
+pub(crate) struct Pages {
     start: *mut c_void,
     bytes: usize,
 }
 
 impl Pages {
     /// `count` pages, every one written to, so that each is a page of its own and not the zero page.
-    pub fn new(count: usize) -> std::io::Result<Pages> {
+    pub(crate) fn new(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::map(count, MapFlags::PRIVATE)?;
         pages.fill();
         Ok(pages)
     }
 
     /// `count` pages of zeroes, each a page of its own.
-    pub fn zeroed(count: usize) -> std::io::Result<Pages> {
+    pub(crate) fn zeroed(count: usize) -> std::io::Result<Pages> {
         let mut pages = Pages::new(count)?;
         pages.bytes().fill(0);
         Ok(pages)
     }
 
     /// As [`Pages::new`], shared: pages that belong to a shmem file.
-    pub fn shared(count: usize) -> std::io::Result<Pages> {
+    pub(crate) fn shared(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::map(count, MapFlags::SHARED)?;
         pages.fill();
         Ok(pages)
     }
 
     /// The same as [`Pages::new`] with nothing mapped from page `from` on.
-    pub fn with_hole(count: usize, from: usize) -> std::io::Result<Pages> {
+    pub(crate) fn with_hole(count: usize, from: usize) -> std::io::Result<Pages> {
         let mut pages = Pages::new(count)?;
         let gone = pages.bytes - from * PAGE;
         // SAFETY: the rest of the mapping is ours, and nothing refers to it.
@@ -52,7 +52,7 @@ impl Pages {
     }
 
     /// The first `count` pages of `file`, shared.
-    pub fn of_file(file: &impl AsFd, count: usize) -> std::io::Result<Pages> {
+    pub(crate) fn of_file(file: &impl AsFd, count: usize) -> std::io::Result<Pages> {
         let bytes = count * PAGE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
         let start = unsafe {
@@ -90,7 +90,7 @@ impl Pages {
     }
 
     /// `count` pages that are never part of a huge page, each written to: each has flags of its own.
-    pub fn small(count: usize) -> std::io::Result<Pages> {
+    pub(crate) fn small(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::map(count, MapFlags::PRIVATE)?;
         // SAFETY: the advice covers the mapping, which is ours, and changes none of its bytes.
         unsafe { madvise(pages.start, pages.bytes, Advice::LinuxNoHugepage)? };
@@ -99,21 +99,21 @@ impl Pages {
     }
 
     /// Takes the right to write to them away.
-    pub fn read_only(&self) -> std::io::Result<()> {
+    pub(crate) fn read_only(&self) -> std::io::Result<()> {
         // SAFETY: the mapping is ours, and whoever writes to it afterwards is the kernel, which is to be refused.
         unsafe { mprotect(self.start, self.bytes, MprotectFlags::READ)? };
         Ok(())
     }
 
     /// Children are made without it.
-    pub fn keep_from_children(&self) -> std::io::Result<()> {
+    pub(crate) fn keep_from_children(&self) -> std::io::Result<()> {
         // SAFETY: the advice covers the mapping, which is ours, and changes none of its bytes.
         unsafe { madvise(self.start, self.bytes, Advice::LinuxDontFork)? };
         Ok(())
     }
 
     /// Takes all rights to the pages `range` away.
-    pub fn protect(&self, range: Range<usize>) -> std::io::Result<()> {
+    pub(crate) fn protect(&self, range: Range<usize>) -> std::io::Result<()> {
         let bytes = range.len() * PAGE;
         // SAFETY: the pages lie in the mapping, which is ours; only the kernel looks at them from now on.
         unsafe {
@@ -124,18 +124,18 @@ impl Pages {
     }
 
     /// Writes to every page.
-    pub fn touch(&self) {
+    pub(crate) fn touch(&self) {
         self.fill();
     }
 
     /// How many of the pages the kernel has marked dirty itself; being written to by the processor marks the page table
     /// only. fs/proc/page.c: KPF_DIRTY.
-    pub fn marked_dirty(&self) -> std::io::Result<usize> {
+    pub(crate) fn marked_dirty(&self) -> std::io::Result<usize> {
         self.marked_dirty_in(0..self.bytes / PAGE)
     }
 
     /// The same of the pages `range`.
-    pub fn marked_dirty_in(&self, range: Range<usize>) -> std::io::Result<usize> {
+    pub(crate) fn marked_dirty_in(&self, range: Range<usize>) -> std::io::Result<usize> {
         const DIRTY: u64 = 1 << 4;
         let flags = File::open("/proc/kpageflags")?;
         let frames = self.frames()?;
@@ -147,7 +147,7 @@ impl Pages {
     }
 
     /// The number of the frame that each page lies in; fs/proc/task_mmu.c: PM_PFRAME_MASK.
-    pub fn frames(&self) -> std::io::Result<Vec<u64>> {
+    pub(crate) fn frames(&self) -> std::io::Result<Vec<u64>> {
         const FRAME: u64 = (1 << 55) - 1;
         let map = File::open("/proc/self/pagemap")?;
         let first = self.address() / PAGE as u64;
@@ -156,31 +156,31 @@ impl Pages {
     }
 
     /// The address, as the kernel's interfaces take it.
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         self.start as u64
     }
 
     /// Reads from `file` into `count` pages from the start, mapped or not; the kernel's answer.
-    pub fn read_beyond(&mut self, file: &impl AsFd, count: usize) -> i64 {
+    pub(crate) fn read_beyond(&mut self, file: &impl AsFd, count: usize) -> i64 {
         let fd = file.as_fd().as_raw_fd();
         // SAFETY: the kernel checks the memory itself; what it writes lies within the mapping or nowhere.
         unsafe { libc::pread(fd, self.start, count * PAGE, 0) as i64 }
     }
 
     /// The same from where `file` stands, for files that have no offsets.
-    pub fn read_sequentially_beyond(&mut self, file: &impl AsFd, count: usize) -> i64 {
+    pub(crate) fn read_sequentially_beyond(&mut self, file: &impl AsFd, count: usize) -> i64 {
         let fd = file.as_fd().as_raw_fd();
         // SAFETY: the kernel checks the memory itself; what it writes lies within the mapping or nowhere.
         unsafe { libc::read(fd, self.start, count * PAGE) as i64 }
     }
 
     /// Length in bytes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes
     }
 
     /// The bytes; devices write to them behind the compiler's back only while a system call runs.
-    pub fn bytes(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping is readable and writable over its whole length, and borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.bytes) }
     }

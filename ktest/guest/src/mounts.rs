@@ -6,7 +6,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use std::os::unix::fs::PermissionsExt;
 
 /// A mount: file system, place, and whether a kernel without it can still be tested.
-pub struct Mount {
+pub(crate) struct Mount {
     kind: &'static str,
     place: &'static str,
     must: bool,
@@ -40,7 +40,7 @@ const fn may(kind: &'static str, place: &'static str) -> Mount {
 }
 
 /// In this order: without /dev nothing can be opened, without /proc no counter read.
-pub const MOUNTS: &[Mount] = &[
+pub(crate) const MOUNTS: &[Mount] = &[
     must("devtmpfs", "/dev"),
     must("proc", "/proc"),
     must("sysfs", "/sys"),
@@ -55,7 +55,7 @@ pub const MOUNTS: &[Mount] = &[
 ///
 /// # Errors
 /// What the kernel refused, in a sentence.
-pub fn apart() -> Result<(), String> {
+pub(crate) fn apart() -> Result<(), String> {
     let files = plan::files();
     let mut kept = Vec::new();
     for entry in std::fs::read_dir(&files).into_iter().flatten().flatten() {
@@ -93,7 +93,7 @@ pub fn apart() -> Result<(), String> {
 ///
 /// # Errors
 /// The first mount that must exist and does not.
-pub fn mount_all() -> Result<(), String> {
+pub(crate) fn mount_all() -> Result<(), String> {
     for entry in MOUNTS {
         // The directory may be there already, in the image or made by the kernel.
         let _exists = std::fs::create_dir_all(entry.place);

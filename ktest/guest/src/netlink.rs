@@ -27,7 +27,7 @@ const RDMA_NDEV_NAME: u16 = 51;
 const RDMA_LINK_TYPE: u16 = 65;
 
 /// `ip link add NAME type dummy` and `ip link set NAME up`.
-pub fn add_dummy(name: &str) -> io::Result<()> {
+pub(crate) fn add_dummy(name: &str) -> io::Result<()> {
     let mut payload = vec![0u8; 16];
     payload[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
     payload[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
@@ -47,7 +47,7 @@ pub fn add_dummy(name: &str) -> io::Result<()> {
 }
 
 /// `ip link set NAME address HARDWARE up`.
-pub fn set_up(name: &str, hardware: [u8; 6]) -> io::Result<()> {
+pub(crate) fn set_up(name: &str, hardware: [u8; 6]) -> io::Result<()> {
     let mut payload = vec![0u8; 16];
     payload[4..8].copy_from_slice(&index_of(name)?.to_ne_bytes());
     payload[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
@@ -57,7 +57,7 @@ pub fn set_up(name: &str, hardware: [u8; 6]) -> io::Result<()> {
 }
 
 /// `ip address add ADDRESS/24 dev NAME`.
-pub fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
+pub(crate) fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
     let index = index_of(name)?;
     let mut payload = vec![libc::AF_INET as u8, 24, 0, 0];
     payload.extend_from_slice(&index.to_ne_bytes());
@@ -72,7 +72,7 @@ pub fn add_address(name: &str, address: [u8; 4]) -> io::Result<()> {
 }
 
 /// `rdma link add NAME type KIND netdev DEVICE`.
-pub fn add_rdma_link(name: &str, kind: &str, device: &str) -> io::Result<()> {
+pub(crate) fn add_rdma_link(name: &str, kind: &str, device: &str) -> io::Result<()> {
     let mut payload = Vec::new();
     attribute(&mut payload, RDMA_DEV_NAME, &terminated(name));
     attribute(&mut payload, RDMA_LINK_TYPE, &terminated(kind));
@@ -82,7 +82,7 @@ pub fn add_rdma_link(name: &str, kind: &str, device: &str) -> io::Result<()> {
 
 /// The same for soft RoCE before 5.2, which knows no such message: the device is called after its kind, with a number.
 /// drivers/infiniband/sw/rxe/rxe_sysfs.c: rxe_param_set_add() (4.19).
-pub fn add_rxe_by_parameter(device: &str) -> io::Result<()> {
+pub(crate) fn add_rxe_by_parameter(device: &str) -> io::Result<()> {
     std::fs::write("/sys/module/rdma_rxe/parameters/add", device)
 }
 

@@ -7,18 +7,18 @@
 use std::time::{Duration, Instant};
 
 /// How long pins may take to be given back after the call that does it: some users unpin from a work queue.
-pub const SETTLE: Duration = Duration::from_millis(1500);
+pub(crate) const SETTLE: Duration = Duration::from_millis(1500);
 
 /// Counter values, in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counters {
+pub(crate) struct Counters {
     pub acquired: u64,
     pub released: u64,
 }
 
 impl Counters {
     /// What happened since `before`.
-    pub fn since(self, before: Counters) -> Counters {
+    pub(crate) fn since(self, before: Counters) -> Counters {
         Counters {
             acquired: self.acquired.wrapping_sub(before.acquired),
             released: self.released.wrapping_sub(before.released),
@@ -27,7 +27,7 @@ impl Counters {
 }
 
 /// The counters now; `None` on a kernel that has none.
-pub fn read() -> Option<Counters> {
+pub(crate) fn read() -> Option<Counters> {
     let text = vmstat();
     Some(Counters {
         acquired: field(&text, "nr_foll_pin_acquired")?,
@@ -36,12 +36,12 @@ pub fn read() -> Option<Counters> {
 }
 
 /// The counters once as much was released as acquired since `before`, or when no more is to be expected.
-pub fn settled(before: Option<Counters>) -> Option<Counters> {
+pub(crate) fn settled(before: Option<Counters>) -> Option<Counters> {
     settled_within(before, SETTLE)
 }
 
 /// The same, waited for no longer than `patience`.
-pub fn settled_within(before: Option<Counters>, patience: Duration) -> Option<Counters> {
+pub(crate) fn settled_within(before: Option<Counters>, patience: Duration) -> Option<Counters> {
     let before = before?;
     let until = Instant::now() + patience;
     loop {
@@ -55,7 +55,7 @@ pub fn settled_within(before: Option<Counters>, patience: Duration) -> Option<Co
 }
 
 /// Free pages, after what can be dropped was dropped.
-pub fn free_pages() -> u64 {
+pub(crate) fn free_pages() -> u64 {
     rustix::fs::sync();
     for _ in 0..2 {
         let _old_kernel = std::fs::write("/proc/sys/vm/drop_caches", "3");
@@ -80,7 +80,7 @@ fn kept(text: &str) -> u64 {
 
 /// How many free pages are gone since there were `before`. While more than `few` are, what the kernel gives back late (after a
 /// grace period of RCU, from a work queue) is waited for, as long as for pins.
-pub fn gone_pages(before: u64, few: i64) -> i64 {
+pub(crate) fn gone_pages(before: u64, few: i64) -> i64 {
     let before = i64::try_from(before).unwrap_or(0);
     let until = Instant::now() + SETTLE;
     loop {
@@ -94,13 +94,13 @@ pub fn gone_pages(before: u64, few: i64) -> i64 {
 
 /// What this process is charged for, in KiB: pages pinned for it, and pages locked. fs/proc/task_mmu.c: task_mem(), version 6.12.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charged {
+pub(crate) struct Charged {
     pub pinned: u64,
     pub locked: u64,
 }
 
 /// The charge now.
-pub fn charged() -> Option<Charged> {
+pub(crate) fn charged() -> Option<Charged> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let of = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -113,7 +113,7 @@ pub fn charged() -> Option<Charged> {
 }
 
 /// The charge once it is as it was `before`, or when that is no longer to be expected: a ring that was closed gives back its buffers later.
-pub fn charged_settled(before: Option<Charged>, patience: Duration) -> Option<Charged> {
+pub(crate) fn charged_settled(before: Option<Charged>, patience: Duration) -> Option<Charged> {
     let before = before?;
     let until = Instant::now() + patience;
     loop {

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 /// Where the files lie that came with this program: in the image, or where `KTEST_FILES` says they were copied to.
-pub fn files() -> String {
+pub(crate) fn files() -> String {
     std::env::var("KTEST_FILES").unwrap_or_else(|_| "/ktest".into())
 }
 
 /// One program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub(crate) struct Job {
     pub name: String,
     pub deadline: Duration,
 }
@@ -21,7 +21,7 @@ pub struct Job {
 ///
 /// # Errors
 /// A word that is not `NAME:SECONDS`, or no word at all.
-pub fn jobs(cmdline: &str) -> Result<Vec<Job>, String> {
+pub(crate) fn jobs(cmdline: &str) -> Result<Vec<Job>, String> {
     let words = cmdline
         .split_whitespace()
         .find_map(|word| word.strip_prefix("ktest.targets="))
@@ -44,7 +44,7 @@ pub fn jobs(cmdline: &str) -> Result<Vec<Job>, String> {
 }
 
 /// Functions to probe; empty where there is no list.
-pub fn probes() -> Vec<String> {
+pub(crate) fn probes() -> Vec<String> {
     let text = std::fs::read_to_string(format!("{}/probes", files())).unwrap_or_default();
     text.lines()
         .map(str::trim)

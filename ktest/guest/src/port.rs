@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 /// Where results go, and where the console gets its marks.
-pub struct Port {
+pub(crate) struct Port {
     results: Option<File>,
     /// How many lines were written, where they are numbered.
     count: Option<u64>,
@@ -22,7 +22,7 @@ pub struct Port {
 impl Port {
     /// Opens the serial line and the kernel's log. What cannot be opened stays silent: the host then misses the verdict, and
     /// says so.
-    pub fn open() -> Port {
+    pub(crate) fn open() -> Port {
         let results = OpenOptions::new()
             .read(true)
             .write(true)
@@ -42,7 +42,7 @@ impl Port {
     }
 
     /// Standard output, numbered, and the kernel's log both ways.
-    pub fn numbered() -> Port {
+    pub(crate) fn numbered() -> Port {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Port {
             results: rustix::io::dup(rustix::stdio::stdout())
@@ -55,7 +55,7 @@ impl Port {
     }
 
     /// Writes one line of results.
-    pub fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.put("ktest", text);
     }
 
@@ -73,7 +73,7 @@ impl Port {
     }
 
     /// Passes on what the kernel has said since the last time, where lines are numbered: a `kernel` line each.
-    pub fn kernel_messages(&mut self) {
+    pub(crate) fn kernel_messages(&mut self) {
         let Some(messages) = self.messages.take() else {
             return;
         };
@@ -97,14 +97,14 @@ impl Port {
     }
 
     /// Writes one line into the kernel's log, from where it reaches the console in order with the kernel's own.
-    pub fn mark(&mut self, text: &str) {
+    pub(crate) fn mark(&mut self, text: &str) {
         if let Some(file) = &mut self.kernel_log {
             let _lost = file.write_all(format!("<5>ktest: {text}\n").as_bytes());
         }
     }
 
     /// Waits until the last byte has left the line.
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         if let Some(file) = &self.results {
             let _lost = rustix::termios::tcdrain(file);
         }

@@ -13,7 +13,7 @@ use std::io::Write;
 const TRACING: &str = "/sys/kernel/tracing";
 
 /// The probes that could be placed.
-pub struct Probes {
+pub(crate) struct Probes {
     /// Event name, function or place, symbol.
     events: Vec<(String, String, String)>,
     /// What is not watched, and why.
@@ -22,7 +22,7 @@ pub struct Probes {
 
 impl Probes {
     /// Places a probe on every symbol of every function, and on every place, of `wanted`.
-    pub fn place(wanted: &[String]) -> Probes {
+    pub(crate) fn place(wanted: &[String]) -> Probes {
         let mut probes = Probes {
             events: Vec::new(),
             unwatched: Vec::new(),
@@ -63,7 +63,7 @@ impl Probes {
     }
 
     /// A line for each function that is not watched.
-    pub fn unwatched(&self) -> impl Iterator<Item = String> + '_ {
+    pub(crate) fn unwatched(&self) -> impl Iterator<Item = String> + '_ {
         let functions = self
             .unwatched
             .iter()
@@ -72,7 +72,7 @@ impl Probes {
     }
 
     /// Hits so far: (function or place, symbol) to count.
-    pub fn hits(&self) -> BTreeMap<(String, String), u64> {
+    pub(crate) fn hits(&self) -> BTreeMap<(String, String), u64> {
         let text = std::fs::read_to_string(format!("{TRACING}/kprobe_profile")).unwrap_or_default();
         let mut counts = BTreeMap::new();
         for line in text.lines() {

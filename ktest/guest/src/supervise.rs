@@ -14,7 +14,7 @@ const LINES: usize = 20_000;
 
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub(crate) struct End {
     /// `pass`, `fail`, `skip`, `timeout` or `died`.
     pub word: &'static str,
     /// Why.
@@ -23,7 +23,7 @@ pub struct End {
 
 /// Runs it. The program has failed until it says otherwise: it counts as passed only when it wrote its result last and
 /// ended with 0.
-pub fn run(job: &Job, port: &mut Port) -> End {
+pub(crate) fn run(job: &Job, port: &mut Port) -> End {
     let failed = |reason: String| End {
         word: "fail",
         reason,

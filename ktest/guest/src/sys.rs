@@ -7,17 +7,21 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 /// Number of an ioctl without argument size, as `_IO()` makes it.
-pub const fn io(kind: u8, number: u8) -> u64 {
+pub(crate) const fn io(kind: u8, number: u8) -> u64 {
     ((kind as u64) << 8) | number as u64
 }
 
 /// The same with direction and size: `_IOW()` is 1, `_IOR()` 2, `_IOWR()` 3.
-pub const fn iorw(direction: u64, kind: u8, number: u8, size: usize) -> u64 {
+pub(crate) const fn iorw(direction: u64, kind: u8, number: u8, size: usize) -> u64 {
     (direction << 30) | ((size as u64) << 16) | io(kind, number)
 }
 
 /// An ioctl on a structure that the kernel reads and writes.
-pub fn ioctl<T>(file: &impl AsRawFd, request: u64, argument: &mut T) -> std::io::Result<i32> {
+pub(crate) fn ioctl<T>(
+    file: &impl AsRawFd,
+    request: u64,
+    argument: &mut T,
+) -> std::io::Result<i32> {
     // SAFETY: the request's argument is a `T` by the definition of the request, and it is alive and exclusive.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), request, std::ptr::from_mut(argument)) };
     if result < 0 {
@@ -27,7 +31,11 @@ pub fn ioctl<T>(file: &impl AsRawFd, request: u64, argument: &mut T) -> std::io:
 }
 
 /// An ioctl whose argument is a number.
-pub fn ioctl_value(file: &impl AsRawFd, request: u64, argument: u64) -> std::io::Result<i32> {
+pub(crate) fn ioctl_value(
+    file: &impl AsRawFd,
+    request: u64,
+    argument: u64,
+) -> std::io::Result<i32> {
     // SAFETY: the request takes a number, which the kernel does not follow as a pointer.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), request, argument) };
     if result < 0 {
@@ -37,7 +45,7 @@ pub fn ioctl_value(file: &impl AsRawFd, request: u64, argument: u64) -> std::io:
 }
 
 /// Loads the module in the file `path`; skips where the image does not have it.
-pub fn load(path: &str) -> Test {
+pub(crate) fn load(path: &str) -> Test {
     let Ok(module) = File::open(path) else {
         return Err(Stop::Skip(format!("no {path} in this image")));
     };
@@ -52,13 +60,15 @@ pub fn load(path: &str) -> Test {
 }
 
 /// Opens a device for reading and writing.
-pub fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
+pub(crate) fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
 /// Runs `body` in a child process, waits until it says that it is ready, then kills it: what it held must be given
 /// back by the kernel. The child never returns from `body` by itself.
-pub fn killed_while_holding<H>(body: impl FnOnce() -> std::io::Result<H>) -> std::io::Result<()> {
+pub(crate) fn killed_while_holding<H>(
+    body: impl FnOnce() -> std::io::Result<H>,
+) -> std::io::Result<()> {
     let (reader, writer) = rustix::pipe::pipe()?;
     // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
     let pid = unsafe { libc::fork() };
@@ -88,7 +98,7 @@ pub fn killed_while_holding<H>(body: impl FnOnce() -> std::io::Result<H>) -> std
 }
 
 /// A socket.
-pub fn socket(family: i32, kind: i32, protocol: i32) -> std::io::Result<OwnedFd> {
+pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> std::io::Result<OwnedFd> {
     // SAFETY: numbers only.
     let fd = unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) };
     if fd < 0 {
@@ -99,7 +109,7 @@ pub fn socket(family: i32, kind: i32, protocol: i32) -> std::io::Result<OwnedFd>
 }
 
 /// setsockopt() with a structure.
-pub fn set_socket_option<T>(
+pub(crate) fn set_socket_option<T>(
     socket: &OwnedFd,
     level: i32,
     name: i32,

@@ -7,14 +7,14 @@
 
 /// Values at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taint {
+pub(crate) struct Taint {
     bits: Option<u64>,
     warnings: Option<u64>,
     oopses: Option<u64>,
 }
 
 /// Reads them.
-pub fn read() -> Taint {
+pub(crate) fn read() -> Taint {
     Taint {
         bits: number("/proc/sys/kernel/tainted"),
         warnings: number("/sys/kernel/warn_count"),
@@ -23,7 +23,7 @@ pub fn read() -> Taint {
 }
 
 /// Lets every WARN_ONCE() speak once more.
-pub fn speak_again() {
+pub(crate) fn speak_again() {
     let _no_debugfs = std::fs::write("/sys/kernel/debug/clear_warn_once", "1");
 }
 
@@ -33,7 +33,7 @@ fn number(file: &str) -> Option<u64> {
 
 impl Taint {
     /// The line of results for the time since `before`; `None` where the kernel does not say.
-    pub fn since(self, before: Taint, name: &str) -> Option<String> {
+    pub(crate) fn since(self, before: Taint, name: &str) -> Option<String> {
         let (from, to) = (before.bits?, self.bits?);
         let grown = |now: Option<u64>, then: Option<u64>| Some(now?.wrapping_sub(then?));
         let mut line = format!("# taint {name} before={from:#x} after={to:#x}");
@@ -49,7 +49,7 @@ impl Taint {
     }
 
     /// The line of results at the end of all.
-    pub fn at_the_end(self) -> Option<String> {
+    pub(crate) fn at_the_end(self) -> Option<String> {
         Some(format!("# tainted {:#x}", self.bits?))
     }
 }

@@ -8,24 +8,24 @@ use crate::check::{Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 
 /// Sizes in pages: one, two, around the 64 pages of a word and the 512 of an array of pointers in one page.
-pub const SIZES: [usize; 7] = [1, 2, 63, 64, 65, 512, 513];
+pub(crate) const SIZES: [usize; 7] = [1, 2, 63, 64, 65, 512, 513];
 /// What the bytes beside a stretch are made of; no stretch is filled with the same.
 const BESIDE: u64 = 0x5eed;
 
 /// The byte at `index` of what is made of `seed`.
-pub fn byte(seed: u64, index: usize) -> u8 {
+pub(crate) fn byte(seed: u64, index: usize) -> u8 {
     // Fibonacci hashing: neighbours differ, and so do the same places of neighbouring pages.
     let mixed = (index as u64 ^ (seed << 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 56) as u8
 }
 
 /// Bytes made of `seed`.
-pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
     (0..length).map(|index| byte(seed, index)).collect()
 }
 
 /// Fails unless `found` is what [`bytes()`] makes of `seed`, and says where it first is not.
-pub fn compare(found: &[u8], seed: u64) -> Test {
+pub(crate) fn compare(found: &[u8], seed: u64) -> Test {
     let wrong = |(index, found): (usize, &u8)| *found != byte(seed, index);
     let Some(first) = found.iter().enumerate().position(wrong) else {
         return Ok(());
@@ -43,7 +43,7 @@ pub fn compare(found: &[u8], seed: u64) -> Test {
 }
 
 /// The stretch, within a mapping of its own.
-pub struct Window {
+pub(crate) struct Window {
     pages: Pages,
     start: usize,
     length: usize,
@@ -51,7 +51,7 @@ pub struct Window {
 
 impl Window {
     /// `length` bytes that begin `offset` bytes behind the beginning of a page. No page of it is part of a larger folio.
-    pub fn new(offset: usize, length: usize) -> Test<Window> {
+    pub(crate) fn new(offset: usize, length: usize) -> Test<Window> {
         // A page of ours before it, and one behind it.
         let count = (offset + length).div_ceil(PAGE) + 2;
         let mut pages = attempt("map pages", Pages::small(count))?;
@@ -64,39 +64,39 @@ impl Window {
     }
 
     /// Where it begins.
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         self.pages.address() + self.start as u64
     }
 
     /// Its bytes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.length
     }
 
     /// How many pages it lies in.
-    pub fn spans(&self) -> u64 {
+    pub(crate) fn spans(&self) -> u64 {
         (self.start % PAGE + self.length).div_ceil(PAGE) as u64
     }
 
     /// Its bytes.
-    pub fn inside(&mut self) -> &mut [u8] {
+    pub(crate) fn inside(&mut self) -> &mut [u8] {
         let range = self.start..self.start + self.length;
         &mut self.pages.bytes()[range]
     }
 
     /// Fills it with what is made of `seed`.
-    pub fn fill(&mut self, seed: u64) {
+    pub(crate) fn fill(&mut self, seed: u64) {
         let length = self.length;
         self.inside().copy_from_slice(&bytes(seed, length));
     }
 
     /// Fails unless it holds what is made of `seed`, and everything beside it what it held before.
-    pub fn holds(&mut self, seed: u64) -> Test {
+    pub(crate) fn holds(&mut self, seed: u64) -> Test {
         self.begins_with(seed, self.length)
     }
 
     /// The same of its first `length` bytes; what lies behind them must be as at first.
-    pub fn begins_with(&mut self, seed: u64, length: usize) -> Test {
+    pub(crate) fn begins_with(&mut self, seed: u64, length: usize) -> Test {
         let (start, end) = (self.start, self.start + length);
         let all = self.pages.bytes();
         compare(&all[start..end], seed)?;
@@ -104,18 +104,18 @@ impl Window {
     }
 
     /// Fails unless everything beside it is as at first.
-    pub fn nothing_beside(&mut self) -> Test {
+    pub(crate) fn nothing_beside(&mut self) -> Test {
         self.nothing_behind(self.length)
     }
 
     /// The same, and of what lies behind its first `length` bytes.
-    pub fn nothing_behind(&mut self, length: usize) -> Test {
+    pub(crate) fn nothing_behind(&mut self, length: usize) -> Test {
         let (start, end) = (self.start, self.start + length);
         beside(self.pages.bytes(), start, end)
     }
 
     /// How many of the pages that it lies in the kernel has marked dirty itself.
-    pub fn marked_dirty(&self) -> Test<u64> {
+    pub(crate) fn marked_dirty(&self) -> Test<u64> {
         let first = self.start / PAGE;
         let count = self.spans() as usize;
         let marked = self.pages.marked_dirty_in(first..first + count);
@@ -139,7 +139,7 @@ fn beside(all: &[u8], start: usize, end: usize) -> Test {
 }
 
 /// Stretches of every size, with even and odd beginnings and ends: (offset, length).
-pub fn shapes() -> Vec<(usize, usize)> {
+pub(crate) fn shapes() -> Vec<(usize, usize)> {
     let mut shapes: Vec<(usize, usize)> = SIZES.iter().map(|pages| (0, pages * PAGE)).collect();
     // One byte; within a page; over the edge of one; just short of whole pages; a byte on either side of them.
     shapes.extend([

@@ -41,7 +41,7 @@ pub struct ModuleReport {
 }
 
 /// The schema that is written.
-pub const SCHEMA: &str = "build-module/1";
+pub(super) const SCHEMA: &str = "build-module/1";
 
 /// The module after a patch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use refimpl::api::{Signature, catalogue};
 
 /// What becomes of one acquire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acquired {
+pub(super) struct Acquired {
     /// The edits; none where the text stays.
     pub edits: Vec<Edit>,
     /// The function that stands there now.
@@ -31,7 +31,7 @@ pub struct Acquired {
 ///
 /// # Errors
 /// Why it cannot be converted, as a clause.
-pub fn acquire(
+pub(super) fn acquire(
     source: &Source,
     site: &Callsite,
     words: &Words,

@@ -14,7 +14,7 @@ use callsites::index::ir::{Expr, Function, Span, Stmt};
 const DIRTIES: (&str, &str) = ("unpin_user_pages_dirty_lock", "unpin_user_pages");
 
 /// Joins arms in every function that `edits` touch.
-pub fn joined(source: &Source, edits: &mut Vec<Edit>) {
+pub(super) fn joined(source: &Source, edits: &mut Vec<Edit>) {
     for function in &source.facts.functions {
         let touched = edits
             .iter()

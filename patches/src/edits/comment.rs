@@ -9,7 +9,7 @@ use super::literals::{self, Kind};
 ///
 /// # Errors
 /// When code stands on a line of a comment: then nobody can say what it is about without that code.
-pub fn lifted(text: &[u8], margin: &str) -> Result<String, Why> {
+pub(super) fn lifted(text: &[u8], margin: &str) -> Result<String, Why> {
     const SHARED: Why = "it holds a comment";
     let mut lifted = String::new();
     for (kind, start, end) in literals::find(text) {

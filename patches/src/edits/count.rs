@@ -10,7 +10,7 @@ use callsites::index::walk::expression as every;
 
 /// The number of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
+pub(super) struct Count {
     /// Where it is written.
     pub span: Span,
     /// What it can be.
@@ -19,7 +19,7 @@ pub struct Count {
 
 /// What a count can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sign {
+pub(super) enum Sign {
     /// Unsigned, a constant, or tested before.
     NotNegative,
     /// Of a signed type, but no error code was seen to get there.
@@ -29,7 +29,7 @@ pub enum Sign {
 }
 
 /// What `count` can be where `path` ends.
-pub fn sign(function: &Function, path: &[&Stmt], count: &Expr) -> Sign {
+pub(super) fn sign(function: &Function, path: &[&Stmt], count: &Expr) -> Sign {
     let mut worst = Sign::NotNegative;
     every(count, &mut |expr| {
         if let Expr::Name(name, _) = expr {

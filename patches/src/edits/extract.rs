@@ -42,7 +42,7 @@ fn form(call: &str, arguments: usize) -> Option<Form> {
 ///
 /// # Errors
 /// Why it cannot be rewritten, as a clause.
-pub fn extract(
+pub(super) fn extract(
     source: &Source,
     found: &Found<'_>,
     call: &str,
@@ -161,7 +161,7 @@ fn pointer_to(
 }
 
 /// The variable an expression begins with.
-pub fn root(expr: &Expr) -> Option<&str> {
+pub(super) fn root(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Name(name, _) => Some(name),
         Expr::Field { base, .. } | Expr::Index { base, .. } => root(base),
@@ -172,7 +172,7 @@ pub fn root(expr: &Expr) -> Option<&str> {
 }
 
 /// The statements beside the last of `path`.
-pub fn innermost<'f>(function: &'f Function, path: &[&'f Stmt]) -> &'f [Stmt] {
+pub(super) fn innermost<'f>(function: &'f Function, path: &[&'f Stmt]) -> &'f [Stmt] {
     let block = path.iter().rev().find_map(|stmt| match stmt {
         Stmt::Block(list, _) => Some(list.as_slice()),
         _ => None,
@@ -181,7 +181,12 @@ pub fn innermost<'f>(function: &'f Function, path: &[&'f Stmt]) -> &'f [Stmt] {
 }
 
 /// A declaration at the head of a block, before the first line that is shorter, as many files have them.
-pub fn declare(source: &Source, function: &Function, block: &[Stmt], line: &str) -> Option<Edit> {
+pub(super) fn declare(
+    source: &Source,
+    function: &Function,
+    block: &[Stmt],
+    line: &str,
+) -> Option<Edit> {
     let bytes = &source.bytes;
     let heads: Vec<Span> = block
         .iter()
@@ -212,7 +217,11 @@ pub fn declare(source: &Source, function: &Function, block: &[Stmt], line: &str)
 }
 
 /// The first of `names` that stands nowhere in the function.
-pub fn free_name<'n>(source: &Source, function: &Function, names: &[&'n str]) -> Option<&'n str> {
+pub(super) fn free_name<'n>(
+    source: &Source,
+    function: &Function,
+    names: &[&'n str],
+) -> Option<&'n str> {
     let text = source.slice(function.span);
     let taken = |name: &&&str| {
         bstr::ByteSlice::find_iter(text, name.as_bytes()).any(|at| {
@@ -227,7 +236,7 @@ pub fn free_name<'n>(source: &Source, function: &Function, names: &[&'n str]) ->
 }
 
 /// The declaration of a variable or parameter.
-pub fn declaration<'f>(function: &'f Function, name: &str) -> Option<&'f Declaration> {
+pub(super) fn declaration<'f>(function: &'f Function, name: &str) -> Option<&'f Declaration> {
     let mut found = function.params.iter().find(|param| param.name == name);
     for stmt in &function.body {
         walk::statements(stmt, &mut |stmt| {

@@ -9,7 +9,7 @@ use callsites::index::ir::{Expr, Function, Span, Stmt};
 use refimpl::api::{Role, catalogue};
 
 /// Whether the last thing before the end of `path` that sets `count` is an acquire into `array`.
-pub fn by_acquire(
+pub(super) fn by_acquire(
     bytes: &[u8],
     function: &Function,
     path: &[&Stmt],

@@ -34,7 +34,7 @@ const DEPTH: usize = 4;
 
 /// How the answer is carried.
 #[derive(Debug, Clone, Default)]
-pub struct Carried {
+pub(super) struct Carried {
     /// By the id of a release, the condition under which it unpins.
     pub conditions: BTreeMap<String, String>,
     /// Edits by file.
@@ -45,7 +45,7 @@ pub struct Carried {
 
 /// A step of the answer's way, in the order in which a message tells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
+pub(super) enum Told {
     /// A function asks and keeps the answer there.
     Asked(String, String),
     /// A record has a new member for it.
@@ -56,7 +56,7 @@ pub enum Told {
 
 impl Carried {
     /// Whole sentences.
-    pub fn told(&self) -> String {
+    pub(super) fn told(&self) -> String {
         let sentences = self.told.iter().map(|told| match told {
             Told::Asked(function, place) => format!(
                 "{function}() asks {ASK}() before the iterator moves and keeps the answer in {place}."
@@ -83,7 +83,7 @@ struct Home {
 ///
 /// # Errors
 /// Why there is none, as a clause.
-pub fn carry(
+pub(super) fn carry(
     sources: &Sources,
     acquire: &Callsite,
     releases: &[&Callsite],

@@ -13,7 +13,7 @@ use callsites::index::ir::{Expr, Function, Span, Stmt};
 
 /// A loop that one call can replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fold {
+pub(super) struct Fold {
     /// The whole loop.
     pub statement: Span,
     /// The array; of a [`Fold::range`] its first page.
@@ -38,7 +38,7 @@ pub struct Fold {
 
 /// What must hold for anything to be released.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
+pub(super) enum Guard {
     /// A condition of the loop's.
     Condition(Span),
     /// The count is positive: it may be an error code, for which the loop did nothing.
@@ -46,13 +46,18 @@ pub enum Guard {
 }
 
 /// Why a loop stays.
-pub type Why = &'static str;
+pub(super) type Why = &'static str;
 
 /// Reads the innermost loop of `path`, which leads to the release `call`.
 ///
 /// # Errors
 /// Why the loop must stay, as a clause.
-pub fn read(bytes: &[u8], function: &Function, path: &[&Stmt], call: Span) -> Result<Fold, Why> {
+pub(super) fn read(
+    bytes: &[u8],
+    function: &Function,
+    path: &[&Stmt],
+    call: Span,
+) -> Result<Fold, Why> {
     let depth = path
         .iter()
         .rposition(|stmt| matches!(stmt, Stmt::Loop { .. }))

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 
 /// The patch that puts the pages of a group which are given back as if they had been allocated; None where none are, or
 /// where one of them cannot be changed.
-pub fn freed(sources: &Sources, report: &Report, group: &Group) -> Option<Planned> {
+pub(crate) fn freed(sources: &Sources, report: &Report, group: &Group) -> Option<Planned> {
     let mut planned = Planned {
         groups: vec![format!("{}-freed", group.id)],
         fix: Some(Fix::Freed),

@@ -10,7 +10,7 @@ use callsites::index::ir::{Expr, Stmt};
 ///
 /// # Errors
 /// Why there is no place for it, as a clause.
-pub fn guarded(
+pub(super) fn guarded(
     source: &Source,
     path: &[&Stmt],
     (callee, arguments): (&str, &[String]),

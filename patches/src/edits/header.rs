@@ -5,7 +5,7 @@ use super::walk::{every_part, is_name, plain};
 use callsites::index::ir::{Expr, LoopKind, Stmt};
 
 /// The head of a counting loop.
-pub struct Header<'a> {
+pub(super) struct Header<'a> {
     /// The variable that counts.
     pub index: &'a str,
     /// How many turns.
@@ -21,7 +21,7 @@ pub struct Header<'a> {
 }
 
 /// Reads the head of a loop; None where it does not count through all entries from the first to the last or back.
-pub fn header(stmt: &Stmt) -> Option<Header<'_>> {
+pub(super) fn header(stmt: &Stmt) -> Option<Header<'_>> {
     let Stmt::Loop {
         kind,
         init,
@@ -161,7 +161,7 @@ fn bound<'a>(cond: &'a Expr, index: &str) -> (&'a Expr, Option<&'a Expr>) {
 }
 
 /// Whether `expr` counts `index` down by one.
-pub fn counts_down(expr: &Expr, index: &str) -> bool {
+pub(super) fn counts_down(expr: &Expr, index: &str) -> bool {
     match expr {
         Expr::Update { op, operand, .. } => op == "--" && is_name(operand, index),
         Expr::Assign {

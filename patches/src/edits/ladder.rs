@@ -2,10 +2,11 @@
 //! A module that is built for many kernels: what is converted stands in an arm for those that have the functions, and
 //! what the older ones compile stays as it was.
 
-use super::Edit;
 use super::replace::carry_out;
+use super::{Edit, Planned};
 use crate::error::Error;
 use callsites::index::ladder;
+use callsites::report::{NotCompiled, Report, Role};
 use callsites::tree::VersionCode;
 use refimpl::api::catalogue;
 use refimpl::version::KernelVersion;
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// Which kernels a module is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kernels {
+pub(crate) struct Kernels {
     /// The oldest that it must still build for.
     pub oldest: VersionCode,
     /// The one that was audited.
@@ -22,7 +23,7 @@ pub struct Kernels {
 
 /// From where on a conversion is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// The first release that gets what is converted.
     pub from: VersionCode,
     /// Releases before it, one for each stretch that the conditions of the files tell apart.
@@ -31,7 +32,7 @@ pub struct Floor {
 
 impl Kernels {
     /// Why the oldest cannot be kept.
-    pub fn refused(self, why: String) -> Error {
+    pub(crate) fn refused(self, why: String) -> Error {
         Error::Oldest {
             oldest: self.oldest.to_string(),
             why,
@@ -43,7 +44,11 @@ impl Kernels {
     ///
     /// # Errors
     /// A sentence, when the oldest is not older than the audited kernel.
-    pub fn floor(self, files: &[&[u8]], written: &BTreeSet<String>) -> Result<Option<Floor>, String> {
+    pub(crate) fn floor(
+        self,
+        files: &[&[u8]],
+        written: &BTreeSet<String>,
+    ) -> Result<Option<Floor>, String> {
         if self.oldest > self.audited {
             return Err(format!(
                 "Linux {} is older than {}, the oldest that was asked for",
@@ -80,7 +85,7 @@ impl Floor {
     ///
     /// # Errors
     /// A sentence, when that cannot be written or would change what an older kernel compiles.
-    pub fn carry_out(&self, bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, String> {
+    pub(crate) fn carry_out(&self, bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, String> {
         let guarded = self.guarded(bytes);
         let version = self.from.0;
         let number = format!(
@@ -141,6 +146,49 @@ impl Floor {
         let calls = ladder::calls(bytes, self.from);
         let calls = calls.iter().filter(|span| !older.contains(&span.start));
         calls.map(|span| span.start as usize).collect()
+    }
+}
+
+/// What a note on arms for other kernels says after the name of the file.
+const OTHER_KERNELS: &str = "takes pages in arms of #if that";
+
+fn is_of_other_kernels(note: &str) -> bool {
+    note.split_once(' ')
+        .is_some_and(|(_, said)| said.starts_with(OTHER_KERNELS))
+}
+
+impl Planned {
+    /// Arms for other kernels stay as they are, and what their calls take is released by what was converted.
+    pub(super) fn other_kernels(&mut self, report: &Report) {
+        for path in self.edits.keys() {
+            let left = report.coverage.not_compiled.iter();
+            let left: Vec<&NotCompiled> = left
+                .filter(|call| call.role == Role::Acquire && call.path == path.as_str())
+                .collect();
+            let lines: Vec<String> = left.iter().map(|call| call.line.to_string()).collect();
+            let Some((last, most)) = lines.split_last() else {
+                continue;
+            };
+            let lines = match most.is_empty() {
+                true => format!("line {last}"),
+                false => format!("lines {} and {last}", most.join(", ")),
+            };
+            self.notes.insert(format!(
+                "{path} {OTHER_KERNELS} Linux {} does not compile ({lines}). They stay as they are; where they are compiled, \
+                 the converted releases drop pins that nobody took. This patch is for kernels that compile what it converts.",
+                report.tree.version
+            ));
+        }
+    }
+
+    /// What is converted stands in arms for newer kernels only, and the message says so.
+    pub(crate) fn stands_in_arms(&mut self, kernels: Kernels, floor: &Floor) {
+        self.notes.retain(|note| !is_of_other_kernels(note));
+        self.remarks.insert(format!(
+            "The module is built for kernels from {} on. What is converted stands in arms for {} and later; what older \
+             kernels compile is as before.",
+            kernels.oldest, floor.from
+        ));
     }
 }
 
@@ -323,7 +371,10 @@ mod tests {
     fn a_macro_of_several_lines_is_refused() {
         let text = "#define F(p) do { \\\n\tput_page(p); \\\n} while (0)\n";
         let floor = kernels("5.4")
-            .floor(&[text.as_bytes()], &BTreeSet::from(["unpin_user_page".to_owned()]))
+            .floor(
+                &[text.as_bytes()],
+                &BTreeSet::from(["unpin_user_page".to_owned()]),
+            )
             .unwrap()
             .unwrap();
         let refused = floor.carry_out(

@@ -2,14 +2,14 @@
 //! Lines, columns and the kernel's way of breaking a call.
 
 /// Columns that a line may take before a call is broken ("Documentation/process/coding-style.rst", 6.12).
-pub const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 /// Columns beyond which even a call without a good place for a break is broken ("scripts/checkpatch.pl", $max_line_length, 6.12).
 const HARD_WIDTH: usize = 100;
 /// Columns from one tab stop to the next ("Documentation/process/coding-style.rst", 6.12).
 const TAB: usize = 8;
 
 /// First byte of the line that `at` stands in.
-pub fn line_start(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn line_start(bytes: &[u8], at: usize) -> usize {
     bytes[..at]
         .iter()
         .rposition(|&byte| byte == b'\n')
@@ -17,7 +17,7 @@ pub fn line_start(bytes: &[u8], at: usize) -> usize {
 }
 
 /// One past the line end of the line that `at` stands in.
-pub fn line_end(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn line_end(bytes: &[u8], at: usize) -> usize {
     bytes[at..]
         .iter()
         .position(|&byte| byte == b'\n')
@@ -25,7 +25,7 @@ pub fn line_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The blanks that the line of `at` begins with.
-pub fn indent(bytes: &[u8], at: usize) -> &[u8] {
+pub(crate) fn indent(bytes: &[u8], at: usize) -> &[u8] {
     let line = &bytes[line_start(bytes, at)..at.max(line_start(bytes, at))];
     let blanks = line
         .iter()
@@ -35,12 +35,12 @@ pub fn indent(bytes: &[u8], at: usize) -> &[u8] {
 }
 
 /// Whether only blanks stand before `at` in its line.
-pub fn begins_line(bytes: &[u8], at: usize) -> bool {
+pub(crate) fn begins_line(bytes: &[u8], at: usize) -> bool {
     indent(bytes, at).len() == at - line_start(bytes, at)
 }
 
 /// The column after `text`, tabs to multiples of eight, when it begins in `column`.
-pub fn column(text: &[u8], column: usize) -> usize {
+pub(crate) fn column(text: &[u8], column: usize) -> usize {
     text.iter().fold(column, |column, &byte| match byte {
         b'\n' => 0,
         b'\t' => column / TAB * TAB + TAB,
@@ -51,13 +51,13 @@ pub fn column(text: &[u8], column: usize) -> usize {
 }
 
 /// Tabs, then blanks, up to `column`.
-pub fn blanks(column: usize) -> String {
+pub(crate) fn blanks(column: usize) -> String {
     "\t".repeat(column / TAB) + &" ".repeat(column % TAB)
 }
 
 /// `callee(argument, …)`, broken where it would pass the width: at commas, aligned with the open parenthesis, or, where
 /// that does not fit, one tab further than the statement. `start` is the column where it begins, `after` what follows.
-pub fn call(callee: &str, arguments: &[String], start: usize, after: &str) -> String {
+pub(crate) fn call(callee: &str, arguments: &[String], start: usize, after: &str) -> String {
     let whole = format!("{callee}({})", arguments.join(", "));
     let fits = |limit| start + whole.chars().count() + after.len() <= limit;
     if fits(WIDTH) || (arguments.len() < 2 && fits(HARD_WIDTH)) {
@@ -97,7 +97,7 @@ pub fn call(callee: &str, arguments: &[String], start: usize, after: &str) -> St
 }
 
 /// Source text on one line: every run of blanks and line ends becomes one blank.
-pub fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

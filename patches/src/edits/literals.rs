@@ -3,7 +3,7 @@
 
 /// What is no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// With its marks.
     Comment,
     /// What stands between the quotes.
@@ -11,7 +11,7 @@ pub enum Kind {
 }
 
 /// The comments and strings of `text`, in order; characters are passed over.
-pub fn find(text: &[u8]) -> Vec<(Kind, usize, usize)> {
+pub(super) fn find(text: &[u8]) -> Vec<(Kind, usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {

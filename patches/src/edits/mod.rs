@@ -54,9 +54,9 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
-pub use freed::freed;
-pub use next::next;
-pub use plan::{Fix, Planned, Sources, files, group};
-pub use replace::{Edit, carry_out, ordered, upon};
-pub use source::Source;
-pub use words::{Functions, Words};
+pub(crate) use freed::freed;
+pub(crate) use next::next;
+pub(crate) use plan::{Fix, Planned, Sources, files, group};
+pub(crate) use replace::{Edit, carry_out, ordered, upon};
+pub(crate) use source::Source;
+pub(crate) use words::{Functions, Words};

@@ -6,7 +6,7 @@ use callsites::report::{Callsite, Group, Report, Role, Verdict};
 use std::collections::BTreeSet;
 
 /// One sentence.
-pub fn next(report: &Report, group: &Group) -> String {
+pub(crate) fn next(report: &Report, group: &Group) -> String {
     let of = |verdict: Verdict| -> Vec<&Callsite> {
         members(report, group)
             .filter(|site| site.role != Role::Dirty && site.verdict == verdict)

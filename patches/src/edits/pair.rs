@@ -13,7 +13,7 @@ use super::words::{Dirty, Words, dirties};
 use callsites::index::ir::{Expr, Span, Stmt};
 
 /// The release `found` together with the statement before it; None where that is not one that dirties the same page.
-pub fn released(
+pub(super) fn released(
     source: &Source,
     found: &Found<'_>,
     path: &[&Stmt],

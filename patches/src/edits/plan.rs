@@ -5,7 +5,6 @@ use super::acquire::acquire;
 use super::arms;
 use super::flag::{self, Carried};
 use super::guard::guarded;
-use super::ladder::{Floor, Kernels};
 use super::layout;
 use super::reasons::{always, asked};
 use super::release::release;
@@ -18,16 +17,16 @@ use crate::commit::Files;
 use crate::info::Replaced;
 use crate::options::Api;
 use callsites::index::ir::Span;
-use callsites::report::{Callsite, Group, NotCompiled, Report, Role, Step, Verdict, When};
+use callsites::report::{Callsite, Group, Report, Role, Step, Verdict, When};
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Parsed files by path.
-pub type Sources = BTreeMap<Utf8PathBuf, Source>;
+pub(crate) type Sources = BTreeMap<Utf8PathBuf, Source>;
 
 /// What a group becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// Ids of its groups.
     pub groups: Vec<String>,
     /// Edits by file.
@@ -53,7 +52,7 @@ pub struct Planned {
 
 /// What a patch mends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fix {
+pub(crate) enum Fix {
     /// What is pinned is released plainly.
     Leak,
     /// A page of user space is given back as if it had been allocated.
@@ -62,7 +61,7 @@ pub enum Fix {
 
 /// A loop that went, for the variables it leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folded {
+pub(super) struct Folded {
     path: Utf8PathBuf,
     function: Span,
     statement: Span,
@@ -71,13 +70,13 @@ pub struct Folded {
 }
 
 /// The files in which `group` has members.
-pub fn files<'a>(report: &'a Report, group: &Group) -> BTreeSet<&'a str> {
+pub(crate) fn files<'a>(report: &'a Report, group: &Group) -> BTreeSet<&'a str> {
     members(report, group)
         .map(|site| site.path.as_str())
         .collect()
 }
 
-pub fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'a Callsite> {
+pub(super) fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'a Callsite> {
     let ids: BTreeSet<String> = group
         .acquires
         .iter()
@@ -91,19 +90,11 @@ pub fn members<'a>(report: &'a Report, group: &Group) -> impl Iterator<Item = &'
         .filter(move |site| ids.contains(&site.id))
 }
 
-/// What a note on arms for other kernels says after the name of the file.
-const OTHER_KERNELS: &str = "takes pages in arms of #if that";
-
-fn is_of_other_kernels(note: &str) -> bool {
-    note.split_once(' ')
-        .is_some_and(|(_, said)| said.starts_with(OTHER_KERNELS))
-}
-
 /// Plans one whole group.
 ///
 /// # Errors
 /// Every reason why it must be left alone, one sentence each.
-pub fn group(
+pub(crate) fn group(
     sources: &Sources,
     report: &Report,
     group: &Group,
@@ -356,7 +347,7 @@ impl Planned {
 
     /// What the audit finds in the functions that change, for whoever reads them now anyway. That a release does not fit
     /// its acquire (R1, R2) is what the patch itself is about.
-    pub fn known(&mut self, report: &Report) {
+    pub(crate) fn known(&mut self, report: &Report) {
         let others = report.findings.iter().filter(|finding| {
             let here = |call: &Replaced| {
                 (&call.path, &call.function) == (&finding.path, &finding.function)
@@ -370,29 +361,6 @@ impl Planned {
             )
         });
         self.notes.extend(notes);
-    }
-
-    /// Arms for other kernels stay as they are, and what their calls take is released by what was converted.
-    fn other_kernels(&mut self, report: &Report) {
-        for path in self.edits.keys() {
-            let left = report.coverage.not_compiled.iter();
-            let left: Vec<&NotCompiled> = left
-                .filter(|call| call.role == Role::Acquire && call.path == path.as_str())
-                .collect();
-            let lines: Vec<String> = left.iter().map(|call| call.line.to_string()).collect();
-            let Some((last, most)) = lines.split_last() else {
-                continue;
-            };
-            let lines = match most.is_empty() {
-                true => format!("line {last}"),
-                false => format!("lines {} and {last}", most.join(", ")),
-            };
-            self.notes.insert(format!(
-                "{path} {OTHER_KERNELS} Linux {} does not compile ({lines}). They stay as they are; where they are compiled, \
-                 the converted releases drop pins that nobody took. This patch is for kernels that compile what it converts.",
-                report.tree.version
-            ));
-        }
     }
 
     /// A dirtying call inside of a folded loop is now part of the call that took the loop's place.
@@ -409,7 +377,7 @@ impl Planned {
         }
     }
 
-    pub fn edit(&mut self, source: &Source, edits: Vec<Edit>) {
+    pub(crate) fn edit(&mut self, source: &Source, edits: Vec<Edit>) {
         self.edits
             .entry(source.path.clone())
             .or_default()
@@ -417,7 +385,7 @@ impl Planned {
     }
 
     /// Two plans as one.
-    pub fn join(mut self, other: Planned) -> Planned {
+    pub(crate) fn join(mut self, other: Planned) -> Planned {
         self.groups.extend(other.groups);
         self.fix = self.fix.filter(|fix| other.fix == Some(*fix));
         self.trailers.extend(other.trailers);
@@ -440,7 +408,10 @@ impl Planned {
     ///
     /// # Errors
     /// The file in which two edits overlap.
-    pub fn finish(&self, sources: &Sources) -> Result<BTreeMap<Utf8PathBuf, Vec<Edit>>, String> {
+    pub(crate) fn finish(
+        &self,
+        sources: &Sources,
+    ) -> Result<BTreeMap<Utf8PathBuf, Vec<Edit>>, String> {
         let mut edits = self.edits.clone();
         let functions: BTreeSet<(&Utf8PathBuf, Span)> = self
             .folds
@@ -504,7 +475,7 @@ impl Planned {
     ///
     /// # Errors
     /// As [`Planned::finish`].
-    pub fn contents(&self, sources: &Sources) -> Result<Files, String> {
+    pub(crate) fn contents(&self, sources: &Sources) -> Result<Files, String> {
         let edits = self.finish(sources)?;
         Ok(edits
             .into_iter()
@@ -513,15 +484,5 @@ impl Planned {
                 (path, bytes)
             })
             .collect())
-    }
-
-    /// What is converted stands in arms for newer kernels only, and the message says so.
-    pub fn stands_in_arms(&mut self, kernels: Kernels, floor: &Floor) {
-        self.notes.retain(|note| !is_of_other_kernels(note));
-        self.remarks.insert(format!(
-            "The module is built for kernels from {} on. What is converted stands in arms for {} and later; what older \
-             kernels compile is as before.",
-            kernels.oldest, floor.from
-        ));
     }
 }

@@ -5,7 +5,7 @@ use super::flag::Carried;
 use callsites::report::{Callsite, Step};
 
 /// What the message says of an iterator that may be kernel-backed.
-pub fn asked(carried: &Carried) -> Option<String> {
+pub(super) fn asked(carried: &Carried) -> Option<String> {
     let told = (!carried.told.is_empty()).then(|| carried.told())?;
     Some(format!(
         "The iterator may be backed by kernel memory as well, and of such an iterator iov_iter_extract_pages() takes no \
@@ -15,7 +15,7 @@ pub fn asked(carried: &Carried) -> Option<String> {
 }
 
 /// Why an iterator is known to be user-backed.
-pub fn always(site: &Callsite, step: &Step) -> Option<String> {
+pub(super) fn always(site: &Callsite, step: &Step) -> Option<String> {
     let set_ups: Vec<String> = step
         .because
         .iter()

@@ -18,7 +18,7 @@ use refimpl::api::{Role, Sleeps, catalogue};
 
 /// What becomes of one release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
+pub(super) struct Released {
     /// The edits.
     pub edits: Vec<Edit>,
     /// The function that stands there now.
@@ -35,7 +35,7 @@ pub struct Released {
 
 /// A statement that one call has replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gone {
+pub(super) struct Gone {
     /// The whole of it.
     pub statement: Span,
     /// Variables that only served it, if nothing else uses them.
@@ -46,7 +46,7 @@ pub struct Gone {
 ///
 /// # Errors
 /// Why it cannot be converted, as a clause.
-pub fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Released, String> {
+pub(super) fn release(source: &Source, site: &Callsite, words: &Words) -> Result<Released, String> {
     let found = source.find(site)?;
     let released = match site.call.as_str() {
         "release_pages" => release_pages(source, &found, words)?,
@@ -91,7 +91,7 @@ fn frees(name: &str) -> bool {
 }
 
 /// Whether a call gives one page back as if it had been allocated: put_page() takes the same argument.
-pub fn freed(name: &str, found: &Found<'_>) -> bool {
+pub(super) fn freed(name: &str, found: &Found<'_>) -> bool {
     let page = catalogue()
         .get(name)
         .is_some_and(|function| function.kind == "free");
@@ -99,7 +99,7 @@ pub fn freed(name: &str, found: &Found<'_>) -> bool {
 }
 
 /// What puts a page that was given back as if it had been allocated.
-pub fn put(source: &Source, site: &Callsite) -> Result<Option<Edit>, String> {
+pub(super) fn put(source: &Source, site: &Callsite) -> Result<Option<Edit>, String> {
     let found = source.find(site)?;
     Ok(freed(&site.call, &found).then(|| call(source, &found).renamed("put_page")))
 }
@@ -275,7 +275,7 @@ fn in_block(path: &[&Stmt], statement: Span) -> bool {
 }
 
 /// A call in a rendered replacement, with the `if` or `else` above it.
-pub struct Line {
+pub(super) struct Line {
     /// "if (…)" or "else".
     pub above: Option<String>,
     /// The function.
@@ -339,7 +339,7 @@ fn lines(
     })
 }
 
-pub fn render(lines: &[Line], begin: usize, margin: &str) -> String {
+pub(super) fn render(lines: &[Line], begin: usize, margin: &str) -> String {
     let mut text = String::new();
     for line in lines {
         let mut begin = begin;
@@ -379,7 +379,7 @@ fn around(source: &Source, path: &[&Stmt], statement: Span) -> Option<(usize, us
     alone.then_some((span.start as usize, span.end as usize))
 }
 
-pub fn has_comment(text: &[u8]) -> bool {
+pub(super) fn has_comment(text: &[u8]) -> bool {
     text.windows(2).any(|two| two == b"/*" || two == b"//")
 }
 
@@ -456,7 +456,7 @@ fn order(function: &str, downwards: bool, becomes: &str) -> Option<String> {
     ))
 }
 
-pub fn negative_count(function: &str, becomes: &str) -> String {
+pub(super) fn negative_count(function: &str, becomes: &str) -> String {
     format!(
         "The count in {function}() is signed and is not tested before it is used. If it can be negative, nothing was \
          released; {becomes}() takes an unsigned count and must never be given a negative one."

@@ -6,7 +6,7 @@ use super::replace::Edit;
 use callsites::index::ir::Span;
 
 /// A call as the bytes have it.
-pub struct Call<'a> {
+pub(super) struct Call<'a> {
     /// The file.
     pub bytes: &'a [u8],
     /// The callee's name.
@@ -25,7 +25,7 @@ impl Call<'_> {
     }
 
     /// The edit that renames the callee.
-    pub fn renamed(&self, name: &str) -> Edit {
+    pub(super) fn renamed(&self, name: &str) -> Edit {
         let (start, end) = (self.callee.start as usize, self.callee.end as usize);
         let rename = || Edit::new(start, end, name);
         let old = end - start;

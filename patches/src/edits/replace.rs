@@ -5,7 +5,7 @@ use callsites::index::ir::Span;
 
 /// New bytes for a range of old ones.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Edit {
+pub(crate) struct Edit {
     /// The range in the file as it was.
     pub span: Span,
     /// What stands there afterwards.
@@ -14,7 +14,7 @@ pub struct Edit {
 
 impl Edit {
     /// An edit of the bytes from `start` to `end`.
-    pub fn new(start: usize, end: usize, text: impl Into<Vec<u8>>) -> Edit {
+    pub(crate) fn new(start: usize, end: usize, text: impl Into<Vec<u8>>) -> Edit {
         Edit {
             span: Span {
                 start: start as u32,
@@ -27,13 +27,13 @@ impl Edit {
 
 /// Two edits that cannot both be carried out, or one that lies outside of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlap(pub Span, pub Span);
+pub(crate) struct Overlap(pub Span, pub Span);
 
 /// Sorts edits, drops exact repetitions, and refuses overlaps.
 ///
 /// # Errors
 /// [`Overlap`] with the two ranges; a range outside of the `length` bytes overlaps with the end.
-pub fn ordered(mut edits: Vec<Edit>, length: usize) -> Result<Vec<Edit>, Overlap> {
+pub(crate) fn ordered(mut edits: Vec<Edit>, length: usize) -> Result<Vec<Edit>, Overlap> {
     edits.sort();
     edits.dedup();
     let end = Span {
@@ -55,7 +55,7 @@ pub fn ordered(mut edits: Vec<Edit>, length: usize) -> Result<Vec<Edit>, Overlap
 }
 
 /// Adds the edits of a later patch to those so far: a place that an earlier one has changed may be changed once more.
-pub fn upon(before: &mut Vec<Edit>, later: Vec<Edit>) {
+pub(crate) fn upon(before: &mut Vec<Edit>, later: Vec<Edit>) {
     let touches = |old: &Edit, new: &Edit| {
         old.span == new.span || old.span.start < new.span.end && new.span.start < old.span.end
     };
@@ -66,7 +66,7 @@ pub fn upon(before: &mut Vec<Edit>, later: Vec<Edit>) {
 /// The edits, and those that leave the backslashes of a macro in their column.
 ///
 /// The blanks before a backslash take up what a line grows or shrinks by, as long as one of them is left.
-pub fn columns_kept(base: &[u8], mut edits: Vec<Edit>) -> Vec<Edit> {
+pub(super) fn columns_kept(base: &[u8], mut edits: Vec<Edit>) -> Vec<Edit> {
     let mut more = Vec::new();
     for edit in &edits {
         more.extend(column_kept(base, &edits, edit));
@@ -137,7 +137,7 @@ fn fill(mut at: usize, wanted: usize, tabs: bool) -> Vec<u8> {
 }
 
 /// The file with its [`ordered`] edits carried out.
-pub fn carry_out(base: &[u8], edits: &[Edit]) -> Vec<u8> {
+pub(crate) fn carry_out(base: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut result = Vec::with_capacity(base.len());
     let mut at = 0;
     for edit in edits {

@@ -8,7 +8,7 @@ use refimpl::api::{Role, catalogue};
 use std::collections::BTreeMap;
 
 /// A record's name without `struct`.
-pub fn tag(name: &str) -> String {
+pub(super) fn tag(name: &str) -> String {
     let bare = name
         .strip_prefix("struct ")
         .or_else(|| name.strip_prefix("union "));
@@ -16,7 +16,7 @@ pub fn tag(name: &str) -> String {
 }
 
 /// The function of that name.
-pub fn named<'s>(source: &'s Source, name: &str) -> Option<&'s Function> {
+pub(super) fn named<'s>(source: &'s Source, name: &str) -> Option<&'s Function> {
     source
         .facts
         .functions
@@ -25,7 +25,7 @@ pub fn named<'s>(source: &'s Source, name: &str) -> Option<&'s Function> {
 }
 
 /// Every call of `name` in a file: the caller, the call, its arguments.
-pub fn calls<'s>(source: &'s Source, name: &str) -> Vec<(&'s Function, Span, &'s [Expr])> {
+pub(super) fn calls<'s>(source: &'s Source, name: &str) -> Vec<(&'s Function, Span, &'s [Expr])> {
     let mut found = Vec::new();
     for function in &source.facts.functions {
         all_expressions(function, &mut |expr| {
@@ -40,7 +40,7 @@ pub fn calls<'s>(source: &'s Source, name: &str) -> Vec<(&'s Function, Span, &'s
 }
 
 /// The first member that is read in the call at `span`.
-pub fn field_in(function: &Function, span: Span) -> Option<&Expr> {
+pub(super) fn field_in(function: &Function, span: Span) -> Option<&Expr> {
     let mut found = None;
     all_expressions(function, &mut |expr| {
         if matches!(expr, Expr::Field { .. }) && holds(span, expr.span()) && found.is_none() {
@@ -51,7 +51,7 @@ pub fn field_in(function: &Function, span: Span) -> Option<&Expr> {
 }
 
 /// The parts of a condition that must all hold.
-pub fn conjuncts<'a>(cond: &'a Expr, parts: &mut Vec<&'a Expr>) {
+pub(super) fn conjuncts<'a>(cond: &'a Expr, parts: &mut Vec<&'a Expr>) {
     match plain(cond) {
         Expr::Binary {
             op, left, right, ..
@@ -64,7 +64,7 @@ pub fn conjuncts<'a>(cond: &'a Expr, parts: &mut Vec<&'a Expr>) {
 }
 
 /// Parameters and local variables.
-pub fn variables(function: &Function) -> Vec<&Declaration> {
+pub(super) fn variables(function: &Function) -> Vec<&Declaration> {
     let mut all: Vec<&Declaration> = function.params.iter().collect();
     for stmt in &function.body {
         statements(stmt, &mut |stmt| {
@@ -77,7 +77,7 @@ pub fn variables(function: &Function) -> Vec<&Declaration> {
 }
 
 /// Whether a variable is given another value after it was declared.
-pub fn assigned(function: &Function, name: &str) -> bool {
+pub(super) fn assigned(function: &Function, name: &str) -> bool {
     let mut found = false;
     all_expressions(function, &mut |expr| {
         if let Expr::Assign { target, .. }
@@ -92,7 +92,7 @@ pub fn assigned(function: &Function, name: &str) -> bool {
 }
 
 /// Whether a function asks if a pointer is there at all.
-pub fn may_be_null(function: &Function, name: &str) -> bool {
+pub(super) fn may_be_null(function: &Function, name: &str) -> bool {
     let is = |expr: &Expr| is_name(plain(expr), name);
     let mut found = false;
     all_expressions(function, &mut |expr| match expr {
@@ -121,7 +121,7 @@ pub fn may_be_null(function: &Function, name: &str) -> bool {
 }
 
 /// Whether a function does nothing but release: its other statements only set its own variables.
-pub fn only_releases(function: &Function) -> bool {
+pub(super) fn only_releases(function: &Function) -> bool {
     let mut only = true;
     for stmt in &function.body {
         statements(stmt, &mut |stmt| match stmt {
@@ -149,7 +149,7 @@ pub fn only_releases(function: &Function) -> bool {
 }
 
 /// What most members of a record begin with, up to the first underscore; empty where they have no such habit.
-pub fn prefix(record: &Record) -> String {
+pub(super) fn prefix(record: &Record) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for field in &record.fields {
         if let Some(at) = field.name.find('_') {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A file with its facts.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub(crate) struct Source {
     /// Relative to the tree.
     pub path: Utf8PathBuf,
     /// As the tree has it.
@@ -25,7 +25,7 @@ pub struct Source {
 }
 
 /// A call found again in its file.
-pub struct Found<'a> {
+pub(crate) struct Found<'a> {
     /// Around it.
     pub function: &'a Function,
     /// The callee's name.
@@ -41,13 +41,17 @@ impl Source {
     ///
     /// # Errors
     /// When the tree cannot be read.
-    pub fn read(tree: &Tree, path: &Utf8Path, names: &BTreeSet<&str>) -> Result<Source, Error> {
+    pub(crate) fn read(
+        tree: &Tree,
+        path: &Utf8Path,
+        names: &BTreeSet<&str>,
+    ) -> Result<Source, Error> {
         let bytes = base::read(tree, path)?;
         Ok(Source::parse(path, bytes, names))
     }
 
     /// Parses every function of a file.
-    pub fn whole(path: &Utf8Path, bytes: Vec<u8>) -> Source {
+    pub(crate) fn whole(path: &Utf8Path, bytes: Vec<u8>) -> Source {
         Source {
             facts: index::parse(path, &bytes, &Wanted::All),
             path: path.to_owned(),
@@ -57,7 +61,7 @@ impl Source {
     }
 
     /// The files that the file includes by a name in quotes.
-    pub fn includes(&self) -> BTreeSet<Utf8PathBuf> {
+    pub(crate) fn includes(&self) -> BTreeSet<Utf8PathBuf> {
         let directory = self.path.parent().unwrap_or(Utf8Path::new(""));
         let lines = self.bytes.split(|&byte| byte == b'\n');
         lines
@@ -73,7 +77,7 @@ impl Source {
     }
 
     /// Parses the functions of a file that bear one of `names`.
-    pub fn parse(path: &Utf8Path, bytes: Vec<u8>, names: &BTreeSet<&str>) -> Source {
+    pub(crate) fn parse(path: &Utf8Path, bytes: Vec<u8>, names: &BTreeSet<&str>) -> Source {
         let names = NameSet::new(names);
         Source {
             facts: index::parse(path, &bytes, &Wanted::Named(&names)),
@@ -84,18 +88,18 @@ impl Source {
     }
 
     /// The name that `function` has in the end.
-    pub fn shown<'a>(&'a self, function: &'a Function) -> &'a str {
+    pub(crate) fn shown<'a>(&'a self, function: &'a Function) -> &'a str {
         let name = &function.name;
         self.renamed.get(name.as_str()).map_or(name, String::as_str)
     }
 
     /// Source text.
-    pub fn text(&self, span: Span) -> String {
+    pub(crate) fn text(&self, span: Span) -> String {
         String::from_utf8_lossy(self.slice(span)).into_owned()
     }
 
     /// Source bytes.
-    pub fn slice(&self, span: Span) -> &[u8] {
+    pub(crate) fn slice(&self, span: Span) -> &[u8] {
         let end = (span.end as usize).min(self.bytes.len());
         &self.bytes[(span.start as usize).min(end)..end]
     }
@@ -104,7 +108,7 @@ impl Source {
     ///
     /// # Errors
     /// Why it cannot be edited, as a clause.
-    pub fn find(&self, site: &Callsite) -> Result<Found<'_>, &'static str> {
+    pub(crate) fn find(&self, site: &Callsite) -> Result<Found<'_>, &'static str> {
         let function = self
             .facts
             .functions
@@ -183,6 +187,6 @@ impl Source {
 }
 
 /// Whether lines of `function` end in backslashes.
-pub fn is_macro(function: &Function) -> bool {
+pub(super) fn is_macro(function: &Function) -> bool {
     function.linkage == Linkage::Macro
 }

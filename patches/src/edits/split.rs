@@ -15,7 +15,7 @@ use callsites::index::ir::{Span, Stmt};
 ///
 /// # Errors
 /// Why the loop stays as it is, as a clause.
-pub fn released(
+pub(super) fn released(
     source: &Source,
     found: &Found<'_>,
     path: &[&Stmt],

@@ -9,7 +9,7 @@ use callsites::index::ir::{Declaration, Expr, Function, Span, Stmt};
 use std::collections::BTreeSet;
 
 /// The edits that remove those of `candidates` that nothing outside of the `gone` ranges uses.
-pub fn remove(
+pub(crate) fn remove(
     source: &Source,
     function: &Function,
     candidates: &BTreeSet<String>,
@@ -80,7 +80,7 @@ fn shrink(
 }
 
 /// Removes the lines of a declaration, and the blank line below when it was the only declaration.
-pub fn whole_line(source: &Source, function: &Function, span: Span) -> Option<Edit> {
+pub(crate) fn whole_line(source: &Source, function: &Function, span: Span) -> Option<Edit> {
     let bytes = &source.bytes;
     let (start, end) = (span.start as usize, span.end as usize);
     let line = line_start(bytes, start);

@@ -4,12 +4,12 @@
 use callsites::index::ir::{Expr, Function, LoopKind, Span, Stmt};
 
 /// Whether `outer` holds `inner`.
-pub fn holds(outer: Span, inner: Span) -> bool {
+pub(crate) fn holds(outer: Span, inner: Span) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// The statements around `span`, outermost first.
-pub fn path(function: &Function, span: Span) -> Vec<&Stmt> {
+pub(crate) fn path(function: &Function, span: Span) -> Vec<&Stmt> {
     let mut path = Vec::new();
     let mut level: Vec<&Stmt> = function.body.iter().collect();
     while let Some(next) = level.into_iter().find(|stmt| holds(stmt.span(), span)) {
@@ -20,7 +20,7 @@ pub fn path(function: &Function, span: Span) -> Vec<&Stmt> {
 }
 
 /// The statements directly inside `stmt`.
-pub fn inner(stmt: &Stmt) -> Vec<&Stmt> {
+pub(crate) fn inner(stmt: &Stmt) -> Vec<&Stmt> {
     match stmt {
         Stmt::Block(list, _) | Stmt::Unread(list, _) => list.iter().collect(),
         Stmt::If {
@@ -38,7 +38,7 @@ pub fn inner(stmt: &Stmt) -> Vec<&Stmt> {
 }
 
 /// The expressions directly inside `stmt`, not those of its inner statements.
-pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
+pub(crate) fn expressions(stmt: &Stmt) -> Vec<&Expr> {
     match stmt {
         Stmt::Expr(expr, _) | Stmt::Return(Some(expr), _) => vec![expr],
         Stmt::Decl(list, _) => list.iter().filter_map(|decl| decl.init.as_ref()).collect(),
@@ -59,7 +59,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
 }
 
 /// Calls `each` for `stmt` and everything in it.
-pub fn statements<'a>(stmt: &'a Stmt, each: &mut impl FnMut(&'a Stmt)) {
+pub(crate) fn statements<'a>(stmt: &'a Stmt, each: &mut impl FnMut(&'a Stmt)) {
     each(stmt);
     for stmt in inner(stmt) {
         statements(stmt, each);
@@ -67,12 +67,12 @@ pub fn statements<'a>(stmt: &'a Stmt, each: &mut impl FnMut(&'a Stmt)) {
 }
 
 /// Calls `each` for every expression of the function.
-pub fn all_expressions<'a>(function: &'a Function, each: &mut impl FnMut(&'a Expr)) {
+pub(crate) fn all_expressions<'a>(function: &'a Function, each: &mut impl FnMut(&'a Expr)) {
     callsites::index::walk::expressions(&function.body, each);
 }
 
 /// The expression without casts around it.
-pub fn plain(expr: &Expr) -> &Expr {
+pub(crate) fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Cast { operand, .. } => plain(operand),
         other => other,
@@ -80,17 +80,17 @@ pub fn plain(expr: &Expr) -> &Expr {
 }
 
 /// Whether `expr` is the name `name`.
-pub fn is_name(expr: &Expr, name: &str) -> bool {
+pub(crate) fn is_name(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::Name(found, _) if found == name)
 }
 
 /// Whether `expr` is `NULL`.
-pub fn is_null(expr: &Expr) -> bool {
+pub(crate) fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(text, _) | Expr::Name(text, _) if text == "NULL")
 }
 
 /// Whether `test` holds of `expr` or a part of it.
-pub fn every_part(expr: &Expr, mut test: impl FnMut(&Expr) -> bool) -> bool {
+pub(crate) fn every_part(expr: &Expr, mut test: impl FnMut(&Expr) -> bool) -> bool {
     let mut found = false;
     callsites::index::walk::expression(expr, &mut |expr| found |= test(expr));
     found

@@ -9,7 +9,7 @@ use regex::bytes::Regex;
 
 /// The releasing functions of one tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
+pub(crate) struct Words {
     /// `pin` or `put_user_page`.
     pub api: Api,
     /// For one page.
@@ -32,7 +32,7 @@ pub struct Words {
 
 /// The two signatures that the dirtying function has had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DirtyLock {
+pub(crate) struct DirtyLock {
     /// Its name.
     pub name: &'static str,
     /// Whether a third argument says if the pages are dirtied (since 5.4).
@@ -41,7 +41,7 @@ pub struct DirtyLock {
 
 /// What a kernel declares.
 #[derive(Debug)]
-pub enum Functions {
+pub(crate) enum Functions {
     /// The bytes of its include/linux/mm.h.
     Header(Vec<u8>),
     /// Nothing but the number of its release is known, and the catalogue answers; None for a number that is none.
@@ -50,7 +50,7 @@ pub enum Functions {
 
 impl Functions {
     /// Those of a release.
-    pub fn release(number: &str) -> Self {
+    pub(crate) fn release(number: &str) -> Self {
         Functions::Release(number.parse().ok())
     }
 
@@ -86,7 +86,7 @@ impl Words {
     ///
     /// # Errors
     /// A sentence that says why the API cannot be had in this tree.
-    pub fn of(api: Api, era: Era, functions: &Functions) -> Result<Words, String> {
+    pub(crate) fn of(api: Api, era: Era, functions: &Functions) -> Result<Words, String> {
         let api = match (api, era) {
             (Api::Auto, Era::Pin) => Api::Pin,
             (Api::Auto, _) => Api::PutUserPage,
@@ -150,7 +150,7 @@ impl Words {
     }
 
     /// The same with what include/linux/uio.h declares.
-    pub fn with_iterators(self, functions: &Functions) -> Words {
+    pub(crate) fn with_iterators(self, functions: &Functions) -> Words {
         let has = |name| functions.have(name);
         Words {
             extracts: self.api == Api::Pin
@@ -161,7 +161,7 @@ impl Words {
     }
 
     /// "pin" or "put_user_page", as series.toml has it.
-    pub fn api_name(&self) -> &'static str {
+    pub(crate) fn api_name(&self) -> &'static str {
         match self.api {
             Api::Pin => "pin",
             _ => "put_user_page",
@@ -175,12 +175,12 @@ fn declares(header: &[u8], name: &str, then: &str) -> bool {
 
 /// Whether a function releases an array from its last entry to the first: of all that are written here only the one that
 /// first-steps introduces does. `put_user_pages()` and `unpin_user_pages()` begin with the first ("mm/gup.c", 5.2 and 6.12).
-pub fn begins_with_the_last(name: &str) -> bool {
+pub(super) fn begins_with_the_last(name: &str) -> bool {
     name == "release_user_pages"
 }
 
 /// The functions that mark one page dirty, and whether they take the page's lock.
-pub fn dirties(name: &str) -> Option<Dirty> {
+pub(super) fn dirties(name: &str) -> Option<Dirty> {
     match name {
         "set_page_dirty_lock" => Some(Dirty::Locked),
         "set_page_dirty" | "SetPageDirty" => Some(Dirty::Unlocked),
@@ -190,7 +190,7 @@ pub fn dirties(name: &str) -> Option<Dirty> {
 
 /// How a page is marked dirty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dirty {
+pub(super) enum Dirty {
     /// Under the page's lock; may sleep.
     Locked,
     /// Without it.

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 const LEFT_ALONE: usize = 12;
 
 /// The body of a cover letter that nobody has written by hand.
-pub fn cover_body(words: &Words, patches: &[Patch], fixes: bool) -> String {
+pub(crate) fn cover_body(words: &Words, patches: &[Patch], fixes: bool) -> String {
     if fixes {
         return paragraph(
             "These patches fix releases of user pages that do not match how the pages were acquired. Each stands alone, and \
@@ -101,7 +101,7 @@ fn ranges(numbers: &[usize]) -> String {
 }
 
 /// What stands below the body: table of patches, testing, what was left alone, the base.
-pub fn cover_tables(
+pub(crate) fn cover_tables(
     patches: &[Patch],
     refused: &[Refused],
     base: &Base,
@@ -189,7 +189,7 @@ pub fn cover_tables(
 
 /// An older version of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Since {
+pub(crate) struct Since {
     /// Its version.
     pub version: u32,
     /// The range-diff, or why there is none.

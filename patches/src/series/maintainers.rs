@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// The lists (`L:`) of the entries whose patches are sent as the document `process` says (`P:`); none where the tree has
 /// no MAINTAINERS.
-pub fn lists_of_process(tree: &Tree, process: &str) -> BTreeSet<String> {
+pub(crate) fn lists_of_process(tree: &Tree, process: &str) -> BTreeSet<String> {
     let bytes = base::read(tree, Utf8Path::new("MAINTAINERS")).unwrap_or_default();
     lists(&String::from_utf8_lossy(&bytes), process)
 }

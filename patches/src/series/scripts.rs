@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A script of the tree, ready to run.
 #[derive(Debug, Clone)]
-pub struct Script<'a> {
+pub(crate) struct Script<'a> {
     /// "checkpatch.pl" or "get_maintainer.pl".
     pub name: &'static str,
     /// The directory of the kernel tree, or why the script is not run.
@@ -29,7 +29,7 @@ pub struct Script<'a> {
 impl<'a> Script<'a> {
     /// The script of the tree that a series is for. A module has the checkpatch.pl of its kernel, and is nobody's in the
     /// kernel's MAINTAINERS.
-    pub fn of(tree: &'a Tree, name: &'static str, enabled: bool, scratch: &'a Path) -> Self {
+    pub(crate) fn of(tree: &'a Tree, name: &'static str, enabled: bool, scratch: &'a Path) -> Self {
         let revision = "the tree is a git revision without a checkout";
         let root = match tree.kernel() {
             _ if !enabled => Err("scripts of the tree were not asked for"),
@@ -79,7 +79,7 @@ impl Script<'_> {
 }
 
 /// Runs get_maintainer.pl on a mail in a file.
-pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
+pub(crate) fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
     let skipped = |why: String| {
         (
             Recipients::default(),
@@ -119,7 +119,7 @@ pub fn get_maintainer(script: &Script<'_>, mail: &Path) -> (Recipients, Check) {
 }
 
 /// The lists that get_maintainer.pl names for a file of the tree, the one for everything aside; none where it cannot run.
-pub fn lists_of(script: &Script<'_>, file: &str) -> Vec<String> {
+pub(crate) fn lists_of(script: &Script<'_>, file: &str) -> Vec<String> {
     let Ok((command, root)) = script.command() else {
         return Vec::new();
     };
@@ -231,7 +231,7 @@ fn closing(rest: &str) -> Option<usize> {
 
 /// Runs checkpatch.pl --strict on a mail in a file. `reversed` is a file with the patch taken back: what checkpatch.pl
 /// says of it was said of the lines before, and a complaint that these lines had already is not ours.
-pub fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
+pub(crate) fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
     let said = complaints(script, mail).and_then(|new| Ok((new, complaints(script, reversed)?)));
     let (new, old) = match said {
         Ok(both) => both,

@@ -13,7 +13,7 @@ const WIDTH: usize = 72;
 const SUBJECT: usize = 75;
 
 /// Breaks a paragraph into lines; later lines get `margin`.
-pub fn wrap(text: &str, first: &str, margin: &str) -> String {
+pub(crate) fn wrap(text: &str, first: &str, margin: &str) -> String {
     let mut result = first.to_owned();
     let mut column = first.chars().count();
     let mut begun = false;
@@ -94,7 +94,7 @@ fn changed<'a>(
 }
 
 /// The subject of a patch.
-pub fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
+pub(crate) fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
     let names = names(plan);
     if let Some(fix) = plan.fix {
         let (one, many) = match fix {
@@ -215,7 +215,7 @@ fn fixed(fix: Fix, names: &Names<'_>) -> String {
 }
 
 /// The message of a patch, subject and Signed-off-by included.
-pub fn message(
+pub(crate) fn message(
     subject: &str,
     plan: &Planned,
     words: &Words,
@@ -303,13 +303,18 @@ pub fn message(
 }
 
 /// What is for reviewers alone: it stands below the `---` of the mail and does not become history.
-pub fn for_review(plan: &Planned) -> Option<String> {
+pub(crate) fn for_review(plan: &Planned) -> Option<String> {
     let notes = (!plan.notes.is_empty()).then(|| list(&plan.notes));
     notes.map(|notes| format!("Left for review:\n\n{notes}\n"))
 }
 
 /// A message whose words a template gave: subject, body, how it was tested, Signed-off-by.
-pub fn written(subject: &str, body: &str, tested: &str, signed: Option<&Identity>) -> String {
+pub(crate) fn written(
+    subject: &str,
+    body: &str,
+    tested: &str,
+    signed: Option<&Identity>,
+) -> String {
     let mut text = format!("{subject}\n\n{}\n\n{}\n", body.trim(), paragraph(tested));
     if let Some(signed) = signed {
         let _ = writeln!(text, "\nSigned-off-by: {} <{}>", signed.name, signed.email);
@@ -318,7 +323,7 @@ pub fn written(subject: &str, body: &str, tested: &str, signed: Option<&Identity
 }
 
 /// A message that people have changed, with the Signed-off-by of who sends it where that is missing.
-pub fn kept(subject: &str, body: &str, signed: Option<&Identity>) -> String {
+pub(crate) fn kept(subject: &str, body: &str, signed: Option<&Identity>) -> String {
     let mut text = format!("{subject}\n\n{}\n", body.trim());
     if let Some(signed) = signed {
         let trailer = format!("Signed-off-by: {} <{}>", signed.name, signed.email);
@@ -335,7 +340,7 @@ pub fn kept(subject: &str, body: &str, signed: Option<&Identity>) -> String {
 }
 
 /// Paragraphs of a template, each wrapped; a paragraph that begins with blanks stays as it is.
-pub fn paragraphs(text: &str) -> String {
+pub(crate) fn paragraphs(text: &str) -> String {
     let all: Vec<String> = text
         .trim_matches('\n')
         .split("\n\n")

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// Subjects of the history of these files that are looked at for a prefix: years of a driver's, and git is asked once.
-pub const HISTORY: usize = 60;
+pub(crate) const HISTORY: usize = 60;
 
 /// Subjects of one prefix that make it a habit: one is a commit, two may be one series.
 const HABIT: usize = 3;
@@ -47,7 +47,7 @@ static TABLE: LazyLock<Vec<Subsystem>> = LazyLock::new(|| {
 });
 
 /// The directory or file (without ".c") that a patch covers.
-pub fn unit(path: &str) -> String {
+pub(crate) fn unit(path: &str) -> String {
     let Some(subsystem) = subsystem(path) else {
         return path
             .rsplit_once('/')
@@ -75,7 +75,7 @@ fn subsystem(path: &str) -> Option<&'static Subsystem> {
 }
 
 /// The prefix of a unit's subjects where there is no history.
-pub fn prefix_of(unit: &str) -> String {
+pub(crate) fn prefix_of(unit: &str) -> String {
     let probe = format!("{unit}/");
     match subsystem(&probe) {
         Some(entry) => {
@@ -103,7 +103,7 @@ pub fn prefix_of(unit: &str) -> String {
 }
 
 /// The prefix that most of `subjects` have, the newest first; None when they have none in common use.
-pub fn learnt_prefix(subjects: &[String]) -> Option<String> {
+pub(crate) fn learnt_prefix(subjects: &[String]) -> Option<String> {
     static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^((?:[A-Za-z0-9_+.,/& -]{1,28}: ?)*[A-Za-z0-9_+.,/& -]{1,28}): ")
             .expect("a constant")
@@ -129,7 +129,7 @@ pub fn learnt_prefix(subjects: &[String]) -> Option<String> {
 
 /// Plans by unit, in the order of their units: plans that share a unit or reach over several become one. A module outside
 /// the kernel is one unit, which has its name.
-pub fn patches(plans: Vec<Planned>, module: Option<&str>) -> Vec<(String, Planned)> {
+pub(crate) fn patches(plans: Vec<Planned>, module: Option<&str>) -> Vec<(String, Planned)> {
     let mut result: Vec<(BTreeSet<String>, Planned)> = Vec::new();
     for plan in plans {
         let paths = plan.replaced.iter().map(|site| site.path.as_str());
@@ -168,7 +168,7 @@ pub fn patches(plans: Vec<Planned>, module: Option<&str>) -> Vec<(String, Planne
 }
 
 /// The unit in which most calls of the plan stand; the first in order among equals.
-pub fn most_touched(plan: &Planned) -> String {
+pub(crate) fn most_touched(plan: &Planned) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for site in &plan.replaced {
         *counts.entry(unit(&site.path)).or_default() += 1;

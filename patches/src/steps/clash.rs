@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A file in which a function gets another name.
 #[derive(Debug, Clone)]
-pub struct Renamed {
+pub(super) struct Renamed {
     /// The file.
     pub source: Source,
     /// Old names and new ones.
@@ -30,7 +30,7 @@ pub struct Renamed {
 ///
 /// # Errors
 /// The outer one when the tree cannot be read, the inner one is why the names cannot be had.
-pub fn check(tree: &Tree, names: &[String]) -> Result<Result<Vec<Renamed>, String>, Error> {
+pub(super) fn check(tree: &Tree, names: &[String]) -> Result<Result<Vec<Renamed>, String>, Error> {
     let pattern = format!(r"\b(?:__)?(?:{})\b", names.join("|"));
     let pattern = Regex::new(&pattern).expect("names are identifiers");
     let mut found: BTreeMap<Utf8PathBuf, Vec<u8>> = BTreeMap::new();

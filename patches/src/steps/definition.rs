@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 /// A series in data.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Definition {
+pub(super) struct Definition {
     /// Title of the cover letter.
     pub title: String,
     /// Its body.
@@ -22,7 +22,7 @@ pub struct Definition {
 /// One choice of functions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Variant {
+pub(super) struct Variant {
     /// The name that the series is asked for.
     pub name: String,
     /// The functions, the simplest first.
@@ -34,7 +34,7 @@ pub struct Variant {
 /// New text after a function that is there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub(super) struct Place {
     /// Relative to the tree.
     pub file: Utf8PathBuf,
     /// The function (and its EXPORT_SYMBOL) after which the text goes.
@@ -46,7 +46,7 @@ pub struct Place {
 /// One patch.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
-pub enum Step {
+pub(super) enum Step {
     /// One exit for a function.
     OneExit {
         /// Relative to the tree.
@@ -83,7 +83,7 @@ pub enum Step {
 /// A callsite that changes although the audit leaves it alone.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Override {
+pub(super) struct Override {
     /// Its file.
     pub path: Utf8PathBuf,
     /// What the message says of it.
@@ -105,13 +105,13 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// The series of that name, with the variant.
-pub fn find(name: &str) -> Option<(&'static Definition, &'static Variant)> {
+pub(super) fn find(name: &str) -> Option<(&'static Definition, &'static Variant)> {
     let variant = FIRST_STEPS.variant.iter().find(|v| v.name == name)?;
     Some((&FIRST_STEPS, variant))
 }
 
 /// The definition with the variant that introduces the least.
-pub fn simplest() -> (&'static Definition, &'static Variant) {
+pub(super) fn simplest() -> (&'static Definition, &'static Variant) {
     let fewest = FIRST_STEPS
         .variant
         .iter()

@@ -8,7 +8,7 @@ use crate::edits::{Edit, Source, layout};
 ///
 /// # Errors
 /// Why there is no such place, as a clause.
-pub fn place(source: &Source, place: &Place) -> Result<Edit, String> {
+pub(super) fn place(source: &Source, place: &Place) -> Result<Edit, String> {
     let mut all = source
         .facts
         .functions

@@ -10,7 +10,7 @@ use callsites::index::ir::{Expr, Function, Span, Stmt};
 
 /// The rewrite.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneExit {
+pub(super) struct OneExit {
     /// Its edits.
     pub edits: Vec<Edit>,
     /// How many exits there were.
@@ -28,7 +28,7 @@ struct Exit<'a> {
 ///
 /// # Errors
 /// Why its structure does not allow it, as a clause.
-pub fn one_exit(source: &Source, name: &str, label: &str) -> Result<OneExit, String> {
+pub(super) fn one_exit(source: &Source, name: &str, label: &str) -> Result<OneExit, String> {
     let function = source.facts.functions.iter().find(|f| f.name == name);
     let function = function.ok_or_else(|| format!("{} has no function {name}()", source.path))?;
     if function.has_unread {

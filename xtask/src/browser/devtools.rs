@@ -23,19 +23,19 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// A browser with one tab.
 #[derive(Debug)]
-pub struct Tab {
+pub(crate) struct Tab {
     socket: Socket,
     session: String,
     number: u64,
     /// What the page complained of: errors, and what the policy in its head has stopped.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
     // Ends with the tab; its profile goes away with it.
     _child: proc::Child,
     _profile: tempfile::TempDir,
 }
 
 /// The browser's program, where this machine has one.
-pub fn program() -> Option<&'static str> {
+pub(crate) fn program() -> Option<&'static str> {
     NAMES.into_iter().find(|name| proc::on_path(name).is_some())
 }
 
@@ -45,7 +45,7 @@ fn refused(what: &str, why: impl std::fmt::Display) -> Failure {
 
 impl Tab {
     /// Starts a browser.
-    pub fn start() -> Result<Tab, Failure> {
+    pub(crate) fn start() -> Result<Tab, Failure> {
         let program = program().ok_or_else(|| {
             Failure::new(Exit::Infrastructure, "there is no Chromium on this machine")
                 .hint("cargo xtask doctor --install")
@@ -98,7 +98,12 @@ impl Tab {
     }
 
     /// Opens a file in a window so many pixels wide, and waits until it is painted.
-    pub fn open(&mut self, page: &Utf8Path, fragment: &str, width: u32) -> Result<(), Failure> {
+    pub(crate) fn open(
+        &mut self,
+        page: &Utf8Path,
+        fragment: &str,
+        width: u32,
+    ) -> Result<(), Failure> {
         self.resize(width)?;
         let page = page.canonicalize_utf8()?;
         // A fragment alone would not load the page anew.
@@ -117,7 +122,7 @@ impl Tab {
     }
 
     /// Makes the window so many pixels wide.
-    pub fn resize(&mut self, width: u32) -> Result<(), Failure> {
+    pub(crate) fn resize(&mut self, width: u32) -> Result<(), Failure> {
         let metrics =
             json!({ "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", &metrics)?;
@@ -125,14 +130,14 @@ impl Tab {
     }
 
     /// Lets the page believe that the reader prefers dark, or light.
-    pub fn prefer(&mut self, scheme: &str) -> Result<(), Failure> {
+    pub(crate) fn prefer(&mut self, scheme: &str) -> Result<(), Failure> {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.call("Emulation.setEmulatedMedia", &features)?;
         Ok(())
     }
 
     /// What an expression comes to in the page; a promise is waited for.
-    pub fn evaluate(&mut self, expression: &str) -> Result<Value, Failure> {
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Result<Value, Failure> {
         let asked =
             json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
         let answer = self.call("Runtime.evaluate", &asked)?;
@@ -147,7 +152,7 @@ impl Tab {
     }
 
     /// A picture of what is seen, as a PNG; of all of the page where `whole`.
-    pub fn picture(&mut self, whole: bool) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn picture(&mut self, whole: bool) -> Result<Vec<u8>, Failure> {
         let taken = self.call(
             "Page.captureScreenshot",
             &json!({ "format": "png", "captureBeyondViewport": whole }),
@@ -157,7 +162,7 @@ impl Tab {
     }
 
     /// Calls a method and returns what it answers.
-    pub fn call(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
         self.number += 1;
         let number = self.number;
         let mut message = json!({ "id": number, "method": method, "params": params });

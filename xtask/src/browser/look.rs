@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// From a telephone to a wide screen, in pixels.
-pub const WIDTHS: [u32; 4] = [400, 800, 1300, 2000];
+pub(crate) const WIDTHS: [u32; 4] = [400, 800, 1300, 2000];
 /// Evaluated in the page.
 const LOOK: &str = include_str!("look.js");
 /// Opens the first rows of each list, so that what is inside is looked at too.
@@ -36,35 +36,35 @@ const PAINTED: &str = "performance.getEntriesByType('paint').find(entry => entry
 
 /// What was seen of a page.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Looked {
+pub(crate) struct Looked {
     /// The file.
-    pub page: Utf8PathBuf,
+    pub(crate) page: Utf8PathBuf,
     /// Its size.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Milliseconds until something was painted; the best of three.
-    pub first_paint_ms: Option<f64>,
+    pub(crate) first_paint_ms: Option<f64>,
     /// Milliseconds that the worst of some keystrokes in the search took until everything was laid out.
-    pub keystroke_ms: Option<f64>,
+    pub(crate) keystroke_ms: Option<f64>,
     /// At each width.
-    pub widths: Vec<AtWidth>,
+    pub(crate) widths: Vec<AtWidth>,
     /// Errors and warnings on its console.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
 }
 
 /// What was seen at one width.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AtWidth {
+pub(crate) struct AtWidth {
     /// In pixels.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Pixels by which the page is wider than the window.
-    pub too_wide: i64,
+    pub(crate) too_wide: i64,
     /// Words that are broken inside.
-    pub broken: Vec<String>,
+    pub(crate) broken: Vec<String>,
 }
 
 impl Looked {
     /// Whether everything fits and nothing is complained of.
-    pub fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.complaints.is_empty()
             && self
                 .widths
@@ -74,7 +74,7 @@ impl Looked {
 }
 
 /// Looks at `page`, closed and with its first rows open.
-pub fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
+pub(crate) fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
     tab.complaints.clear();
     let mut first_paint: Option<f64> = None;
     for _ in 0..3 {
@@ -117,7 +117,7 @@ pub fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
 }
 
 /// Pictures of a page in `dir`: its head, and what each of `fragments` leads to, at a narrow and a wide width, light and dark.
-pub fn pictures(
+pub(crate) fn pictures(
     tab: &mut Tab,
     page: &Utf8Path,
     fragments: &[String],

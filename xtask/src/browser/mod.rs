@@ -4,8 +4,8 @@
 //! The browser is the host's Chromium without a window, driven by its own protocol ([`devtools`]) over a socket on this machine
 //! ([`socket`]). Nothing here is needed to make a page.
 
-pub mod devtools;
-pub mod look;
+pub(crate) mod devtools;
+pub(crate) mod look;
 mod socket;
 #[cfg(test)]
 mod tests;

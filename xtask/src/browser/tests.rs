@@ -271,13 +271,14 @@ const HOSTILE: &[&str] = &[
 
 /// A copy of a JSON value with `text` in place of every string that no reader of it holds to a form.
 fn with(value: &Value, text: &str) -> Value {
-    const FORMS: [&str; 14] = [
+    const FORMS: [&str; 15] = [
         "schema",
         "era",
         "role",
         "verdict",
         "confidence",
         "severity",
+        "when",
         "group",
         "id",
         "acquires",

@@ -26,7 +26,7 @@ const PACKAGES: &str = "--include=git,gcc,libc6-dev,cargo,rustc";
 const DEADLINE: Duration = Duration::from_secs(2400);
 
 /// Makes the root and runs the commands in it.
-pub fn run(console: &Console) -> Result<Outcome, Failure> {
+pub(crate) fn run(console: &Console) -> Result<Outcome, Failure> {
     let here = short::shell(workspace::root())?;
     if short::read(cmd!(here, "id -u"))? != "0" {
         return Ok(skipped("a root directory can be made by root alone"));

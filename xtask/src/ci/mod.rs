@@ -4,6 +4,6 @@
 //! A step passes, fails, or is skipped with a reason; a skipped step is counted apart and never as passed.
 
 mod bare;
-pub mod step;
-pub mod steps;
-pub mod tools;
+pub(crate) mod step;
+pub(crate) mod steps;
+pub(crate) mod tools;

@@ -10,20 +10,20 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(3000);
 
 /// A step of `ci`.
-pub struct Step {
+pub(crate) struct Step {
     /// The word for `--only` and `--skip`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it checks.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// The command that mends it.
-    pub mend: &'static str,
+    pub(crate) mend: &'static str,
     /// Does it.
-    pub run: fn(&Console) -> Result<Outcome, Failure>,
+    pub(crate) run: fn(&Console) -> Result<Outcome, Failure>,
 }
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It ran and found nothing.
     Passed,
     /// It ran and found something, or could not run although it should.
@@ -34,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// "passed", "failed", "skipped"
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Outcome::Passed => "passed",
             Outcome::Failed(_) => "failed",
@@ -43,7 +43,7 @@ impl Outcome {
     }
 
     /// Why it did not pass.
-    pub fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Outcome::Passed => None,
             Outcome::Failed(reason) | Outcome::Skipped(reason) => Some(reason),
@@ -52,7 +52,7 @@ impl Outcome {
 }
 
 /// Runs a command with its output on the terminal; anything but 0 is a failure.
-pub fn shown(command: proc::Command) -> Result<Outcome, Failure> {
+pub(crate) fn shown(command: proc::Command) -> Result<Outcome, Failure> {
     let command = command.inherit().deadline(DEADLINE);
     Ok(match command.run_unchecked()?.code {
         Some(0) => Outcome::Passed,
@@ -63,7 +63,7 @@ pub fn shown(command: proc::Command) -> Result<Outcome, Failure> {
 
 /// The same for a verb that needs the world outside: where the machine is at fault (no network, no qemu) it is skipped,
 /// with what it said.
-pub fn real(command: proc::Command) -> Result<Outcome, Failure> {
+pub(crate) fn real(command: proc::Command) -> Result<Outcome, Failure> {
     let command = command.inherit().deadline(DEADLINE);
     Ok(match command.run_unchecked()?.code {
         Some(0) => Outcome::Passed,
@@ -76,7 +76,7 @@ pub fn real(command: proc::Command) -> Result<Outcome, Failure> {
 }
 
 /// A verb of this program, run as a user would.
-pub fn xtask(arguments: &[&str]) -> proc::Command {
+pub(crate) fn xtask(arguments: &[&str]) -> proc::Command {
     workspace::cargo()
         .args([
             "run",

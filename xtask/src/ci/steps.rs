@@ -26,7 +26,7 @@ const DENY: tools::Tool = tools::Tool {
 };
 
 /// All steps, in order.
-pub fn all() -> Vec<Step> {
+pub(crate) fn all() -> Vec<Step> {
     vec![
         Step {
             name: "bare",

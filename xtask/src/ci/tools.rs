@@ -9,20 +9,20 @@ use camino::Utf8PathBuf;
 use std::time::Duration;
 
 /// A program of cargo's registry.
-pub struct Tool {
+pub(crate) struct Tool {
     /// Name of crate and program.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The version that this repository was checked with.
-    pub version: &'static str,
+    pub(crate) version: &'static str,
     /// More arguments for `cargo install`.
-    pub features: &'static [&'static str],
+    pub(crate) features: &'static [&'static str],
 }
 
 /// Compiling one takes minutes on two processors; half an hour means that it hangs.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// The path of a tool, which is compiled first where it is missing.
-pub fn tool(tool: &Tool, console: &Console) -> Result<Utf8PathBuf, Failure> {
+pub(crate) fn tool(tool: &Tool, console: &Console) -> Result<Utf8PathBuf, Failure> {
     if let Some(path) =
         proc::on_path(tool.name).and_then(|path| Utf8PathBuf::from_path_buf(path).ok())
     {

@@ -11,7 +11,7 @@ const CLI_HEAD: &str = "\
 ";
 
 /// The help of every verb, as clap prints it.
-pub fn page() -> String {
+pub(crate) fn page() -> String {
     let mut text = CLI_HEAD.to_owned();
     let mut root = Cli::command()
         .term_width(100)

@@ -61,7 +61,7 @@ running; many are shared.
 ";
 
 /// The page.
-pub fn page() -> Result<String, Failure> {
+pub(crate) fn page() -> Result<String, Failure> {
     let output = workspace::cargo()
         .args([
             "metadata",

@@ -6,7 +6,7 @@ use crate::exit::Failure;
 use crate::workspace;
 
 /// Every generated file: its path from the root, and what it must hold.
-pub fn all() -> Result<Vec<(&'static str, String)>, Failure> {
+pub(crate) fn all() -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(vec![
         ("docs/api.md", refimpl::api::page()),
         ("docs/cli.md", cli::page()),
@@ -15,7 +15,7 @@ pub fn all() -> Result<Vec<(&'static str, String)>, Failure> {
 }
 
 /// The files that differ from what the code would write.
-pub fn stale() -> Result<Vec<(&'static str, String)>, Failure> {
+pub(crate) fn stale() -> Result<Vec<(&'static str, String)>, Failure> {
     let mut files = all()?;
     files.retain(|(path, text)| {
         std::fs::read_to_string(workspace::root().join(path))

@@ -3,6 +3,6 @@
 //!
 //! Each module makes one page; [`files`] lists them all. `codegen` writes them, `codegen --check` compares.
 
-pub mod cli;
-pub mod dependencies;
-pub mod files;
+pub(crate) mod cli;
+pub(crate) mod dependencies;
+pub(crate) mod files;

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// Where a result goes.
 #[derive(Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// A file that is made, or replaced when all of it is there.
     File,
     /// Something that is written to and never replaced: a descriptor of this process, a device, a pipe with a reader.
@@ -23,7 +23,7 @@ pub enum Place {
 /// A descriptor of this process (`/dev/stdout`, `/dev/fd/63` as a shell's `>(…)` has it) is written to, whatever it leads
 /// to. A FIFO that nobody reads, which would be waited for without end, a directory, a socket, a disk, and a device that is
 /// neither a terminal nor one of null, zero and full are refused.
-pub fn of(path: &Utf8Path) -> std::io::Result<Place> {
+pub(crate) fn of(path: &Utf8Path) -> std::io::Result<Place> {
     if let Some(descriptor) = descriptor(path) {
         return Ok(Place::Open(again(descriptor)?));
     }

@@ -20,12 +20,12 @@ pub(super) fn definition(text: &str) -> Result<(String, i64), String> {
 /// A module outside the kernel, for the verbs that take one.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Modules outside the kernel")]
-pub struct Module {
+pub(crate) struct Module {
     /// Read this directory (or REPO@REVISION) in place of the kernel: a module, its paths relative to it. --kernel, or the
     /// headers that /lib/modules/RELEASE/build leads to, says which kernel it is built for.
     #[arg(long, value_name = "DIR")]
-    pub module: Option<String>,
+    pub(crate) module: Option<String>,
     /// The kernel that the module is built for, where no tree of it is at hand: 5.4, 6.12.
     #[arg(long = "for", value_name = "VERSION", requires = "module")]
-    pub release: Option<String>,
+    pub(crate) release: Option<String>,
 }

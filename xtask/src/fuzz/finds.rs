@@ -16,7 +16,11 @@ const TRIES: usize = 200;
 const MOST: usize = 20;
 
 /// Writes the finds beneath `dir`, each in a directory of its own; the directories.
-pub fn keep(herd: &Herd, finds: &[Find], dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+pub(crate) fn keep(
+    herd: &Herd,
+    finds: &[Find],
+    dir: &Utf8Path,
+) -> Result<Vec<Utf8PathBuf>, Failure> {
     let mut kept = Vec::new();
     for find in finds
         .iter()

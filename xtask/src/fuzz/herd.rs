@@ -14,33 +14,33 @@ const DEADLINE: Duration = Duration::from_secs(7200);
 
 /// Cases of one kind.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub(crate) struct Job {
     /// What they are about.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// How many.
-    pub cases: u64,
+    pub(crate) cases: u64,
     /// How many one worker runs: a process takes some 20 ms to start, and a desk for series a second to make.
-    pub stretch: u64,
+    pub(crate) stretch: u64,
 }
 
 /// What all workers share.
 #[derive(Debug, Clone)]
-pub struct Herd {
+pub(crate) struct Herd {
     /// Draws the cases.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// How many workers at a time.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// The corpus.
-    pub corpus: Utf8PathBuf,
+    pub(crate) corpus: Utf8PathBuf,
     /// A directory of our own.
-    pub scratch: Utf8PathBuf,
+    pub(crate) scratch: Utf8PathBuf,
     /// The tree that is rewritten as a whole.
-    pub kernel: Option<String>,
+    pub(crate) kernel: Option<String>,
 }
 
 impl Herd {
     /// Runs the cases of a job; `tick` is told how many have been run.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         job: &Job,
         tick: &(dyn Fn(u64) + Sync),
@@ -108,7 +108,7 @@ impl Herd {
     }
 
     /// How one file fares, which stands alone beneath `dir`.
-    pub fn one(&self, dir: &Utf8Path) -> Result<Option<Fate>, Failure> {
+    pub(crate) fn one(&self, dir: &Utf8Path) -> Result<Option<Fate>, Failure> {
         let order = Order {
             kind: Kind::File,
             seed: self.seed,

@@ -6,8 +6,8 @@
 //! watches itself, [`herd`] starts workers until every case was run, [`tally`] counts, and [`finds`] makes small what was
 //! found and keeps it.
 
-pub mod finds;
-pub mod herd;
-pub mod order;
-pub mod tally;
-pub mod worker;
+pub(crate) mod finds;
+pub(crate) mod herd;
+pub(crate) mod order;
+pub(crate) mod tally;
+pub(crate) mod worker;

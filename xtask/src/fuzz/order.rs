@@ -9,7 +9,7 @@ use std::fmt;
 /// What cases are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A damaged or rewritten file of the corpus, audited in the small tree.
     Files,
     /// One file, which stands in the directory of the order.
@@ -38,19 +38,19 @@ impl fmt::Display for Kind {
 
 /// What one case may cost before its worker ends itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Of this process: a machine that is busy makes nothing hang.
-    pub cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// What waits for a FIFO uses no processor; what waits for a busy machine does not wait so long.
-    pub wall_seconds: f64,
+    pub(crate) wall_seconds: f64,
     /// The largest resident set.
-    pub mib: u64,
+    pub(crate) mib: u64,
 }
 
 impl Kind {
     /// A case of one file must end within 5 s and 500 MiB, whatever is in it; an audit of a whole kernel takes seconds and
     /// some 300 MiB by itself.
-    pub const fn limits(self) -> Limits {
+    pub(crate) const fn limits(self) -> Limits {
         match self {
             Kind::Whole => Limits {
                 cpu_seconds: 600.0,
@@ -68,25 +68,25 @@ impl Kind {
 
 /// Which cases a worker runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
+pub(crate) struct Order {
     /// What they are about.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Draws them.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// The first.
-    pub from: u64,
+    pub(crate) from: u64,
     /// One past the last.
-    pub to: u64,
+    pub(crate) to: u64,
     /// Where the corpus lies, or where a desk is made.
-    pub dir: Utf8PathBuf,
+    pub(crate) dir: Utf8PathBuf,
     /// The tree of [`Kind::Whole`]; none is the small one.
-    pub kernel: Option<String>,
+    pub(crate) kernel: Option<String>,
 }
 
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub(crate) enum Event {
     /// A case begins.
     Begin(u64),
     /// It has ended, and taken so long on the processor.
@@ -101,21 +101,21 @@ pub enum Event {
 
 /// What a rewritten tree said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rewritten {
+pub(crate) struct Rewritten {
     /// How it was rewritten.
-    pub change: String,
+    pub(crate) change: String,
     /// Files with callsites, all of which were rewritten.
-    pub files: usize,
+    pub(crate) files: usize,
     /// Callsites before.
-    pub callsites: usize,
+    pub(crate) callsites: usize,
     /// What differs.
-    pub difference: Difference,
+    pub(crate) difference: Difference,
 }
 
 /// Why a case is bad.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It panicked, with this message.
     Panic(String),
     /// It did not end in time.
@@ -130,7 +130,7 @@ pub enum Fate {
 
 impl Fate {
     /// The word that it is counted under.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Fate::Panic(_) => "panic",
             Fate::Hang => "hang",

@@ -8,39 +8,39 @@ use std::fmt;
 
 /// A case that is bad.
 #[derive(Debug, Clone, Serialize)]
-pub struct Find {
+pub(crate) struct Find {
     /// What it is about.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Its number.
-    pub case: u64,
+    pub(crate) case: u64,
     /// Why it is bad.
-    pub fate: Fate,
+    pub(crate) fate: Fate,
 }
 
 /// Counts.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Cases that were run.
-    pub cases: u64,
+    pub(crate) cases: u64,
     /// What was counted of them.
-    pub counts: BTreeMap<String, u64>,
+    pub(crate) counts: BTreeMap<String, u64>,
     /// Bad cases, by word.
-    pub bad: BTreeMap<&'static str, u64>,
+    pub(crate) bad: BTreeMap<&'static str, u64>,
     /// Seconds on a processor, of all cases.
-    pub cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// Of the slowest case.
-    pub slowest_seconds: f64,
+    pub(crate) slowest_seconds: f64,
     /// Its number.
-    pub slowest_case: u64,
+    pub(crate) slowest_case: u64,
     /// The largest resident set of a worker.
-    pub peak_mib: f64,
+    pub(crate) peak_mib: f64,
     /// What rewritten trees said.
-    pub whole: Vec<Rewritten>,
+    pub(crate) whole: Vec<Rewritten>,
 }
 
 impl Tally {
     /// Counts what a worker said; the bad cases.
-    pub fn count(&mut self, kind: Kind, events: Vec<Event>) -> Vec<Find> {
+    pub(crate) fn count(&mut self, kind: Kind, events: Vec<Event>) -> Vec<Find> {
         let mut finds = Vec::new();
         for event in events {
             match event {
@@ -63,7 +63,7 @@ impl Tally {
     }
 
     /// How many cases are bad in this way.
-    pub fn of(&self, word: &str) -> u64 {
+    pub(crate) fn of(&self, word: &str) -> u64 {
         self.bad.get(word).copied().unwrap_or(0)
     }
 }

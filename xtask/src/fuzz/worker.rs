@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const ENDED_ITSELF: i32 = 86;
 
 /// Runs the cases of an order, and says of each how it went.
-pub fn run(order: &Order) -> Result<Exit, Failure> {
+pub(crate) fn run(order: &Order) -> Result<Exit, Failure> {
     let said: Arc<Mutex<String>> = Arc::default();
     let heard = Arc::clone(&said);
     std::panic::set_hook(Box::new(move |panic| {

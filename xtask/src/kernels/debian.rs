@@ -28,7 +28,7 @@ const SUITES: &[&str] = &[
 ];
 
 /// Whether this machine has what it takes.
-pub fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     [
         "apt-get",
         "apt-cache",
@@ -42,7 +42,7 @@ pub fn is_here() -> bool {
 }
 
 /// Brings a release into the cache; `None` when no package holds it.
-pub fn get(
+pub(crate) fn get(
     wanted: Version,
     store: &Locked<'_>,
     console: &Console,
@@ -238,7 +238,7 @@ fn newest_of(madison: &str, wanted: Version) -> Option<String> {
 }
 
 /// The mirrors that apt is set up with.
-pub struct Mirrors {
+pub(crate) struct Mirrors {
     main: Option<String>,
     security: Option<String>,
     keyring: String,
@@ -246,7 +246,7 @@ pub struct Mirrors {
 
 impl Mirrors {
     /// What apt's own lists say.
-    pub fn configured() -> Result<Mirrors, Failure> {
+    pub(crate) fn configured() -> Result<Mirrors, Failure> {
         let targets = Apt::of_system()
             .command("apt-get")
             .args([
@@ -284,7 +284,7 @@ impl Mirrors {
     }
 
     /// The line of a sources.list for a suite; `None` when no configured mirror would have it.
-    pub fn line(&self, suite: &str) -> Option<String> {
+    pub(crate) fn line(&self, suite: &str) -> Option<String> {
         let mirror = if suite.ends_with("-security") {
             &self.security
         } else {

@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: any address of a package mirror. Where packages come from is what this machine's own apt says.
 
-pub mod debian;
-pub mod stable;
-pub mod store;
-pub mod version;
+pub(crate) mod debian;
+pub(crate) mod stable;
+pub(crate) mod store;
+pub(crate) mod version;

@@ -9,13 +9,13 @@ use camino::Utf8Path;
 use std::time::Duration;
 
 /// Where stable releases are published.
-pub const STABLE: &str = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git";
+pub(crate) const STABLE: &str = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git";
 
 /// A shallow clone is some 250 MB: an hour is for a line of 0.6 Mbit/s.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Clones the branch of a series (`linux-6.12.y`) or the tag of a release (`v6.12.117`).
-pub fn get(
+pub(crate) fn get(
     wanted: Version,
     repository: &str,
     store: &Locked<'_>,

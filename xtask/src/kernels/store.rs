@@ -8,23 +8,23 @@ use std::fs::File;
 
 /// A tree of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cached {
+pub(crate) struct Cached {
     /// What its Makefile says.
-    pub version: Version,
+    pub(crate) version: Version,
     /// Where it is.
-    pub dir: Utf8PathBuf,
+    pub(crate) dir: Utf8PathBuf,
 }
 
 /// The directory that holds the trees.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     root: Utf8PathBuf,
 }
 
 const UNFINISHED: &str = ".unfinished-";
 
 /// `${XDG_CACHE_HOME:-~/.cache}/gup-toolkit`
-pub fn cache() -> Result<Utf8PathBuf, Failure> {
+pub(crate) fn cache() -> Result<Utf8PathBuf, Failure> {
     let set = |name| {
         std::env::var(name)
             .ok()
@@ -42,19 +42,19 @@ pub fn cache() -> Result<Utf8PathBuf, Failure> {
 
 impl Store {
     /// The user's cache.
-    pub fn of_user() -> Result<Store, Failure> {
+    pub(crate) fn of_user() -> Result<Store, Failure> {
         Ok(Store::at(&cache()?.join("kernels")))
     }
 
     /// A cache at a place of one's own.
-    pub fn at(root: &Utf8Path) -> Store {
+    pub(crate) fn at(root: &Utf8Path) -> Store {
         Store {
             root: root.to_owned(),
         }
     }
 
     /// All trees, sorted by version. What is not named `linux-VERSION`, or says another version, is left out.
-    pub fn list(&self) -> Vec<Cached> {
+    pub(crate) fn list(&self) -> Vec<Cached> {
         let Ok(entries) = self.root.read_dir_utf8() else {
             return Vec::new();
         };
@@ -71,14 +71,14 @@ impl Store {
     }
 
     /// The newest tree that is what was asked for.
-    pub fn find(&self, wanted: Version) -> Option<Cached> {
+    pub(crate) fn find(&self, wanted: Version) -> Option<Cached> {
         let mut trees = self.list();
         trees.retain(|tree| wanted.accepts(tree.version));
         trees.pop()
     }
 
     /// Takes the cache for writing, waiting for nobody, and clears what a killed run has left.
-    pub fn lock(&self) -> Result<Locked<'_>, Failure> {
+    pub(crate) fn lock(&self) -> Result<Locked<'_>, Failure> {
         let refused = |error| {
             Failure::new(
                 Exit::Infrastructure,
@@ -111,21 +111,21 @@ impl Store {
 
 /// A cache that this process alone writes to.
 #[derive(Debug)]
-pub struct Locked<'a> {
+pub(crate) struct Locked<'a> {
     store: &'a Store,
     _lock: File,
 }
 
 impl Locked<'_> {
     /// A directory on the cache's own disk, removed when dropped.
-    pub fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
+    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
         Ok(tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempdir_in(&self.store.root)?)
     }
 
     /// Moves a finished tree to its place, after asking its Makefile for the version.
-    pub fn adopt(&self, tree: &Utf8Path, wanted: Version) -> Result<Cached, Failure> {
+    pub(crate) fn adopt(&self, tree: &Utf8Path, wanted: Version) -> Result<Cached, Failure> {
         let version = Version::of_tree(tree).ok_or_else(|| {
             Failure::new(
                 Exit::Infrastructure,

@@ -7,13 +7,13 @@ use std::str::FromStr;
 
 /// A kernel version: "6.12" (patch level unknown: a series) or "6.12.117".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub(crate) struct Version {
     /// VERSION
-    pub major: u16,
+    pub(crate) major: u16,
     /// PATCHLEVEL
-    pub minor: u16,
+    pub(crate) minor: u16,
     /// SUBLEVEL; `None` names the whole series.
-    pub sub: Option<u16>,
+    pub(crate) sub: Option<u16>,
 }
 
 /// In bytes. The top Makefile of Linux 6.12.117 has 71,529, and a megabyte is no Makefile any more.
@@ -21,18 +21,18 @@ const LARGEST_MAKEFILE: u64 = 1 << 20;
 
 impl Version {
     /// The series, "6.12".
-    pub fn series(self) -> String {
+    pub(crate) fn series(self) -> String {
         format!("{}.{}", self.major, self.minor)
     }
 
     /// Whether a tree of version `other` is what was asked for.
-    pub fn accepts(self, other: Version) -> bool {
+    pub(crate) fn accepts(self, other: Version) -> bool {
         (self.major, self.minor) == (other.major, other.minor)
             && self.sub.is_none_or(|sub| other.sub == Some(sub))
     }
 
     /// What the top Makefile of a tree says; `None` when it is no kernel tree's.
-    pub fn of_tree(dir: &Utf8Path) -> Option<Version> {
+    pub(crate) fn of_tree(dir: &Utf8Path) -> Option<Version> {
         let path = dir.join("Makefile");
         let metadata = std::fs::metadata(&path).ok()?;
         // A pipe would be waited for without end, and a device has no end.
@@ -65,7 +65,7 @@ impl fmt::Display for Version {
 /// Not a version.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no kernel version")]
-pub struct NoVersion(String);
+pub(crate) struct NoVersion(String);
 
 impl FromStr for Version {
     type Err = NoVersion;

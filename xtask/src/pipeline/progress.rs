@@ -8,21 +8,21 @@ use crate::runs::record::{Ended, Record, Stage};
 use std::time::Instant;
 
 /// A run on its way.
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     /// Its directory.
-    pub run: Run,
+    pub(crate) run: Run,
     /// What is known so far.
-    pub record: Record,
+    pub(crate) record: Record,
     /// What an earlier try of the same run has finished.
-    pub earlier: Vec<Stage>,
+    pub(crate) earlier: Vec<Stage>,
     /// What the first stage that failed means to the shell.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// Where to talk.
-    pub console: &'a Console,
+    pub(crate) console: &'a Console,
 }
 
 /// What came of a stage.
-pub enum Came {
+pub(crate) enum Came {
     /// It ran and found nothing wrong: one line, and lines for those who want to know more.
     Well(String, Vec<String>),
     /// It ran and found something wrong.
@@ -36,7 +36,7 @@ impl Progress<'_> {
     ///
     /// # Errors
     /// Only what must end the run: ctrl-C, and a run directory that cannot be written.
-    pub fn stage(
+    pub(crate) fn stage(
         &mut self,
         name: &str,
         work: impl FnOnce(&Run) -> Result<Came, Failure>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The stages: a library call each, and one line on what came of it.
 
-use crate::console::Console;
+use crate::console::{Console, counted};
 use crate::exit::{Exit, Failure};
 use crate::outcome;
 use crate::pipeline::progress::Came;
@@ -15,7 +15,7 @@ use ktest::{BuildOptions, KtestOptions, Verdict};
 use patches::{ApplyOptions, ConvertOptions, Select, Series, Signer};
 
 /// What the audit found, in one line.
-pub fn audited(report: &Report) -> Came {
+pub(crate) fn audited(report: &Report) -> Came {
     let count = |verdict| {
         report
             .callsites
@@ -29,15 +29,15 @@ pub fn audited(report: &Report) -> Came {
         .filter(|group| group.convertible)
         .count();
     let summary = format!(
-        "{} callsites: {} to convert in {convertible} of {} groups, {} keep, {} mixed, {} unknown, {} done; {} findings",
-        report.callsites.len(),
+        "{}: {} to convert in {convertible} of {}, {} keep, {} mixed, {} unknown, {} done; {}",
+        counted(report.callsites.len(), "callsite"),
         count(Judged::Convert),
-        report.groups.len(),
+        counted(report.groups.len(), "group"),
         count(Judged::Keep),
         count(Judged::Mixed),
         count(Judged::Unknown),
         count(Judged::Done),
-        report.findings.len(),
+        counted(report.findings.len(), "finding"),
     );
     let unread = report.coverage.unread.iter();
     Came::Well(
@@ -49,7 +49,7 @@ pub fn audited(report: &Report) -> Came {
 }
 
 /// Converts what was selected and writes the series to `dir`.
-pub fn convert(
+pub(crate) fn convert(
     tree: &Tree,
     report: &Report,
     paths: &[Utf8PathBuf],
@@ -79,16 +79,16 @@ pub fn convert(
     } else {
         "; unsigned, as git knows no user.name and user.email"
     };
+    let calls = series
+        .info
+        .patches
+        .iter()
+        .map(|patch| patch.callsites.len());
     let summary = format!(
-        "{} patches with {} calls replaced, {} groups left alone{unsigned}",
-        series.info.patches.len(),
-        series
-            .info
-            .patches
-            .iter()
-            .map(|patch| patch.callsites.len())
-            .sum::<usize>(),
-        series.info.refused.len()
+        "{} with {} replaced, {} left alone{unsigned}",
+        counted(series.info.patches.len(), "patch"),
+        counted(calls.sum(), "call"),
+        counted(series.info.refused.len(), "group")
     );
     let subjects = series
         .info
@@ -118,7 +118,7 @@ fn signer(tree: &Tree) -> Result<Signer, Failure> {
 }
 
 /// Applies the series to copies of the files it touches.
-pub fn apply(tree: &Tree, series: &Utf8Path, target: &Utf8Path) -> Result<Came, Failure> {
+pub(crate) fn apply(tree: &Tree, series: &Utf8Path, target: &Utf8Path) -> Result<Came, Failure> {
     // A try that was stopped half-way has left something.
     if target.exists() {
         std::fs::remove_dir_all(target)?;
@@ -131,8 +131,9 @@ pub fn apply(tree: &Tree, series: &Utf8Path, target: &Utf8Path) -> Result<Came, 
         .map(|patch| format!("{} {}", short(&patch.commit), patch.subject));
     Ok(Came::Well(
         format!(
-            "{} patches over {files} files, all or nothing",
-            applied.patches.len()
+            "{} over {}, all or nothing",
+            counted(applied.patches.len(), "patch"),
+            counted(files, "file")
         ),
         lines.collect(),
     ))
@@ -143,7 +144,7 @@ fn short(commit: &str) -> &str {
 }
 
 /// What this machine lacks for `needs`, as a skipped stage.
-pub fn lacking(needs: &[Need], what: &str) -> Option<Came> {
+pub(crate) fn lacking(needs: &[Need], what: &str) -> Option<Came> {
     let tools = host::doctor();
     let missing: Vec<&str> = tools
         .iter()
@@ -160,7 +161,7 @@ pub fn lacking(needs: &[Need], what: &str) -> Option<Came> {
 }
 
 /// Compiles the objects of the touched files, patch by patch.
-pub fn build(
+pub(crate) fn build(
     tree: &Tree,
     series: &Utf8Path,
     options: &BuildOptions,
@@ -192,7 +193,7 @@ pub fn build(
 }
 
 /// Boots base and patched kernels.
-pub fn ktest(
+pub(crate) fn ktest(
     tree: &Tree,
     series: &Utf8Path,
     options: &KtestOptions,
@@ -225,7 +226,7 @@ pub fn ktest(
 }
 
 /// The targets that reach a file of the series; where none does, the tree's own test of the functions themselves.
-pub fn targets(series: &Series) -> Result<Vec<String>, Failure> {
+pub(crate) fn targets(series: &Series) -> Result<Vec<String>, Failure> {
     let files = || series.info.patches.iter().flat_map(|patch| &patch.files);
     let all = ktest::target::all()?;
     let reaching = all

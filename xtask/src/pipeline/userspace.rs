@@ -15,7 +15,7 @@ use ktest::userspace::{self, Options};
 use ktest::verdict::Outcome;
 
 /// How drivers are compiled and run: `CC=` and `-j` as everywhere.
-pub fn options(common: &Common, kbuild: &Variables, dir: &Utf8Path) -> Options {
+pub(crate) fn options(common: &Common, kbuild: &Variables, dir: &Utf8Path) -> Options {
     let mut options = Options {
         work: Some(dir.join("userspace")),
         ..Options::default()
@@ -30,7 +30,7 @@ pub fn options(common: &Common, kbuild: &Variables, dir: &Utf8Path) -> Options {
 }
 
 /// Compiles and runs the drivers as they are.
-pub fn before(base: &Utf8Path, options: &Options) -> Result<Came, Failure> {
+pub(crate) fn before(base: &Utf8Path, options: &Options) -> Result<Came, Failure> {
     let run = userspace::run(base, options)?;
     let summary = format!(
         "{} files compiled, {} drivers ran: {} device writes to pages that nobody can see are pinned",
@@ -45,7 +45,7 @@ pub fn before(base: &Utf8Path, options: &Options) -> Result<Came, Failure> {
 }
 
 /// The base in a directory: where it is, or written out below `dir` when it comes with the program.
-pub fn base(tree: &Tree, dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+pub(crate) fn base(tree: &Tree, dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     if let Some(root) = tree.root() {
         return Ok(root.to_owned());
     }
@@ -68,7 +68,7 @@ pub fn base(tree: &Tree, dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 }
 
 /// The verdict on a series as a stage.
-pub fn after(verdict: &Verdict) -> Came {
+pub(crate) fn after(verdict: &Verdict) -> Came {
     let (summary, details) = told(verdict);
     if verdict.result == Outcome::Pass {
         Came::Well(summary, details)

@@ -10,11 +10,11 @@ use std::fs::File;
 
 /// A run that this process alone writes to.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// Name of its directory.
-    pub id: String,
+    pub(crate) id: String,
     /// Its directory.
-    pub dir: Utf8PathBuf,
+    pub(crate) dir: Utf8PathBuf,
     _lock: File,
 }
 
@@ -22,7 +22,7 @@ const RECORD: &str = "pipeline.json";
 
 impl Run {
     /// A new run: the next free number and a word that says of what.
-    pub fn create(runs: &Utf8Path, what: &str) -> Result<Run, Failure> {
+    pub(crate) fn create(runs: &Utf8Path, what: &str) -> Result<Run, Failure> {
         std::fs::create_dir_all(runs).map_err(|error| refused(runs, error))?;
         let mut number = numbers(runs).max().unwrap_or(0);
         loop {
@@ -37,7 +37,7 @@ impl Run {
     }
 
     /// A run that was begun.
-    pub fn resume(runs: &Utf8Path, name: &str) -> Result<Run, Failure> {
+    pub(crate) fn resume(runs: &Utf8Path, name: &str) -> Result<Run, Failure> {
         let dir = find(runs, name)?;
         let id = dir.file_name().unwrap_or(name).to_owned();
         Run::lock(dir, id)
@@ -60,12 +60,12 @@ impl Run {
     }
 
     /// Writes a file of the run.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         deliver_as_it_is(Some(&self.dir.join(name)), |to| Ok(to.write_all(bytes)?))
     }
 
     /// Writes its record.
-    pub fn record(&self, record: &Record) -> Result<(), Failure> {
+    pub(crate) fn record(&self, record: &Record) -> Result<(), Failure> {
         let mut bytes = serde_json::to_vec_pretty(record).map_err(std::io::Error::from)?;
         bytes.push(b'\n');
         self.write(RECORD, &bytes)
@@ -73,7 +73,7 @@ impl Run {
 }
 
 /// The record of a run.
-pub fn read(dir: &Utf8Path) -> Result<Record, Failure> {
+pub(crate) fn read(dir: &Utf8Path) -> Result<Record, Failure> {
     let path = dir.join(RECORD);
     let bytes = file(dir, RECORD)?.ok_or_else(|| {
         Failure::new(
@@ -88,7 +88,7 @@ pub fn read(dir: &Utf8Path) -> Result<Record, Failure> {
 }
 
 /// A file of a run, which may come from somebody else's machine: an ordinary one, over no link; `None` where there is none.
-pub fn file(dir: &Utf8Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn file(dir: &Utf8Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
     if !dir.is_dir() {
         return Ok(None);
     }
@@ -99,7 +99,7 @@ pub fn file(dir: &Utf8Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// The directory of a run: by id under `runs`, by a unique beginning of an id ("0007"), or by path.
-pub fn find(runs: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Failure> {
+pub(crate) fn find(runs: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Failure> {
     if Utf8Path::new(name).is_dir() {
         return Ok(name.into());
     }

@@ -4,7 +4,7 @@
 //! A run is locked while it is written; every file in it appears whole or not at all; what it has finished is not done
 //! again by `--resume`. [`page`] makes one self-contained HTML page of one run or of several.
 
-pub mod directory;
-pub mod page;
-pub mod record;
-pub mod shown;
+pub(crate) mod directory;
+pub(crate) mod page;
+pub(crate) mod record;
+pub(crate) mod shown;

@@ -12,7 +12,7 @@ use page::{Ids, Mark, Part, Sheet, mark, soft};
 use patches::Series;
 
 /// The page.
-pub fn page(runs: &[Shown]) -> String {
+pub(crate) fn page(runs: &[Shown]) -> String {
     let (title, about) = match runs {
         [one] => (format!("Linux {}", one.record.inputs.tree), about(one)),
         many => (
@@ -49,10 +49,10 @@ pub fn page(runs: &[Shown]) -> String {
 }
 
 /// The name of the page of a series, beside its mails.
-pub const OF_SERIES: &str = "series.html";
+pub(crate) const OF_SERIES: &str = "series.html";
 
 /// The page of a series by itself: the series, what the audit says of the tree that it is for, and what came of running it.
-pub fn of_series(
+pub(crate) fn of_series(
     series: &Series,
     audit: &Report,
     excerpts: &Excerpts,

@@ -5,59 +5,59 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The schema of pipeline.json.
-pub const SCHEMA: &str = "run/1";
+pub(crate) const SCHEMA: &str = "run/1";
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// Always [`SCHEMA`].
-    pub schema: String,
+    pub(crate) schema: String,
     /// What was asked for.
-    pub inputs: Inputs,
+    pub(crate) inputs: Inputs,
     /// First lines of what the tools say of their versions.
-    pub tools: BTreeMap<String, String>,
+    pub(crate) tools: BTreeMap<String, String>,
     /// In the order in which they ran.
-    pub stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage>,
 }
 
 /// What was asked for. A run can only be resumed with the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// "6.12.117", or "6.12.0 (embedded)".
-    pub tree: String,
+    pub(crate) tree: String,
     /// The git revision, where the tree was read from one.
-    pub revision: Option<String>,
+    pub(crate) revision: Option<String>,
     /// Relative to the tree; empty for all of it.
-    pub paths: Vec<String>,
+    pub(crate) paths: Vec<String>,
     /// Names of targets; empty for those that reach a converted file.
-    pub targets: Vec<String>,
+    pub(crate) targets: Vec<String>,
     /// kbuild variables.
-    pub kbuild: Vec<(String, String)>,
+    pub(crate) kbuild: Vec<(String, String)>,
 }
 
 /// What came of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// audit, convert, apply, …
-    pub name: String,
+    pub(crate) name: String,
     /// How it ended.
-    pub result: Ended,
+    pub(crate) result: Ended,
     /// One line.
-    pub summary: String,
+    pub(crate) summary: String,
     /// Lines for those who want to know more.
     #[serde(default)]
-    pub details: Vec<String>,
+    pub(crate) details: Vec<String>,
     /// The next command, where there is one.
     #[serde(default)]
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
     /// Measured.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// How a stage ended. Skipped never counts as passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ended {
+pub(crate) enum Ended {
     /// It ran and found nothing wrong.
     Passed,
     /// It ran and found something wrong.
@@ -68,7 +68,7 @@ pub enum Ended {
 
 impl Ended {
     /// As it is shown.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Ended::Passed => "passed",
             Ended::Failed => "failed",
@@ -79,7 +79,7 @@ impl Ended {
 
 impl Record {
     /// Passed, failed, skipped.
-    pub fn counts(&self) -> (usize, usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let count = |ended| {
             self.stages
                 .iter()
@@ -95,7 +95,7 @@ impl Record {
 
     /// The verdict on the whole: "pass" needs a passed trial of the converted code, a failure anywhere is "fail", and a
     /// run in which nothing tried the converted code is "inconclusive".
-    pub fn verdict(&self) -> &'static str {
+    pub(crate) fn verdict(&self) -> &'static str {
         let tried = |stage: &&Stage| matches!(stage.name.as_str(), "after" | "ktest");
         let ended = |result| {
             self.stages

@@ -16,31 +16,31 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
 /// Beside audit.json: the lines of source that a page shows.
-pub const EXCERPTS: &str = "excerpts.json";
+pub(crate) const EXCERPTS: &str = "excerpts.json";
 
 /// A run with what it has left beside its record.
 #[derive(Debug)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Name of its directory.
-    pub id: String,
+    pub(crate) id: String,
     /// Its record.
-    pub record: Record,
+    pub(crate) record: Record,
     /// audit.json
-    pub audit: Option<Report>,
+    pub(crate) audit: Option<Report>,
     /// The source around its calls and findings.
-    pub excerpts: Excerpts,
+    pub(crate) excerpts: Excerpts,
     /// The series.
-    pub series: Option<Series>,
+    pub(crate) series: Option<Series>,
     /// The mails of what should be a series and cannot be read as one: name and text.
-    pub mails: Vec<(String, String)>,
+    pub(crate) mails: Vec<(String, String)>,
     /// What the kernels printed.
-    pub consoles: Consoles,
+    pub(crate) consoles: Consoles,
     /// verdict.json
-    pub verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// Reads a run of `pipeline` or of `ktest`.
-pub fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
+pub(crate) fn read(dir: &Utf8Path) -> Result<Shown, Failure> {
     let id = dir.file_name().unwrap_or("run").to_owned();
     let verdict: Option<Verdict> = json(dir, "verdict.json")?;
     let record = match (directory::read(dir), &verdict) {
@@ -87,7 +87,7 @@ struct Tool {
 }
 
 /// Shards put together, of which `part` is one.
-pub fn together(verdict: Verdict, part: &Shown) -> Shown {
+pub(crate) fn together(verdict: Verdict, part: &Shown) -> Shown {
     let mut record = of_verdict(&verdict);
     record.tools.clone_from(&part.record.tools);
     let targets = &mut record.inputs.targets;

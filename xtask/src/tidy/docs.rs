@@ -5,12 +5,12 @@ use crate::tidy::problem::Problem;
 use std::collections::BTreeSet;
 
 /// The page about dependencies.
-pub const DEPENDENCIES: &str = "docs/dependencies.md";
+pub(crate) const DEPENDENCIES: &str = "docs/dependencies.md";
 /// The page about rooms.
-pub const ARCHITECTURE: &str = "ARCHITECTURE.md";
+pub(crate) const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Dependencies of the workspace that the page does not name, and the other way round.
-pub fn dependencies(manifest: &str, page: &str) -> Vec<Problem> {
+pub(crate) fn dependencies(manifest: &str, page: &str) -> Vec<Problem> {
     let Ok(manifest) = manifest.parse::<toml::Table>() else {
         return vec![Problem::new("Cargo.toml", 0, "is not TOML")];
     };
@@ -41,7 +41,7 @@ pub fn dependencies(manifest: &str, page: &str) -> Vec<Problem> {
 }
 
 /// Rooms that the page does not name.
-pub fn rooms<'a>(rooms: impl Iterator<Item = &'a str>, page: &str) -> Vec<Problem> {
+pub(crate) fn rooms<'a>(rooms: impl Iterator<Item = &'a str>, page: &str) -> Vec<Problem> {
     rooms
         .filter(|room| !page.contains(&format!("`{room}`")))
         .map(|room| Problem::new(ARCHITECTURE, 0, format!("does not name `{room}`")))

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 
 /// All broken rules, sorted.
-pub fn problems() -> Result<Vec<Problem>, Failure> {
+pub(crate) fn problems() -> Result<Vec<Problem>, Failure> {
     let rooms = rooms::rooms();
     let root = workspace::root();
     let files = workspace::files()?;

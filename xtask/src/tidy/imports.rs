@@ -17,29 +17,29 @@ static SUPER: LazyLock<Regex> =
 
 /// What `cargo metadata --no-deps` says of the crates, as far as it matters here.
 #[derive(Debug, Deserialize)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// The crates of the workspace.
-    pub packages: Vec<Package>,
+    pub(crate) packages: Vec<Package>,
 }
 
 /// A crate.
 #[derive(Debug, Deserialize)]
-pub struct Package {
+pub(crate) struct Package {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// All it depends on, for building and for tests.
-    pub dependencies: Vec<Dependency>,
+    pub(crate) dependencies: Vec<Dependency>,
 }
 
 /// What a crate depends on.
 #[derive(Debug, Deserialize)]
-pub struct Dependency {
+pub(crate) struct Dependency {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// Crates that import against the order.
-pub fn crates(metadata: &Metadata, rooms: &Rooms) -> Vec<Problem> {
+pub(crate) fn crates(metadata: &Metadata, rooms: &Rooms) -> Vec<Problem> {
     let rank = |name: &str| rooms.crates.iter().position(|other| other == name);
     let is_apart = |name: &str| rooms.apart.iter().any(|other| other == name);
     let is_ours = |name: &str| metadata.packages.iter().any(|package| package.name == name);
@@ -74,7 +74,7 @@ pub fn crates(metadata: &Metadata, rooms: &Rooms) -> Vec<Problem> {
 }
 
 /// Crates whose modules have no order, and modules of the order that are not there.
-pub fn orders(metadata: &Metadata, rooms: &Rooms, files: &[Utf8PathBuf]) -> Vec<Problem> {
+pub(crate) fn orders(metadata: &Metadata, rooms: &Rooms, files: &[Utf8PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut say = |message| problems.push(Problem::new("xtask/data/rooms.toml", 0, message));
     for package in &metadata.packages {
@@ -95,7 +95,7 @@ pub fn orders(metadata: &Metadata, rooms: &Rooms, files: &[Utf8PathBuf]) -> Vec<
 }
 
 /// Modules of one file that are imported against the order of its crate.
-pub fn modules(path: &Utf8Path, text: &str, rooms: &Rooms) -> Vec<Problem> {
+pub(crate) fn modules(path: &Utf8Path, text: &str, rooms: &Rooms) -> Vec<Problem> {
     let Some((package, module)) = place(path) else {
         return Vec::new();
     };

@@ -6,18 +6,22 @@ use serde::Serialize;
 
 /// A place where a rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Relative to the root of the repository.
-    pub path: Utf8PathBuf,
+    pub(crate) path: Utf8PathBuf,
     /// 1-based; 0 when it is the whole file.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong, and what to do.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Problem {
     /// A problem of one line.
-    pub fn new(path: impl Into<Utf8PathBuf>, line: usize, message: impl Into<String>) -> Problem {
+    pub(crate) fn new(
+        path: impl Into<Utf8PathBuf>,
+        line: usize,
+        message: impl Into<String>,
+    ) -> Problem {
         Problem {
             path: path.into(),
             line,

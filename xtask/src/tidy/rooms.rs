@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 /// The data that the rules ask.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rooms {
+pub(crate) struct Rooms {
     /// From the ground up.
-    pub crates: Vec<String>,
+    pub(crate) crates: Vec<String>,
     /// Crates that import none of the others.
-    pub apart: Vec<String>,
+    pub(crate) apart: Vec<String>,
     /// Per crate, its modules in the order of flow.
-    pub modules: BTreeMap<String, Vec<String>>,
+    pub(crate) modules: BTreeMap<String, Vec<String>>,
     /// Long files, each with a reason.
-    pub long: BTreeMap<String, String>,
+    pub(crate) long: BTreeMap<String, String>,
 }
 
 /// Reads the data.
-pub fn rooms() -> Rooms {
+pub(crate) fn rooms() -> Rooms {
     toml::from_str(include_str!("../../data/rooms.toml")).expect("a test parses the same text")
 }
 

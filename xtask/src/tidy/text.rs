@@ -35,7 +35,7 @@ static STARTS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Checks one file.
-pub fn check(path: &Utf8Path, text: &str, rooms: &Rooms) -> Vec<Problem> {
+pub(crate) fn check(path: &Utf8Path, text: &str, rooms: &Rooms) -> Vec<Problem> {
     let mut problems = Vec::new();
     let extension = path.extension().unwrap_or_default();
     if matches!(extension, "rs" | "c" | "h" | "S" | "sh") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `apply SERIES_DIR`: the series on a copy or in a new worktree, all or nothing.
 
-use crate::console::{Console, deliver, deliver_json};
+use crate::console::{Console, counted, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Apply, Common};
 use crate::{stopping, tree};
@@ -10,7 +10,7 @@ use patches::{ApplyOptions, Form, Series};
 use serde_json::json;
 
 /// Runs `apply`.
-pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Failure> {
     let tree = tree::choose_with(common, &args.module, console, None)?;
     let mut options = match (&args.worktree, &common.output) {
         (Some(dir), _) => ApplyOptions {
@@ -48,8 +48,8 @@ pub fn run(common: &Common, args: &Apply, console: &Console) -> Result<Exit, Fai
         })?;
     }
     console.say(format!(
-        "{} patches applied in {}",
-        applied.patches.len(),
+        "{} applied in {}",
+        counted(applied.patches.len(), "patch"),
         applied.target
     ));
     Ok(Exit::Clean)

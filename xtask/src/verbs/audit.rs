@@ -18,7 +18,7 @@ use serde_json::json;
 use std::io::IsTerminal;
 
 /// Runs `audit`.
-pub fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Exit, Failure> {
     known(args)?;
     if let Some(word) = args
         .explain
@@ -123,7 +123,7 @@ fn say_compared(console: &Console, compared: &Compared) {
 }
 
 /// What the flags say of auditing: files of the tree, all processors, the cache.
-pub fn options(common: &Common, paths: &[Utf8PathBuf]) -> Result<AuditOptions, Failure> {
+pub(crate) fn options(common: &Common, paths: &[Utf8PathBuf]) -> Result<AuditOptions, Failure> {
     Ok(AuditOptions {
         paths: paths.to_vec(),
         jobs: common.jobs.map(Into::into),

@@ -37,7 +37,7 @@ struct Row {
 }
 
 /// Runs `bench`.
-pub fn run(
+pub(crate) fn run(
     common: &Common,
     args: &Bench,
     kbuild: Variables,

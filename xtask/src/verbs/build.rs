@@ -14,7 +14,7 @@ use ktest::{BuildOptions, Event, KtestOptions, Progress, What};
 use std::sync::{Mutex, PoisonError};
 
 /// Runs `build`.
-pub fn run(
+pub(crate) fn run(
     common: &Common,
     args: &Build,
     kbuild: Variables,
@@ -118,7 +118,7 @@ fn installed(name: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// What the flags say of building.
-pub fn options(
+pub(crate) fn options(
     common: &Common,
     kbuild: Variables,
     console: &Console,
@@ -133,7 +133,7 @@ pub fn options(
 }
 
 /// What goes on, as talk; make's steps as a bar below it.
-pub fn progress(console: &Console) -> Progress {
+pub(crate) fn progress(console: &Console) -> Progress {
     let console = console.clone();
     let bar = Mutex::new(None);
     // As it was typed, so that the same is asked for again.

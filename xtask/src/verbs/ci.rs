@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::Instant;
 
 /// Runs `ci`.
-pub fn run(common: &Common, args: &Ci, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Ci, console: &Console) -> Result<Exit, Failure> {
     let steps = chosen(args)?;
     let mut done: Vec<(&Step, Outcome, f64)> = Vec::new();
     for step in &steps {

@@ -15,7 +15,7 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Runs `codegen`.
-pub fn run(common: &Common, args: &Codegen, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Codegen, console: &Console) -> Result<Exit, Failure> {
     if !args.trees.is_empty() {
         return compare(&args.trees);
     }

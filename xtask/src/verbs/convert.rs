@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `convert [PATH…|--group ID…] -o SERIES_DIR`: a patch series of what can be converted.
 
-use crate::console::{Console, deliver, deliver_as_it_is, deliver_json};
+use crate::console::{Console, counted, deliver, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Api, Common, Convert, Module};
 use crate::runs::page;
@@ -20,7 +20,7 @@ use std::io::Read;
 const LONGEST_COVER: u64 = 400_000;
 
 /// Runs `convert`.
-pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, Failure> {
     let dir = directory(common)?;
     let tree = tree::choose_with(common, &args.module, console, None)?;
     // Pages travel across files: the whole tree is audited, and the paths choose among its groups.
@@ -73,9 +73,9 @@ pub fn run(common: &Common, args: &Convert, console: &Console) -> Result<Exit, F
         })?;
     }
     console.say(format!(
-        "{} patches in {dir}; {} groups left alone",
-        series.info.patches.len(),
-        series.info.refused.len()
+        "{} in {dir}; {} left alone",
+        counted(series.info.patches.len(), "patch"),
+        counted(series.info.refused.len(), "group")
     ));
     Ok(Exit::Clean)
 }

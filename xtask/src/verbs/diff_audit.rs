@@ -14,7 +14,7 @@ use std::io::Read as _;
 const LARGEST: u64 = 1 << 30;
 
 /// Runs `diff-audit`.
-pub fn run(common: &Common, args: &DiffAudit) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &DiffAudit) -> Result<Exit, Failure> {
     let changes = since::diff(&read(&args.before)?, &read(&args.after)?);
     let output = common.output.as_deref();
     if common.json {

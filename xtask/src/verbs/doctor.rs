@@ -8,7 +8,7 @@ use ktest::host::{self, Need, Tool};
 use serde_json::json;
 
 /// Runs `doctor`. Exit code 69 when something is missing that a verb cannot do without.
-pub fn run(common: &Common, args: &Doctor, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Doctor, console: &Console) -> Result<Exit, Failure> {
     let mut tools = host::doctor();
     let mut refused = Vec::new();
     if args.install && common.dry_run {

@@ -17,7 +17,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 
 /// Runs `fuzz`: 1 when something was found.
-pub fn run(common: &Common, args: &Fuzz, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Fuzz, console: &Console) -> Result<Exit, Failure> {
     if let Some(order) = &args.worker {
         let order: Order = serde_json::from_str(order)
             .map_err(|error| Failure::new(Exit::Usage, "this is no order").because(error))?;

@@ -10,7 +10,7 @@ use crate::kernels::{debian, stable};
 use serde_json::json;
 
 /// Runs `kernel …`.
-pub fn run(common: &Common, verb: Kernel, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, verb: Kernel, console: &Console) -> Result<Exit, Failure> {
     let store = Store::of_user()?;
     match verb {
         Kernel::List => list(common, &store, console),

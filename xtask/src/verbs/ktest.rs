@@ -18,7 +18,7 @@ use ktest::{Driver, KtestOptions, Verdict};
 use serde_json::json;
 
 /// Runs `ktest`.
-pub fn run(
+pub(crate) fn run(
     common: &Common,
     args: &Ktest,
     kbuild: Variables,

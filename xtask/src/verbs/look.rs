@@ -10,7 +10,7 @@ use serde_json::json;
 use std::io::Write;
 
 /// Runs `look`.
-pub fn run(common: &Common, args: &Look, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Look, console: &Console) -> Result<Exit, Failure> {
     for page in &args.pages {
         if !page.is_file() {
             return Err(
@@ -48,7 +48,7 @@ pub fn run(common: &Common, args: &Look, console: &Console) -> Result<Exit, Fail
 }
 
 /// What was seen of one page, in lines.
-pub fn told(one: &Looked, to: &mut dyn Write) -> std::io::Result<()> {
+pub(crate) fn told(one: &Looked, to: &mut dyn Write) -> std::io::Result<()> {
     let ms =
         |value: Option<f64>| value.map_or("not measured".to_owned(), |ms| format!("{ms:.0} ms"));
     writeln!(

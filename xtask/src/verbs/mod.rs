@@ -4,22 +4,22 @@
 mod apply;
 mod audit;
 mod bench;
-pub mod build;
+pub(crate) mod build;
 mod ci;
-pub mod codegen;
+pub(crate) mod codegen;
 mod convert;
 mod diff_audit;
 mod doctor;
 mod fuzz;
 mod kernel;
-pub mod ktest;
-pub mod look;
+pub(crate) mod ktest;
+pub(crate) mod look;
 mod model;
 mod pipeline;
 mod refimpl;
 mod report;
 mod test;
-pub mod tidy;
+pub(crate) mod tidy;
 mod truth;
 
 use crate::console::Console;
@@ -29,7 +29,7 @@ use crate::kbuild::Variables;
 use crate::swallowed;
 
 /// Runs the verb.
-pub fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
     give_back(&mut cli.verb)?;
     let common = &cli.common;
     let runs_make = matches!(

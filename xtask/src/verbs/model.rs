@@ -6,8 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Model, ModelFormat};
 use ::refimpl::model::{
     Callsites, Driver, Error, GrowthOptions, Own, Policy, Selection, Sizes, TableOptions, growth,
-    html,
-    mutants, render, run as explore, scenario, scenarios, table,
+    html, mutants, render, run as explore, scenario, scenarios, table,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -16,7 +15,7 @@ use serde_json::json;
 const GROWTH_LIMIT: u32 = 2_000_000;
 
 /// Runs `model`.
-pub fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
     let words: Vec<&str> = args.scenario.iter().map(String::as_str).collect();
     match words[..] {
         ["list" | "mutants"] | ["table"]

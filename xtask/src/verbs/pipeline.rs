@@ -22,7 +22,7 @@ use serde_json::json;
 use std::io::Write;
 
 /// Runs `pipeline`.
-pub fn run(
+pub(crate) fn run(
     common: &Common,
     args: &Pipeline,
     kbuild: Variables,

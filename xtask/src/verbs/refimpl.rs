@@ -14,7 +14,7 @@ use ktest::userspace::{Options, drivers, mistakes};
 use serde_json::json;
 
 /// Runs `refimpl`.
-pub fn run(common: &Common, verb: &Refimpl, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, verb: &Refimpl, console: &Console) -> Result<Exit, Failure> {
     match verb {
         Refimpl::Run(args) => drive(common, args),
         Refimpl::Trace(args) => trace(common, args),

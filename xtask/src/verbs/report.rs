@@ -15,7 +15,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Runs `report`.
-pub fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Failure> {
     let runs = args
         .runs
         .iter()

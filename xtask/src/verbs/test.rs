@@ -12,7 +12,7 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Runs `test`.
-pub fn run(common: &Common, args: &Test, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Test, console: &Console) -> Result<Exit, Failure> {
     let mut steps = vec![units(common)];
     if args.arguments.is_empty() {
         steps.push(workspace::cargo().args(["test", "--quiet", "--workspace", "--doc"]));

@@ -9,7 +9,7 @@ use crate::tidy::problem::Problem;
 use serde_json::json;
 
 /// Runs `tidy`.
-pub fn run(common: &Common) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common) -> Result<Exit, Failure> {
     let problems = problems()?;
     let output = common.output.as_deref();
     if common.json {

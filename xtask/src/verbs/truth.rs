@@ -13,7 +13,7 @@ use patches::truth::{Judged, compare, shown};
 use serde_json::{Value, json};
 
 /// Runs `truth`: 1 when a bar is missed.
-pub fn run(common: &Common, args: &Truth, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Truth, console: &Console) -> Result<Exit, Failure> {
     let tree = tree::choose(common, console)?;
     let report = callsites::audit(&tree, &audit::options(common, &[])?)?;
     if let Some(later) = &args.later {

@@ -5,12 +5,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::time::Duration;
 
 /// A temporary directory with a home in it.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     root: tempfile::TempDir,
 }
 
 impl Sandbox {
-    pub fn new() -> Sandbox {
+    pub(crate) fn new() -> Sandbox {
         let sandbox = Sandbox {
             root: tempfile::tempdir().unwrap(),
         };
@@ -18,15 +18,15 @@ impl Sandbox {
         sandbox
     }
 
-    pub fn root(&self) -> Utf8PathBuf {
+    pub(crate) fn root(&self) -> Utf8PathBuf {
         Utf8Path::from_path(self.root.path()).unwrap().to_owned()
     }
 
-    pub fn path(&self, name: &str) -> Utf8PathBuf {
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.root.path()).unwrap().join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Utf8PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Utf8PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -34,7 +34,7 @@ impl Sandbox {
     }
 
     /// A script that stands for a program; the directory is put on PATH by the caller.
-    pub fn script(&self, name: &str, text: &str) -> Utf8PathBuf {
+    pub(crate) fn script(&self, name: &str, text: &str) -> Utf8PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.write(name, text.as_bytes());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -42,7 +42,7 @@ impl Sandbox {
     }
 
     /// The program with these arguments.
-    pub fn xtask(&self, arguments: &[&str]) -> proc::Command {
+    pub(crate) fn xtask(&self, arguments: &[&str]) -> proc::Command {
         proc::Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(arguments)
             // The embedded tree is assumed inside this repository alone.
@@ -60,7 +60,7 @@ impl Sandbox {
     }
 
     /// Its exit code, standard output and standard error.
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(&self.xtask(arguments))
     }
 }
@@ -73,14 +73,14 @@ fn of_user(variable: &str, default: &str) -> Utf8PathBuf {
 /// How it ended and what it said.
 #[derive(Debug)]
 #[must_use = "assert the exit code, and what it says"]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Outcome {
-    pub fn of(command: &proc::Command) -> Outcome {
+    pub(crate) fn of(command: &proc::Command) -> Outcome {
         let output = command.run_unchecked().unwrap();
         Outcome {
             code: output.code,

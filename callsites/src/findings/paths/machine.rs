@@ -3,6 +3,7 @@
 
 use super::calls::root;
 use super::decide::Test;
+pub(crate) use super::facts::{Callees, Fact, What};
 use super::inline::is_result;
 use super::state::{Acquisition, State, Sym, Value};
 use super::steps::{Step, Steps, steps};
@@ -24,81 +25,6 @@ const MOST_ARMS: usize = 32;
 const MOST_TURNS: u32 = 24;
 /// What a count becomes that nothing is known of: small, and such that half of it is neither none nor one.
 pub(super) const ASKED_FOR: i64 = 4;
-
-/// Something that happens on a way through a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum What {
-    /// The way ends while pages are held that nobody else knows of.
-    Leak,
-    /// The way ends, and an array of pages that was allocated on it is lost.
-    ArrayLost,
-    /// The array that alone knew of held pages is freed.
-    FreedWhileHeld,
-    /// An entry is released that the acquiring call did not fill, since it got fewer pages.
-    ReleasedBeyondGot,
-    /// An entry is released although the acquiring call failed.
-    ReleasedAfterFailure,
-    /// A negative errno is passed as a number of pages to release.
-    ErrnoAsCount,
-    /// A negative errno is compared as an unsigned number.
-    ErrnoUnsigned,
-    /// A page is released more often than it was acquired.
-    ReleasedTwice,
-    /// A pin is dropped as a plain reference.
-    PutOfPin,
-    /// A plain reference is dropped as a pin.
-    UnpinOfGet,
-    /// An entry one past the last is used.
-    UsedPastEnd,
-    /// A release that may sleep, where sleeping is forbidden.
-    SleepsWhenAtomic,
-    /// A device mapping is undone after the pages were released.
-    UnmappedAfterRelease,
-    /// A page is marked dirty after it was released.
-    DirtiedAfterRelease,
-    /// A member that may hold a page is overwritten.
-    Overwritten,
-    /// A pin that was not taken on this way is dropped twice.
-    ReleasedAgain,
-    /// The way fails, its pages are back, and what was charged for them is not.
-    ChargeKept,
-    /// The way releases its pages for a failure, and tells of success.
-    SuccessAfterRelease,
-    /// A reference is taken on a page of the slab allocator.
-    SlabReference,
-}
-
-/// One such event and the way to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fact {
-    /// What happens.
-    pub what: What,
-    /// Where.
-    pub at: Span,
-    /// The acquiring call concerned; of [`What::SleepsWhenAtomic`] the taking of the lock, of
-    /// [`What::UnmappedAfterRelease`] the release.
-    pub cause: Option<Span>,
-    /// Name of the acquiring call, or of the call that sleeps.
-    pub name: SmolStr,
-    /// How many pages the call got, and how many it was asked for; a stand-in for numbers that are not constant.
-    pub got: Option<(i64, i64)>,
-    /// The member or counter concerned; else empty.
-    pub member: SmolStr,
-    /// The decisions on the way, in order.
-    pub way: Vec<(Span, &'static str)>,
-}
-
-/// What the file of a function says of the functions that it calls.
-pub(crate) struct Callees<'a> {
-    /// Whether a callee may sleep because it dirties pages under their lock; says what it calls.
-    pub sleeps: &'a dyn Fn(&str, &[Expr]) -> Option<String>,
-    /// Whether a callee gives back a lock that its caller took.
-    pub unlocks: &'a dyn Fn(&str) -> bool,
-    /// Whether the file has a static function or a macro of its own under this name.
-    pub shadowed: &'a dyn Fn(&str) -> bool,
-    /// Whether the file defines a function of this name.
-    pub defined: &'a dyn Fn(&str) -> bool,
-}
 
 pub(super) struct Machine<'a, 'f> {
     pub catalogue: &'static Catalogue,

@@ -26,7 +26,7 @@ struct UmemReg {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(error) = socket(libc::AF_XDP, libc::SOCK_RAW, 0) {
         check.skip("socket", &format!("no AF_XDP socket: {error}"));
         return;

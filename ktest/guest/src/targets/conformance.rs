@@ -33,7 +33,7 @@ const FAULT_AROUND: usize = 16 * PAGE;
 const AREA_PAGES: u64 = 256;
 
 /// Runs every trace.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     // Counts that are wrong on purpose are what this target is about.
     check.without_total();
     if let Err(stop) = load(MODULE, DEVICE) {

@@ -25,7 +25,7 @@ const VIRTIO: &str = "/dev/vda";
 const MOUNT: &str = "/tmp/ext4";
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     for (name, path) in [("memory disk", MEMORY), ("virtio disk", VIRTIO)] {
         match direct(path) {
             Err(error) => check.skip(name, &format!("no {path}: {error}")),

@@ -22,7 +22,7 @@ const ROOT_INODE: u32 = 2;
 ///
 /// # Errors
 /// A sentence: what the disk or the kernel refused.
-pub fn mount(disk: &str, at: &str) -> Result<(), String> {
+pub(super) fn mount(disk: &str, at: &str) -> Result<(), String> {
     make(disk).map_err(|error| format!("make a file system on {disk}: {error}"))?;
     std::fs::create_dir_all(at).map_err(|error| format!("make {at}: {error}"))?;
     rustix::mount::mount(disk, at, "ext4", rustix::mount::MountFlags::empty(), c"")

@@ -26,7 +26,7 @@ const REQUEST: usize = BYTES + 4096;
 const HEAD: usize = 40;
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     let server = match serve() {
         Ok(server) => server,
         Err(why) => {

@@ -21,7 +21,7 @@ const COUNT: usize = 64;
 const SEEN: [&str; 2] = ["buffers", "unpinned"];
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(stop) = load(&format!("{}/{MODULE}", crate::plan::files())) {
         check.report("device", &Err(stop));
         return;

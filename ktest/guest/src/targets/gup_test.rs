@@ -93,7 +93,7 @@ const GUP_TEST_RUNS: &[&[&str]] = &[
 ];
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if std::path::Path::new(OLD_FILE).exists() {
         benchmark(check);
         return;

@@ -38,7 +38,7 @@ const DEVICES: &[(&str, &str, [u8; 4], &str, &str)] = &[
 ];
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if !std::path::Path::new("/sys/class/infiniband_verbs").exists() {
         check.skip("device", "no uverbs");
         return;

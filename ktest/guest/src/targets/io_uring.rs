@@ -24,7 +24,7 @@ const UNREGISTER_BUFFERS: u32 = 1;
 const PARAMETERS: usize = 120;
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(error) = ring() {
         check.skip("ring", &format!("no io_uring: {error}"));
         return;

@@ -66,7 +66,7 @@ struct Space {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if !std::path::Path::new(DEVICE).exists() {
         check.skip("device", "no /dev/iommu: the interface came with 6.2");
         return;

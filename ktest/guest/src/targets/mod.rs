@@ -47,7 +47,7 @@ const PROGRAMS: &[(&str, Program)] = &[
 ];
 
 /// Runs program `name`; its exit status.
-pub fn run(name: &str) -> i32 {
+pub(crate) fn run(name: &str) -> i32 {
     let Some((_, program)) = PROGRAMS.iter().find(|(known, _)| *known == name) else {
         println!("# result fail there is no program {name}");
         return 2;

@@ -11,7 +11,7 @@ use crate::window::{Window, shapes};
 const COUNT: usize = 512;
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     let probe = attempt("map a page", Pages::new(1)).and_then(|mut page| {
         let from = page.address();
         copy(libc::SYS_process_vm_readv, from, page.bytes()).map_err(Stop::from)

@@ -54,7 +54,7 @@ struct Control {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(error) = device() {
         check.skip("device", &format!("no soft RDMA device: {error}"));
         return;

@@ -47,7 +47,7 @@ struct SgHeader {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     match open("/dev/sg0") {
         Err(error) => check.skip("SG_IO", &format!("no /dev/sg0: {error}")),
         Ok(_) => scsi(check),

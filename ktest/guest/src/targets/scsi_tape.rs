@@ -17,7 +17,7 @@ const TAPE: &str = "/dev/nst0";
 const COUNT: usize = 16;
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(why) = tape() {
         check.skip("tape", &why);
         return;

@@ -26,7 +26,7 @@ struct Create {
 const CREATE: u64 = iorw(1, b'u', 0x42, size_of::<Create>());
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if !std::path::Path::new(DEVICE).exists() {
         check.skip("device", "no /dev/udmabuf");
         return;

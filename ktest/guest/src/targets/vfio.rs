@@ -46,7 +46,7 @@ struct Container {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     let group = match group() {
         Ok(group) => group,
         Err(why) => {

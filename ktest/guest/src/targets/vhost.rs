@@ -55,7 +55,7 @@ struct Device {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(error) = open(DEVICE) {
         check.skip("device", &format!("no {DEVICE}: {error}"));
         return;

@@ -63,7 +63,7 @@ struct Camera {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Err(error) = open("/dev/video0") {
         check.skip("camera", &format!("no /dev/video0: {error}"));
         return;

@@ -98,7 +98,7 @@ struct QueuePairDetach {
 }
 
 /// Runs every subtest.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if !std::path::Path::new("/dev/vmci").exists() {
         check.skip("device", "no /dev/vmci");
         return;

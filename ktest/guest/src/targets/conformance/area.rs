@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// One of them.
-pub struct Area {
+pub(super) struct Area {
     /// Mapped without access from a page before it to a page behind it, so that no two areas touch.
     pub room: (*mut c_void, usize),
     pub start: *mut c_void,
@@ -20,7 +20,12 @@ pub struct Area {
 
 impl Area {
     /// Maps it in a room of its own, at a multiple of its size.
-    pub fn place(&mut self, file: Option<BorrowedFd<'_>>, offset: u64, extra: MapFlags) -> Test {
+    pub(super) fn place(
+        &mut self,
+        file: Option<BorrowedFd<'_>>,
+        offset: u64,
+        extra: MapFlags,
+    ) -> Test {
         let align = self.bytes.next_multiple_of(FAULT_AROUND);
         let bytes = self.bytes + align + 2 * PAGE;
         let none = ProtFlags::empty();
@@ -47,7 +52,7 @@ impl Area {
     }
 }
 
-pub fn free(area: &Area) -> Test {
+pub(super) fn free(area: &Area) -> Test {
     // SAFETY: the room was made by us, and no reference into it is alive.
     attempt("unmap", unsafe { munmap(area.room.0, area.room.1) })
 }

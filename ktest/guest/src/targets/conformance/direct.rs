@@ -14,7 +14,7 @@ const DIRECT_DEVICE: &str = "/dev/gup_direct_io";
 const DIRECT: &str = "/ktest/direct-io";
 
 /// One read, where the image holds what it ought to do.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     if let Ok(expected) = std::fs::read_to_string(DIRECT) {
         check.report("direct read of the old kind", &direct_read(&expected));
     }

@@ -15,10 +15,10 @@ const TRACES: &str = "/ktest/traces.ext4";
 const DISK: &str = "/dev/ram0";
 const MOUNT: &str = "/tmp/ext4";
 /// The file that the traces map.
-pub const FILE: &str = "/tmp/ext4/file";
+pub(super) const FILE: &str = "/tmp/ext4/file";
 
 /// One subtest for each trace, where the image holds them.
-pub fn run(check: &mut Check) {
+pub(super) fn run(check: &mut Check) {
     let Ok(text) = std::fs::read_to_string(TRACES) else {
         return;
     };

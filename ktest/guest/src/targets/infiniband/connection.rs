@@ -128,7 +128,7 @@ unsafe impl Plain for Accept {}
 
 /// An IPv4 address and a port.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub(super) struct Place {
     pub address: [u8; 4],
     pub port: u16,
 }
@@ -140,13 +140,13 @@ struct End {
 }
 
 /// Both ends of a connection.
-pub struct Ends {
+pub(super) struct Ends {
     active: End,
     _passive: End,
 }
 
 /// Connects queue pair `connecting` with queue pair `listening` of the device that has `place`'s address.
-pub fn connect(place: Place, connecting: u32, listening: u32) -> Test<Ends> {
+pub(super) fn connect(place: Place, connecting: u32, listening: u32) -> Test<Ends> {
     let passive = End::create()?;
     attempt("bind", passive.bind(place))?;
     let listen = tell(&passive.file, LISTEN, &[passive.id, 1], 0);
@@ -170,7 +170,7 @@ pub fn connect(place: Place, connecting: u32, listening: u32) -> Test<Ends> {
 
 impl Ends {
     /// Waits until the other end has broken the connection.
-    pub fn disconnected(&self) -> Test {
+    pub(super) fn disconnected(&self) -> Test {
         self.active.event("end of the connection", DISCONNECTED)?;
         Ok(())
     }

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One RDMA WRITE: from where to where.
 #[derive(Debug, Clone, Copy)]
-pub struct RdmaWrite {
+pub(super) struct RdmaWrite {
     /// Comes back with the completion.
     pub id: u64,
     pub local: u64,
@@ -27,21 +27,21 @@ pub struct RdmaWrite {
 
 /// What became of a work request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Completion {
+pub(super) struct Completion {
     pub id: u64,
     /// As the driver counts; 0 is success with all.
     pub status: u32,
 }
 
 /// A mapping of a driver's memory, unmapped when dropped.
-pub struct Shared {
+pub(super) struct Shared {
     start: *mut c_void,
     bytes: usize,
 }
 
 impl Shared {
     /// Maps `bytes` bytes at `offset`, as the driver's answer says.
-    pub fn map(file: &impl AsFd, offset: u64, bytes: usize) -> Test<Shared> {
+    pub(super) fn map(file: &impl AsFd, offset: u64, bytes: usize) -> Test<Shared> {
         let rights = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::SHARED;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
@@ -51,31 +51,31 @@ impl Shared {
     }
 
     /// Fails unless the mapping has `bytes` bytes.
-    pub fn holds(&self, bytes: usize) -> Test {
+    pub(super) fn holds(&self, bytes: usize) -> Test {
         let why = format!("a ring of {} bytes, said to hold {bytes}", self.bytes);
         ensure(bytes <= self.bytes, why)
     }
 
     /// The value at `offset`.
-    pub fn read<T: Plain>(&self, offset: usize) -> T {
+    pub(super) fn read<T: Plain>(&self, offset: usize) -> T {
         // SAFETY: at() has checked place and alignment, and every pattern of bits is a `T`.
         unsafe { self.at::<T>(offset).read_volatile() }
     }
 
     /// Puts a value at `offset`.
-    pub fn write<T: Plain>(&self, offset: usize, value: T) {
+    pub(super) fn write<T: Plain>(&self, offset: usize, value: T) {
         // SAFETY: at() has checked place and alignment; the mapping is writable.
         unsafe { self.at::<T>(offset).write_volatile(value) }
     }
 
     /// The word at `offset`; what the driver wrote before it is seen after it.
-    pub fn load(&self, offset: usize) -> u32 {
+    pub(super) fn load(&self, offset: usize) -> u32 {
         // SAFETY: at() has checked place and alignment, and both sides treat the word as atomic.
         unsafe { AtomicU32::from_ptr(self.at(offset)) }.load(Ordering::Acquire)
     }
 
     /// Sets the word at `offset`; the driver sees what was written before it.
-    pub fn store(&self, offset: usize, value: u32) {
+    pub(super) fn store(&self, offset: usize, value: u32) {
         // SAFETY: as in load().
         unsafe { AtomicU32::from_ptr(self.at(offset)) }.store(value, Ordering::Release);
     }
@@ -99,7 +99,7 @@ impl Drop for Shared {
 }
 
 /// Asks again and again until `poll` has something.
-pub fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> Test<T> {
+pub(super) fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> Test<T> {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = poll() {

@@ -147,7 +147,7 @@ impl Ring {
 }
 
 /// Two connected queue pairs; we write from the first.
-pub struct Connected {
+pub(super) struct Connected {
     verbs: Verbs,
     sender: u32,
     sends: Ring,
@@ -156,7 +156,7 @@ pub struct Connected {
 }
 
 /// Connects two queue pairs of device `name` with each other.
-pub fn connect(name: &str) -> Test<Connected> {
+pub(super) fn connect(name: &str) -> Test<Connected> {
     let (gid_index, gid) = gid_of(name)?;
     let verbs = open_device(name)?;
     let queue: CompletionQueue<MmapInfo> = attempt(

@@ -89,7 +89,7 @@ const _: () = assert!(size_of::<CompletionElement>() == 32);
 const NOTIFY_BYTES: usize = 8;
 
 /// Two connected queue pairs; we write from the first.
-pub struct Connected {
+pub(super) struct Connected {
     ends: Ends,
     verbs: Verbs,
     sender: u32,
@@ -102,7 +102,7 @@ pub struct Connected {
 }
 
 /// Connects two queue pairs of device `name`, whose network device has `address`, with each other.
-pub fn connect(name: &str, address: [u8; 4]) -> Test<Connected> {
+pub(super) fn connect(name: &str, address: [u8; 4]) -> Test<Connected> {
     let verbs = open_device(name)?;
     let queue: CompletionQueue<CqAnswer> = attempt(
         "create a completion queue",

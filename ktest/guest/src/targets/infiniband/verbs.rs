@@ -28,43 +28,43 @@ const RELIABLE_CONNECTED: u8 = 2;
 const NO_CHANNEL: i32 = -1;
 
 /// IB_ACCESS_LOCAL_WRITE of include/rdma/ib_verbs.h.
-pub const LOCAL_WRITE: u32 = 1;
+pub(super) const LOCAL_WRITE: u32 = 1;
 /// IB_ACCESS_REMOTE_WRITE.
-pub const REMOTE_WRITE: u32 = 1 << 1;
+pub(super) const REMOTE_WRITE: u32 = 1 << 1;
 /// IB_UVERBS_ACCESS_ON_DEMAND of include/uapi/rdma/ib_user_ioctl_verbs.h.
-pub const ON_DEMAND: u32 = 1 << 6;
+pub(super) const ON_DEMAND: u32 = 1 << 6;
 
 /// enum ib_qp_state.
-pub mod state {
-    pub const INIT: u8 = 1;
-    pub const READY_TO_RECEIVE: u8 = 2;
-    pub const READY_TO_SEND: u8 = 3;
+pub(super) mod state {
+    pub(crate) const INIT: u8 = 1;
+    pub(crate) const READY_TO_RECEIVE: u8 = 2;
+    pub(crate) const READY_TO_SEND: u8 = 3;
 }
 
 /// enum ib_qp_attr_mask: which attributes of a queue pair a change sets.
-pub mod attribute {
-    pub const STATE: u32 = 1;
-    pub const ACCESS_FLAGS: u32 = 1 << 3;
-    pub const PKEY_INDEX: u32 = 1 << 4;
-    pub const PORT: u32 = 1 << 5;
-    pub const ADDRESS_VECTOR: u32 = 1 << 7;
-    pub const PATH_MTU: u32 = 1 << 8;
-    pub const TIMEOUT: u32 = 1 << 9;
-    pub const RETRY_COUNT: u32 = 1 << 10;
-    pub const RNR_RETRY: u32 = 1 << 11;
-    pub const RQ_PSN: u32 = 1 << 12;
-    pub const MAX_RD_ATOMIC: u32 = 1 << 13;
-    pub const MIN_RNR_TIMER: u32 = 1 << 15;
-    pub const SQ_PSN: u32 = 1 << 16;
-    pub const MAX_DEST_RD_ATOMIC: u32 = 1 << 17;
-    pub const DEST_QPN: u32 = 1 << 20;
+pub(super) mod attribute {
+    pub(crate) const STATE: u32 = 1;
+    pub(crate) const ACCESS_FLAGS: u32 = 1 << 3;
+    pub(crate) const PKEY_INDEX: u32 = 1 << 4;
+    pub(crate) const PORT: u32 = 1 << 5;
+    pub(crate) const ADDRESS_VECTOR: u32 = 1 << 7;
+    pub(crate) const PATH_MTU: u32 = 1 << 8;
+    pub(crate) const TIMEOUT: u32 = 1 << 9;
+    pub(crate) const RETRY_COUNT: u32 = 1 << 10;
+    pub(crate) const RNR_RETRY: u32 = 1 << 11;
+    pub(crate) const RQ_PSN: u32 = 1 << 12;
+    pub(crate) const MAX_RD_ATOMIC: u32 = 1 << 13;
+    pub(crate) const MIN_RNR_TIMER: u32 = 1 << 15;
+    pub(crate) const SQ_PSN: u32 = 1 << 16;
+    pub(crate) const MAX_DEST_RD_ATOMIC: u32 = 1 << 17;
+    pub(crate) const DEST_QPN: u32 = 1 << 20;
 }
 
 /// A structure of the kernel's interface.
 ///
 /// # Safety
 /// It is `repr(C)`, has no padding, and every pattern of bits is a value of it.
-pub unsafe trait Plain: Copy {}
+pub(super) unsafe trait Plain: Copy {}
 
 // SAFETY: numbers, of no or of one field.
 unsafe impl Plain for () {}
@@ -76,7 +76,7 @@ unsafe impl Plain for u64 {}
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// The bytes of a structure, as the kernel reads it.
-pub fn bytes_of<T: Plain>(value: &T) -> &[u8] {
+pub(super) fn bytes_of<T: Plain>(value: &T) -> &[u8] {
     // SAFETY: a `Plain` value is bytes without padding, borrowed for as long as the slice.
     unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
@@ -136,7 +136,7 @@ unsafe impl Plain for CreateQp {}
 /// struct ib_uverbs_qp_dest: where the other end is.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub struct QpDest {
+pub(super) struct QpDest {
     pub dgid: [u8; 16],
     pub flow_label: u32,
     pub dlid: u16,
@@ -155,7 +155,7 @@ const _: () = assert!(size_of::<QpDest>() == 32);
 /// struct ib_uverbs_modify_qp.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub struct ModifyQp {
+pub(super) struct ModifyQp {
     pub dest: QpDest,
     pub alt_dest: QpDest,
     pub qp_handle: u32,
@@ -189,20 +189,20 @@ unsafe impl Plain for ModifyQp {}
 
 /// A registered region: its handle and its keys (lkey for work requests of ours, rkey for those of the other end).
 #[derive(Debug, Clone, Copy)]
-pub struct Region {
+pub(super) struct Region {
     pub handle: u32,
     pub lkey: u32,
     pub rkey: u32,
 }
 
 /// A completion queue, with what the driver says of its ring.
-pub struct CompletionQueue<R> {
+pub(super) struct CompletionQueue<R> {
     pub handle: u32,
     pub ring: R,
 }
 
 /// A queue pair, with what the driver says of its rings.
-pub struct QueuePair<R> {
+pub(super) struct QueuePair<R> {
     pub handle: u32,
     /// The number by which the other end knows it.
     pub number: u32,
@@ -210,14 +210,14 @@ pub struct QueuePair<R> {
 }
 
 /// A device with an open context and a protection domain.
-pub struct Verbs {
+pub(super) struct Verbs {
     file: File,
     domain: u32,
     _events: OwnedFd,
 }
 
 /// Opens device `name`, gets a context and allocates a protection domain.
-pub fn open_device(name: &str) -> Test<Verbs> {
+pub(super) fn open_device(name: &str) -> Test<Verbs> {
     let node = attempt("find the device", node_of(name))?;
     let file = attempt("open the device", open(format!("/dev/infiniband/{node}")))?;
     // Room for what drivers add to an answer.
@@ -249,17 +249,17 @@ fn node_of(name: &str) -> io::Result<String> {
 
 impl Verbs {
     /// The open device, whose rings can be mapped.
-    pub fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 
     /// Registers `bytes` bytes from the start of `pages`, mapped or not.
-    pub fn register(&self, pages: &Pages, bytes: u64, rights: u32) -> io::Result<Region> {
+    pub(super) fn register(&self, pages: &Pages, bytes: u64, rights: u32) -> io::Result<Region> {
         self.register_at(pages.address(), bytes, rights)
     }
 
     /// Registers `bytes` bytes from `address`.
-    pub fn register_at(&self, address: u64, bytes: u64, rights: u32) -> io::Result<Region> {
+    pub(super) fn register_at(&self, address: u64, bytes: u64, rights: u32) -> io::Result<Region> {
         let request = RegMr {
             start: address,
             length: bytes,
@@ -275,12 +275,12 @@ impl Verbs {
     }
 
     /// Gives a region back.
-    pub fn deregister(&self, region: Region) -> Test {
+    pub(super) fn deregister(&self, region: Region) -> Test {
         attempt("deregister", tell(&self.file, DEREG_MR, &region.handle))
     }
 
     /// A completion queue of at least `cqe` elements.
-    pub fn create_cq<R: Plain>(&self, cqe: u32, ring: R) -> io::Result<CompletionQueue<R>> {
+    pub(super) fn create_cq<R: Plain>(&self, cqe: u32, ring: R) -> io::Result<CompletionQueue<R>> {
         let request = CreateCq {
             user_handle: 0,
             cqe,
@@ -296,7 +296,12 @@ impl Verbs {
     }
 
     /// A reliable connected queue pair with room for `wr` work requests of one piece each in both directions.
-    pub fn create_qp<R: Plain>(&self, cq: u32, wr: u32, rings: R) -> io::Result<QueuePair<R>> {
+    pub(super) fn create_qp<R: Plain>(
+        &self,
+        cq: u32,
+        wr: u32,
+        rings: R,
+    ) -> io::Result<QueuePair<R>> {
         let request = CreateQp {
             user_handle: 0,
             pd_handle: self.domain,
@@ -322,12 +327,12 @@ impl Verbs {
     }
 
     /// Changes the attributes of a queue pair that `attr_mask` names.
-    pub fn modify_qp(&self, request: &ModifyQp) -> io::Result<()> {
+    pub(super) fn modify_qp(&self, request: &ModifyQp) -> io::Result<()> {
         tell(&self.file, MODIFY_QP, request)
     }
 
     /// Tells the driver that work requests lie in a queue pair's ring: posting none is the doorbell of both soft devices.
-    pub fn ring_doorbell(&self, qp: u32) -> io::Result<()> {
+    pub(super) fn ring_doorbell(&self, qp: u32) -> io::Result<()> {
         let mut answer = [0u32; 1];
         let request = [qp, 0, 0, SEND_WR_BYTES];
         ask(&self.file, POST_SEND, &request, &mut answer)

@@ -17,7 +17,7 @@ const BOTH: u64 = 2 * COUNT as u64;
 const ATTEMPTS: u32 = 8;
 
 /// Two queue pairs of one device, connected with each other; we write from the first.
-pub trait Connection {
+pub(super) trait Connection {
     /// Whether a completion without error says that the bytes are there; otherwise they may still be on their way.
     const ACKNOWLEDGED: bool;
 
@@ -42,7 +42,7 @@ struct Transfer<C> {
 }
 
 /// Runs every subtest, each over a connection of its own, on the device that they call `title`.
-pub fn run<C: Connection>(check: &mut Check, title: &str, connect: impl Fn() -> Test<C>) {
+pub(super) fn run<C: Connection>(check: &mut Check, title: &str, connect: impl Fn() -> Test<C>) {
     check.run_pinning_for_long(&format!("{title}, RDMA write"), BOTH, || {
         let before = pins::read();
         let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;

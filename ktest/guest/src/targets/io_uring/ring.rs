@@ -20,11 +20,11 @@ const BYTES: usize = 4096;
 /// Bytes of an entry.
 const ENTRY: usize = 64;
 
-pub const READ_FIXED: u8 = 4;
-pub const WRITE_FIXED: u8 = 5;
+pub(super) const READ_FIXED: u8 = 4;
+pub(super) const WRITE_FIXED: u8 = 5;
 
 /// A ring and its memory.
-pub struct Ring {
+pub(super) struct Ring {
     pub fd: OwnedFd,
     parameters: [u64; PARAMETERS / 8],
     rings: *mut c_void,
@@ -33,7 +33,7 @@ pub struct Ring {
 
 impl Ring {
     /// A new one.
-    pub fn new() -> Test<Ring> {
+    pub(super) fn new() -> Test<Ring> {
         let (fd, parameters) = attempt("make a ring", ring_with())?;
         let features = (parameters[2] >> 32) as u32;
         if features & SINGLE == 0 {
@@ -75,7 +75,7 @@ impl Ring {
     }
 
     /// Moves `bytes` at `offset` of `file` to or from `address`, which lies in buffer 0; what the completion says.
-    pub fn one(
+    pub(super) fn one(
         &self,
         operation: u8,
         file: &impl AsRawFd,
