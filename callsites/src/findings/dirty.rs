@@ -86,7 +86,7 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     {
         return None;
     }
-    if releases.iter().any(|site| dirties(view, site)) {
+    if releases.iter().any(|site| dirties(view, site)) || dirtied_elsewhere(view, &acquires) {
         return None;
     }
     let members: Vec<&Callsite> = acquires.iter().chain(&releases).copied().collect();
@@ -110,6 +110,24 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
         message,
         evidence,
     ))
+}
+
+/// Whether a call of another group is given pages of these acquires and dirties them: what joins nothing stands in one
+/// group, and may be given the pages of several.
+fn dirtied_elsewhere(view: &View<'_>, acquires: &[&Callsite]) -> bool {
+    let given = |site: &Callsite| {
+        let mut origins = site.origins.iter().filter_map(|text| Origin::of_kind(text));
+        origins.any(|origin| {
+            acquires
+                .iter()
+                .any(|acquire| (acquire.path.as_str(), acquire.line) == (origin.path, origin.line))
+        })
+    };
+    view.input.callsites.iter().any(|site| {
+        site.role != Role::Acquire
+            && given(site)
+            && (site.role == Role::Dirty || dirties(view, site))
+    })
 }
 
 /// Whether something in the files of these calls, or in a file of the same directory that knows a record of theirs,

@@ -143,12 +143,13 @@ impl Graph {
         // A few are looked up among many; where there are about as many, both are gone through.
         let alike = objects.len() * 8 > known.len();
         for object in objects {
-            from += if alike {
-                let rest = known[from..].iter();
-                rest.take_while(|value| *value < object).count()
+            if alike {
+                while known.get(from).is_some_and(|value| value < object) {
+                    from += 1;
+                }
             } else {
-                known[from..].partition_point(|value| value < object)
-            };
+                from += known[from..].partition_point(|value| value < object);
+            }
             if known.get(from) != Some(object) {
                 self.fresh[at].push(*object);
             }
