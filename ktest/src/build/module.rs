@@ -240,6 +240,7 @@ fn is_worse(base: &Compiled, now: &Compiled) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
 
     fn compiled(built: bool, warnings: &[&str]) -> Compiled {
         Compiled {
@@ -272,12 +273,12 @@ mod tests {
             exit(&[good.clone(), bad.clone()], &[good.clone(), bad.clone()]),
             Exit::Clean
         );
-        assert_eq!(exit(&[good.clone()], &[bad.clone()]), Exit::Build);
+        assert_eq!(exit(from_ref(&good), from_ref(&bad)), Exit::Build);
         assert_eq!(
-            exit(&[good.clone()], &[compiled(true, &["old", "new"])]),
+            exit(from_ref(&good), &[compiled(true, &["old", "new"])]),
             Exit::Build
         );
-        assert_eq!(exit(&[bad.clone()], &[good.clone()]), Exit::Infrastructure);
+        assert_eq!(exit(from_ref(&bad), from_ref(&good)), Exit::Infrastructure);
         let text = report(&[good.clone(), bad.clone()], &[bad.clone(), bad]).text();
         assert_eq!(
             text,

@@ -69,8 +69,8 @@ fn a_name_with_a_line_end_is_one_line_of_an_error_list() {
     let outcome = audited(&sandbox, &["--format", "quickfix"]);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert!(lines.len() > NAMES.len());
+    let shape = regex::Regex::new(r"^\S.*:\d+:\d+: (error|warning|note): \S").unwrap();
     for line in &lines {
-        let shape = regex::Regex::new(r"^\S.*:\d+:\d+: (error|warning|note): \S").unwrap();
         assert!(shape.is_match(line), "{line:?}");
         assert!(
             !line.starts_with("findings") && !line.starts_with("forged"),
