@@ -2,7 +2,7 @@
 //! The catalogue: what every kernel-wide function that touches page references means.
 //!
 //! The data stand in `refimpl/data/api.toml` and, of what only the audit asks for, in `refimpl/data/audit.toml`; this module
-//! reads them once and answers questions. What functions do besides stands in `refimpl/data/acts.toml` ([`acts`]). Whoever needs to know
+//! reads them once and answers questions. What functions do besides stands in `refimpl/data/acts.toml` ([`acts`](fn@acts)). Whoever needs to know
 //! whether a call takes a reference, where its page array stands, or what replaces it in which era asks here; no other
 //! room repeats it.
 //!

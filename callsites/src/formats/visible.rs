@@ -2,7 +2,7 @@
 //! Characters that move a cursor, colour a terminal or turn the direction of a line, written so that they are seen instead.
 //!
 //! Names of files, functions and lines of source come from the tree, and a tree may be a stranger's; so may a series, and what
-//! a guest prints. Whatever is written for a person or an editor goes through here: [`Visible`] in a stream of text, [`line`]
+//! a guest prints. Whatever is written for a person or an editor goes through here: [`Visible`] in a stream of text, [`line`](fn@line)
 //! where a text must stay on its line, [`Json`] where it is a string of JSON.
 
 pub use page::{hidden, line, visible};
