@@ -14,7 +14,7 @@ use refimpl::api::{acts, followed};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// How often what the helpers do is handed up to their callers.
+/// How often what the helpers do is handed up to their callers: as deep as the second walk follows calls.
 const TURNS: usize = 3;
 
 /// Facts by function: position of the file, position of the function, facts.

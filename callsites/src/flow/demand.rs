@@ -19,7 +19,8 @@ use crate::index::walk;
 use refimpl::api::{Role, followed};
 use std::collections::BTreeSet;
 
-/// Releases far from any acquire are followed backwards in this many rounds only.
+/// Releases far from any acquire are followed backwards in this many rounds only: each asks for callers one call
+/// further away. A bound on time, and not a measurement.
 const BACKWARDS: usize = 3;
 
 /// What is needed and was not asked for yet.

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Lines that a label may be off.
+/// Lines that a label may be off, so that a call that is broken over lines is found by any of them.
 const SLACK: u32 = 2;
 
 /// What is counted.

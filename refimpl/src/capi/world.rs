@@ -15,9 +15,9 @@ use crate::version::Version;
 pub(super) const PAGE_SHIFT: u32 = 12;
 /// Bytes in a page.
 pub(super) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
-/// Where user memory begins, in pages.
+/// Where user memory begins, in pages. A number of our own: user addresses are looked up, never dereferenced.
 const USER: u64 = 0x7000_0000_0000 >> PAGE_SHIFT;
-/// Where the addresses that devices use begin.
+/// Where the addresses that devices use begin: above 4 GiB, so that a driver that keeps one in 32 bits is found out.
 const DMA: u64 = 0x1_0000_0000;
 
 pub(super) struct World {

@@ -9,9 +9,9 @@ use crate::findings::visit;
 use crate::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt, TypeRef};
 use smol_str::SmolStr;
 
-/// How deep calls are followed.
+/// How deep calls are followed: a driver's entry calls what pins, that calls a cleanup, and that a helper for one page.
 const DEPTH: u32 = 3;
-/// Statements that a function may grow to.
+/// Statements that a function may grow to with its helpers. A bound on the steps of a walk, and not a measurement.
 const MOST_STATEMENTS: usize = 500;
 
 /// `function` with its helpers in it; None when it calls none.
