@@ -109,14 +109,19 @@ fn processes(sandbox: &Sandbox) -> Vec<String> {
 }
 
 /// Runs each verb to its end, then stops it at `moments` fractions of that time; the longest it took to end.
-fn stopped(moments: u32, most: impl Fn(bool) -> Duration) -> Vec<(String, Duration)> {
+fn stopped(
+    moments: u32,
+    most: impl Fn(bool) -> Duration,
+    with_compilers: bool,
+) -> Vec<(String, Duration)> {
     for signal in [libc::SIGINT, libc::SIGHUP] {
         // SAFETY: the default action runs no code of ours. Whoever started the tests may ignore these, and children inherit it.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     let sandbox = Sandbox::new();
     let mut longest = Vec::new();
-    for subject in subjects(&sandbox) {
+    let subjects = subjects(&sandbox).into_iter();
+    for subject in subjects.filter(|subject| with_compilers || subject.words[0] != "ktest") {
         let words: Vec<&str> = subject.words.iter().map(String::as_str).collect();
         let scratch = sandbox.path("scratch");
         std::fs::create_dir_all(&scratch).unwrap();
@@ -212,7 +217,8 @@ fn rechecked(
 
 #[test]
 fn a_signal_at_a_few_moments_ends_every_verb_and_leaves_nothing_half_done() {
-    stopped(3, |_| BUSY);
+    // Compiling all drivers for each moment takes longer than all other tests; twenty_moments does it.
+    stopped(3, |_| BUSY, false);
 }
 
 #[test]
@@ -222,7 +228,7 @@ fn twenty_moments() {
         true => PROMISED_WITH_CHILDREN,
         false => PROMISED,
     };
-    for (verb, worst) in stopped(20, promised) {
+    for (verb, worst) in stopped(20, promised, true) {
         println!(
             "{verb}: ended {:.2} s after the signal at the latest, of 20 moments",
             worst.as_secs_f64()
