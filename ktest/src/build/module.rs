@@ -88,8 +88,11 @@ pub fn run_module(
             });
         }
     }
-    let place =
-        tempfile::tempdir().map_err(Error::io("make a directory in", Utf8Path::new("/tmp")))?;
+    let place = tempfile::tempdir().map_err(|source| Error::Io {
+        what: "make a directory in",
+        path: Utf8PathBuf::from(std::env::temp_dir().to_string_lossy().into_owned()),
+        source,
+    })?;
     let Some(work) = Utf8Path::from_path(place.path()) else {
         return Err(Error::Data {
             path: place.path().display().to_string(),
