@@ -85,9 +85,30 @@ impl Analysis {
             let mut analysis = Self::saying(library.facts(), &mut scripts);
             let full = analysis.program.functions().count() > FUNCTIONS;
             if more && round <= ROUNDS && !full {
-                library.ask(&demand::wants(&analysis, &mut asked, round));
+                // What a field's type decides is known before anything is asked for the field's sake.
+                let mut wants = demand::records(&analysis, &mut asked);
+                let before = analysis.program.files().len();
+                for want in &wants {
+                    library.ask_one(want);
+                }
+                library.settle();
+                let mut read = library.facts();
+                if read.len() > before {
+                    let known: FastSet<&str> = analysis
+                        .program
+                        .files()
+                        .iter()
+                        .map(|file| file.path.as_str())
+                        .collect();
+                    read.retain(|file| !known.contains(file.path.as_str()));
+                } else {
+                    read.clear();
+                }
+                let read = Program::new(read);
+                wants.extend(demand::wants(&analysis, &read, &mut asked, round));
+                library.ask(&wants);
                 // Facts that nobody else holds are added to where they are.
-                drop(analysis);
+                drop((analysis, read));
                 more = library.settle();
                 continue;
             }

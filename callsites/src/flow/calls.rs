@@ -100,10 +100,9 @@ impl<'p> Walk<'p, '_> {
         let mut pointers = Vec::new();
         if targets.is_empty() {
             for (arg, values) in args.iter().zip(&values) {
-                let number = self.type_of(arg).is_some_and(|ty| {
-                    let ty = self.program.expand(&ty, self.file);
-                    ty.pointers == 0 && ty.arrays == 0 && !self.is_record(&ty)
-                });
+                let number = self
+                    .type_of(arg)
+                    .is_some_and(|ty| self.program.is_number(&ty, self.file));
                 if !number {
                     pointers.extend(values);
                 }

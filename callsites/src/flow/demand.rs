@@ -10,7 +10,7 @@ use super::graph::{Node, Obj};
 use super::hash::FastSet;
 use super::iterators::Backing;
 use super::places::{is_inside, parent};
-use super::program::{FnId, alias_of};
+use super::program::{FnId, Program, alias_of};
 use super::state::{FieldId, Object, Owner, SiteKey};
 use super::tables::NOTIFIER_TABLES;
 use super::want::Want;
@@ -23,10 +23,45 @@ use std::collections::BTreeSet;
 /// further away. A bound on time, and not a measurement.
 const BACKWARDS: usize = 3;
 
-/// What is needed and was not asked for yet.
-pub(super) fn wants(analysis: &Analysis, asked: &mut BTreeSet<Want>, round: usize) -> Vec<Want> {
+/// The records that decide whether a field through which pages go is a number: those that were not read.
+pub(super) fn records(analysis: &Analysis, asked: &mut BTreeSet<Want>) -> Vec<Want> {
     let mut wants = BTreeSet::new();
-    forwards(analysis, &mut wants);
+    for (field, function) in carrying_fields(analysis) {
+        let file = analysis.program.file_of(function);
+        let (Owner::Record(tag) | Owner::Within(tag, _)) = &analysis.state.field_name(field).0
+        else {
+            continue;
+        };
+        let tag = tag.split("::").next().unwrap_or(tag);
+        if analysis.program.record(tag, file).is_none() {
+            wants.insert(Want::Record {
+                from: analysis.program.file(file).path.clone(),
+                tag: tag.to_owned(),
+            });
+        }
+    }
+    wants.retain(|want| asked.insert(want.clone()));
+    wants.into_iter().collect()
+}
+
+/// The fields that carry pages, with each function that names them.
+fn carrying_fields(analysis: &Analysis) -> Vec<(FieldId, FnId)> {
+    let uses: BTreeSet<(FieldId, FnId)> = analysis.state.field_uses.iter().copied().collect();
+    let carries = |field: &FieldId| analysis.node_carries(analysis.state.field_node(*field));
+    uses.into_iter()
+        .filter(|(field, _)| carries(field))
+        .collect()
+}
+
+/// What is needed and was not asked for yet; `read` holds the records that were read since the flow was solved.
+pub(super) fn wants(
+    analysis: &Analysis,
+    read: &Program,
+    asked: &mut BTreeSet<Want>,
+    round: usize,
+) -> Vec<Want> {
+    let mut wants = BTreeSet::new();
+    forwards(analysis, read, &mut wants);
     if round <= BACKWARDS {
         backwards(analysis, &mut wants);
     }
@@ -113,7 +148,7 @@ fn touches_pages(body: &[Stmt]) -> bool {
     found
 }
 
-fn forwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+fn forwards(analysis: &Analysis, read: &Program, wants: &mut BTreeSet<Want>) {
     for call in &analysis.state.calls {
         if call.listed || !call.targets.is_empty() {
             continue;
@@ -182,11 +217,8 @@ fn forwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             }
         }
     }
-    let uses: BTreeSet<(FieldId, FnId)> = analysis.state.field_uses.iter().copied().collect();
-    for (field, function) in uses {
-        if analysis.node_carries(analysis.state.field_node(field))
-            && !is_number_field(analysis, function, field)
-        {
+    for (field, function) in carrying_fields(analysis) {
+        if !is_number_field(analysis, read, function, field) {
             users(analysis, function, field, wants);
         }
     }
@@ -195,25 +227,26 @@ fn forwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
 /// Frame numbers and addresses spread through arithmetic into everything; they are followed where they are read
 /// anyway, and no further reading is done for them.
 fn is_number(analysis: &Analysis, function: FnId, ty: &TypeRef) -> bool {
-    let ty = analysis
-        .program
-        .expand(ty, analysis.program.file_of(function));
-    let record =
-        ty.name.starts_with("struct ") || ty.name.starts_with("union ") || ty.name.contains("::");
-    ty.pointers == 0 && ty.arrays == 0 && !record && !ty.name.is_empty()
+    let file = analysis.program.file_of(function);
+    analysis.program.is_number(ty, file)
 }
 
-fn is_number_field(analysis: &Analysis, function: FnId, field: FieldId) -> bool {
+fn is_number_field(analysis: &Analysis, read: &Program, function: FnId, field: FieldId) -> bool {
     let (owner, name) = analysis.state.field_name(field);
     let (Owner::Record(tag) | Owner::Within(tag, _)) = owner else {
         return true;
     };
     let file = analysis.program.file_of(function);
-    analysis
-        .program
-        .record(tag, file)
-        .and_then(|record| analysis.program.member(record, name, file))
-        .is_some_and(|(_, member)| is_number(analysis, function, &member.ty))
+    let program = &analysis.program;
+    if let Some(record) = program.record(tag, file) {
+        let member = program.member(record, name, file);
+        return member.is_some_and(|(_, member)| program.is_number(&member.ty, file));
+    }
+    let Some((file, record)) = read.any_record(tag) else {
+        return false;
+    };
+    let member = read.member(record, name, file);
+    member.is_some_and(|(_, member)| read.is_number(&member.ty, file))
 }
 
 fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {

@@ -23,6 +23,14 @@ pub(crate) struct FnId(pub u32);
 /// A record of more members than this is looked up by name; shorter ones are quicker to walk through.
 const WIDE: usize = 64;
 
+/// Records of numbers are looked into so deep: a key in an iterator in a request. Deeper ones count as more than numbers.
+const DEEP: u8 = 4;
+
+/// Whether the name of a type is that of a struct or union.
+pub(super) fn names_record(name: &str) -> bool {
+    name.starts_with("struct ") || name.starts_with("union ") || name.contains("::")
+}
+
 /// The members of a wide record.
 #[derive(Debug, Default)]
 struct Members {
@@ -348,6 +356,37 @@ impl Program {
         let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
         let (at, n) = *best.first()?;
         Some(&self.files[at as usize].records[n as usize])
+    }
+
+    /// Some record of that tag, with the file that defines it.
+    pub(crate) fn any_record(&self, name: &str) -> Option<(u32, &Record)> {
+        let (at, n) = *self.records.get(tag(name))?.first()?;
+        Some((at, &self.files[at as usize].records[n as usize]))
+    }
+
+    /// Whether a value of that type is a number, or a record of nothing but numbers. An unknown type is none.
+    pub(crate) fn is_number(&self, ty: &TypeRef, file: u32) -> bool {
+        self.is_number_within(ty, file, DEEP)
+    }
+
+    fn is_number_within(&self, ty: &TypeRef, file: u32, depth: u8) -> bool {
+        if followed().is_carrier(&ty.name) {
+            return false;
+        }
+        let ty = self.expand(ty, file);
+        if ty.pointers > 0 || ty.arrays > 0 || ty.function || ty.name.is_empty() {
+            return false;
+        }
+        if !names_record(&ty.name) {
+            return true;
+        }
+        let Some(record) = self.record(&ty.name, file) else {
+            return false;
+        };
+        let mut members = record.fields.iter();
+        depth > 0
+            && !record.fields.is_empty()
+            && members.all(|member| self.is_number_within(&member.ty, file, depth - 1))
     }
 
     /// Whether the record of that tag which `file` most likely means is one of the kernel's public headers.

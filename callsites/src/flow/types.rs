@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Types of expressions, as far as they are needed to know which struct a field belongs to.
 
-use super::program::{Program, holds_pages, tag};
+use super::program::{Program, holds_pages, names_record, tag};
 use super::state::{FieldId, Owner};
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Declaration, Expr, Linkage, Stmt, TypeRef};
@@ -33,24 +33,18 @@ impl<'p> Walk<'p, '_> {
         if ty.pointers > 0 || ty.function || ty.arrays > 0 {
             return false;
         }
-        let is = |name: &str| {
-            name.starts_with("struct ") || name.starts_with("union ") || name.contains("::")
-        };
-        if is(&ty.name) {
+        if names_record(&ty.name) {
             return true;
         }
         let expanded = self.program.expand(ty, self.file);
-        expanded.pointers == 0 && expanded.arrays == 0 && is(&expanded.name)
+        expanded.pointers == 0 && expanded.arrays == 0 && names_record(&expanded.name)
             || followed().is_carrier(&ty.name)
     }
 
     /// Whether a value of that type is an integer.
     fn is_integer(&self, ty: &TypeRef) -> bool {
         let ty = self.program.expand(ty, self.file);
-        let record = ty.name.starts_with("struct ")
-            || ty.name.starts_with("union ")
-            || ty.name.contains("::")
-            || self.is_carrier(&ty);
+        let record = names_record(&ty.name) || self.is_carrier(&ty);
         ty.pointers == 0 && ty.arrays == 0 && !ty.function && !record
     }
 

@@ -2,6 +2,9 @@
 //! What the flow reads of a tree: pages that pass through many hands, each of which must be read in time.
 
 use crate::judged::check;
+use callsites::audit::{AuditOptions, audit};
+use callsites::tree::Tree;
+use std::fs;
 
 const TABLE_H: &str = "
 #include <linux/scatterlist.h>
@@ -125,4 +128,53 @@ void frob_drop(struct frob *f)
 }
 ",
     )]);
+}
+
+/// A frame number is kept in a record that others of the directory use for everything else.
+#[test]
+fn a_number_of_a_record_that_was_not_read_is_no_reason_to_read_who_uses_it() {
+    let tree = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        ("Makefile", "VERSION = 6\nPATCHLEVEL = 12\n"),
+        ("include/linux/mm.h", "long pin_user_pages(void);\n"),
+        (
+            "drivers/frob/key.h",
+            "struct key {\n\tu64 offset;\n\tu32 kind;\n};\n",
+        ),
+        (
+            "drivers/frob/item.h",
+            "#include \"key.h\"\nstruct item {\n\tstruct key key;\n\tstruct page *pages[16];\n};\n",
+        ),
+        (
+            "drivers/frob/take.c",
+            "#include \"item.h\"
+int frob_take(struct item *item, unsigned long start)
+{
+	int got = get_user_pages_fast(start, 16, FOLL_WRITE, item->pages);
+
+	item->key.offset = page_to_pfn(item->pages[0]);
+	return got;
+}
+void frob_give(struct item *item)
+{
+	int i;
+
+	for (i = 0; i < 16; i++)
+		put_page(item->pages[i]);
+}
+",
+        ),
+        (
+            "drivers/frob/other.c",
+            "#include \"key.h\"\nvoid key_next(struct key *key)\n{\n\tkey->offset++;\n}\n",
+        ),
+    ] {
+        let path = tree.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let tree = Tree::open(tree.path().to_str().unwrap()).unwrap();
+    let report = audit(&tree, &AuditOptions::default()).unwrap();
+    assert_eq!(report.coverage.functions, 2, "{:?}", report.coverage);
+    assert_eq!(report.callsites.len(), 2);
 }
