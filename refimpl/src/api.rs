@@ -15,12 +15,10 @@
 
 mod acts;
 mod flow;
-mod page;
 
 pub use crate::version::KernelVersion;
 pub use acts::{Act, Acts, Does, acts};
 pub use flow::{Flow, Place};
-pub use page::page;
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;

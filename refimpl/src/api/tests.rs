@@ -180,3 +180,38 @@ fn versions_compare_by_number() {
             .exists_in(version("5.6.1"))
     );
 }
+
+#[test]
+fn every_pinning_function_says_its_context_and_its_history() {
+    for function in catalogue().functions().filter(|f| f.is_pinning()) {
+        let family = function.name.starts_with("pin_user_pages")
+            || function.name.starts_with("unpin_user_pages");
+        // Gone for years; its forms say all there is.
+        if !family || function.until.is_some() {
+            continue;
+        }
+        assert!(!function.context.is_empty(), "{}", function.name);
+        assert!(!function.history.is_empty(), "{}", function.name);
+    }
+}
+
+#[test]
+fn history_is_in_order_and_the_model_agrees_with_it() {
+    for function in catalogue().functions() {
+        assert!(
+            function.history.is_sorted_by_key(|change| change.since),
+            "{}",
+            function.name
+        );
+    }
+    let counts = catalogue().get("pin_user_pages").unwrap();
+    let counted = counts
+        .history
+        .iter()
+        .find(|change| change.says.contains("counted"));
+    let since = counted.unwrap().since;
+    for version in crate::version::Version::ALL {
+        let known: KernelVersion = version.name().parse().unwrap();
+        assert_eq!(version.counts_pins(), known >= since);
+    }
+}

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of generated files.
 
-use crate::codegen::{cli, dependencies};
+use crate::codegen::{api, cli, dependencies};
 use crate::exit::Failure;
 use crate::workspace;
 
 /// Every generated file: its path from the root, and what it must hold.
 pub(crate) fn all() -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(vec![
-        ("docs/api.md", refimpl::api::page()),
+        ("docs/api.md", api::page()),
         ("docs/cli.md", cli::page()),
         ("docs/dependencies.md", dependencies::page()?),
     ])

@@ -3,6 +3,7 @@
 //!
 //! Each module makes one page; [`files`] lists them all. `codegen` writes them, `codegen --check` compares.
 
+pub(crate) mod api;
 pub(crate) mod cli;
 pub(crate) mod dependencies;
 pub(crate) mod files;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! docs/api.md: every function of the catalogue that acquires, releases or dirties, by kernel version.
 
-use super::{Catalogue, Count, Dirties, Era, Function, Role, Signature, Sleeps, catalogue};
-use crate::version::{KernelVersion, Version};
+use refimpl::api::{
+    Catalogue, Count, Dirties, Era, Function, KernelVersion, Role, Signature, Sleeps, catalogue,
+};
+use refimpl::version::Version;
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -18,7 +20,7 @@ that no longer does: 5.3, 5.5, 5.13, 5.18, 6.7, 6.15, 6.16 and 7.2 were not read
 ";
 
 /// The page.
-pub fn page() -> String {
+pub(crate) fn page() -> String {
     let mut text = HEAD.to_owned();
     for (role, title) in [
         (Role::Acquire, "Functions that acquire"),
@@ -141,7 +143,7 @@ fn describe(function: &Function, text: &mut String) {
     text.push('\n');
 }
 
-/// Where the arguments of one form stand, in their order.
+/// Where the arguments of one form stand, in their order, and which versions have it.
 fn form(form: &Signature) -> String {
     let mut named: Vec<(usize, &str)> = [
         (form.mm, "mm"),
@@ -165,7 +167,12 @@ fn form(form: &Signature) -> String {
         let found = named.iter().find(|(place, _)| *place == at);
         found.map_or("_", |(_, name)| *name)
     });
-    format!("({})", all.collect::<Vec<_>>().join(", "))
+    let life = [("since", form.since), ("before", form.until)];
+    let bounds = life
+        .into_iter()
+        .filter_map(|(word, version)| Some(format!(" {word} {}", version?)));
+    let places = all.collect::<Vec<_>>().join(", ");
+    format!("({places}){}", bounds.collect::<Vec<_>>().join(","))
 }
 
 fn capital(sentence: &str) -> String {
@@ -179,41 +186,6 @@ fn capital(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_pinning_function_says_its_context_and_its_history() {
-        for function in catalogue().functions().filter(|f| f.is_pinning()) {
-            let family = function.name.starts_with("pin_user_pages")
-                || function.name.starts_with("unpin_user_pages");
-            // Gone for years; its forms say all there is.
-            if !family || function.until.is_some() {
-                continue;
-            }
-            assert!(!function.context.is_empty(), "{}", function.name);
-            assert!(!function.history.is_empty(), "{}", function.name);
-        }
-    }
-
-    #[test]
-    fn history_is_in_order_and_the_model_agrees_with_it() {
-        for function in catalogue().functions() {
-            assert!(
-                function.history.is_sorted_by_key(|change| change.since),
-                "{}",
-                function.name
-            );
-        }
-        let counts = catalogue().get("pin_user_pages").unwrap();
-        let counted = counts
-            .history
-            .iter()
-            .find(|change| change.says.contains("counted"));
-        let since = counted.unwrap().since;
-        for version in Version::ALL {
-            let known: KernelVersion = version.name().parse().unwrap();
-            assert_eq!(version.counts_pins(), known >= since);
-        }
-    }
 
     #[test]
     fn a_function_is_marked_in_the_versions_that_have_it() {
