@@ -22,7 +22,7 @@ pub const SITES_H: &str = include_str!("capi/include/refimpl_sites.h");
 pub const CONTROL_H: &str = include_str!("capi/include/refimpl_control.h");
 /// The headers that a driver of one's own finds beside those of the embedded trees, some in their place: calls in the form that the
 /// version of the run has.
-pub const HEADERS: [(&str, &str); 10] = [
+pub const HEADERS: [(&str, &str); 12] = [
     ("linux/bio.h", include_str!("capi/include/linux/bio.h")),
     (
         "linux/dma-mapping.h",
@@ -31,6 +31,7 @@ pub const HEADERS: [(&str, &str); 10] = [
     ("linux/file.h", include_str!("capi/include/linux/file.h")),
     ("linux/init.h", include_str!("capi/include/linux/init.h")),
     ("linux/mm.h", include_str!("capi/include/linux/mm.h")),
+    ("linux/mutex.h", include_str!("capi/include/linux/mutex.h")),
     (
         "linux/printk.h",
         include_str!("capi/include/linux/printk.h"),
@@ -38,6 +39,10 @@ pub const HEADERS: [(&str, &str); 10] = [
     (
         "linux/scatterlist.h",
         include_str!("capi/include/linux/scatterlist.h"),
+    ),
+    (
+        "linux/spinlock.h",
+        include_str!("capi/include/linux/spinlock.h"),
     ),
     (
         "linux/string.h",

@@ -127,6 +127,11 @@ impl Version {
         self >= Version::V6_12
     }
 
+    /// Whether pin_user_pages(), its _remote and its _unlocked form return 0 for arguments that they refuse (is_valid_gup_args(), 6.3).
+    pub(crate) fn refuses_pins_with_zero(self) -> bool {
+        self >= Version::V6_12
+    }
+
     /// Whether unpin_folio(), unpin_folios() and unpin_user_folio() exist (6.11).
     pub(crate) fn has_folio_unpins(self) -> bool {
         self >= Version::V6_12

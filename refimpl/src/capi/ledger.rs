@@ -58,6 +58,8 @@ struct Entry {
     taken: Taken,
     call: String,
     site: Site,
+    /// Asked for without FOLL_WRITE.
+    read_only: bool,
 }
 
 /// The book of references of one run.
@@ -89,7 +91,14 @@ impl Ledger {
             taken,
             call: call.name.to_owned(),
             site: call.site.clone(),
+            read_only: false,
         });
+    }
+
+    /// The newest `count` references were asked for without FOLL_WRITE.
+    pub(crate) fn only_read(&mut self, count: usize) {
+        let newest = self.live.iter_mut().rev().take(count);
+        newest.for_each(|entry| entry.read_only = true);
     }
 
     /// A reference was given back: that of the page, or else of another page of its folio, whose pages share their counts.
@@ -140,8 +149,14 @@ impl Ledger {
 
     /// A device, started at `call`, wrote a user page.
     pub(crate) fn device_wrote(&mut self, pfn: Pfn, call: Call<'_>, revocable: bool) {
-        if self.holds_user(pfn) {
+        if self.user(pfn).any(|entry| !entry.read_only) {
             self.written.insert(pfn, call.site.clone());
+        } else if self.holds_user(pfn) {
+            let (taken, message) = (
+                self.acquired_at(pfn).cloned(),
+                "lets a device write a page that was taken without FOLL_WRITE",
+            );
+            self.problem(Class::NotWritable, call, message.to_owned(), taken);
         } else if !revocable {
             let before = self.given_back.get(&pfn).cloned();
             let message = "lets a device write a page that was given back".to_owned();
@@ -162,20 +177,25 @@ impl Ledger {
         }
     }
 
-    /// Whether anybody holds a reference of get_user_pages*() or pin_user_pages*().
-    pub(crate) fn holds_user(&self, pfn: Pfn) -> bool {
-        self.live
-            .iter()
-            .any(|entry| entry.pfn == pfn && entry.taken != Taken::Plain)
+    /// References of get_user_pages*() and pin_user_pages*(), the oldest first.
+    fn user(&self, pfn: Pfn) -> impl DoubleEndedIterator<Item = &Entry> {
+        let user = move |entry: &&Entry| entry.pfn == pfn && entry.taken != Taken::Plain;
+        self.live.iter().filter(user)
     }
 
-    /// Where the newest such reference was taken.
+    /// Whether anybody holds one.
+    pub(crate) fn holds_user(&self, pfn: Pfn) -> bool {
+        self.user(pfn).next().is_some()
+    }
+
+    /// Whether anybody holds a reference of whatever kind.
+    pub(crate) fn holds(&self, pfn: Pfn) -> bool {
+        self.live.iter().any(|entry| entry.pfn == pfn)
+    }
+
+    /// Where the newest reference on a user page was taken.
     pub(crate) fn acquired_at(&self, pfn: Pfn) -> Option<&Site> {
-        self.live
-            .iter()
-            .rev()
-            .find(|entry| entry.pfn == pfn && entry.taken != Taken::Plain)
-            .map(|entry| &entry.site)
+        self.user(pfn).next_back().map(|entry| &entry.site)
     }
 
     /// Notes something wrong.

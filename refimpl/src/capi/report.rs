@@ -39,9 +39,13 @@ pub enum Class {
     NotDirtied,
     /// A device wrote a page that nobody held any more.
     WriteAfterRelease,
+    /// Given back while a device still had an address for it.
+    StillMapped,
+    /// A device wrote a page that was taken without FOLL_WRITE.
+    NotWritable,
     /// A device used an address that is not mapped for it.
     DmaUnmapped,
-    /// Slept under a spinlock.
+    /// What may sleep, called under a spinlock.
     SleepsInAtomic,
     /// Another call that a kernel would not survive, or not without damage.
     Misuse,
@@ -49,13 +53,15 @@ pub enum Class {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Class; 9] = [
+    pub const ALL: [Class; 11] = [
         Class::Leak,
         Class::DoubleRelease,
         Class::KindMismatch,
         Class::DirtyAfterRelease,
         Class::NotDirtied,
         Class::WriteAfterRelease,
+        Class::StillMapped,
+        Class::NotWritable,
         Class::DmaUnmapped,
         Class::SleepsInAtomic,
         Class::Misuse,

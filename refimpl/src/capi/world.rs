@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::ledger::{Call, Given, Ledger, Taken};
 use super::report::{Class, Run, SCHEMA, Site, UnseenWrite};
 use crate::mapping::{Area, Mm, PageIndex, Vma};
-use crate::page::{Context, FolioId, Kind, Memory, Misuse, Pfn, What};
+use crate::page::{Consequence, Context, FolioId, Kind, Memory, Misuse, Pfn, What};
 use crate::version::Version;
 
 /// log2 of a page's size.
@@ -34,9 +34,19 @@ pub(super) struct World {
     next_user: u64,
     next_file: usize,
     next_dma: u64,
-    dma: BTreeMap<u64, (Pfn, u64)>,
+    dma: BTreeMap<u64, Mapping>,
     device_writes: u64,
     unseen: BTreeMap<(Site, Option<Site>), u64>,
+}
+
+/// What a device has an address for.
+#[derive(Clone)]
+struct Mapping {
+    pfn: Pfn,
+    /// Of its first byte in the page.
+    offset: u64,
+    size: u64,
+    site: Site,
 }
 
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
@@ -153,7 +163,8 @@ impl World {
     }
 
     fn note(&mut self, name: &str, message: &str) {
-        let site = self.site.clone();
+        let (site, called) = (self.site.clone(), self.called.clone());
+        let name = called.as_deref().unwrap_or(name);
         let call = Call { name, site: &site };
         self.ledger
             .problem(Class::Misuse, call, message.to_owned(), None);
@@ -198,7 +209,39 @@ impl World {
                 self.ledger.dirtied(*pfn, folio.clone(), call);
             }
             self.ledger.release(*pfn, folio, given, call);
+            self.still_mapped(*pfn, call);
         }
+    }
+
+    /// A device that has an address for a page which nobody holds any more may write it at any time.
+    fn still_mapped(&mut self, pfn: Pfn, call: Call<'_>) {
+        let mut mapped = self.dma.values().filter(|mapping| mapping.pfn == pfn);
+        let site = mapped.next().map(|mapping| mapping.site.clone());
+        if site.is_some() && self.notifiers == 0 && !self.ledger.holds(pfn) {
+            let message = "gives back a page that a device still has an address for".to_owned();
+            self.ledger.problem(Class::StillMapped, call, message, site);
+        }
+    }
+
+    /// Notes it where a call that may sleep is made where nothing may.
+    pub(super) fn might_sleep(&mut self, call: &'static str) {
+        if self.memory.context == Context::Atomic {
+            self.warned_here(call, What::SleepsInAtomic, Consequence::Warn);
+        }
+    }
+
+    /// Notes a misuse of no page at the present place.
+    pub(super) fn warned_here(&mut self, call: &'static str, what: What, consequence: Consequence) {
+        let folio = None;
+        self.misused_here(
+            call,
+            Misuse {
+                call,
+                what,
+                consequence,
+                folio,
+            },
+        );
     }
 
     /// The frames of a page's folio.
@@ -221,10 +264,13 @@ impl World {
             What::SleepsInAtomic => Class::SleepsInAtomic,
             _ => Class::Misuse,
         };
-        let message = format!(
-            "wrong: {}; a kernel would {}",
-            misuse.what, misuse.consequence
-        );
+        let message = match class {
+            Class::SleepsInAtomic => "may sleep, and a spinlock is held".to_owned(),
+            _ => format!(
+                "wrong: {}; a kernel would {}",
+                misuse.what, misuse.consequence
+            ),
+        };
         self.ledger.problem(class, call, message, None);
     }
 
@@ -268,9 +314,18 @@ impl World {
         if count_down(&mut self.fail_dma) {
             return None;
         }
-        let addr = self.next_dma + offset;
-        self.next_dma += PAGE_SIZE as u64;
-        self.dma.insert(addr, (page?, size));
+        let (addr, pfn, site) = (self.next_dma + offset, page?, self.site.clone());
+        // Two mappings never touch, so that a device that goes beyond one does not meet another.
+        self.next_dma = (addr + size + 1).next_multiple_of(PAGE_SIZE as u64);
+        self.dma.insert(
+            addr,
+            Mapping {
+                pfn,
+                offset,
+                size,
+                site,
+            },
+        );
         Some(addr)
     }
 
@@ -281,23 +336,23 @@ impl World {
         }
     }
 
-    /// A device works on an address. Returns the frame that it wrote, if it wrote one, and whether it could work at all.
+    /// A device works on a stretch of what was mapped. Returns the frame that it wrote and where in it, if it wrote one, and whether it
+    /// could work at all.
     pub(super) fn dma_run(
         &mut self,
         addr: u64,
         size: u64,
         writes: bool,
-    ) -> Result<Option<Pfn>, ()> {
+    ) -> Result<Option<(Pfn, u64)>, ()> {
         let site = self.site.clone();
         let call = Call {
             name: "dma_run",
             site: &site,
         };
-        let Some((pfn, _)) = self
-            .dma
-            .get(&addr)
-            .copied()
-            .filter(|(_, mapped)| size <= *mapped)
+        let below = self.dma.range(..=addr).next_back();
+        let Some((pfn, offset)) = below
+            .filter(|(start, mapping)| addr + size <= *start + mapping.size)
+            .map(|(start, mapping)| (mapping.pfn, mapping.offset + addr - start))
         else {
             let message = "lets a device use an address that is not mapped for it".to_owned();
             self.ledger.problem(Class::DmaUnmapped, call, message, None);
@@ -323,8 +378,11 @@ impl World {
                 self.mm.write_back(&mut self.memory, id);
             }
             self.ledger.device_wrote(pfn, call, revocable);
+        } else if kind == Kind::Zero {
+            // What was taken for reading of memory that nobody had touched.
+            self.ledger.device_wrote(pfn, call, true);
         }
-        Ok(Some(pfn))
+        Ok(Some((pfn, offset)))
     }
 }
 

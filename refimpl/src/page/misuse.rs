@@ -24,6 +24,9 @@ pub enum What {
     /// A NULL entry.
     #[error("a NULL page")]
     NullPage,
+    /// No array to put the pages into.
+    #[error("no array for the pages")]
+    NullArray,
     /// An error number where a count of pages belongs.
     #[error("an error number as count")]
     ErrorAsCount,

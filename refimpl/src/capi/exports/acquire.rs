@@ -4,11 +4,12 @@
 use std::ffi::{c_int, c_long, c_uint, c_ulong};
 
 use super::frames::{to_page, to_pfn};
+use super::kmalloc::GFP_KERNEL;
 use crate::capi::ledger::Taken;
 use crate::capi::world::{PAGE_SHIFT, World, count_down, with};
 use crate::gup::{self, Errno, Flags, Hold, Path};
 use crate::mapping::PageIndex;
-use crate::page::{Kind, Pfn};
+use crate::page::{Consequence, Kind, Pfn, What};
 use crate::version::Version;
 
 const FOLL_WRITE: c_uint = 0x01;
@@ -25,7 +26,7 @@ unsafe fn acquire(way: Way, range: Range, pages: *mut *mut u8) -> c_long {
         return 0;
     };
     if pages.is_null() {
-        return -c_long::from(Errno::EINVAL.number());
+        return with(|world| take_nothing(world, way, range, nr));
     }
     with(|world| match take(world, way, range, nr) {
         Ok(got) => {
@@ -39,8 +40,36 @@ unsafe fn acquire(way: Way, range: Range, pages: *mut *mut u8) -> c_long {
     })
 }
 
+/// With a null array the slow forms of get_user_pages*() bring pages in and take no reference; all others refuse it with a warning, or,
+/// before they look at it (pins until 5.17, references until 6.2), write through it.
+fn take_nothing(world: &mut World, way: Way, range: Range, nr: u64) -> c_long {
+    let ((call, hold, path), version) = (way, world.memory.version());
+    if hold == Hold::Get && matches!(path, Path::Slow | Path::Unlocked) {
+        let World { memory, mm, .. } = world;
+        let (first, write) = (range.0 >> PAGE_SHIFT, range.2 & FOLL_WRITE != 0);
+        let brings = |page: &u64| mm.fault(memory, PageIndex(first + page), write).is_ok();
+        let reached = (0..nr).take_while(brings).count() as c_long;
+        let errno = -c_long::from(Errno::EFAULT.number());
+        return if reached == 0 { errno } else { reached };
+    }
+    let looks = version >= Version::V6_12 || hold == Hold::Pin && version >= Version::V6_1;
+    let consequence = if looks {
+        Consequence::Warn
+    } else {
+        Consequence::Oops
+    };
+    world.warned_here(call, What::NullArray, consequence);
+    match version.refuses_pins_with_zero() && hold == Hold::Pin && path != Path::Fast {
+        true => 0,
+        false => -c_long::from(Errno::EINVAL.number()),
+    }
+}
+
 fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, Errno> {
     let ((call, hold, path), (start, _, foll)) = (way, range);
+    if path != Path::FastOnly {
+        world.might_sleep(call);
+    }
     // Until 6.2 0x100 was FOLL_HWPOISON (include/linux/mm.h, 6.1; include/linux/mm_types.h, 6.12).
     let longterm = if world.memory.version() < Version::V6_12 {
         0x10000
@@ -68,6 +97,9 @@ fn take(world: &mut World, way: Way, range: Range, nr: u64) -> Result<Vec<Pfn>, 
         ),
     };
     world.took(call, taken, &got);
+    if !flags.write {
+        world.ledger.only_read(got.len());
+    }
     Ok(got)
 }
 
@@ -123,6 +155,7 @@ pub(super) unsafe extern "C" fn refimpl_memfd_pin(
     max: c_uint,
 ) -> c_long {
     with(|world| {
+        world.might_sleep("memfd_pin_folios");
         let World { memory, mm, .. } = world;
         match gup::memfd_pin_folios(memory, mm, mapping.addr(), first..=last, max as usize) {
             Ok(heads) => {
@@ -162,8 +195,11 @@ pub(super) extern "C" fn get_page(page: *mut u8) {
 
 /// include/linux/gfp.h: alloc_pages(): 2^order pages with one reference. NULL where a failure was asked for.
 #[unsafe(no_mangle)]
-pub(super) extern "C" fn alloc_pages(_gfp: c_uint, order: c_uint) -> *mut u8 {
+pub(super) extern "C" fn alloc_pages(gfp: c_uint, order: c_uint) -> *mut u8 {
     with(|world| {
+        if gfp & GFP_KERNEL != 0 {
+            world.might_sleep("alloc_pages");
+        }
         if count_down(&mut world.fail_alloc) {
             return std::ptr::null_mut();
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices: the streaming DMA interface, and the stroke of work that every device of the embedded trees does.
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{CStr, c_char, c_int, c_uint};
 
 use super::frames::{to_data, to_pfn};
 use crate::capi::world::{PAGE_SIZE, with};
@@ -48,17 +48,31 @@ pub(super) extern "C" fn dma_unmap_page(_dev: *mut u8, addr: u64, _size: usize, 
 #[unsafe(no_mangle)]
 pub(super) extern "C" fn dma_run(_dev: *mut u8, addr: u64, size: usize, dir: c_uint) -> c_int {
     match with(|world| world.dma_run(addr, size as u64, dir != DMA_TO_DEVICE)) {
-        Ok(Some(pfn)) => {
-            let data = to_data(pfn);
-            if !data.is_null() {
+        Ok(Some((pfn, offset))) => {
+            let (data, offset) = (to_data(pfn), offset as usize);
+            if !data.is_null() && offset < PAGE_SIZE {
                 // SAFETY: the frame has PAGE_SIZE bytes, which nothing in Rust refers to.
-                unsafe { data.write_bytes(PATTERN, size.min(PAGE_SIZE)) };
+                unsafe {
+                    data.add(offset)
+                        .write_bytes(PATTERN, size.min(PAGE_SIZE - offset))
+                };
             }
             0
         }
         Ok(None) => 0,
         Err(()) => -EIO,
     }
+}
+
+/// include/linux/kernel.h: might_sleep(), by the name of the function that may.
+///
+/// # Safety
+/// `call` is a string that ends with 0 and lives as long as the process.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn refimpl_might_sleep(call: *const c_char) {
+    // SAFETY: as promised by the caller.
+    let call = unsafe { CStr::from_ptr::<'static>(call) };
+    with(|world| world.might_sleep(call.to_str().unwrap_or("might_sleep")));
 }
 
 /// include/linux/preempt.h: nothing may sleep from here.

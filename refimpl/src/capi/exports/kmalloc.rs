@@ -13,9 +13,15 @@ fn layout(size: usize) -> Option<Layout> {
     Layout::from_size_align(size.checked_add(HEADER)?, HEADER).ok()
 }
 
+/// GFP_KERNEL of the headers, which may sleep; GFP_ATOMIC may not.
+pub(super) const GFP_KERNEL: c_uint = 2;
+
 /// include/linux/slab.h: kzalloc().
 #[unsafe(no_mangle)]
-pub(super) extern "C" fn kzalloc(size: usize, _gfp: c_uint) -> *mut u8 {
+pub(super) extern "C" fn kzalloc(size: usize, gfp: c_uint) -> *mut u8 {
+    if gfp & GFP_KERNEL != 0 {
+        with(|world| world.might_sleep("kzalloc"));
+    }
     let Some(layout) = layout(size).filter(|_| !with(|world| count_down(&mut world.fail_alloc)))
     else {
         return std::ptr::null_mut();

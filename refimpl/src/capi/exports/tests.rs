@@ -208,3 +208,171 @@ fn nothing_sleeps_until_the_last_spinlock_is_let_go() {
     });
     assert_eq!(lines(&run, Class::SleepsInAtomic), [60]);
 }
+
+/// The page under a user address.
+fn page_at(address: u64) -> crate::page::Pfn {
+    let at = crate::mapping::PageIndex(address >> PAGE_SHIFT);
+    with(|world| world.mm.pte(at)).unwrap().pfn
+}
+
+/// A device writes the whole page, started at `line`.
+fn dma_write(address: u64, line: u32) {
+    let page = page_at(address);
+    at(line);
+    with(|world| {
+        let bus = world.dma_map(Some(page), 0, 4096).unwrap();
+        assert!(world.dma_run(bus, 4096, true).is_ok());
+        world.dma_unmap(bus);
+    });
+}
+
+/// Documentation/core-api/pin_user_pages.rst: what a device writes is asked for with FOLL_WRITE, else it may be a page that others read.
+#[test]
+fn a_device_that_writes_what_was_taken_for_reading_is_noticed() {
+    for touched in [false, true] {
+        let said = run(Version::V6_12, 1, |address| {
+            if touched {
+                let index = crate::mapping::PageIndex(address >> PAGE_SHIFT);
+                with(|world| world.mm.fault(&mut world.memory, index, true)).unwrap();
+            }
+            at(10);
+            let (got, pages) = pin(address, 1, 0);
+            assert_eq!(got, 1);
+            dma_write(address, 20);
+            at(30);
+            release::unpin_user_page(pages[0]);
+        });
+        assert_eq!(lines(&said, Class::NotWritable), [20], "touched: {touched}");
+        let site = said.problems[0].related.as_ref().map(|site| site.line);
+        assert_eq!(site, Some(10));
+        assert_eq!(said.problems.len(), 1, "{:?}", said.problems);
+    }
+    let said = run(Version::V6_12, 1, |address| {
+        let (_, mut writable) = pin(address, 1, 1);
+        let (_, read_only) = pin(address, 1, 0);
+        dma_write(address, 20);
+        // SAFETY: the array has one page.
+        unsafe { release::unpin_user_pages_dirty_lock(writable.as_mut_ptr(), 1, true) };
+        release::unpin_user_page(read_only[0]);
+    });
+    assert_eq!(said.problems, []);
+}
+
+/// mm/gup.c: is_valid_gup_args() of 6.12, its forerunners of 6.1, and what 5.10 does without a look; get_user_pages() without an array is
+/// a way of faulting pages in.
+#[test]
+fn without_an_array_pins_are_refused_and_references_are_not_taken() {
+    for (version, slow, fast) in [
+        (Version::V5_10, -22, -22),
+        (Version::V6_1, -22, -22),
+        (Version::V6_12, 0, -22),
+    ] {
+        let said = run(version, 2, |address| {
+            at(10);
+            // SAFETY: nothing is written where there is no array.
+            let (pinned, quick, got, gone) = unsafe {
+                (
+                    acquire::pin_user_pages(address, 1, 1, null_mut()),
+                    acquire::pin_user_pages_fast(address, 1, 1, null_mut()),
+                    acquire::get_user_pages(address, 4, 1, null_mut()),
+                    acquire::get_user_pages(0, 4, 1, null_mut()),
+                )
+            };
+            assert_eq!(
+                (pinned, i64::from(quick)),
+                (slow, fast),
+                "{}",
+                version.name()
+            );
+            assert_eq!((got, gone), (2, -14));
+            let page = page_at(address);
+            let id = with(|world| world.memory.page_folio(page));
+            let count = with(|world| world.memory.folio(id.unwrap()).refcount);
+            assert_eq!(count, 1, "the mapping's own");
+        });
+        assert_eq!(lines(&said, Class::Misuse), [10, 10]);
+    }
+}
+
+/// might_lock_read() of mmap_lock in mm/gup.c; the fast-only form is for interrupts.
+#[test]
+fn what_may_sleep_says_so_under_a_spinlock() {
+    let said = run(Version::V6_12, 1, |address| {
+        with(|world| world.preempt(1));
+        at(10);
+        let (_, pages) = pin(address, 1, 1);
+        at(20);
+        let mut page = null_mut();
+        // SAFETY: there is room for the one page that is asked for.
+        unsafe { acquire::get_user_pages_fast_only(address, 1, 1, &raw mut page) };
+        at(30);
+        release::put_page(page);
+        release::unpin_user_page(pages[0]);
+        at(40);
+        // SAFETY: an object of kzalloc(), given back once.
+        unsafe { super::kmalloc::kfree(super::kmalloc::kzalloc(8, super::kmalloc::GFP_KERNEL)) };
+        at(50);
+        // SAFETY: as above.
+        unsafe { super::kmalloc::kfree(super::kmalloc::kzalloc(8, 1)) };
+        at(60);
+        let mut byte = 0;
+        // SAFETY: there is room for the byte.
+        unsafe {
+            super::user::copy_from_user(
+                &raw mut byte,
+                std::ptr::without_provenance(address as usize),
+                1,
+            )
+        };
+        with(|world| world.preempt(-1));
+    });
+    assert_eq!(lines(&said, Class::SleepsInAtomic), [10, 40, 60]);
+    assert_eq!(said.problems.len(), 3, "{:?}", said.problems);
+}
+
+/// Documentation/core-api/dma-api.rst: the device is done with the page when it has been unmapped.
+#[test]
+fn a_page_is_given_back_when_no_device_has_an_address_for_it_any_more() {
+    let said = run(Version::V6_12, 1, |address| {
+        let (_, first) = pin(address, 1, 1);
+        let (_, second) = pin(address, 1, 1);
+        at(10);
+        let page = page_at(address);
+        let bus = with(|world| world.dma_map(Some(page), 0, 4096)).unwrap();
+        at(20);
+        release::unpin_user_page(first[0]);
+        at(30);
+        release::unpin_user_page(second[0]);
+        at(40);
+        with(|world| world.dma_unmap(bus));
+    });
+    assert_eq!(lines(&said, Class::StillMapped), [30]);
+    assert_eq!(
+        said.problems[0].related.as_ref().map(|site| site.line),
+        Some(10)
+    );
+}
+
+/// A device may be told to use part of what is mapped, and meets no other mapping beyond it.
+#[test]
+fn a_device_may_use_a_part_of_what_is_mapped() {
+    let said = run(Version::V6_12, 1, |_| {
+        with(|world| {
+            let page = world.memory.alloc(2, Kind::Kernel);
+            let large = world.dma_map(Some(page), 0, 3 * 4096).unwrap();
+            let small = world.dma_map(Some(page), 512, 512).unwrap();
+            assert_ne!(large, small);
+            let mut run = |from, size| world.dma_run(from, size, true);
+            assert_eq!(run(large + 512, 512), Ok(Some((page, 512))));
+            assert_eq!(run(small + 100, 412), Ok(Some((page, 612))));
+            assert_eq!(run(small + 100, 413), Err(()));
+            assert_eq!(run(large, 3 * 4096 + 1), Err(()));
+            assert_eq!(run(large + 3 * 4096, 1), Err(()));
+            assert_eq!(run(large - 1, 1), Err(()));
+            world.dma_unmap(small);
+            world.dma_unmap(large);
+        });
+    });
+    assert_eq!(lines(&said, Class::DmaUnmapped).len(), 1);
+    assert_eq!(said.problems.iter().map(|p| p.count).sum::<u64>(), 4);
+}

@@ -14,6 +14,13 @@ fn each_page(
     write: bool,
     mut copy: impl FnMut(*mut u8, usize, usize),
 ) -> c_ulong {
+    with(|world| {
+        world.might_sleep(if write {
+            "copy_to_user"
+        } else {
+            "copy_from_user"
+        })
+    });
     let mut done = 0;
     while done < len {
         let at = user.wrapping_add(done);

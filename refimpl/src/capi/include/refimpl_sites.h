@@ -12,7 +12,10 @@
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
 #ifdef REFIMPL_DRIVER
 #include <linux/bio.h>
 #include <linux/file.h>
@@ -89,6 +92,12 @@ void refimpl_at(const char *path, unsigned int line, const char *function);
 #define folio_mark_dirty(folio)		__REFIMPL_AS(folio_mark_dirty, folio)
 #define folio_lock(folio)		__REFIMPL_AS(folio_lock, folio)
 #define folio_unlock(folio)		__REFIMPL_AS(folio_unlock, folio)
+#define kmalloc(...)			__REFIMPL_AS(kmalloc, __VA_ARGS__)
+#define kzalloc(...)			__REFIMPL_AS(kzalloc, __VA_ARGS__)
+#define kcalloc(...)			__REFIMPL_AS(kcalloc, __VA_ARGS__)
+#define copy_from_user(...)		__REFIMPL_N(copy_from_user, __VA_ARGS__)
+#define copy_to_user(...)		__REFIMPL_N(copy_to_user, __VA_ARGS__)
+#define mutex_lock(lock)		__REFIMPL_AS(mutex_lock, lock)
 #define set_page_dirty(page)		__REFIMPL_1(set_page_dirty, page)
 #define set_page_dirty_lock(page)	__REFIMPL_1(set_page_dirty_lock, page)
 #define lock_page(page)			__REFIMPL_1(lock_page, page)
@@ -96,6 +105,12 @@ void refimpl_at(const char *path, unsigned int line, const char *function);
 
 #define dma_map_page(...)		__REFIMPL_N(dma_map_page, __VA_ARGS__)
 #define dma_unmap_page(...)		__REFIMPL_N(dma_unmap_page, __VA_ARGS__)
+#define dma_map_single(...)		__REFIMPL_AS(dma_map_single, __VA_ARGS__)
+#define dma_unmap_single(...)		__REFIMPL_AS(dma_unmap_single, __VA_ARGS__)
+#define dma_map_sg(...)			__REFIMPL_AS(dma_map_sg, __VA_ARGS__)
+#define dma_unmap_sg(...)		__REFIMPL_AS(dma_unmap_sg, __VA_ARGS__)
+#define dma_map_sgtable(...)		__REFIMPL_AS(dma_map_sgtable, __VA_ARGS__)
+#define dma_unmap_sgtable(...)		__REFIMPL_AS(dma_unmap_sgtable, __VA_ARGS__)
 #define dma_run(dev, addr, size, dir) \
 	__REFIMPL_N(dma_run, dev, addr, size, dir)
 
