@@ -347,3 +347,40 @@ fn line(number: usize, (actor, what): (String, &'static str)) -> TraceStep {
         changes: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In how many words of its description a race differs from another.
+    fn apart(one: Race, other: Race) -> usize {
+        let words = |race: Race| -> Vec<String> {
+            let text = format!("{race:?}");
+            text.split_whitespace().map(str::to_owned).collect()
+        };
+        let (one, other) = (words(one), words(other));
+        let pairs = one.iter().zip(&other);
+        pairs.filter(|(left, right)| left != right).count() + one.len().abs_diff(other.len())
+    }
+
+    /// A mistake that comes with another might be noticed by the other alone.
+    #[test]
+    fn each_mistake_is_one_step_from_what_is_right() {
+        let together = [
+            "no-barriers",
+            "grabs-from-zero",
+            "the-taker-releases-on-error-alone",
+            "retries-with-its-own-pin",
+        ];
+        let all: [&[Interleaving]; 6] =
+            [&GUP_FAST, &FORK, &COLLAPSE, &TRANSFER, &PARTIAL, &MIGRATE];
+        for variants in all {
+            let right = || variants.iter().filter(|variant| variant.is_faithful);
+            for wrong in variants.iter().filter(|variant| !variant.is_faithful) {
+                let nearest = right().map(|right| apart(right.race, wrong.race)).min();
+                let expected = if together.contains(&wrong.name) { 2 } else { 1 };
+                assert_eq!(nearest, Some(expected), "{}", wrong.name);
+            }
+        }
+    }
+}

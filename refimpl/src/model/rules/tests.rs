@@ -2,7 +2,7 @@
 //! Single steps of the rules, asked of a state that stands just before them.
 
 use super::{Protocol, waiters};
-use crate::model::config::{Config, Fairness, WaitAt};
+use crate::model::config::{Config, Fairness, WaitAt, Waiting};
 use crate::model::graph::Machine;
 use crate::model::state::{Cut, Pass, State, Syncer, flag};
 use crate::model::step::Event;
@@ -121,5 +121,63 @@ fn a_reader_loses_its_mapping_to_unmapping_alone() {
         state.devices[0].mapped = true;
         super::protocol::invalidate(&writer, &mut state, 0, unmaps);
         assert!(!state.devices[0].mapped);
+    }
+}
+
+/// What a step with that name breaks; None where there is no such step.
+fn breaks(config: &Config, state: &State, event: Event) -> Option<u16> {
+    let mut moves = Vec::new();
+    Protocol { config }.moves(state, &mut moves);
+    let mut found = moves.iter().filter(|found| found.step.event == event);
+    found.next().map(|found| found.broken)
+}
+
+/// The block layer copies after the checksum was taken: torn if a device writes between the two, and else not.
+#[test]
+fn a_late_copy_is_torn_by_a_write_between_the_checksum_and_itself() {
+    let config = config(Policy::BounceBlock);
+    let mut state = initial(&config);
+    state.pages[0].set(flag::WRITEBACK | flag::BOUNCING);
+    (state.pages[0].ram, state.pages[0].flight) = (3, 3);
+    assert_eq!(breaks(&config, &state, Event::BlockCopies), Some(0));
+    state.pages[0].flight = 2;
+    let torn = Some(Property::Torn.bit());
+    assert_eq!(breaks(&config, &state, Event::BlockCopies), torn);
+}
+
+/// The wait of July 2018 is a loop, and each task in it keeps a CPU for as long as a driver holds its pin; asleep in a queue it keeps none.
+#[test]
+fn a_wait_that_loops_keeps_the_cpu_of_each_task_in_it() {
+    let outcome = |waiting, cpus, property| {
+        let config = Config {
+            waiting,
+            cpus,
+            fsyncs: 1,
+            flusher: false,
+            reclaim: false,
+            truncate: false,
+            dma_writes: 1,
+            ..config(Policy::Wait)
+        };
+        explore(&config).unwrap().outcome(property)
+    };
+    let (one, all) = (Property::OneCpuBusy, Property::AllCpusBusy);
+    assert_eq!(outcome(Waiting::Yield, 2, one), Outcome::Broken);
+    assert_eq!(outcome(Waiting::Yield, 2, all), Outcome::Holds);
+    assert_eq!(outcome(Waiting::Yield, 1, all), Outcome::Broken);
+    assert_eq!(outcome(Waiting::Queue, 1, one), Outcome::Holds);
+}
+
+/// A story says how a page was taken: get_user_pages(), or pin_user_pages() for writing or for reading.
+#[test]
+fn a_pin_is_called_what_it_is() {
+    for (policy, plain) in [(Policy::None, true), (Policy::SkipReclaim, false)] {
+        let config = Config::base(policy, Driver::Eventually, Callsites::Converted);
+        let mut state = initial(&config);
+        state.pages[0].set(flag::MAPPED | flag::WRITABLE);
+        let pin = |plain, fast_read| Event::Pin { plain, fast_read };
+        assert!(may(&config, &state, pin(plain, false)), "{}", policy.name());
+        assert!(!may(&config, &state, pin(!plain, false)));
+        assert!(!may(&config, &state, pin(plain, true)));
     }
 }

@@ -94,6 +94,16 @@ int get_user_pages_fast_only(unsigned long start, int nr_pages, unsigned int gup
 			     struct page **pages);
 #endif
 
+/* The mmap lock is never dropped here. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 19, 0)
+static inline long get_user_pages_locked(unsigned long start, unsigned long nr_pages,
+					 unsigned int gup_flags, struct page **pages, int *locked)
+{
+	(void)locked;
+	return get_user_pages_unlocked(start, nr_pages, pages, gup_flags);
+}
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 2, 0)
 static inline long get_user_pages_longterm(unsigned long start, unsigned long nr_pages,
 					   unsigned int gup_flags, struct page **pages,
@@ -127,6 +137,14 @@ void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 8, 0)
 long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages,
 			     unsigned int gup_flags);
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 8, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 19, 0)
+static inline long pin_user_pages_locked(unsigned long start, unsigned long nr_pages,
+					 unsigned int gup_flags, struct page **pages, int *locked)
+{
+	(void)locked;
+	return pin_user_pages_unlocked(start, nr_pages, pages, gup_flags);
+}
 #endif
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 8, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 int pin_user_pages_fast_only(unsigned long start, int nr_pages, unsigned int gup_flags,

@@ -3,6 +3,7 @@
 #define _LINUX_UIO_H
 
 #include <linux/mm.h>
+#include <linux/scatterlist.h>
 
 /* The data go to the iterator's memory, or come from it. */
 #define ITER_DEST		0
@@ -118,15 +119,43 @@ static inline ssize_t iov_iter_extract_pages(struct iov_iter *i, struct page ***
 }
 #endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+/* Behind the entries that the table has; when not all of it can be had, what came is given back. */
+static inline ssize_t extract_iter_to_sg(struct iov_iter *iter, size_t maxsize,
+					 struct sg_table *sgtable, unsigned int sg_max,
+					 unsigned int extraction_flags)
+{
+	unsigned int before = sgtable->nents;
+	ssize_t done = 0;
+
+	while (maxsize && sg_max-- && iov_iter_count(iter)) {
+		struct page *list[1], **pages = list;
+		size_t offset;
+		ssize_t got = iov_iter_extract_pages(iter, &pages, min(maxsize, PAGE_SIZE), 1,
+						     extraction_flags, &offset);
+
+		if (got <= 0) {
+			while (iter->user && sgtable->nents > before)
+				unpin_user_page(sg_page(&sgtable->sgl[--sgtable->nents]));
+			return got;
+		}
+		sg_set_page(&sgtable->sgl[sgtable->nents++], list[0], got, offset);
+		maxsize -= got;
+		done += got;
+	}
+	return done;
+}
+#endif
+
 static inline int __get_or_reference(unsigned long start, int nr, unsigned int flags,
 				     struct page **pages)
 {
 	return get_user_pages_fast(start, nr, flags, pages);
 }
 
-/* Until 5.19 the name has no 2 and the iterator stays where it is. Of bio_vecs each page gets a reference. */
-static inline ssize_t iov_iter_get_pages2(struct iov_iter *i, struct page **pages, size_t maxsize,
-					  unsigned int maxpages, size_t *start)
+/* Of bio_vecs each page gets a reference. */
+static inline ssize_t __iov_iter_get_pages(struct iov_iter *i, struct page **pages, size_t maxsize,
+					   unsigned int maxpages, size_t *start)
 {
 	ssize_t done = __iov_iter_pages(i, &pages, maxsize, maxpages, start, __get_or_reference);
 	ssize_t page;
@@ -136,8 +165,8 @@ static inline ssize_t iov_iter_get_pages2(struct iov_iter *i, struct page **page
 	return done;
 }
 
-static inline ssize_t iov_iter_get_pages_alloc2(struct iov_iter *i, struct page ***pages,
-						size_t maxsize, size_t *start)
+static inline ssize_t __iov_iter_get_pages_alloc(struct iov_iter *i, struct page ***pages,
+						 size_t maxsize, size_t *start)
 {
 	ssize_t done;
 
@@ -145,12 +174,43 @@ static inline ssize_t iov_iter_get_pages_alloc2(struct iov_iter *i, struct page 
 			 GFP_KERNEL);
 	if (!*pages)
 		return -ENOMEM;
-	done = iov_iter_get_pages2(i, *pages, maxsize, ~0U, start);
+	done = __iov_iter_get_pages(i, *pages, maxsize, ~0U, start);
 	if (done <= 0) {
 		kfree(*pages);
 		*pages = NULL;
 	}
 	return done;
 }
+
+/* Until 5.19 the names have no 2 and the iterator stays where it is. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 0, 0)
+static inline ssize_t iov_iter_get_pages2(struct iov_iter *i, struct page **pages, size_t maxsize,
+					  unsigned int maxpages, size_t *start)
+{
+	return __iov_iter_get_pages(i, pages, maxsize, maxpages, start);
+}
+
+static inline ssize_t iov_iter_get_pages_alloc2(struct iov_iter *i, struct page ***pages,
+						size_t maxsize, size_t *start)
+{
+	return __iov_iter_get_pages_alloc(i, pages, maxsize, start);
+}
+#else
+static inline ssize_t iov_iter_get_pages(struct iov_iter *i, struct page **pages, size_t maxsize,
+					 unsigned int maxpages, size_t *start)
+{
+	struct iov_iter stays = *i;
+
+	return __iov_iter_get_pages(&stays, pages, maxsize, maxpages, start);
+}
+
+static inline ssize_t iov_iter_get_pages_alloc(struct iov_iter *i, struct page ***pages,
+					       size_t maxsize, size_t *start)
+{
+	struct iov_iter stays = *i;
+
+	return __iov_iter_get_pages_alloc(&stays, pages, maxsize, start);
+}
+#endif
 
 #endif
