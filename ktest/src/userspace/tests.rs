@@ -646,3 +646,76 @@ fn a_driver_meets_the_calls_of_the_version_that_it_is_run_under() {
     let no_version = drivers(&[file], "next", &Options::default()).unwrap_err();
     assert!(matches!(no_version, Error::Version(_)), "{no_version}");
 }
+
+/// The forms that older kernels have, and the scatterlist of an iterator, which comes whole or not at all.
+#[test]
+fn each_kernel_has_its_own_calls_for_iterators_and_for_a_lock_that_may_be_dropped() {
+    let head = "\tunsigned long buf = refimpl_user_map(4, 0, 1);\n\tstruct page *list[8];\n\tstruct iov_iter iter;\n\tint i;\n\
+                \tiov_iter_ubuf(&iter, ITER_DEST, (void *)(buf + 100), 2 * PAGE_SIZE);\n";
+    let older = in_init(&format!(
+        "{head}\tint locked = 1;\n\tsize_t off;\n\
+         \tif (iov_iter_get_pages(&iter, list, 2 * PAGE_SIZE, 8, &off) != 2 * PAGE_SIZE || off != 100)\n\t\treturn -1;\n\
+         \tif (iov_iter_count(&iter) != 2 * PAGE_SIZE)\n\t\treturn -1;\n\tfor (i = 0; i < 3; i++)\n\t\tput_page(list[i]);\n\
+         \tif (get_user_pages_locked(buf, 1, FOLL_WRITE, list, &locked) != 1)\n\t\treturn -1;\n\tput_page(list[0]);\n\
+         \tif (pin_user_pages_locked(buf, 2, FOLL_WRITE, list, &locked) != 2)\n\t\treturn -1;\n\tunpin_user_pages(list, 2);\n",
+    ));
+    let newer = in_init(&format!(
+        "{head}\tstruct sg_table table;\n\tif (sg_alloc_table(&table, 8, GFP_KERNEL))\n\t\treturn -1;\n\ttable.nents = 0;\n\
+         \tif (extract_iter_to_sg(&iter, 2 * PAGE_SIZE, &table, 8, 0) != 2 * PAGE_SIZE || table.nents != 3)\n\t\treturn -1;\n\
+         \tfor (i = 0; i < 3; i++)\n\t\tlist[i] = sg_page(&table.sgl[i]);\n\tunpin_user_pages(list, 3);\n\ttable.nents = 0;\n\
+         \tiov_iter_ubuf(&iter, ITER_DEST, (void *)buf, 6 * PAGE_SIZE);\n\
+         \tif (extract_iter_to_sg(&iter, 6 * PAGE_SIZE, &table, 8, 0) != -EFAULT || table.nents)\n\t\treturn -1;\n\
+         \tsg_free_table(&table);\n",
+    ));
+    for (text, version, taken) in [(older, "5.10", (4, 2)), (newer, "6.12", (0, 7))] {
+        let run = of_ones_own("forms.c", &text, version);
+        assert!(run.clean(), "{}", mistakes(&run));
+        let totals = run.drivers[0].run.as_ref().unwrap().totals;
+        assert_eq!((totals.gets, totals.pins), taken, "{version}");
+    }
+}
+
+/// Each mistake stands at its line, with the other end where there is one.
+#[test]
+fn what_a_spinlock_a_device_or_a_missing_array_makes_wrong_is_named_with_its_other_end() {
+    let text = in_init(
+        "\tstatic DEFINE_SPINLOCK(lock);\n\tstatic DEFINE_MUTEX(mutex);\n\tstatic struct device dev;\n\
+         \tunsigned long buf = refimpl_user_map(4, 0, 1);\n\tstruct page *page;\n\tdma_addr_t bus;\n\
+         \tpin_user_pages_fast(buf, 1, 0, &page);\n\
+         \tbus = dma_map_page(&dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);\n\
+         \tdma_run(&dev, bus + 512, 512, DMA_FROM_DEVICE); /* not-writable */\n\
+         \tunpin_user_page(page); /* still-mapped */\n\
+         \tdma_unmap_page(&dev, bus, PAGE_SIZE, DMA_FROM_DEVICE);\n\
+         \tspin_lock(&lock);\n\tmutex_lock(&mutex); /* sleeps-in-atomic */\n\tmutex_unlock(&mutex);\n\
+         \tkfree(kmalloc(8, GFP_KERNEL)); /* sleeps-in-atomic */\n\tkfree(kmalloc(8, GFP_ATOMIC));\n\
+         \tpin_user_pages_fast(buf, 1, FOLL_WRITE, &page); /* sleeps-in-atomic */\n\tspin_unlock(&lock);\n\
+         \tunpin_user_page(page);\n\tpin_user_pages(buf, 1, FOLL_WRITE, NULL); /* misuse */\n",
+    );
+    let run = of_ones_own("wrong.c", &text, "6.12");
+    let line = |word: &str| text.lines().position(|line| line.contains(word)).unwrap() as u32 + 1;
+    let mut marked: Vec<(u32, &str)> = text
+        .lines()
+        .zip(1..)
+        .filter_map(|(text, line)| Some((line, text.split("/* ").nth(1)?.split(' ').next()?)))
+        .collect();
+    let said = mistakes(&run);
+    let mut found: Vec<(u32, &str)> = said
+        .lines()
+        .filter_map(|text| {
+            let (line, rest) = text.strip_prefix("wrong.c:")?.split_once(':')?;
+            let class = rest.rsplit_once('[')?.1.trim_end_matches(']');
+            Some((line.parse().ok()?, class))
+        })
+        .collect();
+    marked.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, marked, "{said}");
+    for (class, other) in [
+        (Class::NotWritable, line("pin_user_pages_fast(buf, 1, 0")),
+        (Class::StillMapped, line("bus = dma_map_page")),
+    ] {
+        let problem = run.problems().find(|(_, problem)| problem.class == class);
+        let related = problem.unwrap().1.related.as_ref();
+        assert_eq!(related.map(|site| site.line), Some(other), "{class:?}");
+    }
+}
