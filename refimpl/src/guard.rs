@@ -306,12 +306,23 @@ mod tests {
         let range = pin(&mut memory, &mut mm).into_range().unwrap();
         assert_eq!(leaks.count(), 0, "what became a range has not leaked");
         range.unpin(&mut memory, true).unwrap();
+        let ids: Vec<_> = (0..3)
+            .filter_map(|page| memory.page_folio(mm.pte(PageIndex(START.0 + page))?.pfn))
+            .collect();
+        for make_dirty in [false, true] {
+            ids.iter().for_each(|id| memory.clean(*id));
+            let range = pin(&mut memory, &mut mm).into_range().unwrap();
+            ids.iter().for_each(|id| memory.clean(*id));
+            range.unpin(&mut memory, make_dirty).unwrap();
+            let dirty = ids.iter().filter(|id| memory.folio(**id).dirty).count();
+            assert_eq!(dirty, if make_dirty { 3 } else { 0 });
+        }
         // The middle page is another one now.
         assert_eq!(mm.zap_range(&mut memory, PageIndex(START.0 + 1), 1), vec![]);
         let pages = pin(&mut memory, &mut mm).into_range().unwrap_err();
         assert_eq!(pages.pages().len(), 3);
         pages.unpin(&mut memory).unwrap();
-        assert_eq!((memory.stat().acquired, memory.stat().released), (6, 6));
+        assert_eq!((memory.stat().acquired, memory.stat().released), (12, 12));
         drop(pin(&mut memory, &mut mm).into_range().unwrap_err());
         assert_eq!(leaks.count(), 3);
     }

@@ -161,11 +161,11 @@ fn is_allowed(memory: &Memory, mm: &Mm, at: PageIndex, flags: Flags, hold: Hold)
         return false;
     };
     let version = memory.version();
-    let longterm = flags.longterm && hold == Hold::Pin;
     let doubtful = vma.area == Area::Inserted && version.refuses_longterm_write_to_tracked_file();
     let of_a_file = matches!(vma.area, Area::File { .. } | Area::Inserted);
     let unseen = of_a_file && !pte.writable && version.unshares_for_longterm();
-    let unsure = longterm && if flags.write { doubtful } else { unseen };
+    // The kernels that ask have refused a plain reference for long before.
+    let unsure = flags.longterm && if flags.write { doubtful } else { unseen };
     let unshares = must_unshare(memory, mm, pte, flags, hold);
     !unsure && !unshares && check_vma(memory, vma, flags).is_ok()
 }
@@ -239,7 +239,7 @@ pub fn memfd_pin_folios(
     Ok(heads)
 }
 
-/// check_vma_flags().
+/// check_vma_flags(), but for what may not be written, which no fault brings in.
 fn check_vma(memory: &Memory, vma: Vma, flags: Flags) -> Result<(), Errno> {
     let version = memory.version();
     match vma.area {
@@ -253,7 +253,6 @@ fn check_vma(memory: &Memory, vma: Vma, flags: Flags) -> Result<(), Errno> {
         {
             Err(Errno::EFAULT)
         }
-        _ if flags.write && !vma.writable => Err(Errno::EFAULT),
         _ => Ok(()),
     }
 }

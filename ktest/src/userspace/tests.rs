@@ -263,6 +263,10 @@ fn a_wrong_driver_is_caught_with_file_and_line() {
         "for_each_sg(region->table.sgl, sg, region->npages, i)",
         "for_each_sg(region->table.sgl, sg, region->table.nents, i)",
     );
+    let mixpool = "drivers/misc/mixpool.c";
+    tree.edit(mixpool, "nr, FOLL_WRITE, buf->pages", "nr, 0, buf->pages");
+    let unmap = "\t\tdma_unmap_page(dev, addr, PAGE_SIZE, DMA_FROM_DEVICE);\n";
+    tree.edit(mixpool, unmap, "");
     let snapshot = "drivers/misc/snapshot.c";
     tree.edit(snapshot, "get_user_pages_fast(", "pin_user_pages_fast(");
     tree.edit(snapshot, "\tput_page(", "\tunpin_user_page(");
@@ -371,6 +375,22 @@ fn a_wrong_driver_is_caught_with_file_and_line() {
         0,
         "toy_sdma_free",
         "dma_run",
+    );
+    expected(
+        Class::NotWritable,
+        mixpool,
+        "dma_run(",
+        0,
+        "mixpool_move",
+        "dma_run",
+    );
+    expected(
+        Class::StillMapped,
+        mixpool,
+        "\tput_page(",
+        0,
+        "mixpool_free",
+        "put_page",
     );
     let classes: BTreeSet<Class> = run.problems().map(|(_, problem)| problem.class).collect();
     assert_eq!(classes, BTreeSet::from(Class::ALL), "each class once");

@@ -351,7 +351,10 @@ impl World {
         };
         let below = self.dma.range(..=addr).next_back();
         let Some((pfn, offset)) = below
-            .filter(|(start, mapping)| addr + size <= *start + mapping.size)
+            .filter(|(start, mapping)| {
+                let end = addr.checked_add(size);
+                end.is_some_and(|end| end <= *start + mapping.size)
+            })
             .map(|(start, mapping)| (mapping.pfn, mapping.offset + addr - start))
         else {
             let message = "lets a device use an address that is not mapped for it".to_owned();

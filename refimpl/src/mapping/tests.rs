@@ -271,3 +271,16 @@ fn a_fault_stays_within_what_its_area_is() {
     assert_eq!(readable.fault(&mut memory, at(100), false), Err(Fault));
     assert_eq!(readable.fault(&mut memory, at(200), false), Err(Fault));
 }
+
+/// A folio of the page cache is mapped page by page here, however large it is: each entry goes by itself.
+#[test]
+fn an_entry_of_a_large_folio_of_a_file_goes_by_itself() {
+    let (mut memory, mut mm) = world(SHMEM, 1 << PMD_ORDER, PMD_ORDER);
+    for page in [0, 5] {
+        mm.access(&mut memory, at(page), true).unwrap();
+    }
+    let cached = 1 << PMD_ORDER;
+    assert_eq!(counts(&memory, &mm, 0), (cached + 2, 2));
+    assert_eq!(mm.zap(&mut memory, at(5)), None);
+    assert_eq!(counts(&memory, &mm, 0), (cached + 1, 1));
+}

@@ -393,3 +393,64 @@ proptest! {
         }
     }
 }
+
+/// include/linux/mm.h: put_page() takes one away before it looks, so that the count of a free page is -1 then.
+#[test]
+fn the_count_of_a_free_page_goes_below_zero() {
+    let mut memory = Memory::new(Version::V6_12);
+    let page = Some(memory.alloc(0, Kind::Anon));
+    let id = memory.page_folio(page.unwrap()).unwrap();
+    assert_eq!(memory.put_page(page), Ok(()));
+    assert_eq!(memory.folio(id).refcount, 0);
+    let wrong = memory.put_page(page).unwrap_err();
+    assert_eq!((wrong.what, memory.folio(id).refcount), (What::Freed, -1));
+}
+
+/// mm/gup.c: try_grab_folio(), gup_put_folio(): node_stat_mod_folio() of as many as there are.
+#[test]
+fn both_counters_of_pins_move_by_as_many_as_are_taken_and_given() {
+    for order in [0, 2] {
+        let mut memory = Memory::new(Version::V7_3);
+        let page = memory.alloc(order, Kind::Anon);
+        let id = memory.page_folio(page).unwrap();
+        memory.pin_refs(id, 3);
+        assert_eq!((memory.stat().acquired, memory.stat().released), (3, 0));
+        memory.unpin_user_folio(Some(page), 2).unwrap();
+        assert_eq!((memory.stat().acquired, memory.stat().released), (3, 2));
+    }
+}
+
+/// The first version of the series went through its array from the end, the second one from the beginning (mm/gup.c: put_user_pages(), 5.4):
+/// what stands in front of the NULL, or behind it, is given back.
+#[test]
+fn an_array_is_given_back_from_the_end_that_its_version_began_at() {
+    for from_the_end in [true, false] {
+        let mut memory = Memory::new(Version::V4_19);
+        let [first, last] = [(), ()].map(|()| memory.alloc(0, Kind::Anon));
+        let array = [Some(first), None, Some(last)];
+        let done = if from_the_end {
+            memory.release_user_pages(&array, 3)
+        } else {
+            memory.put_user_pages(&array, 3)
+        };
+        assert_eq!(done.unwrap_err().what, What::NullPage);
+        let freed = |page| memory.folio(memory.page_folio(page).unwrap()).freed;
+        assert_eq!((freed(first), freed(last)), (!from_the_end, from_the_end));
+    }
+}
+
+/// What corrupts memory is told, whatever else was wrong with the array before or behind it.
+#[test]
+fn of_several_mistakes_in_an_array_the_gravest_is_told() {
+    for freed_first in [true, false] {
+        let mut memory = Memory::new(Version::V6_12);
+        let [plain, freed] = [(), ()].map(|()| Some(memory.alloc(0, Kind::Anon)));
+        memory.put_page(freed).unwrap();
+        let mut array = [freed, plain];
+        if !freed_first {
+            array.reverse();
+        }
+        let told = memory.unpin_user_pages(&array, 2).unwrap_err();
+        assert_eq!(told.what, What::Freed, "freed first: {freed_first}");
+    }
+}

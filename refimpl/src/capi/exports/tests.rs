@@ -369,10 +369,12 @@ fn a_device_may_use_a_part_of_what_is_mapped() {
             assert_eq!(run(large, 3 * 4096 + 1), Err(()));
             assert_eq!(run(large + 3 * 4096, 1), Err(()));
             assert_eq!(run(large - 1, 1), Err(()));
+            // What dma_map_page() returns when it fails.
+            assert_eq!(run(u64::MAX, 4096), Err(()));
             world.dma_unmap(small);
             world.dma_unmap(large);
         });
     });
     assert_eq!(lines(&said, Class::DmaUnmapped).len(), 1);
-    assert_eq!(said.problems.iter().map(|p| p.count).sum::<u64>(), 4);
+    assert_eq!(said.problems.iter().map(|p| p.count).sum::<u64>(), 5);
 }

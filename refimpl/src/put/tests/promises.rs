@@ -132,6 +132,14 @@ fn secret_memory_is_grabbed_and_put_and_never_had() {
         assert_eq!(world.counters(), (0, 0));
         assert_eq!(world.pin(1, WRITE, Path::Fast), Err(Errno::EFAULT));
         assert_eq!(world.counters(), (1, 1), "{}", version.name());
+        let page = world
+            .mm
+            .pte(START)
+            .and_then(|pte| world.memory.page_folio(pte.pfn));
+        let references = |world: &World| world.memory.folio(page.unwrap()).refcount;
+        let before = references(&world);
+        assert_eq!(world.get(1, WRITE, Path::Fast), Err(Errno::EFAULT));
+        assert_eq!(references(&world), before, "{}", version.name());
     }
 }
 
