@@ -398,11 +398,11 @@ proptest! {
 #[test]
 fn the_count_of_a_free_page_goes_below_zero() {
     let mut memory = Memory::new(Version::V6_12);
-    let page = Some(memory.alloc(0, Kind::Anon));
-    let id = memory.page_folio(page.unwrap()).unwrap();
-    assert_eq!(memory.put_page(page), Ok(()));
+    let page = memory.alloc(0, Kind::Anon);
+    let id = memory.page_folio(page).unwrap();
+    assert_eq!(memory.put_page(Some(page)), Ok(()));
     assert_eq!(memory.folio(id).refcount, 0);
-    let wrong = memory.put_page(page).unwrap_err();
+    let wrong = memory.put_page(Some(page)).unwrap_err();
     assert_eq!((wrong.what, memory.folio(id).refcount), (What::Freed, -1));
 }
 

@@ -2,9 +2,9 @@
 //! Single steps of the rules, asked of a state that stands just before them.
 
 use super::{Protocol, waiters};
-use crate::model::config::{Config, Fairness, WaitAt, Waiting};
+use crate::model::config::{Config, Fairness, Storage, WaitAt, Waiting};
 use crate::model::graph::Machine;
-use crate::model::state::{Cut, Pass, State, Syncer, flag};
+use crate::model::state::{Cut, Hold, Pass, State, Syncer, flag};
 use crate::model::step::Event;
 use crate::model::{Callsites, Driver, Outcome, Policy, Property, explore};
 
@@ -179,5 +179,26 @@ fn a_pin_is_called_what_it_is() {
         assert!(may(&config, &state, pin(plain, false)), "{}", policy.name());
         assert!(!may(&config, &state, pin(!plain, false)));
         assert!(!may(&config, &state, pin(plain, true)));
+    }
+}
+
+/// mm/gup.c: gup_put_folio(), fs/dax.c: whoever sleeps until the page is nobody else's is woken by the last reference, and by no other.
+#[test]
+fn the_last_reference_wakes_truncate_and_no_other_does() {
+    let mut config = Config::base(
+        Policy::SkipReclaim,
+        Driver::Eventually,
+        Callsites::Converted,
+    );
+    config.storage = Storage::Dax;
+    config.truncate = true;
+    let mut state = initial(&config);
+    state.cut = Cut::Asleep;
+    (state.devices[0].hold, state.devices[0].writes) = (Hold::Dirtied, true);
+    for (held, wakes) in [(2, false), (1, true)] {
+        (state.pages[0].refs, state.pages[0].pins) = (held, held as _);
+        assert_eq!(may(&config, &state, Event::Woken), wakes, "{held} held");
+        let puts = may(&config, &state, Event::Put { pin: true });
+        assert_eq!(puts, !wakes, "{held} held");
     }
 }
