@@ -11,7 +11,7 @@ use super::ir::{NotCompiled, Span};
 use super::lex::{Kind, Mode, Token, tokens};
 use crate::tree::{Defined, VersionCode};
 use memchr::memmem;
-use refimpl::api::{Role, followed};
+use refimpl::api::{Role, acts, followed};
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -27,14 +27,18 @@ pub(super) fn live(
     given: &Defined,
 ) -> (Vec<Token>, Vec<NotCompiled>) {
     let mentions = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
-    let of_version =
-        given.code.is_some() && (mentions("LINUX_VERSION_CODE") || mentions("KERNEL_VERSION"));
+    let of_version = given.code.is_some()
+        && (mentions("LINUX_VERSION_CODE")
+            || mentions("KERNEL_VERSION")
+            || acts().vendor_codes().any(mentions));
     if !of_version && !given.names.iter().any(|(name, _)| mentions(name)) {
         return (all, Vec::new());
     }
+    let (macros, functions) = macros(bytes, &all);
     let mut known = Known {
         given,
-        macros: macros(bytes, &all),
+        macros,
+        functions,
         defined: HashMap::new(),
         left_out: Vec::new(),
     };
@@ -101,30 +105,44 @@ pub(super) fn releases(bytes: &[u8], all: &[Token]) -> BTreeSet<VersionCode> {
     found
 }
 
-/// Object-like macros that speak of the version, with their text.
-fn macros(bytes: &[u8], all: &[Token]) -> HashMap<String, String> {
-    let mut out = HashMap::new();
+/// Macros that take arguments: their parameters and their text.
+type Functions = HashMap<String, (Vec<String>, String)>;
+
+/// Macros that speak of the version, with their text: object-like ones, and those that take arguments.
+fn macros(bytes: &[u8], all: &[Token]) -> (HashMap<String, String>, Functions) {
+    let (mut objects, mut functions) = (HashMap::new(), Functions::new());
     for token in all.iter().filter(|token| token.kind == Kind::Directive) {
         let (word, rest) = directive(token.text(bytes));
-        if word != "define" {
+        if word != "define" || !mentions_version(&rest) {
             continue;
         }
-        if let Some((name, text)) = rest.split_once(' ') {
-            if mentions_version(text) && !name.contains('(') {
-                out.insert(name.to_owned(), text.to_owned());
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        let Some(end) = end else { continue };
+        let (name, rest) = rest.split_at(end);
+        match rest.strip_prefix('(').map(|rest| rest.split_once(')')) {
+            Some(Some((params, text))) => {
+                let params = params.split(',').map(|param| param.trim().to_owned());
+                functions.insert(name.to_owned(), (params.collect(), text.to_owned()));
+            }
+            Some(None) => {}
+            None => {
+                objects.insert(name.to_owned(), rest.to_owned());
             }
         }
     }
-    out
+    (objects, functions)
 }
 
 fn mentions_version(text: &str) -> bool {
-    text.contains("LINUX_VERSION_CODE") || text.contains("KERNEL_VERSION")
+    text.contains("LINUX_VERSION_CODE")
+        || text.contains("KERNEL_VERSION")
+        || acts().vendor_codes().any(|code| text.contains(code))
 }
 
 struct Known<'g> {
     given: &'g Defined,
     macros: HashMap<String, String>,
+    functions: Functions,
     /// Names that are defined in an arm which the version decides: whether that arm is compiled.
     defined: HashMap<String, bool>,
     /// Arms that are not compiled, with their conditions.
@@ -140,6 +158,7 @@ impl Known<'_> {
                 || words.iter().any(|word| {
                     let word = String::from_utf8_lossy(word.text(text.as_bytes()));
                     self.macros.contains_key(&*word)
+                        || self.functions.contains_key(&*word)
                         || self.defined.contains_key(&*word)
                         || self.given.value(&word).is_some()
                 })
@@ -168,6 +187,10 @@ impl Known<'_> {
                     if word == "define" && (lives(n) != open(n) || !lives(n)) {
                         let name = rest.split([' ', '(']).next().unwrap_or_default();
                         *self.defined.entry(name.to_owned()).or_default() |= lives(n);
+                        let text = rest[name.len()..].trim();
+                        if lives(n) && !text.is_empty() && !text.starts_with('(') {
+                            self.macros.insert(name.to_owned(), text.to_owned());
+                        }
                     }
                 }
             }
@@ -192,10 +215,20 @@ impl Known<'_> {
         if asks_if_defined && self.given.value(name).is_some() {
             return Some(!condition.starts_with('!'));
         }
-        if let Some(defined) = self.defined.get(name) {
-            return Some(*defined != condition.starts_with('!'));
+        if asks_if_defined {
+            if let Some(defined) = self.defined.get(name) {
+                return Some(*defined != condition.starts_with('!'));
+            }
+            if self.is_vendors(name) {
+                return Some(condition.starts_with('!'));
+            }
         }
         self.value(condition, DEPTH).map(|value| value != 0)
+    }
+
+    /// Whether a name is one that only the kernels of a vendor define: a tree of another is compiled without it.
+    fn is_vendors(&self, name: &str) -> bool {
+        self.given.code.is_some() && acts().is_vendor_code(name)
     }
 
     fn value(&self, text: &str, depth: u32) -> Option<i64> {
@@ -312,21 +345,27 @@ impl Reader<'_> {
                 if self.known.given.value(&name).is_some() {
                     return Some(1);
                 }
-                self.known
-                    .defined
-                    .get(&name)
-                    .map(|defined| i64::from(*defined))
+                let defined = self.known.defined.get(&name).copied();
+                let vendors = self.known.is_vendors(&name).then_some(false);
+                defined.or(vendors).map(i64::from)
             }
             (Kind::Ident, _) => {
                 if self.text() == b"(" {
-                    self.skip_parentheses();
-                    return None;
+                    let arguments = self.arguments();
+                    return self.applied(&word, &arguments);
                 }
                 if let Some(value) = self.known.given.value(&word) {
                     return Some(value);
                 }
-                let text = self.known.macros.get(&word)?;
-                self.known.value(text, self.depth)
+                match (
+                    self.known.macros.get(&word),
+                    self.known.defined.get(&word).copied(),
+                ) {
+                    (_, Some(false)) => Some(0),
+                    (Some(text), _) => self.known.value(text, self.depth),
+                    (None, Some(true)) => Some(1),
+                    (None, None) => self.known.is_vendors(&word).then_some(0),
+                }
             }
             _ => None,
         }
@@ -351,121 +390,58 @@ impl Reader<'_> {
         self.takes(b")").then_some(code + c.min(255))
     }
 
-    fn skip_parentheses(&mut self) {
+    /// Takes a list of arguments in parentheses, each as text.
+    fn arguments(&mut self) -> Vec<String> {
         let mut depth = 0u32;
+        let mut arguments = vec![String::new()];
         while self.at < self.tokens.len() {
-            match self.text() {
-                b"(" => depth += 1,
-                b")" => depth = depth.saturating_sub(1),
+            let text = String::from_utf8_lossy(self.text()).into_owned();
+            self.at += 1;
+            match text.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            self.at += 1;
-            if depth == 0 {
-                break;
+            match (text.as_str(), depth) {
+                (_, 0) => break,
+                ("(", 1) => {}
+                (",", 1) => arguments.push(String::new()),
+                _ => {
+                    if let Some(argument) = arguments.last_mut() {
+                        argument.push_str(&text);
+                        argument.push(' ');
+                    }
+                }
             }
         }
+        arguments
+    }
+
+    /// A macro with its arguments: one of the file, or the release of a vendor as a number.
+    fn applied(&mut self, name: &str, arguments: &[String]) -> Option<i64> {
+        let Some((params, text)) = self.known.functions.get(name) else {
+            let parts = acts().vendor_version(name)?;
+            let values = arguments
+                .iter()
+                .map(|arg| self.known.value(arg, self.depth));
+            let values: Vec<i64> = values.collect::<Option<_>>()?;
+            return (values.len() == parts).then(|| values.iter().fold(0, |all, n| all << 8 | n));
+        };
+        if params.len() != arguments.len() {
+            return None;
+        }
+        let bytes = text.as_bytes();
+        let words = tokens(bytes, 0, bytes.len(), Mode::MacroBody);
+        let mut filled = String::new();
+        for word in words {
+            let word = String::from_utf8_lossy(word.text(bytes));
+            let argument = params.iter().position(|param| *param == word);
+            filled.push_str(argument.map_or(&*word, |at| &arguments[at]));
+            filled.push(' ');
+        }
+        self.known.value(&filled, self.depth)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn compiled(text: &str) -> String {
-        let bytes = text.as_bytes();
-        let all = tokens(bytes, 0, bytes.len(), Mode::File);
-        let (kept, _) = live(bytes, all, &Defined::release(6 << 16 | 12 << 8 | 117));
-        let texts = kept
-            .iter()
-            .map(|token| String::from_utf8_lossy(token.text(bytes)));
-        texts.collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn one_arm_of_a_ladder_is_code() {
-        assert_eq!(
-            compiled(
-                "a\n#if LINUX_VERSION_CODE < KERNEL_VERSION(4, 6, 0)\nb\n#elif LINUX_VERSION_CODE < KERNEL_VERSION(6,5,0)\nc\n#else\nd\n#endif\ne"
-            ),
-            "a d e"
-        );
-        assert_eq!(
-            compiled("#if (LINUX_VERSION_CODE >= KERNEL_VERSION(6,12,0)) && !0\nb\n#endif\n"),
-            "b"
-        );
-    }
-
-    #[test]
-    fn a_name_that_is_given_decides() {
-        let text = "#ifdef HAVE_A\na\n#endif\n#if HAVE_A\nb\n#else\nc\n#endif\n#if defined(HAVE_A) && HAVE_B\nd\n#endif\n#ifndef HAVE_A\ne\n#endif\n#ifdef HAVE_B\nf\n#endif";
-        let bytes = text.as_bytes();
-        let words = |names: &[(&str, i64)]| {
-            let given = Defined {
-                code: None,
-                names: names
-                    .iter()
-                    .map(|(name, value)| ((*name).into(), *value))
-                    .collect(),
-            };
-            let all = tokens(bytes, 0, bytes.len(), Mode::File);
-            let kept = live(bytes, all, &given).0;
-            let kept = kept.iter().filter(|token| token.kind == Kind::Ident);
-            let kept = kept.map(|token| String::from_utf8_lossy(token.text(bytes)));
-            kept.collect::<String>()
-        };
-        assert_eq!(words(&[]), "abcdef");
-        assert_eq!(words(&[("HAVE_A", 1)]), "abdf");
-        assert_eq!(words(&[("HAVE_A", 0)]), "acdf");
-        assert_eq!(words(&[("HAVE_A", 1), ("HAVE_B", 0)]), "abf");
-    }
-
-    #[test]
-    fn calls_in_arms_that_are_left_out_are_kept_with_their_conditions() {
-        let text = "#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 6, 0)\nget_user_pages(a); f(b);\n#else\npin_user_pages(c);\n#endif\n";
-        let bytes = text.as_bytes();
-        let all = tokens(bytes, 0, bytes.len(), Mode::File);
-        let (_, calls) = live(bytes, all, &Defined::release(6 << 16 | 12 << 8));
-        let calls: Vec<_> = calls
-            .iter()
-            .map(|call| (call.name.as_str(), call.condition.as_str()))
-            .collect();
-        assert_eq!(
-            calls,
-            [(
-                "get_user_pages",
-                "LINUX_VERSION_CODE < KERNEL_VERSION(5, 6, 0)"
-            )]
-        );
-    }
-
-    #[test]
-    fn what_the_version_does_not_decide_stays() {
-        let open = "#if LINUX_VERSION_CODE > KERNEL_VERSION(6,1,0) && defined(CONFIG_A)\nb\n#else\nc\n#endif";
-        assert_eq!(compiled(open).matches(['b', 'c']).count(), 2);
-        assert_eq!(
-            compiled("#if LINUX_VERSION_CODE < KERNEL_VERSION(6,1,0) && RHEL(1, 2)\nb\n#endif\nc"),
-            "c"
-        );
-        assert_eq!(
-            compiled("#if 0\nb\n#endif\n/* KERNEL_VERSION */"),
-            "#if 0 b #endif"
-        );
-    }
-
-    #[test]
-    fn macros_and_names_of_the_version_decide() {
-        assert!(
-            compiled("#define NEW (LINUX_VERSION_CODE >= KERNEL_VERSION(6,5,0))\n#if NEW\nb\n#else\nc\n#endif").ends_with(" b")
-        );
-        let shim = "#if LINUX_VERSION_CODE < KERNEL_VERSION(5,6,0)\n#define OLD\n#endif\n#ifdef OLD\nb\n#else\nc\n#endif\n#ifndef OLD\nd\n#endif";
-        assert_eq!(compiled(shim), "c d");
-    }
-
-    #[test]
-    fn a_condition_without_end_ends() {
-        let deep = format!("#if {}LINUX_VERSION_CODE\nb\n#endif", "(".repeat(10_000));
-        assert!(compiled(&deep).contains('b'));
-        assert!(compiled("#define A A + LINUX_VERSION_CODE\n#if A\nb\n#endif").contains('b'));
-        assert!(compiled("#if KERNEL_VERSION(\nb\n#endif").contains('b'));
-    }
-}
+mod tests;

@@ -62,8 +62,12 @@ pub enum Does {
     ReturnsZeroOnFailure,
     /// Joins neighbouring pages to one entry of a scatterlist.
     JoinsPages,
+    /// Frees the entries of a scatterlist.
+    FreesList,
     /// Walks the entries of a scatterlist.
     WalksEntries,
+    /// The entry of a scatterlist after this one.
+    NextEntry,
     /// The first page of an entry of a scatterlist.
     FirstPageOfEntry,
     /// Makes an iterator user-backed, or asks whether it is.
@@ -106,7 +110,7 @@ pub struct Act {
     pub counter: Option<usize>,
     /// The argument that says whether it charges or gives back.
     pub sign: Option<usize>,
-    /// Whether it charges only when it returns 0.
+    /// Whether it charges, or keeps what it is given, only when it returns 0.
     #[serde(default)]
     pub fails: bool,
     /// The argument that says how many pages at most.
@@ -129,6 +133,14 @@ struct Data {
     counters: Counters,
     constants: BTreeMap<String, i64>,
     notifiers: Notifiers,
+    vendors: Vendors,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vendors {
+    codes: BTreeSet<String>,
+    versions: BTreeMap<String, usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,6 +164,7 @@ pub struct Acts {
     counters: BTreeSet<String>,
     constants: BTreeMap<String, i64>,
     notifiers: BTreeSet<String>,
+    vendors: Vendors,
 }
 
 impl Acts {
@@ -183,6 +196,21 @@ impl Acts {
     /// Whether the record of that tag (without `struct`) is what a callback of an mmu notifier is given.
     pub fn is_notifier(&self, tag: &str) -> bool {
         self.notifiers.contains(tag)
+    }
+
+    /// The macros that hold the release of a vendor's kernel, sorted.
+    pub fn vendor_codes(&self) -> impl Iterator<Item = &str> {
+        self.vendors.codes.iter().map(String::as_str)
+    }
+
+    /// Whether a macro holds the release of a vendor's kernel.
+    pub fn is_vendor_code(&self, name: &str) -> bool {
+        self.vendors.codes.contains(name)
+    }
+
+    /// Of how many parts, a byte each, a macro makes the number of a vendor's release.
+    pub fn vendor_version(&self, name: &str) -> Option<usize> {
+        self.vendors.versions.get(name).copied()
     }
 
     /// The number that a constant stands for.
@@ -232,6 +260,7 @@ fn read(data: Data) -> Acts {
         counters: data.counters.members,
         constants: data.constants,
         notifiers: data.notifiers.records,
+        vendors: data.vendors,
     }
 }
 
@@ -268,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_name_says_more_than_a_prefix() {
-        assert!(acts().is("WARN_ON_ONCE", Does::Same));
+        assert!(acts().is("WARN_ON_ONCE", Does::Warns));
         assert!(acts().is("WARN_RATELIMIT", Does::Measures));
         assert!(acts().is("dma_unmap_sgtable", Does::Unmaps));
         assert!(acts().is_counter("pinned_vm") && !acts().is_counter("total_vm"));
