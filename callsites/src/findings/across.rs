@@ -40,20 +40,24 @@ pub(super) fn add(files: &[Arc<FileFacts>], facts: &mut Facts, look: &Look<'_>) 
         .collect();
     let tables: Vec<Table<'_>> = files.par_iter().map(|file| Table::of(file)).collect();
     let outside = Outside::of(files, &tables);
-    let found: Vec<Vec<Second>> = files
+    let of_files: Vec<OfFile<'_>> = files
         .par_iter()
         .enumerate()
-        .map(|(at, file)| {
-            let own = tables[at].with(&|name| outside.does(file, name));
-            let file = OfFile {
-                at,
-                file,
-                own,
-                outside: &outside,
-                faulty: &faulty,
-            };
-            file.second_walks(look)
+        .map(|(at, file)| OfFile {
+            at,
+            file,
+            own: tables[at].with(&|name| outside.does(file, name)),
+            named: named(file),
         })
+        .collect();
+    let all = All {
+        files: &of_files,
+        outside: &outside,
+        faulty: &faulty,
+    };
+    let found: Vec<Vec<Second>> = of_files
+        .par_iter()
+        .map(|file| all.second_walks(file, look))
         .collect();
     let mut known: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     for (position, (at, n, _)) in facts.iter().enumerate() {
@@ -109,6 +113,12 @@ fn is_across(fact: &Fact) -> bool {
                 | What::ChargeKept
                 | What::SuccessAfterRelease
                 | What::Overwritten
+                | What::ReleasedBeyondGot
+                | What::ReleasedAfterFailure
+                | What::ReleasedFromFreed
+                | What::DirtiedAfterRelease
+                | What::UnmappedAfterRelease
+                | What::SleepsWhenAtomic
         )
 }
 
@@ -182,14 +192,17 @@ impl<'f> Table<'f> {
 
 /// Functions that others of a directory may call: those of a `.c` file that are not static, and those of a header.
 struct Outside<'f> {
-    /// By directory and name; none where two bear the name.
-    found: HashMap<(&'f Utf8Path, &'f str), Option<(&'f Function, Does)>>,
+    /// By directory and name, with the position of the file; none where two bear the name.
+    found: HashMap<(&'f Utf8Path, &'f str), Option<Known<'f>>>,
 }
+
+/// A function, the position of its file, and what it does.
+type Known<'f> = (usize, &'f Function, Does);
 
 impl<'f> Outside<'f> {
     fn of(files: &'f [Arc<FileFacts>], tables: &[Table<'f>]) -> Self {
         let mut found = HashMap::new();
-        for (file, table) in files.iter().zip(tables) {
+        for (at, (file, table)) in files.iter().zip(tables).enumerate() {
             let header = file.path.extension() == Some("h");
             let directory = directory(file);
             // What the kernel's headers say is in the catalogue.
@@ -206,18 +219,18 @@ impl<'f> Outside<'f> {
                 found
                     .entry((directory, function.name.as_str()))
                     .and_modify(|one| *one = None)
-                    .or_insert(Some((function, does)));
+                    .or_insert(Some((at, function, does)));
             }
         }
         Self { found }
     }
 
-    fn get(&self, file: &FileFacts, name: &str) -> Option<(&'f Function, Does)> {
+    fn get(&self, file: &FileFacts, name: &str) -> Option<Known<'f>> {
         self.found.get(&(directory(file), name)).copied().flatten()
     }
 
     fn does(&self, file: &FileFacts, name: &str) -> Option<Does> {
-        self.get(file, name).map(|(_, does)| does)
+        self.get(file, name).map(|(_, _, does)| does)
     }
 }
 
@@ -225,36 +238,48 @@ fn directory(file: &FileFacts) -> &Utf8Path {
     file.path.parent().unwrap_or(Utf8Path::new(""))
 }
 
-/// One file, and what its functions may call.
-struct OfFile<'a, 'f> {
+/// Functions by name, each with its position. Of two of one name, in two arms of an `#if`, it is not known which is called.
+type Named<'f> = HashMap<&'f str, Vec<(usize, &'f Function)>>;
+
+fn named(file: &FileFacts) -> Named<'_> {
+    let mut named = Named::new();
+    for (n, function) in file.functions.iter().enumerate() {
+        if function.linkage != Linkage::Macro {
+            named.entry(&function.name).or_default().push((n, function));
+        }
+    }
+    named
+}
+
+/// One file, and what its functions are.
+struct OfFile<'f> {
     at: usize,
     file: &'f FileFacts,
     own: Table<'f>,
+    named: Named<'f>,
+}
+
+/// All files, and what their functions may call.
+struct All<'a, 'f> {
+    files: &'a [OfFile<'f>],
     outside: &'a Outside<'f>,
     faulty: &'a BTreeSet<(usize, usize)>,
 }
 
-impl<'f> OfFile<'_, 'f> {
-    fn second_walks(&self, look: &Look<'_>) -> Vec<Second> {
-        if self.file.path.extension() != Some("c") {
+impl<'f> All<'_, 'f> {
+    fn second_walks(&self, file: &OfFile<'f>, look: &Look<'_>) -> Vec<Second> {
+        if file.file.path.extension() != Some("c") {
             return Vec::new();
         }
-        let functions: Vec<(usize, &Function)> = self
+        let functions: Vec<(usize, &Function)> = file
             .file
             .functions
             .iter()
             .enumerate()
             .filter(|(_, function)| function.linkage != Linkage::Macro)
             .collect();
-        // Of two functions of one name, in two arms of an `#if`, it is not known which is called.
-        let mut named: HashMap<&str, Vec<(usize, &'f Function)>> = HashMap::new();
-        for (n, function) in self.file.functions.iter().enumerate() {
-            if function.linkage != Linkage::Macro {
-                named.entry(&function.name).or_default().push((n, function));
-            }
-        }
         let second = |one: &(usize, &Function), spared: &BTreeSet<usize>| {
-            self.second(*one, &named, spared, look)
+            self.second(file, *one, spared, look)
         };
         let none = BTreeSet::new();
         let first: Vec<Second> = functions.iter().filter_map(|f| second(f, &none)).collect();
@@ -274,37 +299,50 @@ impl<'f> OfFile<'_, 'f> {
         first.into_iter().filter_map(again).collect()
     }
 
+    /// The function that a file means by a name, when it is worth following.
+    fn helper(
+        &self,
+        from: usize,
+        name: &str,
+        spared: &dyn Fn(usize, usize) -> bool,
+    ) -> Option<(usize, &'f Function)> {
+        let file = &self.files[from];
+        match file.named.get(name).map(Vec::as_slice) {
+            Some([(n, function)]) => {
+                let does = file.own.does.get(name).copied().unwrap_or_default();
+                let of_use = does.touches || is_small(function);
+                let sound = !self.faulty.contains(&(from, *n)) && !spared(from, *n);
+                (of_use && sound).then_some((from, *function))
+            }
+            Some(_) => None,
+            None => self
+                .outside
+                .get(file.file, name)
+                .map(|(at, function, _)| (at, function)),
+        }
+    }
+
     fn second(
         &self,
+        file: &OfFile<'f>,
         (n, function): (usize, &Function),
-        named: &HashMap<&str, Vec<(usize, &'f Function)>>,
         spared: &BTreeSet<usize>,
         look: &Look<'_>,
     ) -> Option<Second> {
-        let does = |name: &str| self.own.does.get(name).copied().unwrap_or_default();
+        let does = |name: &str| file.own.does.get(name).copied().unwrap_or_default();
         // What the catalogue knows is the API itself.
         let worth = does(&function.name).acquires || does(&function.name).unpins;
         if !worth || followed().get(&function.name).is_some() {
             return None;
         }
-        let helper = |name: &str| match named.get(name).map(Vec::as_slice) {
-            Some([(n, function)]) => {
-                let of_use = does(name).touches || is_small(function);
-                let sound = !self.faulty.contains(&(self.at, *n)) && !spared.contains(n);
-                (of_use && sound).then_some(*function)
-            }
-            Some(_) => None,
-            None => self
-                .outside
-                .get(self.file, name)
-                .map(|(function, _)| function),
-        };
-        let whole = with_helpers(function, &helper)?;
-        let (mut facts, complete) = look(self.at, &whole, MOST_WAYS);
+        let spared = |at: usize, n: usize| at == file.at && spared.contains(&n);
+        let helper = |from: usize, name: &str| self.helper(from, name, &spared);
+        let whole = with_helpers((file.at, function), &helper)?;
+        let (mut facts, complete) = look(file.at, &whole, MOST_WAYS);
         let inside =
             |fact: &Fact| function.span.start <= fact.at.start && fact.at.end <= function.span.end;
         facts.retain(|fact| complete && is_across(fact) && inside(fact));
-        Some((self.at, n, facts, complete))
+        Some((file.at, n, facts, complete))
     }
 }
 

@@ -11,7 +11,7 @@ use super::helpers::calls;
 use super::kind_mismatch::Origin;
 use super::notified::notified;
 use super::paths::What;
-use super::view::View;
+use super::view::{View, kept};
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::index::lex::is_ident;
@@ -86,7 +86,10 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
     {
         return None;
     }
-    if releases.iter().any(|site| dirties(view, site)) || dirtied_elsewhere(view, &acquires) {
+    if releases.iter().any(|site| dirties(view, site))
+        || dirtied_elsewhere(view, &acquires)
+        || only_undone(view, &acquires, &releases) && !left_to_undone(view, file)
+    {
         return None;
     }
     let members: Vec<&Callsite> = acquires.iter().chain(&releases).copied().collect();
@@ -110,6 +113,54 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
         message,
         evidence,
     ))
+}
+
+/// Whether all releases stand where the pages are taken, in functions that keep them when nothing fails: then who releases
+/// what was written was not seen.
+fn only_undone(view: &View<'_>, acquires: &[&Callsite], releases: &[&Callsite]) -> bool {
+    releases.iter().all(|release| {
+        let Some(file) = view.file(&release.path) else {
+            return false;
+        };
+        view.around(file, release.span).any(|function| {
+            let taken_here = |site: &&&Callsite| {
+                let span = function.span;
+                site.path == release.path && (span.start..span.end).contains(&site.span.start)
+            };
+            let mut taken = acquires.iter().filter(taken_here).peekable();
+            taken.peek().is_some() && {
+                let kept = kept(&view.files[file], function);
+                taken.any(|site| kept.contains(&site.span.start))
+            }
+        })
+    })
+}
+
+/// Whether a file has more releases than those that the flow found, and marks no page dirty anywhere.
+fn left_to_undone(view: &View<'_>, file: usize) -> bool {
+    let path = view.files[file].path.as_str();
+    let (mut more, mut dirty) = (false, false);
+    for function in &view.files[file].functions {
+        visit::all_calls(&function.body, &mut |name, args, at| {
+            let Some(known) = followed().get(name) else {
+                return;
+            };
+            let clean = || {
+                let form = known.signature(args.len());
+                let dirty = form.and_then(|form| args.get(form.dirty?));
+                dirty.is_some_and(|arg| matches!(visit::text(arg).as_str(), "0" | "false"))
+            };
+            dirty |= known.role == refimpl::api::Role::Dirty
+                || known.dirties == Dirties::Yes
+                || known.dirties == Dirties::Argument && !clean();
+            let listed = || {
+                let site = view.callsite(path, at);
+                site.is_some_and(|site| !site.origins.is_empty())
+            };
+            more |= known.role == refimpl::api::Role::Release && known.is_pinning() && !listed();
+        });
+    }
+    more && !dirty
 }
 
 /// Whether a call of another group is given pages of these acquires and dirties them: what joins nothing stands in one
@@ -303,7 +354,7 @@ fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     let flag = function.kind == "flag" && function.page_argument(1) == Some(0);
     let plain = function.kind.is_empty() && function.sleeps == Sleeps::Never;
     if !plain && !flag
-        || site.verdict == Verdict::Unknown
+        || matches!(site.verdict, Verdict::Unknown | Verdict::Mixed)
         || site.origins.is_empty()
         || site.path.starts_with("mm/")
     {

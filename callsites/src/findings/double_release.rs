@@ -2,7 +2,8 @@
 //! R9, double-release: a page is released more often than it was acquired on one way through a function.
 //!
 //! Matches a second release of a page that this function acquired, with no reference taken in between and the page not
-//! handed on; a second unpin of what a member holds, with the member unchanged; and a way that releases its pages
+//! handed on; a second unpin of what a member holds, with the member unchanged; a release of pages that are looked up in an
+//! array, or in a scatterlist, which the way has freed; and a way that releases its pages
 //! because a call failed, and returns 0 as the way does that keeps them, so that the caller releases them again. Wrong because the second one drops a reference of somebody else: the page is freed while it is in use.
 //! Would have caught fs/direct-io.c's dio_cleanup(), which did not advance its head, and io_uring's double unpin of
 //! rings whose address was invalid (03d89a2de25b).
@@ -34,6 +35,26 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
     again(view, findings);
     success(view, findings);
+    freed(view, findings);
+}
+
+fn freed(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for walked in view.walked(&[What::ReleasedFromFreed]) {
+        for fact in &walked.facts {
+            let Some(before) = fact.cause else { continue };
+            let line = view.line(walked.file, before.start);
+            let message = format!(
+                "pages are looked up in what was freed at line {line}, in order to release them"
+            );
+            let evidence = vec![
+                view.evidence(walked.file, before, "freed"),
+                view.evidence(walked.file, fact.at, "used"),
+            ];
+            let rule = ("R9", "release-through-freed", Severity::Error);
+            let place = (walked.file, &*walked.function.name, fact.at);
+            findings.push(view.finding(rule, place, message, evidence));
+        }
+    }
 }
 
 fn again(view: &View<'_>, findings: &mut Vec<Finding>) {

@@ -10,7 +10,7 @@
 use super::paths::What;
 use super::view::View;
 use super::visit;
-use crate::index::ir::{Expr, Function, Span, Stmt};
+use crate::index::ir::{Declaration, Expr, Function, Span, Stmt};
 use crate::report::{Finding, Severity};
 use refimpl::api::{Does, Role, acts, followed};
 
@@ -48,9 +48,11 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    for (file, function) in view.functions() {
-        if touches_user_pages(function) {
-            never_negative(view, file, function, findings);
+    for (file, facts) in view.files.iter().enumerate() {
+        if facts.functions.iter().any(touches_user_pages) {
+            for function in &facts.functions {
+                never_negative(view, file, function, findings);
+            }
         }
     }
 }
@@ -70,25 +72,33 @@ fn never_negative(view: &View<'_>, file: usize, function: &Function, findings: &
     let mut list: Vec<&Stmt> = Vec::new();
     visit::statements(&function.body, &mut |statement| list.push(statement));
     for pair in list.windows(2) {
-        let (
+        let (target, value) = match pair[0] {
             Stmt::Expr(
                 Expr::Assign {
                     op, target, value, ..
                 },
                 _,
-            ),
-            Stmt::If { cond, .. },
-        ) = (pair[0], pair[1])
-        else {
+            ) if op == "=" => (visit::text(target), value.as_ref()),
+            Stmt::Decl(declarations, _) => match declarations.last() {
+                Some(Declaration {
+                    name,
+                    init: Some(init),
+                    ..
+                }) => (name.to_string(), init),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let Stmt::If { cond, .. } = pair[1] else {
             continue;
         };
         let Some(callee) = visit::bare(value).callee_name() else {
             continue;
         };
-        if op != "=" || !acts().is(callee, Does::ReturnsZeroOnFailure) {
+        if !acts().is(callee, Does::ReturnsZeroOnFailure) {
             continue;
         }
-        if let Some(at) = below_zero(cond, &visit::text(target)) {
+        if let Some(at) = below_zero(cond, &target) {
             let message = format!(
                 "{callee}() returns 0 when it fails and never a negative number, so this test never sees a failure"
             );

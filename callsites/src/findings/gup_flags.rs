@@ -2,17 +2,18 @@
 //! R12, gup-flags: the flags of an acquiring call are no flags, or not the right ones.
 //!
 //! Matches a truth value or a DMA direction where FOLL flags are expected; FOLL_LONGTERM without a pin; FOLL_PIN
-//! from outside mm/, or FOLL_GET for a pin; and a pin that the audit sees held until user space lets go (case 2) without
-//! FOLL_LONGTERM. Wrong because a truth value is FOLL_WRITE only by luck, because mm/gup.c: is_valid_gup_args() (6.12)
-//! refuses the second and third, and because a short-term pin of a movable page blocks compaction and CMA. Would have
+//! from outside mm/, or FOLL_GET for a pin; a pin that the audit sees held until user space lets go (case 2) without
+//! FOLL_LONGTERM; and pages that are written and marked dirty though each call that takes them asks for reading only. Wrong because a truth value is FOLL_WRITE only by luck, because mm/gup.c: is_valid_gup_args() (6.12)
+//! refuses the second and third, because a short-term pin of a movable page blocks compaction and CMA, and because what is
+//! written to a page that was taken for reading may go to a page that others see, or to none. Would have
 //! caught a boolean handed down since the days of `int write`.
 
 use super::paths::Locals;
 use super::view::View;
 use super::visit;
-use crate::index::ir::{Expr, Function, Linkage, Span};
-use crate::report::{Era, Finding, Fix, Severity, Verdict};
-use refimpl::api::{Count, Role, followed};
+use crate::index::ir::{Expr, Function, Linkage, Span, Stmt};
+use crate::report::{Callsite, Era, Finding, Fix, Group, Severity, Verdict};
+use refimpl::api::{Count, Dirties, Role, followed};
 
 /// Looks at the flags of every acquiring call.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -50,6 +51,142 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             findings.extend(call.judge(&locals, flags));
         });
     }
+}
+
+/// Pages that are marked dirty, and were taken for reading only.
+pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
+    for group in view.input.groups {
+        findings.extend(write_missing(view, group));
+    }
+}
+
+fn write_missing(view: &View<'_>, group: &Group) -> Option<Finding> {
+    let acquires = view.members(&group.acquires);
+    let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
+    if !acquires.iter().all(judged) {
+        return None;
+    }
+    let mut read_only = None;
+    for site in &acquires {
+        let file = view.file(&site.path)?;
+        let flags = reads_only(view, file, site).filter(|_| is_written(view, file, site))?;
+        read_only = read_only.or(Some((file, *site, flags)));
+    }
+    let (file, site, flags) = read_only?;
+    let mut members = view.members(&group.dirties);
+    members.extend(view.members(&group.releases));
+    let dirtied = members
+        .into_iter()
+        .find(|site| dirties_always(view, site))?;
+    let at = view.file(&dirtied.path)?;
+    let message = format!(
+        "{}() takes the pages for reading, but they are written, and line {} marks them dirty",
+        site.call, dirtied.line
+    );
+    let evidence = vec![
+        view.evidence(file, flags, "without FOLL_WRITE"),
+        view.evidence(at, dirtied.span, "marked dirty"),
+    ];
+    let rule = ("R12", "write-missing", Severity::Warning);
+    Some(view.finding(rule, (file, &site.function, flags), message, evidence))
+}
+
+/// The flags of an acquiring call, when they are constants and FOLL_WRITE is not among them.
+fn reads_only(view: &View<'_>, file: usize, site: &Callsite) -> Option<Span> {
+    if view.input.released == Era::PutPage || view.files[file].path.starts_with("mm") {
+        return None;
+    }
+    let mut found = None;
+    for function in view.around(file, site.span) {
+        visit::all_calls(&function.body, &mut |name, args, at| {
+            if at.start != site.span.start {
+                return;
+            }
+            let form = followed().get(name).and_then(|f| f.signature(args.len()));
+            let flags = form.and_then(|form| args.get(form.flags?));
+            let flags = flags.filter(|flags| only_flags(flags));
+            found = flags
+                .filter(|flags| !foll_names(flags).contains(&"FOLL_WRITE"))
+                .map(Expr::span);
+        });
+    }
+    found
+}
+
+/// Whether the function that takes the pages has a device or the CPU write to them, as far as that function tells.
+fn is_written(view: &View<'_>, file: usize, site: &Callsite) -> bool {
+    let (mut to, mut from, mut cpu) = (false, false, false);
+    for function in view.around(file, site.span) {
+        let mut mapped: Vec<&str> = Vec::new();
+        visit::statements(&function.body, &mut |statement| {
+            if let Stmt::Decl(declarations, _) = statement {
+                let addresses = declarations
+                    .iter()
+                    .filter(|d| d.init.as_ref().is_some_and(maps));
+                mapped.extend(addresses.map(|d| d.name.as_str()));
+            }
+        });
+        visit::all(&function.body, &mut |expr| match expr {
+            Expr::Name(name, _) => {
+                to |= name == "DMA_TO_DEVICE";
+                from |= matches!(name.as_str(), "DMA_FROM_DEVICE" | "DMA_BIDIRECTIONAL");
+            }
+            Expr::Assign { target, value, .. } => {
+                if let (Expr::Name(name, _), true) = (visit::bare(target), maps(value)) {
+                    mapped.push(name);
+                }
+            }
+            _ => {}
+        });
+        visit::all_calls(&function.body, &mut |name, args, _| {
+            let writes = followed()
+                .get(name)
+                .is_some_and(|f| f.role == Role::Use && f.kind == "cpu-write-address");
+            let first = args.first().map(visit::bare);
+            cpu |= writes
+                && matches!(first, Some(Expr::Name(name, _)) if mapped.contains(&name.as_str()));
+        });
+    }
+    cpu || from && !to
+}
+
+/// Whether a value is the address at which a page is mapped for the CPU.
+fn maps(value: &Expr) -> bool {
+    let callee = visit::bare(value).callee_name();
+    callee.is_some_and(|name| {
+        followed()
+            .get(name)
+            .is_some_and(|f| f.role == Role::Use && f.kind == "cpu-map")
+    })
+}
+
+/// Whether a call marks its pages dirty whatever else holds there.
+fn dirties_always(view: &View<'_>, site: &Callsite) -> bool {
+    let Some(function) = followed().get(&site.call) else {
+        return false;
+    };
+    if site.role == crate::report::Role::Dirty || function.dirties == Dirties::Yes {
+        return true;
+    }
+    if function.dirties != Dirties::Argument {
+        return false;
+    }
+    let mut always = false;
+    for outer in view
+        .file(&site.path)
+        .into_iter()
+        .flat_map(|file| view.around(file, site.span))
+    {
+        visit::all_calls(&outer.body, &mut |_, args, at| {
+            if at.start == site.span.start {
+                let form = function.signature(args.len());
+                let dirty = form.and_then(|form| args.get(form.dirty?));
+                always |=
+                    dirty.is_some_and(|arg| matches!(visit::text(arg).as_str(), "1" | "true"));
+            }
+        });
+    }
+    always
 }
 
 struct Call<'v, 'a> {

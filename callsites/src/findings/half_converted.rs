@@ -9,6 +9,7 @@
 //! it took is released in both ways, the caller knows which of them it asked for.
 
 use super::kind_mismatch::{Origin, counts_apart};
+use super::paths::Locals;
 use super::view::View;
 use super::visit;
 use crate::flow::places::parent;
@@ -35,7 +36,10 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             .iter()
             .map(|text| Origin::parse(text))
             .collect();
-        let Some(origins) = origins else { continue };
+        let Some(mut origins) = origins else {
+            continue;
+        };
+        origins.retain(|origin| reaches(view, origin, site));
         let of = |count| origins.iter().find(move |origin| origin.count == count);
         let (Some(pin), Some(get)) = (of(Count::Pin), of(Count::Get)) else {
             continue;
@@ -65,6 +69,84 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             fix: None,
         });
     }
+}
+
+/// Whether pages of an origin may come to a release: what a function keeps in a record on its stack comes only to what it
+/// calls, and what it releases out of one comes only from there.
+fn reaches(view: &View<'_>, origin: &Origin<'_>, site: &Callsite) -> bool {
+    let taken = view.input.callsites.iter().find(|taken| {
+        taken.role == Role::Acquire && taken.path == origin.path && taken.line == origin.line
+    });
+    let Some(taken) = taken.filter(|taken| taken.path == site.path) else {
+        return true;
+    };
+    if taken.function == site.function {
+        return true;
+    }
+    let Some(file) = view.file(&site.path) else {
+        return true;
+    };
+    let from_stack = |site: &Callsite| on_stack(view, file, site);
+    (!from_stack(taken) || calls_down(view, file, &taken.function, &site.function))
+        && (!from_stack(site) || calls_down(view, file, &site.function, &taken.function))
+}
+
+/// Whether a call is given pages of a record on the stack of its function.
+fn on_stack(view: &View<'_>, file: usize, site: &Callsite) -> bool {
+    let mut found = false;
+    for function in view.around(file, site.span) {
+        let locals = Locals::of(function);
+        visit::all_calls(&function.body, &mut |name, args, at| {
+            if at.start != site.span.start {
+                return;
+            }
+            let known = followed().get(name);
+            let page = known.and_then(|f| {
+                let form = f.signature(args.len())?;
+                args.get(form.pages.or(form.page)?)
+            });
+            found |= page.is_some_and(|page| is_in_record(&locals, page));
+        });
+    }
+    found
+}
+
+fn is_in_record(locals: &Locals<'_>, expr: &Expr) -> bool {
+    match visit::bare(expr) {
+        Expr::AddressOf(inner, _) => is_in_record(locals, inner),
+        Expr::Index { base, .. } => is_in_record(locals, base),
+        Expr::Field {
+            base, arrow: false, ..
+        } => match visit::bare(base) {
+            Expr::Name(name, _) => locals.get(name).is_some_and(|ty| ty.pointers == 0),
+            base => is_in_record(locals, base),
+        },
+        _ => false,
+    }
+}
+
+/// How deep calls are followed: as deep as the rules follow them.
+const DEPTH: usize = 3;
+
+/// Whether a function of a file calls another, itself or through others of the file.
+fn calls_down(view: &View<'_>, file: usize, from: &str, to: &str) -> bool {
+    let functions = &view.files[file].functions;
+    let mut level = vec![from];
+    for _ in 0..DEPTH {
+        let mut next = Vec::new();
+        for name in level {
+            for function in functions.iter().filter(|f| f.name == name) {
+                visit::all_calls(&function.body, &mut |callee, _, _| next.push(callee));
+            }
+        }
+        if next.contains(&to) {
+            return true;
+        }
+        next.sort_unstable();
+        next.dedup();
+        level = next;
+    }
+    false
 }
 
 /// Whether the function has a release of the other kind too, and so chooses.

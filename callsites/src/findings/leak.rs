@@ -9,7 +9,9 @@
 
 use super::paths::{Fact, What};
 use super::view::View;
+use crate::index::ir::Function;
 use crate::report::{Finding, Severity};
+use refimpl::api::{Does, acts};
 use std::collections::BTreeMap;
 
 /// One finding for each acquiring call: the first return in the source that loses its pages.
@@ -32,6 +34,12 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             let line = fact
                 .cause
                 .map_or(0, |cause| view.line(walked.file, cause.start));
+            if let Some(frees) = cleanup(view, walked.file, walked.function) {
+                // What frees memory lets no page go.
+                if fact.what == What::ArrayLost || !frees {
+                    continue;
+                }
+            }
             if fact.what == What::ArrayLost {
                 findings.push(array_lost(view, walked.file, &walked.function.name, fact));
                 continue;
@@ -65,6 +73,19 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// Whether the scope's end calls something for a variable of `function` (include/linux/cleanup.h: __free(), 6.5), and if
+/// so, whether all that it calls only frees memory.
+fn cleanup(view: &View<'_>, file: usize, function: &Function) -> Option<bool> {
+    let words = view.words(file, function.body_span);
+    let mut called = words.windows(3).filter_map(|words| match words {
+        [word, open, name] if word == "__free" && open == "(" => Some(name.as_str()),
+        _ => None,
+    });
+    let first = called.next()?;
+    let frees = |name: &str| acts().is(name, Does::Frees);
+    Some(frees(first) && called.all(frees))
 }
 
 fn array_lost(view: &View<'_>, file: usize, function: &str, fact: &Fact) -> Finding {

@@ -73,7 +73,10 @@ const ALL: [Rule; 17] = [
     },
     Rule {
         id: "R8",
-        names: &[("sleeping-release", Severity::Error)],
+        names: &[
+            ("sleeping-release", Severity::Error),
+            ("sleeping-acquire", Severity::Error),
+        ],
         source: include_str!("sleeping.rs"),
     },
     Rule {
@@ -81,6 +84,7 @@ const ALL: [Rule; 17] = [
         names: &[
             ("double-release", Severity::Error),
             ("success-after-release", Severity::Error),
+            ("release-through-freed", Severity::Error),
         ],
         source: include_str!("double_release.rs"),
     },
@@ -104,6 +108,7 @@ const ALL: [Rule; 17] = [
             ("internal-flag", Severity::Error),
             ("longterm-without-pin", Severity::Error),
             ("longterm-missing", Severity::Warning),
+            ("write-missing", Severity::Warning),
         ],
         source: include_str!("gup_flags.rs"),
     },

@@ -36,7 +36,12 @@ const OF_A_FILE: [Rule; 15] = [
 ];
 
 /// The rules that look at what the flow found across files.
-const ACROSS: [Rule; 3] = [kind_mismatch::across, dirty::across, half_converted::check];
+const ACROSS: [Rule; 4] = [
+    kind_mismatch::across,
+    dirty::across,
+    half_converted::check,
+    gup_flags::across,
+];
 
 /// Findings that rest on one file, by path, each under a key that names all they rest on.
 pub(crate) type Kept = BTreeMap<Utf8PathBuf, (Key, Vec<Finding>)>;

@@ -2,14 +2,15 @@
 //! R8, sleeping-release: pages are dirtied under their lock where sleeping is forbidden.
 //!
 //! Matches unpin_user_pages_dirty_lock() and set_page_dirty_lock(), called directly or through functions of the same
-//! file, while a spinlock or read-side lock is held, or in a callback that RCU, a tasklet or a timer runs. Wrong because
-//! they take the folio lock and wait for it: a deadlock, or "scheduling while atomic". Would have caught usnic_uiom.c
+//! file, while a spinlock or read-side lock is held, or in a callback that RCU, a tasklet or a timer runs; and a call that
+//! takes pages, and faults them in, while such a lock is held. Wrong because
+//! they wait for the folio lock, or for a page to be read: a deadlock, or "scheduling while atomic". Would have caught usnic_uiom.c
 //! (found by smatch, 20220224093758.GA30603@kili), powerpc's mm_iommu_unpin() from an RCU callback, and net/rds/rdma.c
 //! from a tasklet.
 
 use super::paths::What;
 use super::view::View;
-use super::{atomic, visit};
+use super::{atomic, helpers, visit};
 use crate::index::ir::Expr;
 use crate::report::{Finding, Severity};
 
@@ -32,6 +33,10 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 .collect();
             evidence.push(view.evidence(walked.file, fact.at, ""));
             evidence.extend(inside(view, walked.file, walked.function, fact.at));
+            let rule = match helpers::acquires(&fact.name) {
+                true => ("R8", "sleeping-acquire", Severity::Error),
+                false => rule,
+            };
             findings.push(view.finding(
                 rule,
                 (walked.file, &walked.function.name, fact.at),

@@ -8,8 +8,8 @@
 
 use super::paths::What;
 use super::view::View;
-use super::visit;
-use crate::index::ir::{Expr, Function, Span, Stmt};
+use super::{helpers, visit};
+use crate::index::ir::{Expr, FileFacts, Function, Span, Stmt};
 use crate::report::{Finding, Severity, Verdict};
 use refimpl::api::followed;
 
@@ -50,10 +50,26 @@ fn of_user_pages(view: &View<'_>, walked: &super::Walked<'_>, release: Span) -> 
     let mut pinning = false;
     visit::all(&walked.function.body, &mut |expr| {
         if let (Expr::Call { span, .. }, Some(name)) = (expr, expr.callee_name()) {
-            pinning |= *span == release && followed().get(name).is_some_and(|f| f.is_pinning());
+            pinning |= *span == release
+                && (is_pinning(name) || helper_unpins(&view.files[walked.file], name));
         }
     });
     pinning
+}
+
+fn is_pinning(name: &str) -> bool {
+    followed().get(name).is_some_and(|f| f.is_pinning())
+}
+
+/// Whether a function of the file drops pins.
+fn helper_unpins(file: &FileFacts, name: &str) -> bool {
+    let mut unpins = false;
+    for function in file.functions.iter().filter(|f| f.name == name) {
+        visit::all_calls(&function.body, &mut |callee, _, _| {
+            unpins |= helpers::unpins(callee)
+        });
+    }
+    unpins
 }
 
 fn in_one_loop(function: &Function, a: Span, b: Span) -> bool {

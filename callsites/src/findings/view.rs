@@ -3,13 +3,14 @@
 
 use super::atomic::Sleepers;
 use super::paths::{Callees, Fact, MOST_WAYS, What, walk};
-use super::{atomic, helpers, visit};
-use crate::index::ir::{FileFacts, Function, Linkage, OutlineKind, Span};
+use super::{atomic, helpers, paths, visit};
+use crate::index::ir::{FileFacts, Function, Linkage, OutlineKind, Span, TypeRef};
+use crate::lex::{Mode, Token, tokens};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use camino::Utf8Path;
 use rayon::prelude::*;
 use refimpl::api::{Does, Role, acts, followed};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 /// What an audit hands to the rules.
@@ -81,11 +82,13 @@ impl<'a> View<'a> {
             let unlocks = |name: &str| sleepers.unlocks(at, name);
             let shadowed = |name: &str| own[at].contains(name);
             let defined = |name: &str| defined[at].contains(name);
+            let member = |tag: &str, name: &str| member_of(&files, at, tag, name);
             let callees = Callees {
                 sleeps: &sleeps,
                 unlocks: &unlocks,
                 shadowed: &shadowed,
                 defined: &defined,
+                member: &member,
             };
             walk(function, most, &callees)
         };
@@ -184,6 +187,16 @@ impl<'a> View<'a> {
             .join(" ")
     }
 
+    /// The words of the code at `span`, comments and layout aside.
+    pub(crate) fn words(&self, file: usize, span: Span) -> Vec<String> {
+        let bytes = self.source(file);
+        let end = (span.end as usize).min(bytes.len());
+        let start = (span.start as usize).min(end);
+        let words = tokens(bytes, start, end, Mode::File);
+        let text = |token: &Token| String::from_utf8_lossy(token.text(bytes)).into_owned();
+        words.iter().map(text).collect()
+    }
+
     /// The source line at `span`, with what it shows.
     pub(crate) fn evidence(&self, file: usize, span: Span, note: &str) -> Evidence {
         let line = self.line(file, span.start);
@@ -260,6 +273,41 @@ impl<'a> View<'a> {
     }
 }
 
+/// The type of a member of a record that the file defines, or a header beside it.
+fn member_of(files: &[Arc<FileFacts>], at: usize, tag: &str, name: &str) -> Option<TypeRef> {
+    let of = |file: &FileFacts| {
+        let record = file.records.iter().find(|record| record.tag == tag)?;
+        let field = record.fields.iter().find(|field| field.name == name)?;
+        Some(field.ty.clone())
+    };
+    let own = &files[at];
+    // The files are sorted by path, so that those of a directory stand near each other.
+    let beside = |file: &&Arc<FileFacts>| {
+        file.path.parent() == own.path.parent() && file.path.extension() == Some("h")
+    };
+    let (before, after) = files.split_at(at);
+    let near = before
+        .iter()
+        .rev()
+        .take(NEAR)
+        .chain(after.iter().take(NEAR));
+    of(own).or_else(|| near.filter(beside).find_map(|file| of(file)))
+}
+
+/// The acquiring calls of a function whose pages it keeps when it does not fail, told from that function alone.
+pub(crate) fn kept(file: &FileFacts, function: &Function) -> BTreeSet<u32> {
+    let own = own_names(file);
+    let defined = defined_in(file);
+    let callees = Callees {
+        sleeps: &|_, _| None,
+        unlocks: &|_| false,
+        shadowed: &|name| own.contains(name),
+        defined: &|name| defined.contains(name),
+        member: &|_, _| None,
+    };
+    paths::kept(function, &callees)
+}
+
 fn by_id<'a>(input: &Input<'a>) -> HashMap<&'a str, &'a Callsite> {
     let sites = input.callsites.iter().rev();
     sites.map(|site| (site.id.as_str(), site)).collect()
@@ -298,8 +346,8 @@ fn defined_in(file: &FileFacts) -> HashSet<&str> {
         .collect()
 }
 
-/// Only functions that acquire, that release and unmap, that unpin twice, that lock and may sleep, or that take references
-/// on pages of an address have ways of interest.
+/// Only functions that acquire, that release and unmap, that unpin twice, that unpin and free, that lock and may sleep, or
+/// that take references on pages of an address have ways of interest.
 fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool {
     if function.linkage == Linkage::Macro {
         return false;
@@ -308,6 +356,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
     let (mut acquires, mut locks, mut sleeps, mut releases, mut unmaps) =
         (false, false, false, false, false);
     let (mut unpins, mut of_address, mut refers, mut slab) = (0, false, false, false);
+    let (mut frees, mut frees_list) = (false, false);
     visit::all_calls(&function.body, &mut |name, args, _| {
         let known = catalogue.get(name);
         let role = known.map(|f| f.role);
@@ -318,11 +367,15 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
         of_address |= known.is_some_and(|f| f.kind == "kernel address");
         unpins += usize::from(helpers::unpins(name));
         unmaps |= does == Some(Does::Unmaps);
+        frees |= does == Some(Does::Frees);
+        frees_list |= does == Some(Does::FreesList);
         slab |= matches!(does, Some(Does::AllocatesSlab | Does::AllocatesZeroedSlab));
         locks |= atomic::takes(name) || atomic::tries(name);
         sleeps |= sleepers.call(file, name, args).is_some();
     });
-    acquires || locks && sleeps || releases && unmaps || unpins > 1 || of_address && refers && slab
+    let through_freed = frees && unpins > 0 || frees_list && releases;
+    let of_slab = of_address && refers && slab;
+    acquires || locks && sleeps || releases && unmaps || unpins > 1 || of_slab || through_freed
 }
 
 fn source_line(bytes: &[u8], at: u32) -> String {

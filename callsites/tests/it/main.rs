@@ -13,6 +13,7 @@ mod judged;
 mod kept;
 mod layout;
 mod rules;
+mod rules_of_flow;
 mod rules_of_groups;
 mod rules_on_a_tree;
 mod sarif_schema;

@@ -72,6 +72,11 @@ fn what_is_lost_across_a_call_is_found_and_what_a_helper_gives_back_is_not() {
 }
 
 #[test]
+fn turns_of_loops_and_what_is_freed_first_are_followed() {
+    check("turns.c");
+}
+
+#[test]
 fn releases_are_counted_page_by_page() {
     check("counts.c");
 }
@@ -138,7 +143,8 @@ fn each_fixture_is_checked_by_a_test() {
             "iterators.c",
             "kinds.c",
             "leak.c",
-            "lifetimes.c"
+            "lifetimes.c",
+            "turns.c"
         ]
     );
 }

@@ -73,6 +73,10 @@ impl Machine<'_, '_> {
             Some(Place::Elsewhere(text)) => owner(state, text),
             _ => None,
         };
+        let member = match &place {
+            Some(Place::Elsewhere(text)) if text.contains("->") => Some(text.to_string()),
+            _ => None,
+        };
         let lost = container.is_none()
             && matches!(
                 place,
@@ -91,14 +95,16 @@ impl Machine<'_, '_> {
             visible: shared_before || lost,
             home: match visit::bare(target) {
                 expr @ Expr::Field { .. } => Some(visit::text(expr)),
-                _ => None,
+                _ => member.clone(),
             },
             shared_before,
             container,
             maybe: false,
             more: false,
-            escaped: lost,
+            // Others find it in the member; the walk still knows it.
+            escaped: lost && member.is_none(),
             by_address: false,
+            in_list: None,
         });
         if let (Expr::AddressOf(inner, _), true) = (visit::bare(target), got > 0) {
             self.overwritten(state, (inner, Value::Page(number, Some(0))), span);
@@ -106,7 +112,7 @@ impl Machine<'_, '_> {
         for page in 0..usize::try_from(got).unwrap_or(0) {
             match (&place, memory) {
                 (Some(Place::Local(variable) | Place::Elsewhere(variable)), _)
-                    if page == 0 && !lost =>
+                    if page == 0 && (!lost || member.is_some()) =>
                 {
                     state
                         .values

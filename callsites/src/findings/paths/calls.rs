@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls: the ones that count references, the ones that take pages out of sight, and the locks.
 
+use super::acquire::FAILURE;
 use super::decide::Test;
 use super::machine::{Machine, What};
+use super::places::root_of;
 use super::state::{Acquisition, Lock, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
@@ -17,11 +19,12 @@ impl Machine<'_, '_> {
         span: Span,
     ) -> Value {
         if self.acquiring(name, args) {
+            self.takes_when_atomic(state, name, span);
             return self.acquire(state, name, args, span);
         }
         // Who gives the caller's lock back does so before it sleeps.
         if let Some(callee) = (self.callees.sleeps)(name, args) {
-            if !(self.callees.unlocks)(name) {
+            if !(self.callees.unlocks)(name) && !self.is_clean(state, name, args) {
                 if let Some(lock) = state.lock() {
                     let at = state.atomic[lock].at;
                     self.fact(state, What::SleepsWhenAtomic, span, Some(at), &callee);
@@ -59,11 +62,30 @@ impl Machine<'_, '_> {
         match known.map(|function| function.role) {
             Some(Role::Release) => self.release(state, known, args, span),
             Some(Role::Reference) => self.reference(state, known, args, span),
+            // It fails, and keeps nothing.
+            Some(Role::Store) if self.may_keep(name) && self.outcome == 0 => {
+                args.iter().for_each(|arg| {
+                    self.eval(state, arg);
+                });
+                state.note(span, "it fails");
+                Value::Int(FAILURE)
+            }
+            Some(Role::Store) if self.may_keep(name) => {
+                self.lists(state, known, args);
+                Value::Int(0)
+            }
             Some(Role::Store) => self.store(state, name, args, span),
-            Some(Role::Translate) => self.translate(state, known, args, span),
+            Some(Role::Translate) => {
+                let values = self.values(state, args);
+                self.stores(state, known, &values);
+                self.translate(state, known, values, span)
+            }
             Some(Role::Container | Role::Allocate) => {
                 args.iter().for_each(|arg| {
                     self.eval(state, arg);
+                    root(arg)
+                        .into_iter()
+                        .for_each(|root| state.forget_dropped(root));
                 });
                 let sym = self.fresh();
                 if act.is_some_and(|act| act.does == Does::Zeroes) {
@@ -84,21 +106,28 @@ impl Machine<'_, '_> {
                 if act.is_some_and(|act| act.does == Does::Unmaps) {
                     self.unmap(state, span);
                 }
-                self.translate(state, known, args, span)
+                let values = self.values(state, args);
+                self.stores(state, known, &values);
+                let page = self.translate(state, known, values, span);
+                self.worth(state, (name, known), args.len(), page)
             }
             _ if is_macro(name) => {
-                // A macro in capitals computes; it does not keep what it is given.
+                // A macro in capitals computes, unless it is given pages: then it may release them.
                 let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
-                values
-                    .iter()
-                    .copied()
-                    .find(|v| matches!(v, Value::Page(..)))
-                    .unwrap_or_else(|| {
-                        let mut key = values;
-                        key.push(Value::Int(0));
-                        key.push(Value::Int(0));
-                        self.intern_values(name, key)
-                    })
+                let held = |value: &Value| match value {
+                    Value::Page(..) => true,
+                    Value::Sym(sym, _) => {
+                        args.len() > 1 && state.acquisitions.iter().any(|a| a.memory == Some(*sym))
+                    }
+                    _ => false,
+                };
+                if values.iter().any(held) {
+                    return self.keeps_what_it_is_given(state, name, (args, values), span);
+                }
+                let mut key = values;
+                key.push(Value::Int(0));
+                key.push(Value::Int(0));
+                self.intern_values(name, key)
             }
             _ => {
                 if act.is_some_and(|act| act.does == Does::Unmaps) {
@@ -124,7 +153,7 @@ impl Machine<'_, '_> {
         Some(match act.does {
             Does::Least => self.least(state, args),
             // An error pointer is the number that it holds.
-            Does::Same => self.eval(state, one?),
+            Does::Same | Does::Warns => self.eval(state, one?),
             Does::IsErrno => {
                 let value = self.eval(state, one?);
                 self.binary(state, "<", value, Value::Int(0))
@@ -166,6 +195,13 @@ impl Machine<'_, '_> {
                 self.binary(state, "/", amount, Value::Int(unit))
             }
             Does::Frees => self.free(state, args, span),
+            Does::FreesList => {
+                args.iter().for_each(|arg| {
+                    self.eval(state, arg);
+                });
+                self.list_freed(state, args, act.at, span);
+                Value::Int(0)
+            }
             Does::Allocates
             | Does::AllocatesZeroed
             | Does::AllocatesSlab
@@ -274,15 +310,18 @@ impl Machine<'_, '_> {
         Value::Sym(self.fresh(), 0)
     }
 
+    fn values(&mut self, state: &mut State, args: &[Expr]) -> Vec<Value> {
+        args.iter().map(|arg| self.eval(state, arg)).collect()
+    }
+
     /// The result stands for the page that went in; the page stays where it is.
     fn translate(
         &mut self,
         state: &mut State,
         function: Option<&Function>,
-        args: &[Expr],
+        values: Vec<Value>,
         span: Span,
     ) -> Value {
-        let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
         let of_slab =
             |value: &Value| matches!(value, Value::Sym(sym, _) if state.slab.contains(sym));
         let of_address = function.is_some_and(|function| function.kind == "kernel address");
@@ -319,6 +358,7 @@ impl Machine<'_, '_> {
                 continue;
             };
             state.freed.insert(sym);
+            state.gone.insert(sym, span);
             let lost: Vec<Acquisition> = state
                 .acquisitions
                 .iter()
@@ -387,6 +427,11 @@ impl Machine<'_, '_> {
                 }
             }
             for acquisition in &mut state.acquisitions {
+                let list = acquisition.in_list.as_deref().and_then(root_of);
+                if list.is_some() && list == root {
+                    acquisition.handed_on = true;
+                    acquisition.escaped = true;
+                }
                 let home = acquisition.home.as_deref();
                 if home.is_some_and(|home| root.is_some_and(|root| home.starts_with(root))) {
                     acquisition.handed_on = true;

@@ -51,9 +51,37 @@ impl Machine<'_, '_> {
                 };
                 self.charge(state, charge);
             }
+            (false, amount) => {
+                let back = amount.map(|(_, value)| *value);
+                self.uncharge(state, &counter, back);
+            }
             _ => state.charges.retain(|charge| charge.counter != counter),
         }
         Value::Sym(result, 0)
+    }
+
+    /// What is given back is what was charged, unless the walk knows both numbers and they differ: then the rest stays.
+    fn uncharge(&self, state: &mut State, counter: &str, back: Option<Value>) {
+        let number = |value: Option<Value>| match value.map(|value| self.settle(state, value)) {
+            Some(Value::Int(number)) => Some(number),
+            _ => None,
+        };
+        let of_counter = |charge: &&Charge| charge.counter == counter;
+        let mut charged = state.charges.iter().filter(of_counter);
+        let rest = match (charged.next(), charged.next()) {
+            // Of several charges it is not known which one this is about.
+            (Some(charge), None) => number(charge.amount)
+                .zip(number(back))
+                .and_then(|(charged, back)| charged.checked_sub(back)),
+            _ => None,
+        };
+        let rest = rest.filter(|rest| *rest != 0).map(Value::Int);
+        for charge in state.charges.iter_mut().filter(|c| c.counter == counter) {
+            charge.amount = rest;
+        }
+        state
+            .charges
+            .retain(|charge| charge.counter != counter || rest.is_some());
     }
 
     /// `mm->locked_vm += n`, or `-=`.
@@ -77,6 +105,7 @@ impl Machine<'_, '_> {
                 };
                 self.charge(state, charge);
             }
+            "-=" => self.uncharge(state, counter, Some(value)),
             _ => state.charges.retain(|charge| charge.counter != counter),
         }
     }

@@ -5,7 +5,7 @@ use super::decide::{Test, compare, is_comparison, ordered};
 use super::machine::{Machine, What};
 use super::places::owner;
 use super::state::{Place, State, Value};
-use super::types::{compared_unsigned, is_unsigned};
+use super::types::{Types, compared_unsigned, is_unsigned};
 use crate::findings::visit;
 use crate::index::ir::{Declaration, Expr, Stmt};
 
@@ -180,6 +180,13 @@ impl Machine<'_, '_> {
         }
     }
 
+    fn types(&self) -> Types<'_, '_> {
+        Types {
+            locals: &self.locals,
+            member: self.callees.member,
+        }
+    }
+
     /// `while (n--)` with an errno in an unsigned `n` does not end.
     fn counts_down_from_errno(
         &mut self,
@@ -188,7 +195,7 @@ impl Machine<'_, '_> {
         old: Value,
     ) {
         let Value::Int(number) = old else { return };
-        if op != "--" || number >= 0 || !is_unsigned(&self.locals, operand) {
+        if op != "--" || number >= 0 || !is_unsigned(self.types(), operand) {
             return;
         }
         let failed = state
@@ -218,7 +225,7 @@ impl Machine<'_, '_> {
             } if is_comparison(op) => {
                 let (l, r) = (self.eval(state, left), self.eval(state, right));
                 let unsigned = !matches!(op.as_str(), "==" | "!=")
-                    && compared_unsigned(&self.locals, left, right);
+                    && compared_unsigned(self.types(), left, right);
                 if unsigned {
                     if let Some(test) = self.unsigned_test(state, cond, (op, l, r)) {
                         return test;

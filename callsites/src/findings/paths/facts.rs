@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a walk comes back with, and what it has to be told.
 
-use crate::index::ir::{Expr, Span};
+use crate::index::ir::{Expr, Span, TypeRef};
 use smol_str::SmolStr;
 
 /// Something that happens on a way through a function.
@@ -45,6 +45,8 @@ pub(crate) enum What {
     SuccessAfterRelease,
     /// A reference is taken on a page of the slab allocator.
     SlabReference,
+    /// Pages are released through an array, or a list, that was freed before.
+    ReleasedFromFreed,
 }
 
 /// One such event and the way to it.
@@ -77,4 +79,6 @@ pub(crate) struct Callees<'a> {
     pub shadowed: &'a dyn Fn(&str) -> bool,
     /// Whether the file defines a function of this name.
     pub defined: &'a dyn Fn(&str) -> bool,
+    /// The type of a member, by the tag of its record and its name, as far as the file or a header beside it tells.
+    pub member: &'a dyn Fn(&str, &str) -> Option<TypeRef>,
 }

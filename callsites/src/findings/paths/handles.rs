@@ -61,6 +61,7 @@ impl Machine<'_, '_> {
             maybe: false,
             more: false,
             by_address: counted.is_some(),
+            in_list: None,
         });
         match counted {
             Some(count) => Value::Int(self.count(state, count)),

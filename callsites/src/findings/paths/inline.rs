@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A function with the bodies of its helpers in place of their calls, so that one walk sees what crosses a call.
 //!
-//! A helper is a function of the same file. What stands in it gets the span of its call: what is found in there is told
-//! of the caller. A call that C may leave out (the right side of `&&`, an arm of `?:`, a loop's condition) stays a call.
+//! A helper is a function of the same file, or of another file of its directory. What stands in it gets the span of its
+//! call: what is found in there is told of the caller. A call in a loop's condition stays a call.
 
 use super::rename::Renaming;
 use crate::findings::visit;
@@ -15,12 +15,15 @@ const DEPTH: u32 = 3;
 const MOST_STATEMENTS: usize = 500;
 
 /// `function` with its helpers in it; None when it calls none.
+///
+/// `helper` is asked for a name as the file of that position means it, and says in which file it stands.
 pub(crate) fn with_helpers<'f>(
-    function: &Function,
-    helper: &dyn Fn(&str) -> Option<&'f Function>,
+    (file, function): (usize, &Function),
+    helper: &Helper<'_, 'f>,
 ) -> Option<Function> {
     let mut inliner = Inliner {
         helper,
+        file,
         within: vec![function.name.clone()],
         copies: 0,
         room: MOST_STATEMENTS.checked_sub(count(&function.body))?,
@@ -31,6 +34,9 @@ pub(crate) fn with_helpers<'f>(
         ..function.clone()
     })
 }
+
+/// What a file means by a name: a function, with the position of its file.
+type Helper<'a, 'f> = dyn Fn(usize, &str) -> Option<(usize, &'f Function)> + 'a;
 
 /// Begins the name of what a helper returned.
 const RESULT: &str = "result__";
@@ -47,7 +53,9 @@ fn count(statements: &[Stmt]) -> usize {
 }
 
 struct Inliner<'a, 'f> {
-    helper: &'a dyn Fn(&str) -> Option<&'f Function>,
+    helper: &'a Helper<'a, 'f>,
+    /// The file of the function that is being read.
+    file: usize,
     /// The functions that are being read, outermost first.
     within: Vec<SmolStr>,
     copies: usize,
@@ -151,7 +159,12 @@ impl Inliner<'_, '_> {
                 op, left, right, ..
             } => {
                 **left = self.pull(left, out);
-                if op != "&&" && op != "||" && op != "," {
+                if op == "&&" || op == "||" {
+                    if self.calls_helper(right) {
+                        let (op, left) = (op.clone(), (**left).clone());
+                        return self.one_after_the_other(&op, left, right, expr.span(), out);
+                    }
+                } else if op != "," {
                     **right = self.pull(right, out);
                 }
             }
@@ -176,6 +189,45 @@ impl Inliner<'_, '_> {
             calls |= self.follows(name, args).is_some()
         });
         calls
+    }
+
+    /// `a && f()` as an `if` around what C may leave out.
+    fn one_after_the_other(
+        &mut self,
+        op: &str,
+        left: Expr,
+        right: &Expr,
+        at: Span,
+        out: &mut Vec<Stmt>,
+    ) -> Expr {
+        self.copies += 1;
+        let name: SmolStr = format!("{RESULT}{}", self.copies).into();
+        out.push(declared(&name, &TypeRef::default(), Some(left), at));
+        let mut inner = Vec::new();
+        let right = self.pull(right, &mut inner);
+        let assign = Expr::Assign {
+            op: "=".into(),
+            target: Box::new(Expr::Name(name.clone(), at)),
+            value: Box::new(right),
+            span: at,
+        };
+        inner.push(Stmt::Expr(assign, at));
+        let first = Expr::Name(name.clone(), at);
+        let cond = match op {
+            "&&" => first,
+            _ => Expr::Unary {
+                op: "!".into(),
+                operand: Box::new(first),
+                span: at,
+            },
+        };
+        out.push(Stmt::If {
+            cond,
+            then: Box::new(Stmt::Block(inner, at)),
+            otherwise: None,
+            span: at,
+        });
+        Expr::Name(name, at)
     }
 
     /// `c ? f() : g()` as an `if` with an assignment in each arm.
@@ -212,26 +264,34 @@ impl Inliner<'_, '_> {
         Expr::Name(name, at)
     }
 
-    fn follows(&self, name: &str, args: &[Expr]) -> Option<Function> {
+    fn follows(&self, name: &str, args: &[Expr]) -> Option<(usize, Function)> {
         let deep = self.within.len() as u32 > DEPTH;
         if deep || self.within.iter().any(|outer| outer == name) {
             return None;
         }
-        let helper = (self.helper)(name)?;
+        let (file, helper) = (self.helper)(self.file, name)?;
         let fits = helper.params.len() == args.len()
             && helper.params.iter().all(|param| !param.name.is_empty())
             && helper.linkage != Linkage::Macro
             && !helper.has_unread
             && count(&helper.body) < self.room;
-        fits.then(|| helper.clone())
+        fits.then(|| (file, helper.clone()))
     }
 
-    fn copy(&mut self, mut helper: Function, args: &[Expr], at: Span, out: &mut Vec<Stmt>) -> Expr {
+    fn copy(
+        &mut self,
+        (file, mut helper): (usize, Function),
+        args: &[Expr],
+        at: Span,
+        out: &mut Vec<Stmt>,
+    ) -> Expr {
         self.room = self.room.saturating_sub(count(&helper.body));
         self.copies += 1;
         let number = self.copies;
         self.within.push(helper.name.clone());
+        let outer = std::mem::replace(&mut self.file, file);
         helper.body = self.block(&helper.body).into();
+        self.file = outer;
         self.within.pop();
         let result: SmolStr = format!("{RESULT}{number}").into();
         out.push(declared(&result, &helper.returns, None, at));

@@ -89,10 +89,24 @@ impl Machine<'_, '_> {
         };
         let allocates = act.map_or(function.count == Count::Get, |act| act.allocates);
         let boxed = function.count == Count::Pin || allocates;
-        if let Some((sym, first)) = self.array(state, target, (boxed, allocates)) {
+        // Extraction makes the array where it is given none.
+        let none = boxed && self.is_null(state, target);
+        if let Some((sym, first)) = self.array(state, target, (boxed, allocates || none)) {
+            if (allocates || none) && taken.pages > 0 {
+                state.own.insert(sym);
+            }
             self.fill(state, function, (sym, first, &taken), span);
         }
         taken.bytes
+    }
+
+    /// Whether the pointer whose address a call is given is null.
+    fn is_null(&mut self, state: &mut State, target: &Expr) -> bool {
+        let Expr::AddressOf(inner, _) = visit::bare(target) else {
+            return false;
+        };
+        let place = self.place(state, inner);
+        matches!(place, Place::Local(_)) && self.read(state, &place) == Value::Int(0)
     }
 
     /// The memory that the pages go to; one that the call makes is new.
@@ -152,6 +166,7 @@ impl Machine<'_, '_> {
             container: None,
             maybe: function.count == Count::Pin && !self.user_backed,
             by_address: false,
+            in_list: None,
         });
         for page in 0..usize::try_from(taken.pages).unwrap_or(0) {
             let place = (sym, first + page as i64);
@@ -229,7 +244,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn is_computed(&self, sym: u32) -> bool {
+    pub(super) fn is_computed(&self, sym: u32) -> bool {
         self.meaning.contains_key(&sym) || self.interned.values().any(|known| *known == sym)
     }
 

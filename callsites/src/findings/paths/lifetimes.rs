@@ -107,6 +107,28 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// An array of pins is dropped whole: no entry of it may have been dropped before.
+    pub(super) fn dropped_one_by_one(
+        &mut self,
+        state: &mut State,
+        function: &Function,
+        array: Sym,
+        span: Span,
+    ) {
+        let entries = state.memory.range((array, i64::MIN)..=(array, i64::MAX));
+        let before = entries
+            .filter_map(|(_, entry)| match entry {
+                Value::Sym(page, offset) => state.dropped.get(&(*page, *offset)),
+                _ => None,
+            })
+            .map(|(before, _)| *before)
+            .next();
+        if before.is_some() {
+            self.fact(state, What::ReleasedAgain, span, before, &function.name);
+            state.over = true;
+        }
+    }
+
     /// Whether a value that is returned tells of a failure, as far as the way knows.
     pub(super) fn is_failure(&self, state: &State, value: Value) -> bool {
         match self.settle(state, value) {
@@ -128,6 +150,14 @@ impl Machine<'_, '_> {
             state.failed.is_some() || value.is_some_and(|value| self.is_failure(state, value));
         if all_back && failed {
             self.charges_kept(state, at);
+        }
+        if !failed {
+            let kept = |a: &&Acquisition| {
+                let known = a.handed_on || a.visible || a.in_list.is_some();
+                known && a.held.iter().any(|held| *held > 0)
+            };
+            let kept = state.acquisitions.iter().filter(kept);
+            self.kept.extend(kept.map(|a| a.call.start));
         }
         if value.map(|value| self.settle(state, value)) != Some(Value::Int(0)) {
             return;
@@ -153,6 +183,33 @@ impl Machine<'_, '_> {
         for (at, acquisition, state) in releases {
             self.fact_about(&state, What::SuccessAfterRelease, at, &acquisition);
         }
+    }
+
+    /// A loop that takes pages runs up to a number of which nothing is known: two turns are enough to see what the second
+    /// does with what the first took.
+    pub(super) fn give_two_turns(&self, state: &mut State, test: &Test) {
+        let Test::Compare(op, left, right) = test else {
+            return;
+        };
+        let (left, right) = (self.settle(state, *left), self.settle(state, *right));
+        let (Value::Sym(sym, offset), Value::Int(at)) = (left, right) else {
+            return;
+        };
+        let number = match op.as_str() {
+            ">" | "!=" => at + 2,
+            ">=" => at + 1,
+            _ => return,
+        } - offset;
+        let (low, high) = state
+            .ranges
+            .get(&sym)
+            .copied()
+            .unwrap_or((i64::MIN, i64::MAX));
+        if at < 0 || self.is_computed(sym) || number < low || number > high {
+            return;
+        }
+        state.bound.insert(sym, Value::Int(number));
+        state.ranges.insert(sym, (number, number));
     }
 
     /// Whether a pointer is an error, or null: what is known of it, else a symbol.

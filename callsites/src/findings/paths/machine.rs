@@ -6,13 +6,13 @@ use super::decide::Test;
 pub(crate) use super::facts::{Callees, Fact, What};
 use super::inline::is_result;
 use super::state::{Acquisition, State, Sym, Value};
-use super::steps::{Step, Steps, steps};
+use super::steps::{Head, Step, Steps, steps};
 use super::types::Locals;
 use crate::findings::visit;
 use crate::index::ir::{Expr, Function, Span};
 use refimpl::api::{Acts, Catalogue, Does, Role, acts, followed};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ways through one function after which it is given up. Each condition on a symbol doubles them: nine that follow each
 /// other give 512, and what a person would still check by hand has fewer.
@@ -51,10 +51,26 @@ pub(super) struct Machine<'a, 'f> {
     pub user_backed: bool,
     /// Whether every way was walked to its end.
     pub complete: bool,
+    /// Acquiring calls whose pages a way keeps that does not fail, each by its first byte.
+    pub kept: BTreeSet<u32>,
 }
 
 /// Walks `function` on every way, `most` at most; says whether it came to the end of all.
 pub(crate) fn walk(function: &Function, most: usize, callees: &Callees<'_>) -> (Vec<Fact>, bool) {
+    let machine = walked(function, most, callees);
+    (machine.facts.into_values().collect(), machine.complete)
+}
+
+/// The acquiring calls of `function` whose pages it keeps when it does not fail, each by its first byte.
+pub(crate) fn kept(function: &Function, callees: &Callees<'_>) -> BTreeSet<u32> {
+    walked(function, MOST_WAYS, callees).kept
+}
+
+fn walked<'a, 'f>(
+    function: &'f Function,
+    most: usize,
+    callees: &'a Callees<'a>,
+) -> Machine<'a, 'f> {
     let steps = steps(function);
     let mut machine = Machine {
         catalogue: followed(),
@@ -74,6 +90,7 @@ pub(crate) fn walk(function: &Function, most: usize, callees: &Callees<'_>) -> (
         most,
         complete: true,
         user_backed: super::iterators::sees_to_user_pages(function),
+        kept: BTreeSet::new(),
     };
     let mut start = State::default();
     for parameter in &function.params {
@@ -86,7 +103,7 @@ pub(crate) fn walk(function: &Function, most: usize, callees: &Callees<'_>) -> (
     machine.params = machine.next;
     machine.run(&steps, start);
     machine.tell_of_success();
-    (machine.facts.into_values().collect(), machine.complete)
+    machine
 }
 
 /// A kernel is configured one way: an arm once taken is taken again, one left out stays out.
@@ -192,10 +209,14 @@ impl<'f> Machine<'_, 'f> {
                 state.at = *target;
             }
             Step::Arms(arms) => self.ways += arms_of(state, arms, waiting).saturating_sub(1),
-            Step::Iterate { args, exit } => {
+            Step::Iterate { args, exit, head } => {
                 let visits = state.visits.entry(at).or_insert(0);
                 *visits += 1;
-                if *visits > 1 {
+                if *visits == 1 {
+                    self.walks_freed(state, args);
+                }
+                let visits = state.visits.entry(at).or_insert(0);
+                if *visits > turns(*head) {
                     *visits = 0;
                     state.at = *exit;
                     state.end_of_unknown_loop();
@@ -211,8 +232,10 @@ impl<'f> Machine<'_, 'f> {
                 negated,
                 otherwise,
                 head,
+                warned,
             } => {
-                self.branch(state, (at, cond, *negated, *otherwise, *head), waiting);
+                let branch = (at, *cond, *negated, *otherwise, *head);
+                self.branch(state, branch, *warned, waiting);
             }
             Step::Return(value, span) => {
                 let value = value.map(|value| self.eval(state, value));
@@ -229,7 +252,8 @@ impl<'f> Machine<'_, 'f> {
     fn branch(
         &mut self,
         state: &mut State,
-        (at, cond, negated, otherwise, head): (usize, &'f Expr, bool, usize, bool),
+        (at, cond, negated, otherwise, head): (usize, &'f Expr, bool, usize, Option<Head>),
+        warned: bool,
         waiting: &mut Vec<State>,
     ) {
         let test = self.test(state, cond);
@@ -237,9 +261,10 @@ impl<'f> Machine<'_, 'f> {
             return;
         }
         // What is warned of does not happen.
-        let warned = cond
-            .callee_name()
-            .is_some_and(|name| self.acts.is(name, Does::Warns));
+        let warned = warned
+            || cond
+                .callee_name()
+                .is_some_and(|name| self.acts.is(name, Does::Warns));
         let fails = fails(cond, &test);
         visit::expressions(cond, &mut |inner| {
             if let (Expr::Field { .. }, Some(root)) = (inner, root(inner)) {
@@ -248,13 +273,16 @@ impl<'f> Machine<'_, 'f> {
                 }
             }
         });
+        if head.is_some_and(|head| head.takes) && !negated {
+            self.give_two_turns(state, &test);
+        }
         let known = match self.decide(state, &test) {
             None if warned => Some(negated),
             truth => truth.map(|truth| truth != negated),
         };
-        if head {
+        if let Some(head) = head {
             let visits = state.visits.entry(at).or_insert(0);
-            let goes_on = known.unwrap_or(*visits == 0);
+            let goes_on = known.unwrap_or(*visits < turns(head));
             *visits = if goes_on { *visits + 1 } else { 0 };
             state.over = *visits > MOST_TURNS;
             if !goes_on {
@@ -343,9 +371,18 @@ impl<'f> Machine<'_, 'f> {
             if self.acquiring(name, args) {
                 let bytes = self.acts.is(name, Does::TakesBytes);
                 outcomes = outcomes.max(if bytes { 4 } else { 3 });
+            } else if self.may_keep(name) {
+                outcomes = outcomes.max(2);
             }
         });
         outcomes
+    }
+
+    /// Whether a call of that name keeps the pages that it is given only when it does not fail.
+    pub(super) fn may_keep(&self, name: &str) -> bool {
+        let act = self.acts.get(name);
+        act.is_some_and(|act| act.does == Does::JoinsPages && act.fails)
+            && !(self.callees.shadowed)(name)
     }
 
     pub(super) fn acquiring(&self, name: &str, args: &[Expr]) -> bool {
@@ -433,6 +470,11 @@ impl<'f> Machine<'_, 'f> {
             }
         }
     }
+}
+
+/// How often a loop runs of which nothing is known.
+fn turns(head: Head) -> u32 {
+    if head.takes { 2 } else { 1 }
 }
 
 /// Whether `cond` is true of a call that fails, and that call's result is in no variable of the function's own.

@@ -17,6 +17,7 @@ mod charges;
 mod decide;
 mod evaluate;
 mod facts;
+mod freed;
 mod handles;
 mod inline;
 mod iterators;
@@ -28,7 +29,8 @@ mod rename;
 mod state;
 mod steps;
 mod types;
+mod uses;
 
 pub(crate) use inline::with_helpers;
-pub(crate) use machine::{Callees, Fact, MOST_WAYS, What, walk};
+pub(crate) use machine::{Callees, Fact, MOST_WAYS, What, kept, walk};
 pub(crate) use types::Locals;

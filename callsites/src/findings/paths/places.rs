@@ -106,6 +106,15 @@ impl Machine<'_, '_> {
         let value = match place {
             Place::Local(name) | Place::Elsewhere(name) => match state.values.get(name) {
                 Some(value) => *value,
+                None if self.is_array(name) && owner(state, name).is_some() => {
+                    // The array is a part of the object, which nobody else sees yet.
+                    let sym = self.fresh();
+                    if let Some(owner) = owner(state, name) {
+                        state.inside.insert(sym, owner);
+                    }
+                    state.values.insert(name.clone(), Value::Sym(sym, 0));
+                    Value::Sym(sym, 0)
+                }
                 None if is_zeroed(state, name) => Value::Int(0),
                 None => {
                     let sym = self.fresh();
@@ -159,6 +168,19 @@ impl Machine<'_, '_> {
         }
         state.memory.insert((sym, at), Value::Sym(fresh, 0));
         Value::Sym(fresh, 0)
+    }
+
+    /// Whether `text`, as `object->member`, is an array.
+    fn is_array(&self, text: &str) -> bool {
+        let Some((base, member)) = text.split_once("->") else {
+            return false;
+        };
+        let tag = self
+            .locals
+            .get(base)
+            .and_then(|ty| ty.name.strip_prefix("struct "));
+        let member = tag.and_then(|tag| (self.callees.member)(tag, member));
+        member.is_some_and(|ty| ty.arrays > 0)
     }
 
     fn show_value(&self, state: &mut State, text: &str, value: Value) {

@@ -28,6 +28,10 @@ impl Machine<'_, '_> {
             .and_then(|form| form.nr)
             .and_then(|nr| values.get(nr).copied());
         state.released.push(span);
+        self.released_from(state, &args[at], values[at], span);
+        if state.over {
+            return nothing;
+        }
         if function.takes_array(args.len()) {
             // `&page` is an array of one.
             if let Expr::AddressOf(inner, _) = visit::bare(&args[at]) {
@@ -38,10 +42,11 @@ impl Machine<'_, '_> {
                 }
             }
             self.release_array(state, function, (values[at], count), span);
-        } else if function.name.ends_with("_refs")
+        } else if count.is_some()
             || function.name.ends_with("_sub")
             || function.name.contains("range")
         {
+            // Which pages of a folio, and how often, is not counted.
             state.hand_on(values[at]);
         } else {
             self.release_one(state, function, values[at], span);
@@ -82,7 +87,12 @@ impl Machine<'_, '_> {
                 }
             }
             count => {
-                self.dropped(state, function, (sym, first, count), at);
+                if first == 0 && function.count == Count::Unpin {
+                    self.dropped_one_by_one(state, function, sym, at);
+                }
+                if !state.over {
+                    self.dropped(state, function, (sym, first, count), at);
+                }
                 state.hand_on(array);
             }
         }

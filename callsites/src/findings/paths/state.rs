@@ -70,11 +70,16 @@ pub(super) struct Acquisition {
     pub more: bool,
     /// What drops them needs no page: who returns success can still have them dropped.
     pub by_address: bool,
+    /// The scatterlist that knows of them, by its text.
+    pub in_list: Option<SmolStr>,
 }
 
 impl Acquisition {
     pub(super) fn leaks(&self) -> bool {
-        !self.handed_on && !self.maybe && self.held.iter().any(|held| *held > 0)
+        !self.handed_on
+            && !self.maybe
+            && self.in_list.is_none()
+            && self.held.iter().any(|held| *held > 0)
     }
 }
 
@@ -178,6 +183,10 @@ pub(super) struct State {
     pub chosen: BTreeMap<Value, Value>,
     /// What was given back.
     pub freed: BTreeSet<Sym>,
+    /// Memory that was given back and that nobody can have replaced since, with the place.
+    pub gone: BTreeMap<Sym, Span>,
+    /// The same of scatterlists, by their text.
+    pub lists_gone: BTreeMap<SmolStr, Span>,
     /// Arrays that such an object holds.
     pub inside: BTreeMap<Sym, Sym>,
     /// What is charged.
@@ -229,9 +238,11 @@ impl State {
         }
     }
 
-    /// Forgets what was dropped through members of `name`: others may have filled them anew.
+    /// Forgets what was dropped or freed through members of `name`: others may have filled them anew.
     pub(super) fn forget_dropped(&mut self, name: &str) {
-        if self.dropped.is_empty() {
+        let another = |list: &SmolStr, _: &mut Span| list != name && !mentions(list, name);
+        self.lists_gone.retain(another);
+        if self.dropped.is_empty() && self.gone.is_empty() {
             return;
         }
         let members = self.values.members.iter();
@@ -243,6 +254,7 @@ impl State {
             })
             .collect();
         self.dropped.retain(|(sym, _), _| !held.contains(sym));
+        self.gone.retain(|sym, _| !held.contains(sym));
     }
 
     /// Whether a member holds that value.
@@ -252,6 +264,8 @@ impl State {
 
     /// Forgets what was known through variable `name`, for it has a new value.
     pub(super) fn forget_through(&mut self, name: &str) {
+        let another = |list: &SmolStr, _: &mut Span| list != name && !mentions(list, name);
+        self.lists_gone.retain(another);
         self.values.members.retain(|key, _| !mentions(key, name));
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The body of a function as a flat list of steps.
 
+use crate::findings::{helpers, visit};
 use crate::index::ir::{Declaration, Expr, Function, LoopKind, Span, Stmt};
 use refimpl::api::{Does, acts};
 use std::collections::BTreeMap;
@@ -15,12 +16,15 @@ pub(super) enum Step<'f> {
         cond: &'f Expr,
         negated: bool,
         otherwise: usize,
-        head: bool,
+        head: Option<Head>,
+        /// It is warned of when it is true, and ought not to be.
+        warned: bool,
     },
-    /// An iterator macro: runs once, then goes to `exit`.
+    /// An iterator macro: runs once, then goes to `exit`; twice where the loop takes pages.
     Iterate {
         args: &'f [Expr],
         exit: usize,
+        head: Head,
     },
     Jump(usize),
     /// The arms of an `#if`, each with its condition; without an `#else` the last has none.
@@ -31,6 +35,13 @@ pub(super) enum Step<'f> {
         exit: usize,
     },
     Return(Option<&'f Expr>, Span),
+}
+
+/// The head of a loop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    /// Whether its body takes pages: what one turn took is seen to be lost only in the next.
+    pub takes: bool,
 }
 
 /// Steps, and the loops they stand in.
@@ -61,6 +72,8 @@ struct Builder<'f> {
     breaks: Vec<Vec<usize>>,
     continues: Vec<Vec<usize>>,
     cases: Vec<Vec<(Option<&'f Expr>, usize)>>,
+    /// Whether the condition that is read stands in a macro that warns of it.
+    warned: bool,
 }
 
 impl<'f> Builder<'f> {
@@ -100,7 +113,7 @@ impl<'f> Builder<'f> {
     }
 
     /// Adds steps that go on when `cond` is as `wanted`; returns the branches to patch for when it is not.
-    fn cond(&mut self, cond: &'f Expr, wanted: bool, head: bool) -> Vec<usize> {
+    fn cond(&mut self, cond: &'f Expr, wanted: bool, head: Option<Head>) -> Vec<usize> {
         match cond {
             Expr::Unary { op, operand, .. } if op == "!" => self.cond(operand, !wanted, head),
             Expr::Binary {
@@ -123,7 +136,14 @@ impl<'f> Builder<'f> {
                 }
             }
             Expr::Call { args, .. } if args.len() == 1 && transparent(cond) => {
-                self.cond(&args[0], wanted, head)
+                let warns = cond
+                    .callee_name()
+                    .is_some_and(|name| acts().is(name, Does::Warns));
+                let outer = self.warned;
+                self.warned |= warns;
+                let holes = self.cond(&args[0], wanted, head);
+                self.warned = outer;
+                holes
             }
             _ => {
                 self.list.push(Step::Branch {
@@ -131,6 +151,7 @@ impl<'f> Builder<'f> {
                     negated: !wanted,
                     otherwise: usize::MAX,
                     head,
+                    warned: self.warned,
                 });
                 vec![self.list.len() - 1]
             }
@@ -148,7 +169,7 @@ impl<'f> Builder<'f> {
                 otherwise,
                 ..
             } => {
-                let not = self.cond(cond, true, false);
+                let not = self.cond(cond, true, None);
                 self.statement(then);
                 match otherwise {
                     Some(otherwise) => {
@@ -237,15 +258,21 @@ impl<'f> Builder<'f> {
         self.breaks.push(Vec::new());
         self.continues.push(Vec::new());
         let head = self.here();
+        let mut takes = false;
+        visit::all_calls(std::slice::from_ref(body), &mut |name, _, _| {
+            takes |= helpers::acquires(name)
+        });
+        let loop_head = Head { takes };
         let mut exits = match (kind, cond) {
             (LoopKind::Iterator { args, .. }, _) => {
                 self.list.push(Step::Iterate {
                     args,
                     exit: usize::MAX,
+                    head: loop_head,
                 });
                 vec![self.list.len() - 1]
             }
-            (LoopKind::For | LoopKind::While, Some(cond)) => self.cond(cond, true, true),
+            (LoopKind::For | LoopKind::While, Some(cond)) => self.cond(cond, true, Some(loop_head)),
             _ => Vec::new(),
         };
         self.statement(body);
@@ -255,7 +282,7 @@ impl<'f> Builder<'f> {
         }
         if let (LoopKind::DoWhile, Some(cond)) = (kind, cond) {
             // The body has run once already: an unknown condition ends the loop.
-            exits.extend(self.cond(cond, true, false));
+            exits.extend(self.cond(cond, true, None));
         }
         self.list.push(Step::Jump(head));
         let after = self.here();

@@ -65,50 +65,72 @@ struct Integer {
 /// Whether C converts a signed operand of `left < right` to unsigned, so that a negative one becomes huge.
 ///
 /// False when a type is not known.
-pub(super) fn compared_unsigned(locals: &Locals<'_>, left: &Expr, right: &Expr) -> bool {
-    let (Some(left), Some(right)) = (integer(locals, left), integer(locals, right)) else {
+pub(super) fn compared_unsigned(types: Types<'_, '_>, left: &Expr, right: &Expr) -> bool {
+    let (Some(left), Some(right)) = (types.integer(left), types.integer(right)) else {
         return false;
     };
     let (signed, unsigned) = match (left.unsigned, right.unsigned) {
         (false, true) => (left, right),
         (true, false) => (right, left),
-        _ => return false,
+        (both, _) => return both,
     };
     unsigned.width >= signed.width
 }
 
 /// Whether `expr` is an unsigned integer; false when its type is not known.
-pub(super) fn is_unsigned(locals: &Locals<'_>, expr: &Expr) -> bool {
-    integer(locals, expr).is_some_and(|integer| integer.unsigned)
+pub(super) fn is_unsigned(types: Types<'_, '_>, expr: &Expr) -> bool {
+    types.integer(expr).is_some_and(|integer| integer.unsigned)
 }
 
-fn integer(locals: &Locals<'_>, expr: &Expr) -> Option<Integer> {
-    match expr {
-        Expr::Name(name, _) => of_type(locals.get(name)?),
-        Expr::Cast { ty, .. } => of_type(ty),
-        Expr::Sizeof(_) => Some(Integer {
-            width: 8,
-            unsigned: true,
-        }),
-        Expr::Literal(text, _) => text
-            .starts_with(|c: char| c.is_ascii_digit())
-            .then(|| Integer {
-                width: 4,
-                unsigned: text.contains(['u', 'U']),
-            }),
-        Expr::Unary { operand, op, .. } if op != "!" => integer(locals, operand),
-        Expr::Update { operand, .. } => integer(locals, operand),
-        Expr::Binary {
-            op, left, right, ..
-        } if ["+", "-", "*", "/", "%", "&", "|"].contains(&op.as_str()) => {
-            let (left, right) = (integer(locals, left)?, integer(locals, right)?);
-            let width = left.width.max(right.width);
-            let unsigned = [left, right]
-                .iter()
-                .any(|side| side.unsigned && side.width == width);
-            Some(Integer { width, unsigned })
+/// What is known of the types of variables and members.
+#[derive(Clone, Copy)]
+pub(super) struct Types<'a, 'f> {
+    pub locals: &'a Locals<'f>,
+    pub member: &'a dyn Fn(&str, &str) -> Option<TypeRef>,
+}
+
+impl Types<'_, '_> {
+    fn of_place(self, expr: &Expr) -> Option<TypeRef> {
+        match expr {
+            Expr::Name(name, _) => self.locals.get(name).cloned(),
+            Expr::Field { base, name, .. } => {
+                let record = self.of_place(base)?;
+                let tag = record.name.strip_prefix("struct ")?;
+                (self.member)(tag, name)
+            }
+            _ => None,
         }
-        _ => None,
+    }
+
+    fn integer(self, expr: &Expr) -> Option<Integer> {
+        match expr {
+            Expr::Name(..) | Expr::Field { .. } => of_type(&self.of_place(expr)?),
+            Expr::Cast { ty, .. } => of_type(ty),
+            Expr::Sizeof(_) => Some(Integer {
+                width: 8,
+                unsigned: true,
+            }),
+            Expr::Literal(text, _) => {
+                text.starts_with(|c: char| c.is_ascii_digit())
+                    .then(|| Integer {
+                        width: 4,
+                        unsigned: text.contains(['u', 'U']),
+                    })
+            }
+            Expr::Unary { operand, op, .. } if op != "!" => self.integer(operand),
+            Expr::Update { operand, .. } => self.integer(operand),
+            Expr::Binary {
+                op, left, right, ..
+            } if ["+", "-", "*", "/", "%", "&", "|"].contains(&op.as_str()) => {
+                let (left, right) = (self.integer(left)?, self.integer(right)?);
+                let width = left.width.max(right.width);
+                let unsigned = [left, right]
+                    .iter()
+                    .any(|side| side.unsigned && side.width == width);
+                Some(Integer { width, unsigned })
+            }
+            _ => None,
+        }
     }
 }
 

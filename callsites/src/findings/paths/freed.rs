@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Arrays and scatterlists that are freed before the pages in them are released.
+
+use super::machine::{Machine, What};
+use super::state::{State, Value};
+use crate::findings::visit;
+use crate::index::ir::{Expr, Span};
+use refimpl::api::Function;
+use smol_str::SmolStr;
+
+impl Machine<'_, '_> {
+    /// A scatterlist gets the pages of an array: who has the list knows of them.
+    pub(super) fn lists(&mut self, state: &mut State, function: Option<&Function>, args: &[Expr]) {
+        let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
+        let pages = function.and_then(|function| function.page_argument(args.len()));
+        let (Some(list), Some(Value::Sym(array, _))) =
+            (args.first(), pages.and_then(|at| values.get(at)))
+        else {
+            return;
+        };
+        let list = name_of(list);
+        for acquisition in &mut state.acquisitions {
+            if acquisition.memory == Some(*array) {
+                acquisition.in_list = Some(list.clone());
+            }
+        }
+    }
+
+    /// Notes that a scatterlist has no entries any more.
+    pub(super) fn list_freed(
+        &self,
+        state: &mut State,
+        args: &[Expr],
+        at: Option<usize>,
+        span: Span,
+    ) {
+        if let Some(list) = at.and_then(|at| args.get(at)) {
+            let list = name_of(list);
+            for acquisition in &mut state.acquisitions {
+                if acquisition.in_list.as_ref() == Some(&list) {
+                    acquisition.in_list = None;
+                }
+            }
+            state.lists_gone.insert(list, span);
+        }
+    }
+
+    /// A loop walks a list: has it entries?
+    pub(super) fn walks_freed(&mut self, state: &State, args: &[Expr]) {
+        if state.lists_gone.is_empty() {
+            return;
+        }
+        for arg in args {
+            let text = name_of(arg);
+            let is_of = |list: &str| {
+                let member = text.strip_prefix(list);
+                member.is_some_and(|m| m.is_empty() || m.starts_with('.') || m.starts_with("->"))
+            };
+            let freed = state.lists_gone.iter().find(|(list, _)| is_of(list));
+            if let Some((_, freed)) = freed {
+                self.fact(state, What::ReleasedFromFreed, arg.span(), Some(*freed), "");
+            }
+        }
+    }
+
+    /// A page, or an array of pages, is released: does the array that names it still exist?
+    pub(super) fn released_from(&mut self, state: &mut State, arg: &Expr, value: Value, at: Span) {
+        if state.gone.is_empty() {
+            return;
+        }
+        let array = match array_of(arg) {
+            Some(base) => self.eval(state, base),
+            None => value,
+        };
+        let Value::Sym(sym, _) = array else { return };
+        if let Some(freed) = state.gone.get(&sym).copied() {
+            self.fact(state, What::ReleasedFromFreed, at, Some(freed), "");
+            state.over = true;
+        }
+    }
+}
+
+/// A list by its text, whether its address is given or not.
+fn name_of(list: &Expr) -> SmolStr {
+    let text = visit::text(list);
+    text.strip_prefix('&').unwrap_or(&text).into()
+}
+
+/// The array of which an entry is named, where reading it changes nothing.
+fn array_of(arg: &Expr) -> Option<&Expr> {
+    let plain = |base: &Expr| matches!(visit::bare(base), Expr::Name(..) | Expr::Field { .. });
+    match visit::bare(arg) {
+        Expr::Index { base, .. } | Expr::Deref(base, _) if plain(base) => Some(base),
+        Expr::AddressOf(inner, _) => array_of(inner),
+        _ => None,
+    }
+}
