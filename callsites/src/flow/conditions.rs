@@ -64,8 +64,9 @@ fn is_transparent(call: &Expr) -> bool {
 /// Whether an expression is a constant that means nothing, zero or false.
 pub(crate) fn is_null(expr: &Expr) -> bool {
     match expr {
-        Expr::Name(text, _) => text == "NULL" || text == "false",
-        Expr::Literal(text, _) => text == "0",
+        Expr::Literal(text, _) => {
+            matches!(text.as_str(), "0" | "NULL" | "nullptr" | "false" | "FALSE")
+        }
         Expr::Cast { operand, .. } => is_null(operand),
         _ => false,
     }

@@ -38,3 +38,4 @@ mod types;
 mod walk;
 mod want;
 pub(crate) mod way;
+mod window;

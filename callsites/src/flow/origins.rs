@@ -11,6 +11,7 @@ use super::numbers;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
+use super::window;
 use crate::index::ir::Span;
 use refimpl::api::{Count, Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,6 +163,7 @@ pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
     by_sibling_tables(analysis, sites, &mut all);
     apart::by_named_table(analysis, sites, &mut all);
     apart::by_flag(analysis, sites, &mut all);
+    window::narrow(analysis, sites, &mut all);
     by_other_arm(analysis, sites, &mut all);
     extra_references(analysis, sites, &mut all);
     let mut unmaps: FastMap<FnId, FastMap<Span, Span>> = FastMap::default();

@@ -20,3 +20,4 @@ mod sarif_schema;
 mod stories;
 mod truth;
 mod versions;
+mod window;
