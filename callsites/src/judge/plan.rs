@@ -7,7 +7,7 @@
 //! kind of the iterator were known.
 
 use super::backed::Backed;
-use super::verdict::role;
+use super::verdict::{name_of, role};
 use crate::flow::analysis::Analysis;
 use crate::flow::origins::Origins;
 use crate::flow::sites::Site;
@@ -56,6 +56,11 @@ pub(super) fn add(
                 kinds.insert(sites[at].key, set_ups);
             }
         }
+        if let Some(why) = outlived(analysis, (callsites, sites, origins), &members) {
+            group.convertible = false;
+            group.blocked_by.push(why);
+            continue;
+        }
         let steps: Option<Vec<Step>> = members
             .iter()
             .map(|&at| step(analysis, &callsites[at], &sites[at], &origins[at], &kinds))
@@ -71,6 +76,50 @@ pub(super) fn add(
         group.plan = steps;
         group.plan.sort_by_key(|step| places[step.id.as_str()]);
     }
+}
+
+/// That the pages stay in use by virtue of another reference after the acquire's own has ended on the way: a pin in its
+/// place would end while somebody still accesses them.
+fn outlived(
+    analysis: &Analysis,
+    (callsites, sites, origins): (&[Callsite], &[Site], &[Origins]),
+    members: &[usize],
+) -> Option<String> {
+    let acquires: Vec<SiteKey> = members
+        .iter()
+        .filter(|at| role(&sites[**at]) == Role::Acquire)
+        .map(|at| sites[*at].key)
+        .collect();
+    let releases: Vec<usize> = members
+        .iter()
+        .filter(|at| role(&sites[**at]) == Role::Release)
+        .copied()
+        .collect();
+    let taking = analysis.reached(acquires.iter().map(|from| from.function));
+    let at_once = |at: &usize| taking.contains(&sites[*at].key.function);
+    if !releases.iter().all(at_once) {
+        return None;
+    }
+    let last = (0..callsites.len()).find(|at| {
+        let after = role(&sites[*at]) == Role::Release && !at_once(at) && !releases.contains(at);
+        after
+            && !origins[*at].own.is_empty()
+            && acquires
+                .iter()
+                .all(|from| origins[*at].under.contains(from))
+    })?;
+    let reference = origins[last].own.iter().find(|reference| {
+        let mut under = analysis.under(**reference);
+        under.any(|from| acquires.contains(&from))
+    })?;
+    Some(format!(
+        "{} takes a reference of its own on the pages, which {}() in {}() drops when they are no longer in use; what {}() drops \
+         ends before that, and so would a pin in its place",
+        name_of(analysis, *reference),
+        callsites[last].call,
+        callsites[last].function,
+        callsites[*releases.first()?].function,
+    ))
 }
 
 /// Whether a call takes plain references on pages of an iterator.

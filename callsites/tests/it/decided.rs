@@ -232,7 +232,7 @@ fn pages_of_an_iterator_are_released_as_its_kind_says() {
 
 #[test]
 fn a_slot_with_a_reference_of_its_own_says_nothing_of_the_acquire() {
-    check(&[(
+    let judged = check(&[(
         "drivers/a/a.c",
         "
 static int frob_fill(struct frob_req *req, unsigned long at)
@@ -269,6 +269,16 @@ static void frob_clear(struct frob_req *req)
 struct frob_req { struct page *slot; struct page *shared; struct device *dev; };
 ",
     )]);
+    // The device goes on in what the slot keeps, and a pin in place of the acquire's reference would be gone by then.
+    let group = group_of(&judged, "get_user_pages_fast");
+    assert!(!group.convertible && group.plan.is_empty(), "{group:?}");
+    assert!(
+        group.blocked_by[0].contains(
+            "takes a reference of its own on the pages, which put_page() in frob_clear() drops"
+        ),
+        "{:?}",
+        group.blocked_by
+    );
 }
 
 #[test]
