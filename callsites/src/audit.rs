@@ -111,9 +111,9 @@ pub fn audit(tree: &Tree, options: &AuditOptions) -> Result<Report, Error> {
 
 fn run(tree: &Tree, options: &AuditOptions) -> Report {
     let report = match &options.cache {
-        // What is kept is of the tree itself; what is laid over it is looked at once.
-        Some(directory) if !tree.is_overlaid() => remembering(tree, directory, options.all),
-        _ => {
+        Some(directory) if tree.is_overlaid() => beside(tree, directory, options.all),
+        Some(directory) => remembering(tree, directory, options.all),
+        None => {
             let index = Index::build(tree, followed().seeds());
             compute(tree, index, options.all, &Shelf::none(), Known::default()).0
         }
@@ -172,6 +172,26 @@ fn remembering(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
         keep(&session, BASE, state.as_deref(), all, &report);
     }
     report
+}
+
+/// Audits a tree over which something is laid, with what an earlier run over the tree itself left. What is kept is of the tree
+/// itself; what is laid over it is looked at once.
+fn beside(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
+    let session = Session::open(tree, directory);
+    let last = session.last();
+    let notes = last.as_ref().map_or(&[][..], |last| &last.notes);
+    let notes: Notes<'_> = postcard::from_bytes(notes).unwrap_or_default();
+    let nothing = Changes::default();
+    let changes = last.as_ref().map_or(&nothing, |last| &last.changes);
+    let known = Known {
+        answers: Answers::of(notes.answers, changes, |path| tree.read(path).ok()),
+        scripts: Scripts::of(notes.scripts),
+        findings: notes.findings,
+        looked_at: BTreeSet::new(),
+    };
+    let shelf = session.shelf(last.as_ref());
+    let index = Index::with(tree, followed().seeds(), &shelf);
+    compute(tree, index, all, &shelf, known).0
 }
 
 /// The report of the last run, when nothing that has changed since bears on it: no changed file was or is to be read,
@@ -364,6 +384,7 @@ fn compute(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::fs;
 
     const FILE: &str = "void f(void)\n{\n\tstruct page *p;\n\n\tget_user_pages_fast(0, 1, 0, &p);\n\tput_page(p);\n}\n";
@@ -434,6 +455,43 @@ mod tests {
         // With all releases it is another report, which was not forged.
         wanted.all = true;
         assert_ne!(audit(&tree, &wanted).unwrap().coverage.functions, 4711);
+    }
+
+    #[test]
+    fn a_tree_with_something_laid_over_it_is_read_beside_what_is_kept_and_leaves_nothing() {
+        let (_dir, root) = tree();
+        let kept = |root: &Utf8Path| {
+            let mut all: Vec<(String, Vec<u8>)> = fs::read_dir(root.with_file_name("cache"))
+                .unwrap()
+                .map(|entry| {
+                    let entry = entry.unwrap();
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    (name, fs::read(entry.path()).unwrap())
+                })
+                .collect();
+            all.sort();
+            all
+        };
+        // Kept first, so that the forged report would be seen if it were taken.
+        forge(&root, false);
+        let before = kept(&root);
+        for laid in [
+            "int nothing;\n",
+            "int f(struct page *p)\n{\n\tput_page(p);\n\treturn 0;\n}\n",
+        ] {
+            let over = |path: &str| BTreeMap::from([(path.into(), Some(laid.as_bytes().to_vec()))]);
+            for path in ["a/a.c", "a/new.c"] {
+                let tree = Tree::open(root.as_str()).unwrap().overlaid(over(path));
+                let report = audit(&tree, &options(&root)).unwrap();
+                assert_ne!(report.coverage.functions, 4711, "{path}");
+                assert_eq!(
+                    report,
+                    audit(&tree, &AuditOptions::default()).unwrap(),
+                    "{path}"
+                );
+            }
+        }
+        assert_eq!(kept(&root), before);
     }
 
     #[test]

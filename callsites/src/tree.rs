@@ -323,14 +323,24 @@ impl Tree {
 
     /// The stamp of every file of [`Tree::files`], in their order; None for one that is not there any more.
     pub fn stamps(&self) -> Vec<Option<Stamp>> {
-        match &self.store {
+        let mut stamps = match &self.store {
             Store::Directory(root) => directory::stamps(root, &self.files),
             Store::Revision(revision) => {
                 let blobs = self.files.iter().map(|path| revision.blob(path));
                 blobs.map(|blob| blob.map(Stamp::Blob)).collect()
             }
             Store::Embedded(_) => vec![Some(Stamp::Embedded); self.files.len()],
+        };
+        // Bytes that are laid over a file are nobody's file.
+        for path in self.overlay.keys() {
+            let found = self
+                .files
+                .binary_search_by(|file| file.as_str().cmp(path.as_str()));
+            if let Ok(at) = found {
+                stamps[at] = None;
+            }
         }
+        stamps
     }
 }
 
