@@ -25,8 +25,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 mod judged;
+mod series;
 
 pub use judged::{Judged, Word};
+pub use series::compare_series;
 
 /// How our patch of one function stands to that of the maintainers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,8 +67,8 @@ pub struct Comparison {
     pub functions: Vec<Compared>,
     /// What people judged of those that are not the same.
     pub judged: Judged,
-    /// Calls that must stay, and those of them that a patch of ours changes.
-    pub must_stay: (usize, Vec<String>),
+    /// Calls that must stay, and those of them that a patch of ours changes; None where no set says which must.
+    pub must_stay: Option<(usize, Vec<String>)>,
 }
 
 /// Plans every group of `report` and compares the functions of the set.
@@ -102,7 +104,7 @@ pub fn compare(
         pair: pair.to_owned(),
         functions,
         judged,
-        must_stay,
+        must_stay: Some(must_stay),
     })
 }
 
@@ -221,13 +223,17 @@ fn compared(
             .checked_sub(old.first_line)
             .is_some_and(|at| kept.contains(&at))
     };
-    let releases: Vec<u32> = label
-        .calls
-        .iter()
-        .filter(|(name, _)| catalogue().is(name, Role::Release))
-        .map(|(_, line)| *line)
-        .collect();
-    let touched = mine.lines != old.lines && releases.iter().any(|&line| !stays(&my_lines, line));
+    let lines = |role: Role| -> Vec<u32> {
+        let calls = label.calls.iter();
+        let of_role = calls.filter(|(name, _)| catalogue().is(name, role));
+        of_role.map(|(_, line)| *line).collect()
+    };
+    // A function that only takes pages is told by the calls that take them.
+    let mut telling = lines(Role::Release);
+    if telling.is_empty() {
+        telling = lines(Role::Acquire);
+    }
+    let touched = mine.lines != old.lines && telling.iter().any(|&line| !stays(&my_lines, line));
     let same_lines = label
         .calls
         .iter()
@@ -276,7 +282,7 @@ impl Body {
             let text = String::from_utf8_lossy(&bytes[start..end]).into_owned();
             body.lines
                 .extend(text.lines().map(|line| line.trim().to_owned()));
-            for name in releases(function) {
+            for name in pinning(function, era) {
                 let name = match era {
                     Era::Pin => name,
                     _ => name.replacen("unpin_user_page", "put_user_page", 1),
@@ -288,13 +294,19 @@ impl Body {
     }
 }
 
-/// The calls of a function that release user pages and say so by their name.
-fn releases(function: &Function) -> Vec<String> {
+/// The calls of a function that release user pages and say so by their name; where there is an API of pins, also those that
+/// take them.
+fn pinning(function: &Function, era: Era) -> Vec<String> {
     let mut names = Vec::new();
     callsites::index::walk::expressions(&function.body, &mut |expr: &Expr| {
-        let releases =
-            |name: &&str| name.starts_with("unpin_user_page") || name.starts_with("put_user_page");
-        names.extend(expr.callee_name().filter(releases).map(str::to_owned));
+        let takes = |name: &str| {
+            let known = catalogue().get(name);
+            era == Era::Pin && known.is_some_and(|f| f.role == Role::Acquire && f.is_pinning())
+        };
+        let pins = |name: &&str| {
+            name.starts_with("unpin_user_page") || name.starts_with("put_user_page") || takes(name)
+        };
+        names.extend(expr.callee_name().filter(pins).map(str::to_owned));
     });
     names
 }
@@ -408,13 +420,17 @@ impl Comparison {
         stale
     }
 
-    /// Whether both bars are met: 60 % the same, 85 % the same or equivalent, and nothing that must stay is changed.
+    /// Whether both bars are met: 60 % the same, 85 % the same or equivalent, and nothing that must stay is changed. Without a
+    /// set there are no bars, and what was judged must be what is computed.
     pub fn met(&self) -> bool {
+        let Some((_, changed)) = &self.must_stay else {
+            return self.stale().is_empty();
+        };
         let (same, equivalent) = self.counts();
         let all = self.functions.len();
         100 * same >= 60 * all
             && 100 * (same + equivalent) >= 85 * all
-            && self.must_stay.1.is_empty()
+            && changed.is_empty()
             && self.stale().is_empty()
     }
 }
@@ -433,25 +449,37 @@ impl fmt::Display for Comparison {
         let (same, equivalent) = self.counts();
         let all = self.functions.len();
         let share = |count: usize| 100.0 * count as f64 / all.max(1) as f64;
+        let bars = match self.must_stay {
+            Some(_) => [">= 60 %", ">= 85 %"],
+            None => ["", ""],
+        };
         writeln!(f, "| {} | count | of | share | wanted |", self.pair)?;
         writeln!(f, "|---|---:|---:|---:|---|")?;
         writeln!(
             f,
-            "| same lines, same functions | {same} | {all} | {:.1} % | >= 60 % |",
-            share(same)
+            "| same lines, same functions | {same} | {all} | {:.1} % | {} |",
+            share(same),
+            bars[0]
         )?;
         let both = same + equivalent;
         writeln!(
             f,
-            "| same or judged equivalent | {both} | {all} | {:.1} % | >= 85 % |",
-            share(both)
+            "| same or judged equivalent | {both} | {all} | {:.1} % | {} |",
+            share(both),
+            bars[1]
         )?;
-        let (stay, wrong) = &self.must_stay;
-        writeln!(
-            f,
-            "| calls that must stay and that a patch changes | {} | {stay} | | 0 |",
-            wrong.len()
-        )?;
+        let nothing = Vec::new();
+        let wrong = match &self.must_stay {
+            Some((stay, wrong)) => {
+                writeln!(
+                    f,
+                    "| calls that must stay and that a patch changes | {} | {stay} | | 0 |",
+                    wrong.len()
+                )?;
+                wrong
+            }
+            None => &nothing,
+        };
         writeln!(f, "\n| file | function | | ours | maintainers' | why |")?;
         writeln!(f, "|---|---|---|---|---|---|")?;
         for function in &self.functions {

@@ -531,11 +531,19 @@ pub(crate) struct Look {
 #[derive(Debug, Args)]
 pub(crate) struct Truth {
     /// Directory with the labelled sets.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) set: Utf8PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "series",
+        requires = "pair"
+    )]
+    pub(crate) set: Option<Utf8PathBuf>,
     /// Which versions the set compares, as in 4.19-5.9.
-    #[arg(long, value_name = "A-B")]
-    pub(crate) pair: String,
+    #[arg(long, value_name = "A-B", requires = "set")]
+    pub(crate) pair: Option<String>,
+    /// With --later, without a set: every function that tree B pins and the kernel tree does not is compared.
+    #[arg(long, requires = "later", conflicts_with_all = ["set", "pair"])]
+    pub(crate) series: bool,
     /// Tree B: compares our patches with what maintainers changed, instead of the audit with the calls they converted.
     #[arg(long, value_name = "TREE")]
     pub(crate) later: Option<String>,

@@ -141,7 +141,7 @@ fn a_call_that_must_stay_and_is_changed_is_named_and_fails_the_bar() {
     let comparison = comparison(JUDGED);
     assert_eq!(
         comparison.must_stay,
-        (1, vec!["drivers/misc/toy.c:3 put_page()".to_owned()])
+        Some((1, vec!["drivers/misc/toy.c:3 put_page()".to_owned()]))
     );
     assert!(!comparison.met());
 }

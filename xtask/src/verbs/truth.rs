@@ -9,7 +9,8 @@ use crate::verbs::audit;
 use callsites::report::Report;
 use callsites::tree::Tree;
 use callsites::truth::{Measure, score};
-use patches::truth::{Judged, compare, shown};
+use camino::Utf8Path;
+use patches::truth::{Judged, compare, compare_series, shown};
 use serde_json::{Value, json};
 
 /// Runs `truth`: 1 when a bar is missed.
@@ -19,7 +20,8 @@ pub(crate) fn run(common: &Common, args: &Truth, console: &Console) -> Result<Ex
     if let Some(later) = &args.later {
         return patches(common, args, &tree, &tree::open(later, None)?, &report);
     }
-    let score = score(&args.set, &args.pair, &report)?;
+    let (set, pair) = labelled(args)?;
+    let score = score(set, pair, &report)?;
     let output = common.output.as_deref();
     if common.json {
         let measures: Vec<Value> = score.measures.iter().map(measure).collect();
@@ -37,6 +39,14 @@ pub(crate) fn run(common: &Common, args: &Truth, console: &Console) -> Result<Ex
     })
 }
 
+/// The set and the pair, of which clap asks for both or for --series.
+fn labelled(args: &Truth) -> Result<(&Utf8Path, &str), Failure> {
+    let both = args.set.as_deref().zip(args.pair.as_deref());
+    both.ok_or_else(|| {
+        Failure::new(Exit::Usage, "no set to compare with").hint("--set DIR --pair A-B")
+    })
+}
+
 /// `--later TREE`: our patches against theirs.
 fn patches(
     common: &Common,
@@ -51,7 +61,16 @@ fn patches(
             Failure::new(Exit::Usage, format!("failed to read {file}")).because(error)
         })?),
     };
-    let compared = compare(&args.set, &args.pair, tree, later, report, judged)?;
+    let compared = match args.series {
+        true => {
+            let after = callsites::audit(later, &audit::options(common, &[])?)?;
+            compare_series(tree, later, (report, &after), judged)?
+        }
+        false => {
+            let (set, pair) = labelled(args)?;
+            compare(set, pair, tree, later, report, judged)?
+        }
+    };
     let output = common.output.as_deref();
     if common.json {
         let (same, equivalent) = compared.counts();
@@ -67,7 +86,7 @@ fn patches(
             output,
             &json!({ "schema": "truth-patches/1", "pair": compared.pair, "met": compared.met(), "same": same,
                      "equivalent": equivalent, "of": compared.functions.len(), "functions": functions,
-                     "must_stay_changed": compared.must_stay.1, "stale": compared.stale() }),
+                     "must_stay_changed": compared.must_stay.as_ref().map(|(_, changed)| changed), "stale": compared.stale() }),
         )?;
     } else {
         deliver(output, |to| Ok(write!(to, "{compared}")?))?;
