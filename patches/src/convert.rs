@@ -14,6 +14,7 @@ use crate::options::{Api, ConvertOptions, Select, Signer};
 use crate::origin::{Origin, origin};
 use crate::series::Series;
 use crate::series::unit;
+use callsites::index::ir::Linkage;
 use callsites::report::{Group, Report, When};
 use callsites::tree::{Kernel, Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -170,6 +171,26 @@ fn has_work(report: &Report, group: &Group) -> bool {
         })
 }
 
+/// The functions with releases of a group that other files of their directory may call, each with that directory.
+fn others_may_call(
+    sources: &Sources,
+    report: &Report,
+    group: &Group,
+) -> BTreeSet<(Utf8PathBuf, String)> {
+    let sites = report.callsites.iter();
+    let releases = sites.filter(|site| group.releases.contains(&site.id));
+    releases
+        .filter_map(|site| {
+            let source = sources.get(Utf8Path::new(&site.path))?;
+            let mut functions = source.facts.functions.iter();
+            let function = functions.find(|function| function.name == site.function)?;
+            let shared = function.linkage != Linkage::Static;
+            let directory = source.path.parent()?.to_owned();
+            shared.then(|| (directory, site.function.clone()))
+        })
+        .collect()
+}
+
 pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {
     let mut sources = Sources::new();
     let asks = |group: &&&Group| group.plan.iter().any(|step| step.when == When::WillPin);
@@ -190,6 +211,22 @@ pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<So
                 }
             }
             sources.insert(path, source);
+        }
+        let names = others_may_call(&sources, report, group);
+        for (directory, name) in names {
+            let beside = tree
+                .files()
+                .iter()
+                .filter(|path| path.parent() == Some(&directory) && path.extension() == Some("c"));
+            for path in beside {
+                if sources.contains_key(path) {
+                    continue;
+                }
+                let bytes = base::read(tree, path)?;
+                if bstr::ByteSlice::contains_str(bytes.as_slice(), name.as_str()) {
+                    sources.insert(path.clone(), Source::whole(path, bytes));
+                }
+            }
         }
     }
     for group in groups

@@ -349,7 +349,7 @@ impl<'a> Draft<'a> {
         }
         let title = match self.patches.as_slice() {
             [only] => only.subject.clone(),
-            _ if options.fixes => "fix how user pages are released".into(),
+            _ if self.fixes.len() == self.patches.len() => "fix how user pages are released".into(),
             _ if words.api == Api::Pin => {
                 "convert get_user_pages*() callers to pin_user_pages*()".into()
             }
@@ -357,7 +357,7 @@ impl<'a> Draft<'a> {
         };
         (
             title,
-            cover::cover_body(words, &self.patches, options.fixes),
+            cover::cover_body(words, &self.patches, self.fixes.len()),
         )
     }
 

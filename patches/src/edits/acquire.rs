@@ -24,6 +24,8 @@ pub(super) struct Acquired {
     pub notes: Vec<String>,
     /// Changes in behaviour, whole sentences.
     pub changes: Vec<String>,
+    /// What else the message must say, a paragraph each.
+    pub remarks: Vec<String>,
 }
 
 /// Plans the edits of one acquire. `whole_function`: every call of that name in the function is converted, so that
@@ -56,6 +58,7 @@ pub(super) fn acquire(
             becomes,
             notes: Vec::new(),
             changes: Vec::new(),
+            remarks: Vec::new(),
         });
     }
     if becomes == EXTRACT {
@@ -84,7 +87,12 @@ pub(super) fn acquire(
         in_macro: is_macro(found.function),
     };
     let mut edits = vec![call.renamed(&becomes)];
-    edits.extend(without_get(source, &found));
+    let get = without_get(source, &found);
+    let remarks = get.iter().map(|_| {
+        format!("FOLL_GET goes: {becomes}() sets FOLL_PIN, and a call takes only one of the two.")
+    });
+    let remarks = remarks.collect();
+    edits.extend(get);
     if whole_function {
         edits.extend(messages(source, &found, &site.call, &becomes));
     }
@@ -93,6 +101,7 @@ pub(super) fn acquire(
         becomes,
         notes,
         changes: Vec::new(),
+        remarks,
     })
 }
 
@@ -112,7 +121,7 @@ fn extracted(
             "the tree does not have {EXTRACT}(), which came with 6.3"
         ));
     }
-    let mut edits = extract::extract(source, found, &site.call, EXTRACT)?;
+    let (mut edits, freed) = extract::extract(source, found, &site.call, EXTRACT)?;
     if whole_function {
         edits.extend(messages(source, found, &site.call, EXTRACT));
     }
@@ -121,6 +130,7 @@ fn extracted(
         becomes: EXTRACT.to_owned(),
         notes: Vec::new(),
         changes: Vec::new(),
+        remarks: Vec::from_iter(freed),
     })
 }
 
@@ -187,7 +197,7 @@ fn messages(source: &Source, found: &Found<'_>, old: &str, new: &str) -> Vec<Edi
 }
 
 /// Where `word` stands in `text` as a whole identifier.
-fn words(text: &[u8], word: &str) -> Vec<usize> {
+pub(super) fn words(text: &[u8], word: &str) -> Vec<usize> {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     bstr::ByteSlice::find_iter(text, word)
         .filter(|&at| {

@@ -4,9 +4,10 @@
 //! A loop over `i < n` does nothing for a negative `n`. The functions that take an array have an unsigned count: they
 //! warn (since 5.11) or run away. So a count that may hold an error code keeps its loop.
 
-use super::walk::{all_expressions, holds, is_name, plain};
+use super::walk::{all_expressions, holds, is_name, path, plain};
 use callsites::index::ir::{Expr, Function, Span, Stmt};
 use callsites::index::walk::expression as every;
+use refimpl::api::{Role, catalogue};
 
 /// The number of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,19 +101,46 @@ fn never_negative(function: &Function, name: &str, depth: u32) -> bool {
             }
         });
     }
+    let asked_for = asked_for(function, name);
     all_expressions(function, &mut |expr| match expr {
         Expr::Assign {
-            op, target, value, ..
+            op,
+            target,
+            value,
+            span,
         } if is_name(target, name) => {
             set = true;
             let grows = matches!(op.as_str(), "=" | "+=" | "*=" | "/=" | "%=" | "<<=" | ">>=");
-            known &= grows && not_negative(function, value, depth);
+            let good = match plain(value) {
+                Expr::Name(other, _) => tested(function, &path(function, *span), other),
+                value => asked_for && !is_acquire(value),
+            };
+            known &= grows && (good || not_negative(function, value, depth));
         }
         Expr::Update { op, operand, .. } if is_name(operand, name) => known &= op == "++",
         Expr::AddressOf(operand, _) if is_name(operand, name) => known = false,
         _ => {}
     });
     set && known
+}
+
+/// Whether a variable is the number of pages that an acquire of the function is asked for: nobody asks for fewer than none.
+fn asked_for(function: &Function, name: &str) -> bool {
+    let mut found = false;
+    all_expressions(function, &mut |expr| {
+        let Expr::Call { args, .. } = expr else {
+            return;
+        };
+        let known = expr
+            .callee_name()
+            .and_then(|callee| catalogue().get(callee))
+            .filter(|callee| callee.role == Role::Acquire);
+        let count = known
+            .and_then(|callee| callee.signature(args.len())?.nr)
+            .and_then(|at| args.get(at));
+        found |= count.is_some_and(|count| is_name(plain(count), name));
+    });
+    found
 }
 
 /// Whether the value of an expression cannot be negative, as far as its text tells.

@@ -38,7 +38,7 @@ fn form(call: &str, arguments: usize) -> Option<Form> {
     })
 }
 
-/// The edits of one acquire.
+/// The edits of one acquire, and what the message says of its array.
 ///
 /// # Errors
 /// Why it cannot be rewritten, as a clause.
@@ -47,7 +47,7 @@ pub(super) fn extract(
     found: &Found<'_>,
     call: &str,
     becomes: &str,
-) -> Result<Vec<Edit>, String> {
+) -> Result<(Vec<Edit>, Option<String>), String> {
     let form = form(call, found.arguments.len())
         .ok_or_else(|| format!("{call}() has other arguments here than those that are known"))?;
     let text = |at: usize| layout::one_line(&source.text(found.arguments[at]));
@@ -76,7 +76,13 @@ pub(super) fn extract(
     let rest = String::from_utf8_lossy(&bytes[end..line_end(bytes, end)]).into_owned();
     let called = layout::call(becomes, &arguments, begin, rest.trim_end());
     edits.push(Edit::new(start, end, called));
-    Ok(edits)
+    let freed = form.most.is_none().then(|| {
+        format!(
+            "If it fails, {becomes}() leaves the array that it has allocated to its caller, which {call}() does not: {}() frees it.",
+            found.function.name
+        )
+    });
+    Ok((edits, freed))
 }
 
 /// The argument at `span`.

@@ -7,6 +7,7 @@
 
 mod local;
 mod place;
+mod told;
 
 use super::extract::{declaration, free_name, root};
 use super::layout::{indent, line_end, line_start};
@@ -22,6 +23,8 @@ use callsites::report::Callsite;
 use camino::Utf8PathBuf;
 use refimpl::api::catalogue;
 use std::collections::{BTreeMap, BTreeSet};
+
+use told::Told;
 
 /// The function that is asked.
 const ASK: &str = "iov_iter_extract_will_pin";
@@ -40,32 +43,7 @@ pub(super) struct Carried {
     /// Edits by file.
     pub edits: BTreeMap<Utf8PathBuf, Vec<Edit>>,
     /// Where the answer is asked for, kept and handed on.
-    pub told: BTreeSet<Told>,
-}
-
-/// A step of the answer's way, in the order in which a message tells it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Told {
-    /// A function asks and keeps the answer there.
-    Asked(String, String),
-    /// A record has a new member for it.
-    Member(String, String),
-    /// A function has a new parameter for it.
-    Parameter(String),
-}
-
-impl Carried {
-    /// Whole sentences.
-    pub(super) fn told(&self) -> String {
-        let sentences = self.told.iter().map(|told| match told {
-            Told::Asked(function, place) => format!(
-                "{function}() asks {ASK}() before the iterator moves and keeps the answer in {place}."
-            ),
-            Told::Member(name, tag) => format!("It travels in {name}, a new member of struct {tag}."),
-            Told::Parameter(function) => format!("{function}() gets it as a new parameter."),
-        });
-        sentences.collect::<Vec<_>>().join(" ")
-    }
+    told: BTreeSet<Told>,
 }
 
 /// A function in which the iterator is at hand.
@@ -200,7 +178,7 @@ impl<'s> Way<'s> {
         if let Some(condition) = self.in_the_record(own, found)? {
             return Ok(Some(condition));
         }
-        if only_releases(found.function) && self.over_the_calls(found.function)? {
+        if only_releases(found.function) && self.over_the_calls(own, found.function)? {
             return Ok(None);
         }
         if !here || found.function.linkage != Linkage::Static {

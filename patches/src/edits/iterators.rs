@@ -280,7 +280,7 @@ fn the_answer_goes_beside_a_flag_that_goes_the_same_way() {
 }
 
 const HELPER: &str = "\
-void toy_release(struct page **pages, int count)
+static void toy_release(struct page **pages, int count)
 {
 	int i;
 
@@ -338,6 +338,68 @@ fn a_function_that_only_releases_is_called_under_the_condition() {
     -→if (pages)
     +→if (pages && need_unpin)
     ");
+}
+
+#[test]
+fn a_helper_that_others_may_call_is_not_called_under_the_condition_here_alone() {
+    let text = HELPER.replace("static void toy_release(", "void toy_release(");
+    assert_snapshot!(diff(WillPin, &text), @r"
+    refused
+    drivers/misc/toy.c:14 toy_pin(): iov_iter_get_pages_alloc2() stays because toy_release() releases the pages and others may call it, and nothing that it is given tells how its iterator was backed
+    ");
+}
+
+const ONLY_LOOP: &str = "\
+struct toy_ctx {
+	bool free_out;
+	struct scatterlist *out;
+};
+
+static void toy_done(struct toy_ctx *ctx)
+{
+	struct scatterlist *sg;
+	unsigned int n;
+
+	if (ctx->free_out) {
+		/* The first entry is ours. */
+		for_each_sg(sg_next(ctx->out), sg, UINT_MAX, n) {
+			if (!sg)
+				break;
+			put_page(sg_page(sg));
+		}
+	}
+	toy_free(ctx);
+}
+
+static int toy_start(struct toy_ctx *ctx, struct iov_iter *iter)
+{
+	struct page *pages[8];
+	size_t off;
+	int n;
+
+	n = iov_iter_get_pages2(iter, pages, 32768, 8, &off);
+	ctx->free_out = n > 0;
+	return n;
+}
+";
+
+#[test]
+fn a_loop_that_only_releases_is_tested_once_where_a_test_stands_already() {
+    assert_snapshot!(diff(WillPin, ONLY_LOOP), @r"
+    +→bool need_unpin;
+    -→if (ctx->free_out) {
+    +→if (ctx->free_out && ctx->need_unpin) {
+    -→→→put_page(sg_page(sg));
+    +→→→unpin_user_page(sg_page(sg));
+    +→bool need_unpin = iov_iter_extract_will_pin(iter);
+    +→struct page **ppages = pages;
+    -→n = iov_iter_get_pages2(iter, pages, 32768, 8, &off);
+    +→n = iov_iter_extract_pages(iter, &ppages, 32768, 8, 0, &off);
+    +→ctx->need_unpin = need_unpin;
+    ");
+    // What the loop leaves in its variable is wanted afterwards.
+    let text = ONLY_LOOP.replace("toy_free(ctx);", "toy_free(ctx, n);");
+    assert!(diff(WillPin, &text).contains("+→→→if (ctx->need_unpin)"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(crate) mod ladder;
 pub(crate) mod layout;
 mod literals;
 mod next;
+mod noted;
 mod pair;
 mod plan;
 mod reasons;

@@ -15,7 +15,7 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
     let (mixed, unknown, kept) = (of(Verdict::Mixed), of(Verdict::Unknown), of(Verdict::Keep));
     if !mixed.is_empty() {
         return format!(
-            "Keep beside the pages in {} how they were taken, or give pages of each origin a release of their own; then the \
+            "Record beside the pages in {} how they were taken, or release pages of each origin in a place of their own; then the \
              group can be converted.",
             functions(&mixed)
         );
@@ -37,8 +37,18 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
         return "Find the call that takes these pages, and convert it together with the releases."
             .into();
     }
-    if group.releases.is_empty() {
+    let raw = |site: &Callsite| {
+        let listed = refimpl::api::catalogue().get(&site.call);
+        site.role == Role::Release && listed.is_some_and(|function| function.kind == "raw")
+    };
+    let releases = || members(report, group).filter(|site| site.role == Role::Release);
+    if releases().all(raw) {
         return "Find the calls that release these pages, and convert them together with the acquire.".into();
+    }
+    if !group.convertible && group.plan.is_empty() && !group.blocked_by.is_empty() {
+        return "Move the pin to where the pages are no longer in use: keep in the record that holds them then whether they \
+                are pinned, and unpin there instead of dropping another reference."
+            .into();
     }
     let rest: Vec<&Callsite> = members(report, group).collect();
     format!(

@@ -19,6 +19,7 @@ use crate::options::Api;
 use callsites::index::ir::Span;
 use callsites::report::{Callsite, Group, Report, Role, Step, Verdict, When};
 use camino::Utf8PathBuf;
+use refimpl::api::catalogue;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Parsed files by path.
@@ -37,8 +38,8 @@ pub(crate) struct Planned {
     pub changes: BTreeSet<String>,
     /// What is left for a reviewer to decide, whole sentences.
     pub notes: BTreeSet<String>,
-    /// Cases of pin_user_pages.rst that its acquires were given.
-    pub cases: BTreeSet<u8>,
+    /// By function, the cases of pin_user_pages.rst that its acquires were given.
+    pub cases: BTreeMap<String, BTreeSet<u8>>,
     /// What else its message must say, a paragraph each.
     pub remarks: BTreeSet<String>,
     /// All that changes is wrong as it stands.
@@ -110,6 +111,9 @@ pub(crate) fn group(
         }
         return Err(reasons);
     }
+    if let Some(why) = only_too_many(report, group) {
+        return Err(vec![why]);
+    }
     let mut planned = Planned {
         groups: vec![group.id.clone()],
         ..Planned::default()
@@ -156,6 +160,7 @@ pub(crate) fn group(
     planned.mends(report, group);
     planned.known(report);
     planned.other_kernels(report);
+    planned.stale_comments(sources);
     let changed = planned.edits.values().any(|edits| !edits.is_empty());
     if reasons.is_empty() && !changed {
         reasons.push("every call of the group already is what it should be".into());
@@ -165,6 +170,25 @@ pub(crate) fn group(
     } else {
         Err(reasons)
     }
+}
+
+/// That nothing is released in a group but references that are too many, below put_page(): the others go with the pages to
+/// whoever lets these go.
+fn only_too_many(report: &Report, group: &Group) -> Option<String> {
+    let kind = |site: &Callsite| {
+        let listed = catalogue().get(&site.call);
+        listed.map_or("", |function| function.kind.as_str())
+    };
+    let mut releases = members(report, group).filter(|site| site.role == Role::Release);
+    let first = releases.next()?;
+    let all = kind(first) == "raw" && releases.all(|site| kind(site) == "raw");
+    all.then(|| {
+        format!(
+            "{}:{} {}() in {}() only takes back references that are too many; the call that releases the pages themselves was \
+             not found",
+            first.path, first.line, first.call, first.function
+        )
+    })
 }
 
 /// What the audit's plan says of the members, and what has become of it.
@@ -205,7 +229,7 @@ fn carry(
 
 /// Whether an acquire takes its pages from an iterator.
 fn is_iterator(call: &str) -> bool {
-    let known = refimpl::api::catalogue().get(call);
+    let known = catalogue().get(call);
     known.is_some_and(|function| function.kind == "iter")
 }
 
@@ -234,7 +258,10 @@ impl Planned {
             }
             _ => return Err(format!("the audit says: {}", site.reason)),
         };
-        self.cases.extend(site.case);
+        if let (Role::Acquire, Some(case)) = (site.role, site.case) {
+            let function = self.cases.entry(site.function.clone()).or_default();
+            function.insert(case);
+        }
         self.replaced.push(Replaced {
             id: site.id.clone(),
             path: site.path.clone(),
@@ -269,6 +296,7 @@ impl Planned {
         self.edit(source, acquired.edits);
         self.notes.extend(acquired.notes);
         self.changes.extend(acquired.changes);
+        self.remarks.extend(acquired.remarks);
         self.remarks
             .extend(step.and_then(|step| always(site, step)));
         Ok(acquired.becomes)
@@ -345,24 +373,6 @@ impl Planned {
         self.fix = leaks.then_some(Fix::Leak);
     }
 
-    /// What the audit finds in the functions that change, for whoever reads them now anyway. That a release does not fit
-    /// its acquire (R1, R2) is what the patch itself is about.
-    pub(crate) fn known(&mut self, report: &Report) {
-        let others = report.findings.iter().filter(|finding| {
-            let here = |call: &Replaced| {
-                (&call.path, &call.function) == (&finding.path, &finding.function)
-            };
-            !matches!(finding.rule.as_str(), "R1" | "R2") && self.replaced.iter().any(here)
-        });
-        let notes = others.map(|finding| {
-            format!(
-                "The audit finds in {}() before this patch: {} ({}).",
-                finding.function, finding.message, finding.name
-            )
-        });
-        self.notes.extend(notes);
-    }
-
     /// A dirtying call inside of a folded loop is now part of the call that took the loop's place.
     fn dirties_went_too(&mut self, report: &Report, group: &Group) {
         for site in members(report, group).filter(|site| site.role == Role::Dirty) {
@@ -397,7 +407,9 @@ impl Planned {
             .sort_by(|a, b| (&a.path, a.line, &a.id).cmp(&(&b.path, b.line, &b.id)));
         self.changes.extend(other.changes);
         self.notes.extend(other.notes);
-        self.cases.extend(other.cases);
+        for (function, cases) in other.cases {
+            self.cases.entry(function).or_default().extend(cases);
+        }
         self.remarks.extend(other.remarks);
         self.kept.extend(other.kept);
         self.folds.extend(other.folds);

@@ -399,9 +399,9 @@ fn changes(
     if matches!(fold.dirty, Some((Dirty::Unlocked, _))) && locks {
         let sleeps = match sleeping_call(function) {
             Some(other) if acquires(&other) => {
-                format!("So may taking the pages, which {name}() does as well.")
+                format!("{name}() may already sleep where it takes the pages.")
             }
-            Some(other) => format!("So may {other}(), which {name}() calls as well."),
+            Some(other) => format!("{name}() may already sleep in {other}()."),
             None => format!("{name}() must not be called in atomic context."),
         };
         changes.push(format!(

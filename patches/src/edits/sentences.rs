@@ -77,7 +77,7 @@ fn atomic_context_is_not_warned_of_below_a_call_that_sleeps() {
     };
     let sleeps = said(Era::Pin, &text("mutex_lock(&toy->lock);"));
     assert!(
-        sleeps.contains("So may mutex_lock(), which toy_put() calls as well."),
+        sleeps.contains("toy_put() may already sleep in mutex_lock()."),
         "{sleeps}"
     );
     assert!(!sleeps.contains("atomic"), "{sleeps}");
@@ -131,5 +131,32 @@ fn what_the_audit_finds_in_a_function_that_changes_is_left_for_review() {
         [
             "The audit finds in toy_run() before this patch: none of its releases marks the pages dirty (dirty-never)."
         ]
+    );
+}
+
+#[test]
+fn a_comment_that_names_a_release_which_is_gone_is_left_for_review() {
+    let text = "static void toy_run(unsigned long addr, struct page **pages)\n{\n\tget_user_pages_fast(addr, 1, FOLL_WRITE, pages);\n\
+                \t/* put_page() frees it. */\n\tput_page(pages[0]);\n}\n";
+    let notes = |text: &str| -> Vec<String> {
+        let files = [("drivers/misc/toy.c", text)];
+        let report = report(Era::Pin, &files);
+        let words = Words::of(
+            Api::Auto,
+            Era::Pin,
+            &Functions::Header(header(Era::Pin).into()),
+        )
+        .expect("the era has it");
+        let sources = sources(&files, &report);
+        let plan = group(&sources, &report, &report.groups[0], &words);
+        plan.expect("it converts").notes.into_iter().collect()
+    };
+    assert_eq!(
+        notes(text),
+        ["A comment in toy_run() still names put_page(), which is no longer called there."]
+    );
+    assert_eq!(
+        notes(&text.replace("put_page() frees", "this frees")),
+        Vec::<String>::new()
     );
 }

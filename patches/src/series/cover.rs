@@ -11,9 +11,10 @@ use std::fmt::Write as _;
 /// Groups left alone that a cover letter names, which is to be read on one screen; series.toml has all.
 const LEFT_ALONE: usize = 12;
 
-/// The body of a cover letter that nobody has written by hand.
-pub(crate) fn cover_body(words: &Words, patches: &[Patch], fixes: bool) -> String {
-    if fixes {
+/// The body of a cover letter that nobody has written by hand. The first `fixes` patches mend what is wrong as it stands; all
+/// of them where nothing is converted.
+pub(crate) fn cover_body(words: &Words, patches: &[Patch], fixes: usize) -> String {
+    if fixes == patches.len() {
         return paragraph(
             "These patches fix releases of user pages that do not match how the pages were acquired. Each stands alone, and \
              none converts anything.",
@@ -34,8 +35,19 @@ pub(crate) fn cover_body(words: &Words, patches: &[Patch], fixes: bool) -> Strin
     let calls: usize = patches.iter().map(changed_calls).sum();
     let mut text = paragraph(what);
     text.push_str("\n\n");
+    let (first, each) = match fixes {
+        0 => (String::new(), "Each patch converts"),
+        1 => (
+            "The first patch fixes a release that is wrong as it stands, and can be taken on its own. ".to_owned(),
+            "Each of the others converts",
+        ),
+        n => (
+            format!("The first {n} patches fix releases that are wrong as they stand, and can be taken on their own. "),
+            "Each of the others converts",
+        ),
+    };
     text.push_str(&paragraph(&format!(
-        "Each patch converts all calls that acquire and release the same pages, so the series can be cut at any point. \
+        "{first}{each} all calls that acquire and release the same pages, so the series can be cut at any point. \
          {} changed; every release of these pages that the audit could find is among them.",
         match calls {
             1 => "One call is".to_owned(),

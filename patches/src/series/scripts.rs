@@ -232,7 +232,14 @@ fn closing(rest: &str) -> Option<usize> {
 /// Runs checkpatch.pl --strict on a mail in a file. `reversed` is a file with the patch taken back: what checkpatch.pl
 /// says of it was said of the lines before, and a complaint that these lines had already is not ours.
 pub(crate) fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
-    let said = complaints(script, mail).and_then(|new| Ok((new, complaints(script, reversed)?)));
+    let said = complaints(script, mail).and_then(|new| {
+        // Without a complaint there is none that the lines had before.
+        let old = match new.is_empty() {
+            true => Vec::new(),
+            false => complaints(script, reversed)?,
+        };
+        Ok((new, old))
+    });
     let (new, old) = match said {
         Ok(both) => both,
         Err(why) => return Check::new("checkpatch", Outcome::Skipped, why),
@@ -330,5 +337,7 @@ fn first_lines(text: &str) -> String {
     text.lines().take(4).collect::<Vec<_>>().join("\n")
 }
 
+#[cfg(test)]
+mod entries;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use crate::commit::Identity;
 use crate::edits::{Fix, Planned, Words};
 use crate::options::Api;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Columns of a message line; from 76 on "scripts/checkpatch.pl" (6.12) complains, and a quote adds two.
@@ -142,27 +142,63 @@ pub(crate) fn subject(prefix: &str, plan: &Planned, words: &Words) -> String {
     }
 }
 
-/// What happens to the pages of a case of pin_user_pages.rst.
-fn case(number: u8) -> &'static str {
-    match number {
-        1 => "I/O goes on in them until they are released (case 1)",
-        2 => {
-            "they stay in use after the function has returned (case 2, or case 1 if user space has no say in for how long)"
+/// What the pages of a case of pin_user_pages.rst are got for, behind the call that gets them. `one`: by one function.
+fn case(number: u8, one: bool) -> &'static str {
+    match (number, one) {
+        (1, _) => " for short-term access to their data (case 1)",
+        (2, true) => {
+            " that stay in use after it has returned (case 2, or case 1 if user space does not decide for how long)"
         }
-        3 => "a device that follows mmu notifiers uses them (case 3)",
-        4 => "only their struct page is used (case 4)",
-        _ => "the CPU accesses their data (case 5)",
+        (2, false) => {
+            " that stay in use after they have returned (case 2, or case 1 if user space does not decide for how long)"
+        }
+        (3, _) => " for a device that follows mmu notifiers (case 3)",
+        (4, _) => " for their struct page alone (case 4)",
+        _ => " to access their data (case 5)",
     }
 }
 
-/// "3 calls" as a sentence has it: a number below ten is a word.
+/// Who gets user pages, by which calls, and what for: a sentence for each kind.
+fn got(plan: &Planned) -> String {
+    let catalogue = refimpl::api::catalogue();
+    let mut calls_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for site in &plan.replaced {
+        if catalogue.is(&site.call, refimpl::api::Role::Acquire) {
+            let calls = calls_of.entry(&site.function).or_default();
+            calls.insert(&site.call);
+        }
+    }
+    let mut kinds: BTreeMap<(BTreeSet<&str>, BTreeSet<u8>), BTreeSet<&str>> = BTreeMap::new();
+    for (function, calls) in calls_of {
+        let cases = plan.cases.get(function).cloned().unwrap_or_default();
+        kinds.entry((calls, cases)).or_default().insert(function);
+    }
+    let sentences: Vec<String> = kinds
+        .into_iter()
+        .map(|((by, cases), who)| {
+            let one = who.len() == 1;
+            let purposes: Vec<&str> = cases.iter().map(|&number| case(number, one)).collect();
+            format!(
+                "{} get{} user pages with {}{}.",
+                calls(&who),
+                third(&who),
+                calls(&by),
+                purposes.join(", and others")
+            )
+        })
+        .collect();
+    sentences.join(" ")
+}
+
+/// "All three releases", as a sentence has it: a number below ten is a word.
 fn all(count: usize) -> String {
     const WORDS: [&str; 7] = ["three", "four", "five", "six", "seven", "eight", "nine"];
     match count {
-        2 => "Both calls".to_owned(),
+        1 => "The release changes".to_owned(),
+        2 => "Both releases change".to_owned(),
         n => match n.checked_sub(3).and_then(|at| WORDS.get(at)) {
-            Some(word) => format!("All {word} calls"),
-            None => format!("All {n} calls"),
+            Some(word) => format!("All {word} releases change"),
+            None => format!("All {n} releases change"),
         },
     }
 }
@@ -227,11 +263,6 @@ pub(crate) fn message(
     let new: BTreeSet<&str> = changed(&names.acquires).map(|pair| pair.1).collect();
     let released: BTreeSet<&str> = names.releases.iter().map(|pair| pair.1).collect();
     let before: BTreeSet<&str> = names.releases.iter().map(|pair| pair.0).collect();
-    let cases: Vec<&str> = plan.cases.iter().map(|&number| case(number)).collect();
-    let purpose = match cases.is_empty() {
-        true => String::new(),
-        false => format!(", and {}", cases.join(", or ")),
-    };
     let mut text = format!("{subject}\n\n");
     let mut say = |paragraph: String| {
         text.push_str(&paragraph);
@@ -242,12 +273,10 @@ pub(crate) fn message(
         (None, Api::Pin) => {
             if !names.acquirers.is_empty() {
                 say(paragraph(&format!(
-                    "{} get{} user pages with {}{purpose}. Such pages have to be pinned: a plain reference does not tell \
-                     file systems and the memory management that somebody outside of their control may access the data. \
-                     Documentation/core-api/pin_user_pages.rst describes the cases.",
-                    calls(&names.acquirers),
-                    third(&names.acquirers),
-                    calls(&old),
+                    "{} Such pages have to be pinned: a plain reference does not tell file systems and the memory management \
+                     that their data may be accessed behind their back. Documentation/core-api/pin_user_pages.rst describes \
+                     the cases.",
+                    got(plan)
                 )));
             }
             let acquire = match new.is_empty() {
@@ -256,11 +285,8 @@ pub(crate) fn message(
             };
             let count = match names.release_calls {
                 0 => String::new(),
-                1 => " The one call that releases them is converted in the same patch, because a plain put must never drop \
-                      a pin."
-                    .to_owned(),
                 n => format!(
-                    " {} that release them are converted in the same patch, because a plain put must never drop a pin.",
+                    " {} in the same patch, because a plain put must never drop a pin.",
                     all(n)
                 ),
             };
@@ -290,7 +316,9 @@ pub(crate) fn message(
     if !plan.changes.is_empty() {
         say(format!("Changes in behaviour:\n\n{}", list(&plan.changes)));
     } else if plan.fix.is_none() {
-        say("No other functional change intended.".to_owned());
+        // A pin is a change of its own; a release by another name is none.
+        let other = if words.api == Api::Pin { "other " } else { "" };
+        say(format!("No {other}functional change intended."));
     }
     say(paragraph(tested));
     for trailer in &plan.trailers {
@@ -407,7 +435,7 @@ mod tests {
         let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
         let flat = message.replace('\n', " ");
         assert!(
-            flat.contains("The one call that releases them"),
+            flat.contains("The release changes in the same patch"),
             "{message}"
         );
         assert!(!flat.contains("set_page_dirty_lock"), "{message}");

@@ -8,7 +8,7 @@ use super::super::seen::{calls, prefix, tag};
 use super::super::source::Source;
 use super::super::walk::{self, plain};
 use super::{NAMES, Told, Way};
-use callsites::index::ir::{Expr, Function, Record, Span};
+use callsites::index::ir::{Expr, Function, Linkage, Record, Span};
 use camino::Utf8PathBuf;
 
 impl<'s> Way<'s> {
@@ -119,8 +119,27 @@ impl<'s> Way<'s> {
         }
     }
 
+    /// Whether every call of a function is at hand: nobody else can name it, or only the files of its directory, which have
+    /// been read where they do.
+    fn all_calls_known(&self, own: &Source, function: &Function) -> bool {
+        let directory = own.path.parent();
+        let declares = |source: &Source| {
+            let items = source.facts.outline.iter();
+            let header = source.path.extension() == Some("h") && source.path.parent() == directory;
+            header && items.into_iter().any(|item| item.name == function.name)
+        };
+        function.linkage == Linkage::Static || self.sources.values().any(declares)
+    }
+
     /// The calls of a function that only releases get the condition; whether all could.
-    pub(super) fn over_the_calls(&mut self, released: &Function) -> Result<bool, String> {
+    pub(super) fn over_the_calls(
+        &mut self,
+        own: &Source,
+        released: &Function,
+    ) -> Result<bool, String> {
+        if !self.all_calls_known(own, released) {
+            return Ok(false);
+        }
         let source = self.source;
         let all: Vec<(&Source, &Function, Span, &[Expr])> = self
             .sources
