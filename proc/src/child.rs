@@ -33,6 +33,7 @@ pub struct Child {
     stdout: Buffer,
     stderr: Buffer,
     readers: Vec<JoinHandle<()>>,
+    stdin: Option<std::process::ChildStdin>,
     ended: Option<Output>,
 }
 
@@ -55,7 +56,7 @@ impl Child {
         if let Some(dir) = &command.cwd {
             std.current_dir(dir);
         }
-        std.stdin(if command.stdin.is_empty() {
+        std.stdin(if command.stdin.is_empty() && !command.is_told_more {
             Std::null()
         } else {
             Std::piped()
@@ -91,7 +92,11 @@ impl Child {
             }
             _ => command.io("start it")(source),
         })?;
-        if let Some(mut stdin) = child.stdin.take() {
+        let (once, more) = match command.is_told_more {
+            true => (None, child.stdin.take()),
+            false => (child.stdin.take(), None),
+        };
+        if let Some(mut stdin) = once {
             let bytes = command.stdin.clone();
             // A child that does not read all of its input is not in error for that.
             std::thread::spawn(move || drop(stdin.write_all(&bytes)));
@@ -125,8 +130,30 @@ impl Child {
             stdout,
             stderr,
             readers,
+            stdin: more,
             ended: None,
         })
+    }
+
+    /// Writes to its standard input, which [`Command::told_more`] has kept open.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when nobody reads it any more.
+    pub fn tell(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let told = match &mut self.stdin {
+            Some(stdin) => stdin.write_all(bytes).and_then(|()| stdin.flush()),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        told.map_err(|source| Error::Io {
+            argv: self.line.clone(),
+            what: "write to its standard input".into(),
+            source,
+        })
+    }
+
+    /// Closes its standard input.
+    pub fn told_all(&mut self) {
+        self.stdin = None;
     }
 
     /// The process id, which is also that of its group.

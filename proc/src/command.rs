@@ -22,6 +22,7 @@ pub struct Command {
     pub(crate) env: Vec<(OsString, Option<OsString>)>,
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) stdin: Vec<u8>,
+    pub(crate) is_told_more: bool,
     pub(crate) deadline: Duration,
     pub(crate) log: Option<PathBuf>,
     pub(crate) stdout: Stdio,
@@ -92,6 +93,7 @@ impl Command {
             env: Vec::new(),
             cwd: None,
             stdin: Vec::new(),
+            is_told_more: false,
             deadline: DEADLINE,
             log: None,
             stdout: Stdio::Capture,
@@ -134,6 +136,12 @@ impl Command {
     /// Gives it `bytes` on standard input.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Command {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Keeps its standard input open for [`Child::tell`](crate::Child::tell), until [`Child::told_all`](crate::Child::told_all).
+    pub fn told_more(mut self) -> Command {
+        self.is_told_more = true;
         self
     }
 

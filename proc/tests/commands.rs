@@ -154,3 +154,23 @@ fn both_outputs_come_in_the_order_of_writing() {
     assert_eq!(output.stdout_text(), "one\ntwo\nthree");
     assert_eq!(output.stderr_text(), "");
 }
+
+#[test]
+fn a_child_is_told_more_while_it_runs_until_all_is_told() {
+    let mut child = Command::new("cat").told_more().spawn().unwrap();
+    let begun = Instant::now();
+    for words in ["one\n", "two\n"] {
+        child.tell(words.as_bytes()).unwrap();
+        while !child.stdout_so_far().ends_with(words.as_bytes()) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "cat is silent");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    child.told_all();
+    assert!(child.tell(b"three\n").is_err());
+    let output = child.wait().unwrap();
+    assert_eq!(
+        (output.code, output.stdout_text().as_str()),
+        (Some(0), "one\ntwo")
+    );
+}
