@@ -36,6 +36,8 @@ pub struct AuditOptions {
     pub cache: Option<Utf8PathBuf>,
     /// List releases of other pages too.
     pub all: bool,
+    /// The process goes on after the audit, as an editor's does: memory is given back.
+    pub goes_on: bool,
 }
 
 /// Why an audit could not be made.
@@ -111,18 +113,19 @@ pub fn audit(tree: &Tree, options: &AuditOptions) -> Result<Report, Error> {
 
 fn run(tree: &Tree, options: &AuditOptions) -> Report {
     let report = match &options.cache {
-        Some(directory) if tree.is_overlaid() => beside(tree, directory, options.all),
-        Some(directory) => remembering(tree, directory, options.all),
+        Some(directory) if tree.is_overlaid() => beside(tree, directory, options),
+        Some(directory) => remembering(tree, directory, options),
         None => {
             let index = Index::build(tree, followed().seeds());
-            compute(tree, index, options.all, &Shelf::none(), Known::default()).0
+            compute(tree, index, options, &Shelf::none(), Known::default()).0
         }
     };
     within::within(report, &options.paths, tree.files())
 }
 
 /// Audits with what an earlier run left, and leaves what this one learnt.
-fn remembering(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
+fn remembering(tree: &Tree, directory: &Utf8Path, options: &AuditOptions) -> Report {
+    let all = options.all;
     let session = Session::open(tree, directory);
     let state = session.state();
     if let Some(report) = state
@@ -159,7 +162,7 @@ fn remembering(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
     };
     let shelf = session.shelf(last.as_ref());
     let index = Index::with(tree, followed().seeds(), &shelf);
-    let (report, learnt) = compute(tree, index, all, &shelf, known);
+    let (report, learnt) = compute(tree, index, options, &shelf, known);
     keep(&session, NOW, state.as_deref(), all, &report);
     if shelf.is_empty() || !last.as_ref().is_some_and(few) {
         let notes = postcard::to_stdvec(&Notes {
@@ -176,7 +179,7 @@ fn remembering(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
 
 /// Audits a tree over which something is laid, with what an earlier run over the tree itself left. What is kept is of the tree
 /// itself; what is laid over it is looked at once.
-fn beside(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
+fn beside(tree: &Tree, directory: &Utf8Path, options: &AuditOptions) -> Report {
     let session = Session::open(tree, directory);
     let last = session.last();
     let notes = last.as_ref().map_or(&[][..], |last| &last.notes);
@@ -191,7 +194,7 @@ fn beside(tree: &Tree, directory: &Utf8Path, all: bool) -> Report {
     };
     let shelf = session.shelf(last.as_ref());
     let index = Index::with(tree, followed().seeds(), &shelf);
-    compute(tree, index, all, &shelf, known).0
+    compute(tree, index, options, &shelf, known).0
 }
 
 /// The report of the last run, when nothing that has changed since bears on it: no changed file was or is to be read,
@@ -329,7 +332,7 @@ impl Files for Watched<'_> {
 fn compute(
     tree: &Tree,
     mut index: Index,
-    all: bool,
+    options: &AuditOptions,
     shelf: &Shelf,
     known: Known,
 ) -> (Report, Known) {
@@ -343,7 +346,7 @@ fn compute(
         tree,
         looked_at: Mutex::default(),
     };
-    let judged = judge(&analysis, &watched, era, all);
+    let judged = judge(&analysis, &watched, era, options.all);
     let coverage = Coverage {
         files_walked: index.walked,
         files_with_hits,
@@ -370,8 +373,11 @@ fn compute(
     };
     let looked_at = watched.looked_at.into_inner();
     let looked_at = looked_at.unwrap_or_else(PoisonError::into_inner);
-    // Taking a million small boxes apart costs as much as making them, and whoever audits is about to end.
-    std::mem::forget(analysis);
+    // Taking a million small boxes apart costs as much as making them, and most who audit are about to end.
+    match options.goes_on {
+        true => drop(analysis),
+        false => std::mem::forget(analysis),
+    }
     let known = Known {
         answers,
         scripts,

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod baseline;
+pub mod editor;
 pub mod embedded;
 pub mod explain;
 pub mod findings;

@@ -155,6 +155,10 @@ struct Region {
     start_line: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_column: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_column: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -250,7 +254,7 @@ fn rules(report: &Report) -> Vec<Rule> {
             name: (*name).to_owned(),
             short_description: Text { text: rule.title() },
             full_description: Text {
-                text: rule.documentation(),
+                text: within(&rule.documentation(), MOST_DESCRIPTION),
             },
             help: Text {
                 text: format!(
@@ -315,7 +319,8 @@ fn of_finding(finding: &Finding, rule_index: usize) -> SarifResult {
         locations: [location(
             &finding.path,
             finding.line,
-            (finding.column > 0).then_some(finding.column),
+            // What is wrong begins there; where it ends is not told.
+            (finding.column > 0).then_some((finding.column, 1)),
             Some(&finding.function),
         )],
         code_flows: flow(&finding.evidence),
@@ -354,7 +359,7 @@ fn of_site(site: &Callsite, rule_index: usize) -> SarifResult {
         locations: [location(
             &site.path,
             site.line,
-            Some(site.column),
+            Some((site.column, length(&site.call))),
             Some(&site.function),
         )],
         code_flows: flow(&site.evidence),
@@ -382,14 +387,39 @@ fn flow(evidence: &[Evidence]) -> Vec<CodeFlow> {
     }]
 }
 
-/// A line of 0 means the whole file and gives no region: SARIF's lines begin with 1.
-fn location(path: &str, line: u32, column: Option<u32>, function: Option<&str>) -> Location {
+fn length(name: &str) -> u32 {
+    u32::try_from(name.len()).unwrap_or(u32::MAX)
+}
+
+/// GitHub takes no more characters of a description (its page "SARIF support for code scanning"); the help has all.
+const MOST_DESCRIPTION: usize = 1024;
+
+/// As many whole paragraphs as fit into so many characters, or as many whole sentences of the first.
+fn within(text: &str, most: usize) -> String {
+    let fits = |part: &str| part.chars().count() <= most;
+    let ends = |mark: &'static str, with: usize| {
+        let ends = text.match_indices(mark).map(move |(at, _)| at + with);
+        ends.chain([text.len()])
+            .filter(|end| fits(&text[..*end]))
+            .max()
+    };
+    let end = ends("\n\n", 0).or_else(|| ends(". ", 1));
+    match end {
+        Some(end) => text[..end].to_owned(),
+        None => text.chars().take(most).collect(),
+    }
+}
+
+/// A line of 0 means the whole file and gives no region: SARIF's lines begin with 1. A column comes with a length.
+fn location(path: &str, line: u32, column: Option<(u32, u32)>, function: Option<&str>) -> Location {
     Location {
         physical_location: PhysicalLocation {
             artifact_location: artifact(path),
             region: (line > 0).then_some(Region {
                 start_line: line,
-                start_column: column,
+                start_column: column.map(|(start, _)| start),
+                end_line: column.map(|_| line),
+                end_column: column.map(|(start, length)| start.saturating_add(length)),
             }),
         },
         logical_locations: function
@@ -405,13 +435,13 @@ fn location(path: &str, line: u32, column: Option<u32>, function: Option<&str>) 
 
 fn artifact(path: &str) -> ArtifactLocation {
     ArtifactLocation {
-        uri: escape(path),
+        uri: uri_path(path),
         uri_base_id: "SRCROOT",
     }
 }
 
-/// RFC 3986: what is neither unreserved nor a slash is percent-encoded.
-fn escape(path: &str) -> String {
+/// A path as RFC 3986 wants it: what is neither unreserved nor a slash is percent-encoded.
+pub fn uri_path(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/,+@".contains(&byte) {
@@ -421,4 +451,22 @@ fn escape(path: &str) -> String {
         }
     }
     uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_ends_with_a_paragraph_or_with_a_sentence() {
+        let text = "One. Two.\n\nThree. Four.";
+        assert_eq!(within(text, 99), text);
+        assert_eq!(within(text, 20), "One. Two.");
+        assert_eq!(within(text, 8), "One.");
+        assert_eq!(within(text, 2), "On");
+        let longest = rules::all().iter().map(|rule| rule.documentation());
+        let longest = longest.max_by_key(String::len).unwrap();
+        let cut = within(&longest, MOST_DESCRIPTION);
+        assert!(longest.starts_with(&cut) && !cut.is_empty());
+    }
 }

@@ -12,6 +12,7 @@ mod index_properties;
 mod judged;
 mod kept;
 mod layout;
+mod published_schema;
 mod rules;
 mod rules_of_flow;
 mod rules_of_groups;

@@ -134,8 +134,16 @@ fn location(value: &Value) -> Check {
     only(physical, &["artifactLocation", "region"])?;
     artifact(required(physical, "artifactLocation", "3.29.3")?)?;
     if let Some(region) = physical.get("region") {
-        only(region, &["startLine", "startColumn"])?;
-        for (name, section) in [("startLine", "3.30.5"), ("startColumn", "3.30.6")] {
+        only(
+            region,
+            &["startLine", "startColumn", "endLine", "endColumn"],
+        )?;
+        for (name, section) in [
+            ("startLine", "3.30.5"),
+            ("startColumn", "3.30.6"),
+            ("endLine", "3.30.7"),
+            ("endColumn", "3.30.8"),
+        ] {
             if region
                 .get(name)
                 .is_some_and(|n| n.as_u64().is_none_or(|n| n < 1))
@@ -199,4 +207,61 @@ fn each(value: &Value, check: impl Fn(&Value) -> Check) -> Check {
 
 fn optional(value: &Value, name: &str, check: impl Fn(&Value) -> Check) -> Check {
     value.get(name).map_or(Ok(()), |array| each(array, check))
+}
+
+/// Holds a log against what GitHub says of the files that it takes and shows ("SARIF support for code scanning", the tables of
+/// properties and of limits, 2026-11).
+pub(crate) fn check_for_github(log: &Value) -> Check {
+    let runs = log["runs"].as_array().ok_or("no runs")?;
+    let run = runs.first().filter(|_| runs.len() <= 20).ok_or("runs")?;
+    let driver = &run["tool"]["driver"];
+    let text = |value: &Value, most: usize| match value.as_str() {
+        Some(text) if !text.is_empty() && text.chars().count() <= most => Ok(()),
+        other => Err(format!(
+            "a text of more than {most} characters, or none: {other:?}"
+        )),
+    };
+    text(&driver["name"], usize::MAX)?;
+    let rules = driver["rules"].as_array().ok_or("no rules")?;
+    for rule in rules {
+        text(&rule["id"], usize::MAX)?;
+        text(&rule["name"], 255)?;
+        text(&rule["shortDescription"]["text"], 1024)?;
+        text(&rule["fullDescription"]["text"], 1024)?;
+        text(&rule["help"]["text"], usize::MAX)?;
+        one_of(
+            &rule["defaultConfiguration"]["level"],
+            &["error", "warning", "note"],
+            "rule",
+        )?;
+    }
+    let results = run["results"].as_array().ok_or("no results")?;
+    // Beyond 25,000 the file is refused; beyond 5,000 the least severe results are not shown.
+    if rules.len() > 25_000 || results.len() > 25_000 {
+        return Err(format!("{} rules, {} results", rules.len(), results.len()));
+    }
+    for result in results {
+        text(&result["message"]["text"], usize::MAX)?;
+        let print = result["partialFingerprints"].as_object();
+        print
+            .filter(|print| !print.is_empty())
+            .ok_or("a fingerprint")?;
+        let locations = result["locations"].as_array().ok_or("locations")?;
+        if locations.len() != 1 {
+            return Err("one location is shown".into());
+        }
+        let place = &locations[0]["physicalLocation"];
+        let uri = place["artifactLocation"]["uri"].as_str().unwrap_or("/");
+        if uri.starts_with('/') || uri.contains(':') {
+            return Err(format!("`{uri}` is not relative to the repository"));
+        }
+        for name in ["startLine", "startColumn", "endLine", "endColumn"] {
+            place["region"][name].as_u64().ok_or(name)?;
+        }
+        let steps = result["codeFlows"][0]["threadFlows"][0]["locations"].as_array();
+        if steps.is_some_and(|steps| steps.len() > 10_000) {
+            return Err("too long a code flow".into());
+        }
+    }
+    Ok(())
 }

@@ -42,6 +42,7 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         jobs: common.jobs.map(Into::into),
         cache,
         all: args.all,
+        goes_on: false,
     };
     if common.dry_run {
         console.say(format!(
@@ -129,6 +130,7 @@ pub(crate) fn options(common: &Common, paths: &[Utf8PathBuf]) -> Result<AuditOpt
         jobs: common.jobs.map(Into::into),
         cache: Some(parsed()?),
         all: false,
+        goes_on: false,
     })
 }
 
