@@ -30,6 +30,40 @@ pub(crate) fn convert(
     report: &Report,
     options: &ConvertOptions,
 ) -> Result<Series, Error> {
+    let prepared = prepare(tree, report, options)?;
+    let origin = origin(tree)?;
+    let identity = identity(origin.as_ref(), options.signer)?;
+    let job = Job {
+        tree,
+        options,
+        words: &prepared.words,
+        sources: &prepared.sources,
+        origin: origin.as_ref(),
+    };
+    Draft::commit(job, prepared.patches, identity)?.series(prepared.refused)
+}
+
+/// Patches before they are commits, with what they were made from.
+pub(crate) struct Conversion {
+    /// The releasing functions.
+    pub words: Words,
+    /// The files before the edits.
+    pub sources: Sources,
+    /// In the order in which they apply.
+    pub patches: Vec<Prepared>,
+    /// Groups that are left alone.
+    pub refused: Vec<Refused>,
+}
+
+/// What [`convert`] makes commits of.
+///
+/// # Errors
+/// As of [`convert`]; no git is asked.
+pub(crate) fn prepare(
+    tree: &Tree,
+    report: &Report,
+    options: &ConvertOptions,
+) -> Result<Conversion, Error> {
     let words = words(tree, report, options.api)?;
     let (sources, mut plans, refused) = planned(tree, report, &options.select, &words)?;
     if options.fixes {
@@ -38,8 +72,6 @@ pub(crate) fn convert(
     if plans.is_empty() {
         return Err(nothing(&refused));
     }
-    let origin = origin(tree)?;
-    let identity = identity(origin.as_ref(), options.signer)?;
     let kernels = match options.oldest {
         None => None,
         Some(oldest) => Some(Kernels {
@@ -50,14 +82,12 @@ pub(crate) fn convert(
     };
     let plans = unit::patches(plans, module(tree).as_deref());
     let patches = contents(&sources, plans, kernels)?;
-    let job = Job {
-        tree,
-        options,
-        words: &words,
-        sources: &sources,
-        origin: origin.as_ref(),
-    };
-    Draft::commit(job, patches, identity)?.series(refused)
+    Ok(Conversion {
+        words,
+        sources,
+        patches,
+        refused,
+    })
 }
 
 /// The name of a module outside the kernel, which is one driver: that of its directory.

@@ -24,6 +24,8 @@
 //! }
 //! ```
 //!
+//! [`preview`] gives the files as a series leaves them, without making one.
+//!
 //! [`steps`] has series that are described in data: functions to introduce first, and rewrites of their own.
 //!
 //! [`series::tested::record`] adds to a written series what builds and boots have shown of it.
@@ -62,6 +64,7 @@ mod lines;
 mod mbox;
 mod options;
 mod origin;
+mod preview;
 pub mod series;
 pub mod shown;
 pub mod steps;
@@ -75,6 +78,7 @@ pub use error::{Error, Hunk};
 pub use info::{Checks, Evidence, Info};
 pub use mbox::Mail;
 pub use options::{Api, ApplyOptions, ConvertOptions, Export, Form, Select, Signer};
+pub use preview::{Change, Preview, Rewritten, preview};
 pub use series::Series;
 pub use whole::convert;
 

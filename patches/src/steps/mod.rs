@@ -28,4 +28,4 @@ mod tests;
 
 pub use definition::names;
 pub use run::convert;
-pub(crate) use run::introduced;
+pub(crate) use run::{introduced, prepare};

@@ -6,7 +6,7 @@ use super::definition::{Definition, Override, Step, Variant, find, simplest};
 use super::introduce;
 use super::one_exit::one_exit;
 use crate::commit::Files;
-use crate::convert::{identity, nothing, planned, read, select};
+use crate::convert::{Conversion, identity, nothing, planned, read, select};
 use crate::draft::{Draft, Job, Prepared, Written};
 use crate::edits::{self, Edit, Functions, Planned, Source, Sources, Words, carry_out, ordered};
 use crate::error::Error;
@@ -64,6 +64,36 @@ pub(crate) fn introduced(
     report: &Report,
     options: &ConvertOptions,
 ) -> Result<Series, Error> {
+    introducing(tree, report, options)?.series(options)
+}
+
+/// What [`introduced`] makes commits of.
+///
+/// # Errors
+/// As of [`introduced`]; no git is asked.
+pub(crate) fn prepare(
+    tree: &Tree,
+    report: &Report,
+    options: &ConvertOptions,
+) -> Result<Conversion, Error> {
+    let run = introducing(tree, report, options)?;
+    Ok(Conversion {
+        words: run.words.ok_or_else(without_functions)?,
+        sources: run.sources,
+        patches: run.patches,
+        refused: run.refused,
+    })
+}
+
+fn without_functions() -> Error {
+    Error::Unproven("nothing was introduced".into())
+}
+
+fn introducing<'a>(
+    tree: &'a Tree,
+    report: &Report,
+    options: &ConvertOptions,
+) -> Result<Run<'a>, Error> {
     let (definition, variant) = simplest();
     let mut run = Run::new(tree, report.clone());
     for step in &definition.step {
@@ -72,7 +102,7 @@ pub(crate) fn introduced(
         }
     }
     run.selected(&options.select)?;
-    run.series(options)
+    Ok(run)
 }
 
 /// What has been prepared so far.
@@ -242,7 +272,7 @@ impl<'a> Run<'a> {
     /// The selected groups, a patch for each unit.
     fn selected(&mut self, selection: &Select) -> Result<(), Error> {
         let Some(words) = &mut self.words else {
-            return Err(Error::Unproven("nothing was introduced".into()));
+            return Err(without_functions());
         };
         words.introduced_first = true;
         let words = words.clone();
@@ -323,9 +353,7 @@ impl<'a> Run<'a> {
     }
 
     fn series(self, options: &ConvertOptions) -> Result<Series, Error> {
-        let words = self
-            .words
-            .ok_or_else(|| Error::Unproven("nothing was introduced".into()))?;
+        let words = self.words.ok_or_else(without_functions)?;
         let origin = origin(self.tree)?;
         let identity = identity(origin.as_ref(), options.signer)?;
         let job = Job {

@@ -4,7 +4,8 @@
 use super::{Fixture, text};
 use crate::apply::apply;
 use crate::info::Outcome;
-use crate::options::ApplyOptions;
+use crate::options::{ApplyOptions, Select};
+use crate::preview::preview;
 use crate::series::Series;
 use crate::verify::audited;
 use crate::whole::convert;
@@ -29,6 +30,25 @@ fn converted(era: embedded::Era) -> Series {
     let target = fixture.path("patched");
     let applied = apply(&tree, &out, &ApplyOptions::full(&target)).expect("it applies");
     assert_eq!(applied.patches.len(), series.info.patches.len());
+    let all = applied.patches.into_iter().flat_map(|patch| patch.files);
+    let last: BTreeMap<_, _> = all.collect();
+    let previewed = preview(&tree, &report, &fixture.rehearsal()).expect("it converts");
+    assert_eq!(previewed.refused, series.info.refused);
+    assert_eq!(
+        previewed
+            .files
+            .keys()
+            .map(|path| path.as_path())
+            .collect::<Vec<_>>(),
+        last.keys().map(|path| path.as_path()).collect::<Vec<_>>()
+    );
+    for (path, file) in &previewed.files {
+        assert_eq!(file.before, tree.read(path).expect("it is there"), "{path}");
+        let Some(Entry::File { bytes, .. }) = &last[path.as_path()] else {
+            panic!("{path} is a file");
+        };
+        assert!(file.after == *bytes && file.after != file.before, "{path}");
+    }
     // What was converted is done, and nothing new is wrong.
     let patched = Tree::open(target.as_str()).expect("a kernel tree");
     let after = callsites::audit(&patched, &AuditOptions::default()).expect("it is audited");
@@ -61,6 +81,40 @@ fn left_alone(series: &Series) -> String {
         )
     });
     lines.collect()
+}
+
+#[test]
+fn a_group_alone_is_previewed_as_its_series_leaves_it() {
+    let fixture = Fixture::new();
+    let tree = Tree::embedded(Era::Pin);
+    let report = callsites::audit(&tree, &AuditOptions::default()).expect("it is audited");
+    let mut groups = report.groups.iter().filter(|group| group.convertible);
+    let group = groups.nth(3).expect("there are more");
+    let mut options = fixture.rehearsal();
+    options.select = Select::Groups(vec![group.id.clone()]);
+    let previewed = preview(&tree, &report, &options).expect("it converts");
+    let series = convert(&tree, &report, &options).expect("it converts");
+    let out = fixture.path("series");
+    series.write(&out).expect("it can be written");
+    let applied =
+        apply(&tree, &out, &ApplyOptions::touched(fixture.path("one"))).expect("it applies");
+    let files: BTreeMap<_, _> = applied.patches.into_iter().flat_map(|p| p.files).collect();
+    assert_eq!(previewed.files.len(), files.len());
+    for (path, file) in &previewed.files {
+        let Some(Entry::File { bytes, .. }) = &files[path.as_path()] else {
+            panic!("{path} is a file");
+        };
+        assert_eq!(&file.after, bytes, "{path}");
+    }
+    let replaced = series
+        .info
+        .patches
+        .iter()
+        .flat_map(|patch| &patch.callsites);
+    let renamed = replaced.filter(|call| call.call != call.becomes).count();
+    assert_eq!((previewed.calls.len(), renamed > 0), (renamed, true));
+    options.select = Select::Groups(vec!["no such group".into()]);
+    assert!(preview(&tree, &report, &options).is_err());
 }
 
 #[test]
