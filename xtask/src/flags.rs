@@ -112,6 +112,8 @@ pub(crate) enum Verb {
     Refimpl(Refimpl),
     /// Audit, convert, apply, build, ktest and report in one run that can be resumed.
     Pipeline(Pipeline),
+    /// Show findings, stories and conversions in an editor: a language server on standard input and output.
+    Lsp(Lsp),
     /// Make one HTML page of one or more runs.
     Report(Report),
     /// Open pages in Chromium: what they cost, what breaks at which width, and pictures of them.
@@ -489,6 +491,20 @@ pub(crate) struct Pipeline {
     /// get_maintainer.pl.
     #[arg(long)]
     pub(crate) no_scripts: bool,
+}
+
+/// `lsp`
+#[derive(Debug, Args)]
+pub(crate) struct Lsp {
+    /// Which module.
+    #[command(flatten)]
+    pub(crate) module: Module,
+    /// The module must still build for kernels from this one on, as convert's flag of this name says.
+    #[arg(long, value_name = "VERSION", requires = "module")]
+    pub(crate) oldest: Option<String>,
+    /// Tell what is wrong in files that are not open, too.
+    #[arg(long)]
+    pub(crate) all_files: bool,
 }
 
 /// `report`

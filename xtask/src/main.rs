@@ -15,6 +15,7 @@ mod hints;
 mod kbuild;
 mod kernels;
 mod lock;
+mod lsp;
 mod mutants;
 mod outcome;
 mod pipeline;

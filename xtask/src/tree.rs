@@ -65,6 +65,28 @@ pub(crate) fn again(
     Ok(Tree::embedded(Era::Pin))
 }
 
+/// The tree that an editor works on: the one that the command line names, else the first of the editor's folders that lies
+/// in a kernel tree.
+pub(crate) fn edited(
+    common: &Common,
+    module: &Module,
+    folders: &[Utf8PathBuf],
+    cache: Option<&Utf8Path>,
+) -> Result<Tree, Failure> {
+    let is_named = module.module.is_some() || common.kernel.is_some();
+    if is_named || folders.is_empty() {
+        return again(common, module, cache);
+    }
+    let Some(root) = folders.iter().find_map(|folder| enclosing(folder)) else {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("`{}` lies in no kernel tree", folders[0]),
+        )
+        .hint("--kernel DIR names one; --module . --for 6.12 is for a module outside the kernel"));
+    };
+    open(root.as_str(), cache)
+}
+
 /// The kernel that a module is built for: `--kernel`, else the release of `--for`. Both must agree.
 fn kernel_of(common: &Common, release: Option<&str>) -> Result<Kernel, Failure> {
     let parsed = release.map(|release| {
@@ -104,7 +126,7 @@ pub(crate) fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure
 }
 
 /// The directory of a version of the cache; anything else as it is.
-fn place(spec: &str) -> Result<String, Failure> {
+pub(crate) fn place(spec: &str) -> Result<String, Failure> {
     let version = match Utf8Path::new(spec).exists() {
         true => None,
         false => spec.parse::<Version>().ok(),

@@ -156,11 +156,7 @@ fn options(
     options.fixes = args.fixes;
     options.previous = args.v2.clone();
     if let Some(oldest) = &args.oldest {
-        let version = VersionCode::of(oldest).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("`{oldest}` is no kernel version"))
-                .hint("--oldest 5.4")
-        })?;
-        options.oldest = Some(version);
+        options.oldest = Some(self::oldest(oldest)?);
     }
     if let (false, Some(branch), Some(into)) = (common.dry_run, &args.export_branch, &args.into) {
         options.export = Some(Export {
@@ -169,6 +165,13 @@ fn options(
         });
     }
     Ok(options)
+}
+
+/// The version that --oldest names.
+pub(crate) fn oldest(version: &str) -> Result<VersionCode, Failure> {
+    VersionCode::of(version).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("`{version}` is no kernel version")).hint("--oldest 5.4")
+    })
 }
 
 /// What SOURCE_DATE_EPOCH says, for whoever wants the same bytes again, else the clock; seconds since 1970.

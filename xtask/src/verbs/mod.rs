@@ -14,6 +14,7 @@ mod fuzz;
 mod kernel;
 pub(crate) mod ktest;
 pub(crate) mod look;
+mod lsp;
 mod model;
 mod pipeline;
 mod refimpl;
@@ -57,6 +58,7 @@ pub(crate) fn run(mut cli: Cli, variables: Variables, console: &Console) -> Resu
         Verb::Truth(args) => truth::run(common, &args, console),
         Verb::Bench(args) => bench::run(common, &args, variables, console),
         Verb::Look(args) => look::run(common, &args, console),
+        Verb::Lsp(args) => lsp::run(common, &args, console),
         Verb::Report(args) => report::run(common, &args, console),
         Verb::Doctor(args) => doctor::run(common, &args, console),
         Verb::Tidy => tidy::run(common),

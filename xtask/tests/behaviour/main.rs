@@ -6,9 +6,12 @@
 mod about_something_else;
 mod bad_input;
 mod doctor;
+mod editor;
 mod findings;
 mod fuzz;
 mod kernels;
+mod lsp;
+mod lsp_input;
 mod modules;
 mod moments;
 mod names;
