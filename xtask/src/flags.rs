@@ -302,7 +302,7 @@ pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) module: Module,
     /// The headers to build the module with: installed packages (linux-headers-6.1.0-13-amd64) or directories; those of --kernel
-    /// by default.
+    /// by default, which may be a version of the cache.
     #[arg(long, value_name = "PKG", num_args = 1.., requires = "module")]
     pub(crate) headers: Vec<Utf8PathBuf>,
     /// A series: a directory that `convert` has written, mails in a directory, one .patch, an mbox, or BASE..HEAD; the base
@@ -478,6 +478,16 @@ pub(crate) struct RefimplTrace {
 /// `pipeline`
 #[derive(Debug, Args)]
 pub(crate) struct Pipeline {
+    /// Which module.
+    #[command(flatten)]
+    pub(crate) module: Module,
+    /// The headers to compile the module with: installed packages (linux-headers-6.1.0-13-amd64) or directories; those of
+    /// --kernel by default.
+    #[arg(long, value_name = "PKG", num_args = 1.., requires = "module")]
+    pub(crate) headers: Vec<Utf8PathBuf>,
+    /// The module must still build for kernels from this one on: what older ones cannot compile stands in an arm of #if.
+    #[arg(long, value_name = "VERSION", requires = "module")]
+    pub(crate) oldest: Option<String>,
     /// Files or directories: absolute, relative to the working directory inside the tree, or relative to the tree; all of
     /// it by default.
     pub(crate) paths: Vec<Utf8PathBuf>,

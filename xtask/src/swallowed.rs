@@ -27,8 +27,16 @@ pub(crate) fn from_build(args: &mut Build) {
     }
 }
 
-/// Gives back the paths that `--target` took: whatever names no target.
-pub(crate) fn from_pipeline(args: &mut Pipeline, is_target: impl Fn(&str) -> bool) {
+/// Gives back the paths that `--target` took, whatever names no target, and those that `--headers` took, whatever has no
+/// Makefile.
+pub(crate) fn from_pipeline(
+    args: &mut Pipeline,
+    is_target: impl Fn(&str) -> bool,
+    has_makefile: impl Fn(&Utf8Path) -> bool,
+) {
+    while let Some(path) = give_back(&mut args.headers, |name| !has_makefile(name)) {
+        args.paths.insert(0, path);
+    }
     while let Some(path) = give_back(&mut args.target, |name| {
         !is_target(name) && name.contains('/')
     }) {
@@ -81,6 +89,24 @@ mod tests {
     }
 
     #[test]
+    fn paths_after_the_headers_are_paths() {
+        let line = "xtask pipeline --module m --headers one two src include";
+        let parsed = Cli::try_parse_from(line.split(' ')).unwrap();
+        let Verb::Pipeline(mut args) = parsed.verb else {
+            panic!("it is pipeline");
+        };
+        let has_makefile = |name: &Utf8Path| matches!(name.as_str(), "one" | "two");
+        from_pipeline(&mut args, |_| false, has_makefile);
+        assert_eq!(
+            (args.headers, args.paths),
+            (
+                vec!["one".into(), "two".into()],
+                vec!["src".into(), "include".into()]
+            )
+        );
+    }
+
+    #[test]
     fn paths_after_the_targets_are_paths() {
         let words = [
             "xtask",
@@ -93,7 +119,7 @@ mod tests {
         let Verb::Pipeline(mut args) = Cli::try_parse_from(words).unwrap().verb else {
             panic!("it is pipeline");
         };
-        from_pipeline(&mut args, |name| name == "vmci");
+        from_pipeline(&mut args, |name| name == "vmci", |_| false);
         assert_eq!(
             (args.target, args.paths),
             (

@@ -4,7 +4,7 @@
 use super::devtools::{Tab, program};
 use super::look::look;
 use crate::runs::page;
-use crate::runs::record::{Inputs, Record, SCHEMA};
+use crate::runs::record::{Inputs, OfModule, Record, SCHEMA};
 use crate::runs::shown::Shown;
 use callsites::formats::html::Excerpts;
 use callsites::formats::write_page;
@@ -65,6 +65,11 @@ fn run(text: &str, audit: Report, excerpts: Excerpts) -> Shown {
             paths: vec![text.into()],
             targets: vec![text.into()],
             kbuild: vec![(text.into(), text.into())],
+            module: Some(OfModule {
+                place: text.into(),
+                headers: vec![text.into()],
+                oldest: Some(text.into()),
+            }),
         },
         tools: [(text.to_owned(), text.to_owned())].into(),
         stages: vec![],

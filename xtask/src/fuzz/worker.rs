@@ -267,6 +267,7 @@ fn a_run() -> Result<Letters, Failure> {
             paths: vec!["drivers/misc".into()],
             targets: vec!["vmci".into()],
             kbuild: Vec::new(),
+            module: None,
         },
         tools: BTreeMap::from([("cc".to_owned(), "12".to_owned())]),
         stages: Vec::new(),

@@ -115,6 +115,7 @@ mod tests {
             paths: vec![],
             targets: vec![],
             kbuild: vec![],
+            module: None,
         };
         Progress {
             run: Run::create(Utf8Path::from_path(dir.path()).unwrap(), "test").unwrap(),

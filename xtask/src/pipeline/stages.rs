@@ -7,7 +7,7 @@ use crate::outcome;
 use crate::pipeline::progress::Came;
 use crate::places;
 use callsites::report::{Report, Verdict as Judged};
-use callsites::tree::Tree;
+use callsites::tree::{Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use ktest::host::{self, Need};
 use ktest::verdict::Outcome;
@@ -53,10 +53,11 @@ pub(crate) fn convert(
     tree: &Tree,
     report: &Report,
     paths: &[Utf8PathBuf],
-    scripts: bool,
+    (scripts, oldest): (bool, Option<VersionCode>),
     dir: &Utf8Path,
 ) -> Result<Came, Failure> {
     let mut options = ConvertOptions::new(places::cache()?.join("series"));
+    options.oldest = oldest;
     if !paths.is_empty() {
         options.select = Select::Paths(paths.to_vec());
     }

@@ -90,6 +90,7 @@ fn about(run: &Shown) -> Markup {
             @if at > 0 { "; " } (what) ": " (soft(&values.join(", ")))
         }
         @for (name, value) in &inputs.kbuild { ", " (name) "=" (value) }
+        @if let Some(module) = &inputs.module { ", the module in " (soft(&module.place)) }
         @if let Some(revision) = &inputs.revision { ", revision " (revision) }
         "."
     }

@@ -33,6 +33,20 @@ pub(crate) struct Inputs {
     pub(crate) targets: Vec<String>,
     /// kbuild variables.
     pub(crate) kbuild: Vec<(String, String)>,
+    /// The module outside the kernel, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) module: Option<OfModule>,
+}
+
+/// What was asked for of a module outside the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OfModule {
+    /// Its directory, as it was named.
+    pub(crate) place: String,
+    /// What it is compiled with.
+    pub(crate) headers: Vec<String>,
+    /// The oldest kernel that it must still build for.
+    pub(crate) oldest: Option<String>,
 }
 
 /// What came of a stage.
@@ -138,6 +152,7 @@ mod tests {
                 paths: vec![],
                 targets: vec![],
                 kbuild: vec![],
+                module: None,
             },
             tools: BTreeMap::new(),
             stages: stages.collect(),

@@ -133,6 +133,7 @@ fn of_verdict(verdict: &Verdict) -> Record {
         paths: vec![],
         targets: vec![],
         kbuild: vec![],
+        module: None,
     };
     Record {
         schema: SCHEMA.into(),

@@ -75,20 +75,12 @@ fn module(
         )
         .hint("leave --image and --config out"));
     }
-    let mut headers: Vec<Utf8PathBuf> = args.headers.iter().map(|name| installed(name)).collect();
-    if headers.is_empty() {
-        headers.extend(common.kernel.as_deref().map(Utf8PathBuf::from));
-    }
+    let headers = headers(common, &args.headers)?;
     if headers.is_empty() {
         return Err(Failure::new(Exit::Usage, "no headers to build the module with")
             .hint("--headers linux-headers-6.1.0-13-amd64, after apt-get install of that package; or --kernel with a built tree"));
     }
-    let options = ModuleBuild {
-        headers,
-        kbuild,
-        jobs: options(common, Variables::new(), console)?.jobs,
-        progress: progress(console),
-    };
+    let options = module_options(common, headers, kbuild, console)?;
     if common.dry_run {
         let names: Vec<&str> = options.headers.iter().map(|path| path.as_str()).collect();
         console.say(format!(
@@ -108,8 +100,31 @@ fn module(
     Ok(report.exit())
 }
 
+/// The headers that were named, else those of --kernel, where that is a directory or a version of the cache.
+pub(crate) fn headers(common: &Common, named: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBuf>, Failure> {
+    match (named, common.kernel.as_deref()) {
+        ([], Some(kernel)) => Ok(vec![tree::place(kernel)?.into()]),
+        _ => Ok(named.iter().map(|name| installed(name)).collect()),
+    }
+}
+
+/// How a module is compiled against headers.
+pub(crate) fn module_options(
+    common: &Common,
+    headers: Vec<Utf8PathBuf>,
+    kbuild: Variables,
+    console: &Console,
+) -> Result<ModuleBuild, Failure> {
+    Ok(ModuleBuild {
+        headers,
+        kbuild,
+        jobs: options(common, Variables::new(), console)?.jobs,
+        progress: progress(console),
+    })
+}
+
 /// Where the headers of a package lie; a directory is itself.
-fn installed(name: &Utf8Path) -> Utf8PathBuf {
+pub(crate) fn installed(name: &Utf8Path) -> Utf8PathBuf {
     let package = Utf8Path::new("/usr/src").join(name);
     match !name.exists() && package.is_dir() {
         true => package,

@@ -28,6 +28,7 @@ use crate::exit::{Exit, Failure};
 use crate::flags::{Cli, Verb};
 use crate::kbuild::Variables;
 use crate::swallowed;
+use camino::Utf8Path;
 
 /// Runs the verb.
 pub(crate) fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
@@ -76,7 +77,10 @@ fn give_back(verb: &mut Verb) -> Result<(), Failure> {
     match verb {
         Verb::Ktest(args) => swallowed::from_ktest(args, is_target),
         Verb::Build(args) => swallowed::from_build(args),
-        Verb::Pipeline(args) => swallowed::from_pipeline(args, is_target),
+        Verb::Pipeline(args) => {
+            let has_makefile = |name: &Utf8Path| build::installed(name).join("Makefile").is_file();
+            swallowed::from_pipeline(args, is_target, has_makefile);
+        }
         _ => {}
     }
     Ok(())

@@ -3,14 +3,14 @@
 
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
-use crate::flags::{Common, Pipeline};
+use crate::flags::{Common, Module, Pipeline};
 use crate::kbuild::Variables;
 use crate::pipeline::progress::{Came, Progress};
-use crate::pipeline::{stages, userspace};
+use crate::pipeline::{module, stages, userspace};
 use crate::runs::directory::{self, Run};
-use crate::runs::record::{Inputs, Record, SCHEMA};
+use crate::runs::record::{Inputs, OfModule, Record, SCHEMA};
 use crate::runs::{page, shown};
-use crate::verbs::{audit, build};
+use crate::verbs::{audit, build, convert};
 use crate::{places, stopping, tree};
 use callsites::formats::html::Excerpts;
 use callsites::report::Report;
@@ -28,7 +28,7 @@ pub(crate) fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose(common, console)?;
+    let tree = tree::choose_with(common, &args.module, console, None)?;
     let paths = tree::paths(&tree, &args.paths, console)?;
     let embedded = tree::is_embedded(&tree);
     let inputs = Inputs {
@@ -37,16 +37,24 @@ pub(crate) fn run(
         paths: paths.iter().map(ToString::to_string).collect(),
         targets: args.target.clone(),
         kbuild: kbuild.clone(),
+        module: of_module(common, args)?,
     };
+    if let (Some(_), Some(target)) = (&inputs.module, args.target.first()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("no target boots a module outside the kernel, {target} neither"),
+        )
+        .hint("leave --target out"));
+    }
     if common.dry_run {
-        let trial = if embedded {
-            "drivers in user space before and after"
-        } else {
-            "build, boot base and patched"
+        let trial = match (embedded, &inputs.module) {
+            (true, _) => "drivers in user space before and after",
+            (false, None) => "build, boot base and patched",
+            (false, Some(_)) => "compile base and patched",
         };
         console.say(format!(
-            "would audit Linux {}, convert, apply, {trial}, report",
-            tree.version()
+            "would audit {}, convert, apply, {trial}, report",
+            tree::named(&tree)
         ));
         return Ok(Exit::Clean);
     }
@@ -63,11 +71,33 @@ pub(crate) fn run(
     })
 }
 
+/// What was asked for of a module outside the kernel.
+fn of_module(common: &Common, args: &Pipeline) -> Result<Option<OfModule>, Failure> {
+    let Some(place) = &args.module.module else {
+        return Ok(None);
+    };
+    let headers = build::headers(common, &args.headers)?;
+    Ok(Some(OfModule {
+        place: place.clone(),
+        headers: headers.into_iter().map(Utf8PathBuf::into_string).collect(),
+        oldest: args.oldest.clone(),
+    }))
+}
+
 /// The command that goes on with a run: the same tree, paths and variables, and its name.
 fn resume(common: &Common, args: &Pipeline, kbuild: &Variables, run: &str) -> String {
     let mut words = vec!["cargo xtask pipeline".to_owned()];
     words.extend(args.paths.iter().map(ToString::to_string));
     words.extend(common.kernel.iter().map(|tree| format!("--kernel {tree}")));
+    let Module { module, release } = &args.module;
+    for (flag, value) in [
+        ("module", module),
+        ("for", release),
+        ("oldest", &args.oldest),
+    ] {
+        words.extend(value.iter().map(|value| format!("--{flag} {value}")));
+    }
+    words.extend(args.headers.iter().map(|name| format!("--headers {name}")));
     if !args.target.is_empty() {
         words.push(format!("--target {}", args.target.join(",")));
     }
@@ -168,9 +198,10 @@ fn converted(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let series = progress.run.dir.join("series");
-    let scripts = !args.no_scripts;
+    let oldest = args.oldest.as_deref().map(convert::oldest).transpose()?;
+    let how = (!args.no_scripts, oldest);
     if !progress.stage("convert", |_| {
-        stages::convert(tree, report, paths, scripts, &series)
+        stages::convert(tree, report, paths, how, &series)
     })? {
         return Ok(());
     }
@@ -179,7 +210,9 @@ fn converted(
     })? {
         return Ok(());
     }
-    if tree::is_embedded(tree) {
+    if progress.record.inputs.module.is_some() {
+        outside(common, tree, kbuild, &series, progress)
+    } else if tree::is_embedded(tree) {
         small(common, tree, kbuild, report, &series, progress)
     } else {
         real(common, args, tree, kbuild, report, &series, progress)
@@ -212,6 +245,25 @@ fn small(
         let next = "cargo xtask kernel get 6.12, then cargo xtask pipeline PATH --kernel 6.12";
         Ok(Came::Skipped(reason.to_owned(), Some(next.to_owned())))
     })?;
+    Ok(())
+}
+
+/// A module outside the kernel: it is compiled.
+fn outside(
+    common: &Common,
+    tree: &Tree,
+    kbuild: Variables,
+    series: &Utf8Path,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let module = progress.record.inputs.module.as_ref();
+    let headers = module.map_or(&[][..], |module| &module.headers);
+    let headers = headers.iter().map(Utf8PathBuf::from).collect();
+    let options = build::module_options(common, headers, kbuild, progress.console)?;
+    progress.stage("build", |run| {
+        module::build(tree, series, &options, &run.dir.join("build.json"))
+    })?;
+    progress.stage("ktest", |_| Ok(module::ktest()))?;
     Ok(())
 }
 
@@ -276,7 +328,14 @@ fn finish(common: &Common, progress: &Progress<'_>) -> Result<(), Failure> {
 
 fn summary(id: &str, record: &Record, to: &mut dyn Write) -> Result<(), Failure> {
     let (passed, failed, skipped) = record.counts();
-    writeln!(to, "Linux {}", record.inputs.tree)?;
+    match &record.inputs.module {
+        None => writeln!(to, "Linux {}", record.inputs.tree)?,
+        Some(module) => writeln!(
+            to,
+            "the module in {}, for Linux {}",
+            module.place, record.inputs.tree
+        )?,
+    }
     for stage in &record.stages {
         writeln!(
             to,

@@ -12,6 +12,7 @@ mod fuzz;
 mod kernels;
 mod lsp;
 mod lsp_input;
+mod module_pipeline;
 mod modules;
 mod moments;
 mod names;

@@ -33,7 +33,7 @@ void box_empty(struct box *b)
 ";
 
 /// A module in two directories, with a Makefile of its own.
-fn module() -> Sandbox {
+pub(crate) fn module() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("drv/Makefile", b"obj-m := box.o\n");
     sandbox.write("drv/src/box.c", DRIVER.as_bytes());
@@ -251,7 +251,7 @@ fn a_module_that_is_built_for_old_kernels_keeps_what_they_compile() {
 }
 
 /// Headers whose make does no more than to compile what the module's Makefile names, where `word` is defined.
-fn headers(sandbox: &Sandbox, name: &str, word: &str) -> camino::Utf8PathBuf {
+pub(crate) fn headers(sandbox: &Sandbox, name: &str, word: &str) -> camino::Utf8PathBuf {
     let makefile = format!(
         "modules:\n\t@for c in $$(find $(M) -name '*.c'); do grep -q '{word}' $$c || {{ echo \"$$c:1: error: no {word}\" >&2; exit 1; }}; done\n"
     );
@@ -335,6 +335,36 @@ fn a_module_is_built_with_each_kernels_headers_before_and_after() {
         Some(2),
         "{}{}",
         outcome.stdout,
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_kernel_of_the_cache_is_named_by_its_version() {
+    let sandbox = module();
+    if proc::on_path("make").is_none() {
+        eprintln!("skipped: no make");
+        return;
+    }
+    let kernel = headers(
+        &sandbox,
+        "home/.cache/gup-toolkit/kernels/linux-9.8.7",
+        "struct box",
+    );
+    let rules = std::fs::read_to_string(kernel.join("Makefile")).unwrap();
+    let makefile = format!("VERSION = 9\nPATCHLEVEL = 8\nSUBLEVEL = 7\n{rules}");
+    std::fs::write(kernel.join("Makefile"), makefile).unwrap();
+    let module = sandbox.path("drv");
+    let build =
+        |version: &str| sandbox.run(&["build", "--module", module.as_str(), "--kernel", version]);
+    let outcome = build("9.8");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "as it is\n  ok   linux-9.8.7");
+    let outcome = build("9.7");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("kernel get 9.7"),
+        "{}",
         outcome.stderr
     );
 }
