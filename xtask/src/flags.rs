@@ -190,7 +190,7 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "ID")]
     pub(crate) explain: Option<String>,
     /// What has changed since this revision of the tree's repository.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", conflicts_with_all = ["baseline", "write_baseline", "sample", "explain", "rule", "only"])]
     pub(crate) since: Option<String>,
     /// Only this many findings, drawn by the seed, to be read and judged.
     #[arg(long, value_name = "N")]
@@ -198,7 +198,8 @@ pub(crate) struct Audit {
     /// Draws the sample.
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Exit with 1 when there is a finding of severity error; with --baseline, when one of those is new.
+    /// Exit with 1 when there is a finding of severity error; with --rule, one of these rules; with --baseline or --since, when
+    /// one of those is new.
     #[arg(long)]
     pub(crate) check: bool,
     /// Findings in this file are known: they are counted and not shown, and what is no longer found is told.

@@ -10,7 +10,7 @@ use callsites::baseline::{Baseline, Compared};
 use callsites::findings::rules;
 use callsites::formats::html::Excerpts;
 use callsites::formats::{self, Format};
-use callsites::report::{Report, Severity};
+use callsites::report::{Finding, Report, Severity};
 use callsites::tree::Tree;
 use callsites::{sample, since};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -52,9 +52,10 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         ));
         return Ok(Exit::Clean);
     }
+    something_read(&tree, &options.paths)?;
     let mut report = callsites::audit(&tree, &options)?;
     if let Some(revision) = &args.since {
-        return compare(common, &tree, revision, &options, &report);
+        return compare(common, args, (&tree, revision), &options, &report);
     }
     if let Some(id) = &args.explain {
         let story = callsites::explain::explain(&tree, &report, id)?;
@@ -69,11 +70,17 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         ));
     }
     let compared = baseline.map(|baseline| baseline.take_from(&mut report));
+    narrow(&mut report, args);
     let wrong = report
         .findings
         .iter()
         .any(|finding| finding.severity == Severity::Error);
-    narrow(&mut report, args);
+    if let Some(count) = args.sample {
+        report.findings = sample::sample(&report, count, args.seed)
+            .into_iter()
+            .cloned()
+            .collect();
+    }
     show(common, args, console, &tree, (&report, compared.as_ref()))?;
     if let Some(compared) = &compared {
         say_compared(console, compared);
@@ -82,6 +89,26 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         Exit::Findings
     } else {
         Exit::Clean
+    })
+}
+
+/// Refuses to say anything of files none of which can be read: that nothing was found in them would say nothing.
+fn something_read(tree: &Tree, paths: &[Utf8PathBuf]) -> Result<(), Failure> {
+    let asked =
+        |file: &&Utf8PathBuf| paths.is_empty() || paths.iter().any(|path| file.starts_with(path));
+    let mut first = None;
+    for file in tree.files().iter().filter(asked) {
+        match tree.read(file) {
+            Ok(_) => return Ok(()),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    let what = format!("nothing of {} could be read", tree::named(tree));
+    let failure = Failure::new(Exit::Usage, what)
+        .hint("--kernel TREE names another tree; cargo xtask kernel list shows those at hand");
+    Err(match first {
+        None => failure,
+        Some(error) => failure.because(error),
     })
 }
 
@@ -162,7 +189,7 @@ fn known(args: &Audit) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Leaves what `--only`, `--rule` and `--sample` ask for.
+/// Leaves what `--only` and `--rule` ask for.
 fn narrow(report: &mut Report, args: &Audit) {
     if !args.only.is_empty() {
         report.callsites.retain(|site| {
@@ -188,12 +215,6 @@ fn narrow(report: &mut Report, args: &Audit) {
                 .iter()
                 .any(|word| named(word, &finding.rule, &finding.name))
         });
-    }
-    if let Some(count) = args.sample {
-        report.findings = sample::sample(report, count, args.seed)
-            .into_iter()
-            .cloned()
-            .collect();
     }
 }
 
@@ -250,8 +271,8 @@ fn show(
 /// The audit of a revision against that of the tree.
 fn compare(
     common: &Common,
-    tree: &Tree,
-    revision: &str,
+    args: &Audit,
+    (tree, revision): (&Tree, &str),
     options: &AuditOptions,
     now: &Report,
 ) -> Result<Exit, Failure> {
@@ -265,11 +286,25 @@ fn compare(
         })?;
     let before = Tree::open(&format!("{}@{revision}", Utf8Path::new(repository)))?;
     let before = callsites::audit(&before, options)?;
-    let changes = since::since(&before, now);
+    // Whoever checks is told the findings too.
+    let changes = match args.check {
+        true => since::diff(&before, now),
+        false => since::since(&before, now),
+    };
     if common.json {
         deliver_json(common.output.as_deref(), &changes)?;
     } else {
         deliver(common.output.as_deref(), |to| Ok(write!(to, "{changes}")?))?;
     }
-    Ok(Exit::Clean)
+    let is_new = |finding: &&Finding| {
+        let mut known = before.findings.iter();
+        known.all(|known| known.id != finding.id)
+    };
+    let mut new = now.findings.iter().filter(is_new);
+    Ok(
+        match args.check && new.any(|finding| finding.severity == Severity::Error) {
+            true => Exit::Findings,
+            false => Exit::Clean,
+        },
+    )
 }

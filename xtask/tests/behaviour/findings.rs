@@ -66,6 +66,61 @@ fn a_baseline_counts_what_is_known_fails_on_what_is_new_and_tells_what_is_gone()
 }
 
 #[test]
+fn a_check_fails_on_what_is_new_since_a_revision_and_on_the_rules_that_it_is_asked_about() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let root = sandbox.path("tree");
+    sandbox.write("tree/drivers/frob/frob.c", loses("frob_open").as_bytes());
+    let author = proc::git::mail::Committer {
+        name: "Somebody".into(),
+        email: "somebody@example.org".into(),
+        seconds: 1_700_000_000,
+    };
+    proc::git::store::init(root.as_std_path()).unwrap();
+    proc::git::store::commit_all(root.as_std_path(), "frob: add it", &author).unwrap();
+    let check = |words: &[&str]| {
+        let all = ["audit", "--kernel", &tree, "--no-cache", "--check"];
+        sandbox.run(&[&all[..], words].concat())
+    };
+    assert_eq!(check(&[]).code, Some(1));
+    assert_eq!(check(&["--rule", "R3"]).code, Some(1));
+    let other = check(&["--rule", "R7"]);
+    assert_eq!(other.code, Some(0), "{}", other.stdout);
+    let same = check(&["--since", "HEAD"]);
+    assert_eq!(same.code, Some(0), "{}", same.stderr);
+    sandbox.write("tree/drivers/frob/more.c", loses("frob_write").as_bytes());
+    let more = check(&["--since", "HEAD"]);
+    assert_eq!(more.code, Some(1), "{}", more.stderr);
+    let said = "drivers/frob/more.c:8 frob_write() finding R3: new:";
+    assert!(more.stdout.contains(said), "{}", more.stdout);
+    assert_eq!(check(&["--since", "HEAD", "--rule", "R3"]).code, Some(2));
+}
+
+#[test]
+fn where_nothing_can_be_read_nothing_is_said() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    std::fs::remove_file(sandbox.path("tree/include/linux/mm.h")).unwrap();
+    let outcome = audit(&sandbox, &tree, &["--check"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stdout);
+    let said = "nothing of Linux 6.12.1";
+    assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    // A hole of more bytes than are read of any file.
+    let file = std::fs::File::create(sandbox.path("tree/large.c")).unwrap();
+    file.set_len(17 << 20).unwrap();
+    let outcome = audit(&sandbox, &tree, &["large.c"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stdout);
+    assert!(
+        outcome.stderr.contains("larger than 16 MiB"),
+        "{}",
+        outcome.stderr
+    );
+    sandbox.write("tree/small.c", b"int a;\n");
+    assert_eq!(audit(&sandbox, &tree, &[]).code, Some(0));
+    assert_eq!(audit(&sandbox, &tree, &["large.c"]).code, Some(2));
+}
+
+#[test]
 fn what_is_no_baseline_is_usage() {
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
