@@ -4,6 +4,8 @@
 //! A step passes, fails, or is skipped with a reason; a skipped step is counted apart and never as passed.
 
 mod bare;
+#[cfg(test)]
+mod jobs;
 pub(crate) mod step;
 pub(crate) mod steps;
 pub(crate) mod tools;

@@ -9,6 +9,7 @@ mod doctor;
 mod editor;
 mod findings;
 mod fuzz;
+mod hook;
 mod kernels;
 mod lsp;
 mod lsp_input;
