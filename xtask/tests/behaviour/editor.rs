@@ -224,6 +224,19 @@ impl Editor {
         (output.code, output.stderr_text())
     }
 
+    /// Seconds that it has been on a processor, all threads together.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The fields behind the name, which may hold blanks: utime and stime are the 14th and the 15th of all, in ticks of
+        // which every kernel tells user space that there are 100 a second.
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        let ticks = rest.split(' ').skip(11).take(2);
+        ticks
+            .map(|ticks| ticks.parse::<f64>().unwrap())
+            .sum::<f64>()
+            / 100.0
+    }
+
     /// MiB of its resident set.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
