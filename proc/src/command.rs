@@ -220,7 +220,7 @@ fn is_executable(file: &Path) -> bool {
 }
 
 /// Quotes one word for a POSIX shell; plain words stay as they are.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%^".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -13,6 +13,8 @@
 //!
 //! [`git`] holds one typed function for each git command that the toolkit uses, with a pinned environment.
 //!
+//! [`slurm`] is the same for the batch engine of that name.
+//!
 //! [`short`] is for programs that end by themselves in seconds.
 //!
 //! Deliberately absent: pipelines, shells, and any knowledge of what is being run.
@@ -23,11 +25,12 @@ mod error;
 pub mod git;
 pub mod interrupt;
 pub mod short;
+pub mod slurm;
 mod usage;
 
 pub use child::Child;
-pub use command::{Command, Output, Stdio, on_path};
+pub use command::{Command, Output, Stdio, on_path, quote};
 pub use error::Error;
 pub use interrupt::interrupted;
-pub use usage::Usage;
+pub use usage::{Usage, spent};
 pub use xshell::cmd;

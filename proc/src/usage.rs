@@ -23,6 +23,40 @@ impl Usage {
     }
 }
 
+/// What this process and the children that it waited for have cost so far; `wall` stays zero, and `peak_kib` is that of the largest process.
+pub fn spent() -> Usage {
+    let of = |who| {
+        // SAFETY: the pointer is to a live value of the type that getrusage writes; an all-zero rusage is valid.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            // The only error is an unknown `who`, and both are known.
+            libc::getrusage(who, &raw mut usage);
+            usage
+        };
+        of_rusage(&usage)
+    };
+    let (own, children) = (of(libc::RUSAGE_SELF), of(libc::RUSAGE_CHILDREN));
+    Usage {
+        wall: Duration::ZERO,
+        user: own.user + children.user,
+        system: own.system + children.system,
+        peak_kib: own.peak_kib.max(children.peak_kib),
+    }
+}
+
+fn of_rusage(usage: &libc::rusage) -> Usage {
+    let time = |t: libc::timeval| {
+        Duration::from_secs(t.tv_sec.try_into().unwrap_or(0))
+            + Duration::from_micros(t.tv_usec.try_into().unwrap_or(0))
+    };
+    Usage {
+        wall: Duration::ZERO,
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        peak_kib: usage.ru_maxrss.try_into().unwrap_or(0),
+    }
+}
+
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -50,18 +84,5 @@ pub(crate) fn reap(pid: i32) -> std::io::Result<Option<(Ended, Usage)>> {
     } else {
         Ended::Signal(libc::WTERMSIG(status))
     };
-    let time = |t: libc::timeval| {
-        Duration::from_secs(t.tv_sec.try_into().unwrap_or(0))
-            + Duration::from_micros(t.tv_usec.try_into().unwrap_or(0))
-    };
-    let peak_kib = usage.ru_maxrss.try_into().unwrap_or(0);
-    Ok(Some((
-        ended,
-        Usage {
-            wall: Duration::ZERO,
-            user: time(usage.ru_utime),
-            system: time(usage.ru_stime),
-            peak_kib,
-        },
-    )))
+    Ok(Some((ended, of_rusage(&usage))))
 }
