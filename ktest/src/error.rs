@@ -75,6 +75,9 @@ pub enum Error {
     /// Another run holds the directory.
     #[error("lock `{0}`: another run is using it")]
     Locked(Utf8PathBuf),
+    /// There is no batch engine to submit to.
+    #[error("submit the shards: Slurm's `sbatch` is not on this machine")]
+    NoEngine,
     /// A run to resume that does not exist, or was made from other inputs.
     #[error("resume run `{run}`: {why}")]
     Resume { run: String, why: String },
@@ -115,6 +118,7 @@ impl Failure for Error {
             | Error::Unchecked(_)
             | Error::BaseBuild { .. }
             | Error::Tree(_)
+            | Error::NoEngine
             | Error::Locked(_) => Exit::Infrastructure,
             Error::NotThere { .. }
             | Error::NoSuchTarget(_)
@@ -147,6 +151,9 @@ impl Failure for Error {
             }
             Error::BaseBuild { log, .. } => Some(format!("less {log}").into()),
             Error::Resume { .. } => Some(Act::StartNewRun.into()),
+            Error::NoEngine => Some(
+                "run it on a machine that submits jobs; --dry-run prints the file for sbatch, and --shard K/N does one part here".into(),
+            ),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@
 //! image     our static init and its programs as an initramfs
 //! boot      QEMU, deadlines, the console watched with patterns that are data
 //! judge     exactly one guest verdict, the pin counters, splats, taint, drift: what each target is worth, and what ran of a patch
+//! batch     a prepared run's shards as jobs of a batch engine: written, submitted, followed, put together
 //! verdict   the outcome as plain data, and what the kernels of a series and the shards of a run come to together
 //! ```
 //!
@@ -32,6 +33,7 @@
 //! How to convert a caller, or what a callsite means: it is given callsites and says whether they ran. It never
 //! guesses: a missing, doubled or unknown guest verdict is inconclusive, and a skipped test never counts as passed.
 
+pub mod batch;
 pub mod boot;
 pub mod build;
 mod config;
@@ -59,5 +61,5 @@ pub use build::BuildReport;
 pub use error::Error;
 pub use options::{BuildOptions, Driver, KtestOptions, Stages, What};
 pub use progress::{Event, Progress};
-pub use run::{Rehearsal, rehearse, run};
+pub use run::{Prepared, Rehearsal, prepare, rehearse, run};
 pub use verdict::{Shard, Verdict};

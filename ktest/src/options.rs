@@ -111,6 +111,8 @@ pub struct KtestOptions {
     pub memory_mib: u32,
     /// Processors of the guest.
     pub cpus: u32,
+    /// How many guests run side by side; as many as the processors and the free memory of this machine allow when `None`.
+    pub at_once: Option<usize>,
     /// Seconds for everything in a boot that is not a target.
     pub boot_seconds: u64,
     /// Told what is going on.
@@ -141,6 +143,7 @@ impl KtestOptions {
             guest: None,
             memory_mib: 512,
             cpus: 2,
+            at_once: None,
             boot_seconds: 60,
             progress: Progress::silent(),
         }

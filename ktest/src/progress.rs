@@ -12,6 +12,8 @@ pub enum Event<'a> {
     Said(&'a str),
     /// A run of this name has begun: it can be gone on with when it is stopped.
     Begun(&'a str),
+    /// These jobs of a batch engine have been submitted, and go on without us.
+    Queued(&'a [u64]),
     /// make has begun another file.
     Step {
         /// How many it has begun.
@@ -49,12 +51,21 @@ impl Progress {
         Progress::new(|_| {})
     }
 
+    /// Passes on what another was told.
+    pub fn tell(&self, event: Event<'_>) {
+        (self.0)(event);
+    }
+
     pub(crate) fn say(&self, sentence: &str) {
         (self.0)(Event::Said(sentence));
     }
 
     pub(crate) fn begun(&self, run: &str) {
         (self.0)(Event::Begun(run));
+    }
+
+    pub(crate) fn queued(&self, jobs: &[u64]) {
+        (self.0)(Event::Queued(jobs));
     }
 
     /// A count of make's steps, which ends with its owner.

@@ -101,11 +101,11 @@ impl Machine {
             format!("{}M", self.memory_mib),
             "-no-reboot".into(),
             "-chardev".into(),
-            format!("file,id=console,path={console}"),
+            format!("file,id=console,path={}", one_value(console)),
             "-serial".into(),
             "chardev:console".into(),
             "-chardev".into(),
-            format!("file,id=results,path={results}"),
+            format!("file,id=results,path={}", one_value(results)),
             "-serial".into(),
             "chardev:results".into(),
             "-kernel".into(),
@@ -119,7 +119,8 @@ impl Machine {
         if let Some(disk) = &self.disk {
             words.push("-drive".into());
             words.push(format!(
-                "file={disk},format=raw,if=none,id=disk,cache=unsafe"
+                "file={},format=raw,if=none,id=disk,cache=unsafe",
+                one_value(disk)
             ));
             words.push("-device".into());
             words.push("virtio-blk-pci,drive=disk".into());
@@ -146,9 +147,19 @@ impl Machine {
 
     /// How long the whole guest may take.
     fn deadline(&self) -> Duration {
-        let targets: u64 = self.guests.iter().map(|guest| guest.deadline_seconds).sum();
-        Duration::from_secs(self.boot_seconds + targets * SLACK / 2 + SLACK)
+        Duration::from_secs(seconds(&self.guests, self.boot_seconds))
     }
+}
+
+/// A name as the value of an option of the emulator, where a comma would begin the next: it is doubled.
+fn one_value(path: &Utf8Path) -> String {
+    path.as_str().replace(',', ",,")
+}
+
+/// After how many seconds a guest with these programs is stopped.
+pub(crate) fn seconds(guests: &[Guest], boot_seconds: u64) -> u64 {
+    let targets: u64 = guests.iter().map(|guest| guest.deadline_seconds).sum();
+    boot_seconds + targets * SLACK / 2 + SLACK
 }
 
 /// Boots `machine`, leaving `console.log`, `results.ktap` and `qemu.log` in `dir`.

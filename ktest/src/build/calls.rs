@@ -7,6 +7,7 @@
 use super::elf::{EM_X86_64, Object, STT_FUNC, Symbol, parse};
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::{Role, catalogue};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// R_X86_64_PC32 and R_X86_64_PLT32: what a call's distance is relocated by.
@@ -15,7 +16,7 @@ const DISTANCES: [u32; 2] = [2, 4];
 const CALL: u8 = 0xe8;
 
 /// One call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Call {
     /// The function that it stands in, by its name in the source.
     pub(crate) function: String,

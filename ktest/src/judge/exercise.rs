@@ -3,10 +3,11 @@
 
 use crate::boot::Seen;
 use crate::verdict::{Exercise, NotRun};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A function that a patch changes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Changed {
     /// Relative to the tree.
     pub(crate) path: String,

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One kernel booted, its targets judged, and what is known of the callsites that they reach.
 
-use super::evidence::converted;
 use super::stages::Session;
 use crate::boot::{Choice, Machine, QEMU, Seen, boot, choose, distrust};
 use crate::build::{Call, Kbuild, machine_failed};
 use crate::error::Error;
-use crate::judge::{against, judge};
-use crate::series::Overlay;
+use crate::judge::{Converted, against, judge};
 use crate::target::{Guest, TargetSpec};
 use crate::verdict::{Accelerator, CallsiteEvidence, Evidence, Target};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -23,18 +21,19 @@ pub(super) struct Booted {
 /// What is known of the objects of the kernel that is booted.
 #[derive(Clone, Copy)]
 pub(super) struct Objects<'a> {
-    pub(super) kbuild: &'a Kbuild,
+    /// The files of watched callsites that have an object.
+    pub(super) compiled: &'a BTreeSet<Utf8PathBuf>,
     pub(super) calls: &'a BTreeMap<Utf8PathBuf, Vec<Call>>,
 }
 
 impl Session<'_> {
     /// Boots `kernel` (image and initramfs) with those of `specs` that are booted, once for all that ask for the same devices: a device of one
-    /// target may stand in another's way (an IOMMU, say).
+    /// target may stand in another's way (an IOMMU, say). Those named in `converted` ought to ask for pins.
     pub(super) fn boot(
         &self,
         specs: &[&TargetSpec],
         kernel: (&Utf8Path, &Utf8Path),
-        overlay: &Overlay,
+        converted: &BTreeSet<String>,
         objects: Option<Objects<'_>>,
         dir: &Utf8Path,
     ) -> Result<Booted, Error> {
@@ -58,12 +57,14 @@ impl Session<'_> {
                 (group, dir)
             })
             .collect();
-        let at_once = at_once(
-            crate::options::processors(),
-            self.options.cpus,
-            free_mib(),
-            self.options.memory_mib,
-        );
+        let at_once = self.options.at_once.unwrap_or_else(|| {
+            at_once(
+                crate::options::processors(),
+                self.options.cpus,
+                free_mib(),
+                self.options.memory_mib,
+            )
+        });
         let base = self.directory.finished(0);
         let of_base = |name: &str| {
             base.iter()
@@ -78,8 +79,11 @@ impl Session<'_> {
             for ((group, _), ended) in wave.iter().zip(self.boot_wave(wave, kernel)) {
                 let (seen, accelerator) = ended?;
                 targets.extend(group.iter().map(|spec| {
-                    let converted = converted(&self.source.root, overlay, spec);
-                    let mut target = judge(spec, converted, &seen);
+                    let asks = match converted.contains(&spec.name) {
+                        true => Converted::Yes,
+                        false => Converted::No,
+                    };
+                    let mut target = judge(spec, asks, &seen);
                     target.accelerator = Some(accelerator);
                     if let Some(of_base) = of_base(&spec.name) {
                         against(of_base, &mut target);
@@ -214,6 +218,13 @@ impl Session<'_> {
         }
     }
 
+    /// The files of watched callsites that have an object in this output directory.
+    pub(super) fn compiled(&self, kbuild: &Kbuild) -> BTreeSet<Utf8PathBuf> {
+        let files = self.watch.sites.iter().map(|site| &site.path);
+        let compiled = |file: &&Utf8PathBuf| kbuild.output.join(file.with_extension("o")).is_file();
+        files.filter(compiled).cloned().collect()
+    }
+
     /// Of the callsites in files that the target exercises, and of all whose function ran in it.
     pub(super) fn evidence(
         &self,
@@ -244,8 +255,7 @@ impl Session<'_> {
                     call.function == site.function && Some(&call.callee) == site.callee.as_ref();
                 !same || hits(&call.place) != Some(0)
             });
-            let object = objects.map(|o| o.kbuild.output.join(site.path.with_extension("o")));
-            let built = object.is_some_and(|object| object.is_file());
+            let built = objects.is_some_and(|objects| objects.compiled.contains(&site.path));
             let evidence_of = match (built, came_up) {
                 (true, _) if ran && all_made => Evidence::Executed,
                 (true, true) => Evidence::Booted,

@@ -76,10 +76,9 @@ impl RunDirectory {
     /// [`Error::Io`].
     pub(super) fn create(runs: &Utf8Path, inputs: &Inputs) -> Result<RunDirectory, Error> {
         std::fs::create_dir_all(runs).map_err(Error::io("make directory", runs))?;
-        let hash = &blake3::hash(inputs.identity().as_bytes()).to_hex()[..8];
         let mut number = 1 + highest(runs)?;
         let (id, path) = loop {
-            let id = format!("{number:04}-{hash}");
+            let id = name(number, inputs);
             let path = runs.join(&id);
             match std::fs::create_dir(&path) {
                 Ok(()) => break (id, path),
@@ -95,6 +94,15 @@ impl RunDirectory {
         };
         directory.write("run.json", inputs)?;
         Ok(directory)
+    }
+
+    /// The name that the next one below `runs` gets.
+    pub(super) fn next(runs: &Utf8Path, inputs: &Inputs) -> Result<String, Error> {
+        let number = match runs.is_dir() {
+            true => 1 + highest(runs)?,
+            false => 1,
+        };
+        Ok(name(number, inputs))
     }
 
     /// One that is there already, made from the same inputs.
@@ -123,6 +131,55 @@ impl RunDirectory {
             path,
             _lock: lock,
         })
+    }
+
+    /// Takes over what earlier attempts at the same shard, below `runs`, have finished of the series; how many kernels. The base is
+    /// not taken over: what is booted now is compared with a base on the same machine. An attempt that is still being made is read
+    /// like the others, as what is there is whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn take_over(&self, runs: &Utf8Path, inputs: &Inputs) -> Result<usize, Error> {
+        let entries = runs.read_dir_utf8().map_err(Error::io("read", runs))?;
+        let mut earlier: Vec<Utf8PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.into_path())
+            .filter(|path| *path != self.path)
+            .filter(|path| is_of(path, inputs))
+            .collect();
+        earlier.sort();
+        let mut taken = 0;
+        for number in 1..=inputs.patches.len() {
+            let name = format!("{number:02}/stage.json");
+            let whole = |dir: &&Utf8PathBuf| {
+                let bytes = std::fs::read(dir.join(&name)).unwrap_or_default();
+                serde_json::from_slice::<Stage>(&bytes).is_ok()
+            };
+            let Some(dir) = earlier.iter().find(whole) else {
+                continue;
+            };
+            self.stage(number)?;
+            let console = format!("{number:02}/console.log");
+            if dir.join(&console).is_file() {
+                copy(&dir.join(&console), &self.path.join(&console))?;
+            }
+            copy(&dir.join(&name), &self.path.join(&name))?;
+            taken += 1;
+        }
+        Ok(taken)
+    }
+
+    /// This very directory.
+    #[cfg(test)]
+    pub(super) fn at(path: &Utf8Path, inputs: &Inputs) -> RunDirectory {
+        std::fs::create_dir_all(path).unwrap();
+        let directory = RunDirectory {
+            id: path.file_name().unwrap_or("run").to_owned(),
+            path: path.to_owned(),
+            _lock: lock(path).unwrap(),
+        };
+        directory.write("run.json", inputs).unwrap();
+        directory
     }
 
     /// The directory of stage `number` (0 is the base), made.
@@ -173,7 +230,11 @@ impl RunDirectory {
         }
     }
 
-    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+    /// Writes `value` as JSON, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         let mut bytes = serde_json::to_vec_pretty(value)
             .map_err(|error| Error::Internal(format!("write {name} as JSON: {error}")))?;
         bytes.push(b'\n');
@@ -187,8 +248,13 @@ impl Inputs {
         format!("{} {:?}", self.of_the_run(), self.shard)
     }
 
+    /// What all shards of a run have in common, as verdict.json has it.
+    pub(super) fn hash(&self) -> String {
+        blake3::hash(self.of_the_run().as_bytes()).to_hex()[..16].to_owned()
+    }
+
     /// The same for all shards of a run.
-    pub(super) fn of_the_run(&self) -> String {
+    fn of_the_run(&self) -> String {
         let inputs = (
             &self.tree,
             &self.patches,
@@ -211,6 +277,24 @@ impl Inputs {
     }
 }
 
+fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
+    std::fs::copy(from, to).map_err(Error::io("copy", from))?;
+    Ok(())
+}
+
+/// Names count up, and end in the beginning of the inputs' hash.
+fn name(number: usize, inputs: &Inputs) -> String {
+    let hash = blake3::hash(inputs.identity().as_bytes()).to_hex();
+    format!("{number:04}-{}", &hash[..8])
+}
+
+/// Whether a run was made from these inputs.
+fn is_of(path: &Utf8Path, inputs: &Inputs) -> bool {
+    let bytes = std::fs::read(path.join("run.json")).unwrap_or_default();
+    let theirs = serde_json::from_slice::<Inputs>(&bytes);
+    theirs.is_ok_and(|theirs| theirs.identity() == inputs.identity())
+}
+
 fn highest(runs: &Utf8Path) -> Result<usize, Error> {
     let entries = runs.read_dir_utf8().map_err(Error::io("read", runs))?;
     Ok(entries
@@ -220,7 +304,7 @@ fn highest(runs: &Utf8Path) -> Result<usize, Error> {
         .unwrap_or(0))
 }
 
-fn lock(path: &Utf8Path) -> Result<File, Error> {
+pub(super) fn lock(path: &Utf8Path) -> Result<File, Error> {
     let file = path.join("lock");
     let lock = File::create(&file).map_err(Error::io("open", &file))?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {

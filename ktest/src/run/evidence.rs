@@ -10,11 +10,12 @@ use crate::verdict::Changes;
 use callsites::report::{Callsite, Verdict};
 use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// A callsite whose function is watched.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Watched {
     /// The audit's id, or `path:function`.
     pub(crate) id: String,
@@ -100,6 +101,14 @@ impl Watch {
             edited: by_patch,
             headers: staged.iter().map(of).collect(),
             code: staged.iter().map(other).collect(),
+        }
+    }
+
+    /// Of a series of which only the callsites are known.
+    pub(super) fn of_sites(sites: Vec<Watched>) -> Watch {
+        Watch {
+            sites,
+            ..Watch::default()
         }
     }
 

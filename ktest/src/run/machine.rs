@@ -137,7 +137,7 @@ impl Session<'_> {
                 let converted = converted(&self.source.root, &kernel.overlay, spec);
                 let mut target = judge(spec, converted, seen);
                 let objects = Objects {
-                    kbuild: &kernel.prepared.kbuild,
+                    compiled: &self.compiled(&kernel.prepared.kbuild),
                     calls: &BTreeMap::new(),
                 };
                 target.callsites = self.evidence(spec, Some(seen), Some(objects));

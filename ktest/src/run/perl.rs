@@ -293,7 +293,7 @@ impl Session<'_> {
                 )?;
                 build.image_hash = Some(hash(&boot.dir.join("bzImage"))?);
                 let objects = Objects {
-                    kbuild: &prepared.kbuild,
+                    compiled: &self.compiled(&prepared.kbuild),
                     calls: &BTreeMap::new(),
                 };
                 for spec in self.booted() {

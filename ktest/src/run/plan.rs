@@ -5,7 +5,7 @@
 //! that reach what the series touches come first. A shard is a run of neighbours in that list, so that it builds as few
 //! kernels as can be. Whatever it boots a patched kernel with, it boots the base with too.
 
-use crate::series::Staged;
+use crate::series::{Overlay, Staged};
 use crate::target::TargetSpec;
 use crate::verdict::Shard;
 
@@ -17,11 +17,26 @@ pub(super) fn plan(
     shard: Option<Shard>,
 ) -> Vec<Vec<usize>> {
     let touched = staged.last().map(|last| &last.overlay);
+    in_order(&order(targets, touched), staged.len(), kernels, shard)
+}
+
+/// The indices of the targets, those first that reach what is touched.
+pub(super) fn order(targets: &[TargetSpec], touched: Option<&Overlay>) -> Vec<usize> {
     let reaches = |target: &TargetSpec| {
         touched.is_some_and(|files| files.keys().any(|path| target.reaches(path.as_str())))
     };
     let mut order: Vec<usize> = (0..targets.len()).collect();
     order.sort_by_key(|index| !reaches(&targets[*index]));
+    order
+}
+
+/// The same as [`plan`] with the targets in this order, for a series of `patches`.
+pub(super) fn in_order(
+    order: &[usize],
+    patches: usize,
+    kernels: &[usize],
+    shard: Option<Shard>,
+) -> Vec<Vec<usize>> {
     // Without patches the base's jobs are what there is to share.
     let kernels: Vec<usize> = if kernels.is_empty() {
         vec![0]
@@ -39,7 +54,7 @@ pub(super) fn plan(
         }
         None => &jobs[..],
     };
-    let mut plan = vec![Vec::new(); staged.len() + 1];
+    let mut plan = vec![Vec::new(); patches + 1];
     for (kernel, target) in part {
         if !plan[*kernel].contains(target) {
             plan[*kernel].push(*target);
@@ -54,7 +69,7 @@ pub(super) fn plan(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::{Content, Overlay};
+    use crate::series::Content;
     use crate::target::select;
 
     fn staged(count: usize) -> Vec<Staged> {

@@ -2,6 +2,7 @@
 //! A trace on which kernel and reference implementation differ, made short: one boot a round replays all the shorter traces
 //! that make sense, and the shortest that still differs is the next to be shortened.
 
+use super::kernel::IMAGE;
 use super::stages::Session;
 use crate::conformance;
 use crate::error::Error;
@@ -18,11 +19,12 @@ const ROUNDS: usize = 8;
 const PREFIX: &str = "trace-";
 
 impl Session<'_> {
-    /// Shortens the first difference of each target that replays traces, and says so in its reason.
+    /// Shortens the first difference of each target that replays traces, and says so in its reason. `home` holds the kernel and
+    /// its probe module.
     pub(super) fn shorten(
         &self,
         specs: &[&TargetSpec],
-        image: &Utf8Path,
+        home: &Utf8Path,
         dir: &Utf8Path,
         targets: &mut [Target],
     ) -> Result<(), Error> {
@@ -35,7 +37,7 @@ impl Session<'_> {
             let Some((name, step)) = first_difference(target) else {
                 continue;
             };
-            let short = self.shortest(spec, image, dir, (&name, step))?;
+            let short = self.shortest(spec, home, dir, (&name, step))?;
             let Some(text) = short else {
                 continue;
             };
@@ -53,7 +55,7 @@ impl Session<'_> {
     fn shortest(
         &self,
         spec: &TargetSpec,
-        image: &Utf8Path,
+        home: &Utf8Path,
         dir: &Utf8Path,
         (name, step): (&str, usize),
     ) -> Result<Option<String>, Error> {
@@ -62,7 +64,7 @@ impl Session<'_> {
         let Some(trace) = traces.iter().find(|trace| trace.name == name) else {
             return Ok(None);
         };
-        let module = dir.join("probe/gup_probe.ko");
+        let module = home.join("probe/gup_probe.ko");
         let module = std::fs::read(&module).map_err(Error::io("read", &module))?;
         let mut round = 0;
         let short = shortest(trace, step, version, ROUNDS, |candidates| {
@@ -76,7 +78,7 @@ impl Session<'_> {
             std::fs::create_dir_all(&dir).map_err(Error::io("make directory", &dir))?;
             let extras = conformance::candidates(module.clone(), candidates, version)?;
             let initrd = write(&self.guest, &[], &extras, &dir.join("initrd"))?;
-            let seen = self.boot_once(&[spec], (image, &initrd), &dir)?;
+            let seen = self.boot_once(&[spec], (&home.join(IMAGE), &initrd), &dir)?;
             let failed: Vec<&str> = seen
                 .results
                 .target(&spec.name)

@@ -4,8 +4,9 @@
 use super::boots::{Booted, Objects};
 use super::compiled::{Compiler, not_done};
 use super::directory::RunDirectory;
-use super::evidence::Watch;
+use super::evidence::{Watch, converted};
 use super::flags::keep_functions;
+use super::kernel::{INITRD, Kernel, Then};
 use crate::boot::Seen;
 use crate::build::stage::{Made, fragment, hash, make_base, make_stage, touched};
 use crate::build::{Call, Kbuild, Known, Ledger, Plan, Prepared, prepare_above, strings};
@@ -13,7 +14,7 @@ use crate::config::{Fragment, Variant};
 use crate::conformance;
 use crate::error::Error;
 use crate::image::{Programs, write};
-use crate::judge::{self, Changed, exercise};
+use crate::judge::{self, Changed, Converted, exercise};
 use crate::options::{Driver, KtestOptions, Stages, What};
 use crate::perl::User;
 use crate::series::{Overlay, Staged};
@@ -48,6 +49,8 @@ pub(super) struct Session<'a> {
     /// The user's machine, where ktest.pl is to drive that.
     pub(super) user: Option<User>,
     pub(super) watch: Watch,
+    /// What becomes of each kernel.
+    pub(super) then: Then,
     /// What executes the guests' instructions, once it is known.
     pub(super) accelerator: Mutex<Option<Accelerator>>,
 }
@@ -95,7 +98,7 @@ impl Session<'_> {
         }
         let watched: BTreeSet<&String> = self.functions.iter().chain(more).collect();
         let watched: Vec<String> = watched.into_iter().cloned().collect();
-        write(&self.guest, &watched, &extras, &dir.join("initrd"))
+        write(&self.guest, &watched, &extras, &dir.join(INITRD))
     }
 
     /// An image that somebody else built.
@@ -109,15 +112,26 @@ impl Session<'_> {
         }
         let dir = self.directory.stage(0)?;
         let specs = self.targets(0);
-        let initrd = self.initrd(&specs, None, &[], &dir)?;
-        let kernel = (image, initrd.as_path());
-        let booted = self.boot(&specs, kernel, &Overlay::new(), None, &dir)?;
-        let mut stage = self.stage_of(0, image.file_name().unwrap_or("image"), build, &booted);
-        let mut targets = booted.targets;
+        let subject = image.file_name().unwrap_or("image");
+        let mut kernel = Kernel::new(0, subject, build);
+        let mut stage = match self.then {
+            Then::Boot => {
+                let initrd = self.initrd(&specs, None, &[], &dir)?;
+                let files = (image, initrd.as_path());
+                let booted = self.boot(&specs, files, &kernel.converted, None, &dir)?;
+                let mut stage = self.stage_of(0, subject, kernel.build, &booted);
+                stage.targets = booted.targets;
+                stage
+            }
+            Then::Keep => {
+                self.pack(&mut kernel, image, &specs, None, &dir)?;
+                kernel.stage()
+            }
+        };
         let compiled = specs.into_iter().filter(|t| t.guest().is_none());
         let why = "compiled only, and the image was given";
-        targets.extend(compiled.map(|target| not_done(target, why)));
-        stage.targets = targets;
+        let not_done = compiled.map(|target| not_done(target, why));
+        stage.targets.extend(not_done);
         self.finish(stage)
     }
 
@@ -206,7 +220,7 @@ impl Session<'_> {
         Ok((base, patches))
     }
 
-    /// Boots what was made, unless that was done in an earlier run of the same directory.
+    /// Boots what was made, or keeps it for others, unless that was done in an earlier run of the same directory.
     fn stage(
         &self,
         prepared: &Prepared,
@@ -236,52 +250,48 @@ impl Session<'_> {
                 ..Stage::new(number, build)
             });
         }
-        let image = dir.join("bzImage");
         let built = prepared.kbuild.image().1;
         let specs = self.targets(number);
         let digest = hash(&built)?;
         build.image_hash = Some(digest.clone());
         let same = self.same_image(number, &digest);
-        let changed = self.changed(number, &build.changes, &made.calls);
+        let asks =
+            |spec: &&&TargetSpec| converted(&self.source.root, overlay, spec) == Converted::Yes;
+        let mut kernel = Kernel {
+            changed: self.changed(number, &build.changes, &made.calls),
+            compiled: self.compiled(&prepared.kbuild),
+            calls: made.calls.clone(),
+            converted: specs
+                .iter()
+                .filter(asks)
+                .map(|spec| spec.name.clone())
+                .collect(),
+            ..Kernel::new(number, subject, build)
+        };
         let mut stage = match same.filter(|_| !self.options.boot_all) {
             Some(same) => {
                 let why = format!("not booted: its image is byte for byte that of \"{same}\"");
                 self.options.progress.say(&why);
                 let booted = specs.iter().filter(|spec| spec.guest().is_some());
                 Stage {
-                    subject: subject.to_owned(),
-                    exercise: exercise(&changed, &[]),
+                    exercise: exercise(&kernel.changed, &[]),
                     targets: booted.map(|spec| not_done(spec, &why)).collect(),
-                    ..Stage::new(number, build)
+                    ..kernel.stage()
                 }
             }
             None => {
-                std::fs::copy(&built, &image).map_err(Error::io("copy", &built))?;
-                self.options.progress.say(&format!("booting {subject}"));
-                let kbuild = &prepared.kbuild;
-                let mut more: Vec<String> = changed.iter().flat_map(|c| c.within.clone()).collect();
-                more.extend(changed.iter().map(|c| c.function.clone()));
-                more.extend(made.calls.values().flatten().map(|call| call.place.clone()));
-                let initrd = self.initrd(&specs, Some(kbuild), &more, &dir)?;
-                let kernel = (image.as_path(), initrd.as_path());
-                let objects = Objects {
-                    kbuild,
-                    calls: &made.calls,
-                };
-                let mut booted = self.boot(&specs, kernel, overlay, Some(objects), &dir)?;
-                self.shorten(&specs, &image, &dir, &mut booted.targets)?;
-                let mut stage = self.stage_of(number, subject, build, &booted);
-                let seen: Vec<&Seen> = booted.seen.iter().collect();
-                stage.exercise = exercise(&changed, &seen);
-                stage.targets = booted.targets;
-                stage
+                self.pack(&mut kernel, &built, &specs, Some(&prepared.kbuild), &dir)?;
+                match self.then {
+                    Then::Boot => self.boot_kernel(&kernel, &specs, &dir, &dir)?,
+                    Then::Keep => kernel.stage(),
+                }
             }
         };
         if let Some(compiler) = compiler {
             for spec in specs.into_iter().filter(|t| t.guest().is_none()) {
                 let mut target = compiler.compile(spec, number == 0, &dir)?;
                 let objects = Objects {
-                    kbuild: &compiler.kbuild,
+                    compiled: &self.compiled(&compiler.kbuild),
                     calls: &made.calls,
                 };
                 target.callsites = self.evidence(spec, None, Some(objects));
@@ -339,7 +349,7 @@ impl Session<'_> {
         }
     }
 
-    fn finish(&self, mut stage: Stage) -> Result<Stage, Error> {
+    pub(super) fn finish(&self, mut stage: Stage) -> Result<Stage, Error> {
         let place = |target: &Target| self.targets.iter().position(|t| t.name == target.name);
         stage.targets.sort_by_key(place);
         self.directory.record(stage.number, &stage)?;

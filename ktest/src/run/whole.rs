@@ -2,9 +2,10 @@
 //! A whole run, from what the caller chose to a verdict.
 
 use super::compiled::not_done;
-use super::directory::RunDirectory;
+use super::directory::{Inputs, RunDirectory};
 use super::evidence::Watch;
 use super::inputs::inputs;
+use super::kernel::Then;
 use super::plan::plan;
 use super::stages::Session;
 use crate::boot::QEMU;
@@ -14,7 +15,7 @@ use crate::host;
 use crate::image::{Programs, build_guest, build_selftests};
 use crate::options::{KtestOptions, Stages};
 use crate::perl::{SCRIPT, User};
-use crate::series::{Staged, stage};
+use crate::series::{Overlay, Staged, stage};
 use crate::source::Source;
 use crate::target::{TargetSpec, Way, select};
 use crate::verdict::{Build, Outcome, Stage, Verdict, summarise};
@@ -31,14 +32,52 @@ pub fn run(
     series: Option<&Utf8Path>,
     options: &KtestOptions,
 ) -> Result<Verdict, Error> {
+    let whole = whole(tree, series, options, Then::Boot)?;
+    let mut verdict = summarise(&whole.directory.id, whole.base, whole.patches);
+    verdict.shard = options.shard;
+    verdict.inputs = Some(whole.inputs.hash());
+    if verdict.base.targets.is_empty() {
+        verdict.reason = "there is no job for this shard".into();
+    }
+    whole.directory.conclude(&verdict)?;
+    Ok(verdict)
+}
+
+/// What is known of a run before anything is built.
+pub(super) struct Asked {
+    pub(super) source: Source,
+    pub(super) targets: Vec<TargetSpec>,
+    pub(super) variants: Vec<Variant>,
+    /// With what the variants demand.
+    pub(super) options: KtestOptions,
+    pub(super) staged: Vec<Staged>,
+    pub(super) user: Option<User>,
+    pub(super) inputs: Inputs,
+}
+
+/// A run of which every kernel was made.
+pub(super) struct Whole {
+    pub(super) directory: RunDirectory,
+    pub(super) inputs: Inputs,
+    pub(super) targets: Vec<TargetSpec>,
+    /// What the series comes to.
+    pub(super) touched: Option<Overlay>,
+    pub(super) watch: Watch,
+    pub(super) guest: Programs,
+    pub(super) base: Stage,
+    pub(super) patches: Vec<Stage>,
+}
+
+/// Reads the tree and the series, and gathers what decides the outcome.
+pub(super) fn ask(
+    tree: &Tree,
+    series: Option<&Utf8Path>,
+    options: &KtestOptions,
+) -> Result<Asked, Error> {
     let mut targets = select(&options.targets)?;
     let variants = variants(&options.variants)?;
-    let options = &on(&variants, &mut targets, options);
-    let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
-    if options.ktest_conf.is_none() && targets.iter().any(|target| target.guest().is_some()) {
-        host::require(qemu.as_str(), "booting kernels")?;
-    }
-    let source = &match (tree.root(), tree.repository(), &options.image) {
+    let options = on(&variants, &mut targets, options);
+    let source = match (tree.root(), tree.repository(), &options.image) {
         (None, None, Some(_)) => Source::nowhere(tree),
         _ => Source::of(tree, series, &options.cache)?,
     };
@@ -50,12 +89,46 @@ pub fn run(
         target.at(version);
     }
     let staged = match series {
-        Some(from) => stage(source, from)?,
+        Some(from) => stage(&source, from)?,
         None => Vec::new(),
     };
-    let watch = Watch::new(source, &staged, &options.callsites);
-    let user = user(source, options)?;
-    let inputs = inputs(source, &staged, &targets, user.as_ref(), &variants, options)?;
+    let user = user(&source, &options)?;
+    let inputs = inputs(
+        &source,
+        &staged,
+        &targets,
+        user.as_ref(),
+        &variants,
+        &options,
+    )?;
+    Ok(Asked {
+        source,
+        targets,
+        variants,
+        options,
+        staged,
+        user,
+        inputs,
+    })
+}
+
+/// Makes every kernel, and boots or keeps it.
+pub(super) fn whole(
+    tree: &Tree,
+    series: Option<&Utf8Path>,
+    options: &KtestOptions,
+    then: Then,
+) -> Result<Whole, Error> {
+    let booted = |target: &TargetSpec| target.guest().is_some();
+    let qemu = options.qemu.clone().unwrap_or_else(|| QEMU.into());
+    let here = then == Then::Boot && options.ktest_conf.is_none();
+    if here && select(&options.targets)?.iter().any(booted) {
+        host::require(qemu.as_str(), "booting kernels")?;
+    }
+    let asked = ask(tree, series, options)?;
+    let (source, options, staged) = (&asked.source, &asked.options, &asked.staged);
+    let inputs = asked.inputs;
+    let watch = Watch::new(source, staged, &options.callsites);
     let directory = match &options.resume {
         Some(id) => RunDirectory::resume(&options.runs, id, &inputs)?,
         None => RunDirectory::create(&options.runs, &inputs)?,
@@ -66,45 +139,51 @@ pub fn run(
         Stages::EachPatch => (1..=staged.len()).collect(),
         Stages::Last => (1..=staged.len()).last().into_iter().collect(),
     };
-    let plan = plan(&targets, &staged, &kernels, options.shard);
+    let plan = plan(&asked.targets, staged, &kernels, options.shard);
     let judged = guest(source, &directory, options).and_then(|guest| {
         let session = Session {
             source,
             options,
             plan,
-            targets,
+            targets: asked.targets.clone(),
             directory: &directory,
-            guest,
-            variants,
+            guest: guest.clone(),
+            variants: asked.variants,
             functions: watch.functions(),
-            user,
-            watch,
+            user: asked.user,
+            watch: watch.clone(),
+            then,
             accelerator: Mutex::new(options.accelerator),
         };
-        session.judged(&staged)
+        Ok((session.judged(staged)?, guest))
     });
-    let (base, patches) = match judged {
-        Ok(stages) => stages,
+    match judged {
+        Ok(((base, patches), guest)) => Ok(Whole {
+            inputs,
+            targets: asked.targets,
+            touched: staged.last().map(|last| last.overlay.clone()),
+            watch,
+            guest,
+            base,
+            patches,
+            directory,
+        }),
         Err(error) => {
             // What was refused before anything was done leaves nothing behind.
             if options.resume.is_none() && !interrupted(&error) {
                 directory.forget_unless_used();
             }
-            return Err(error);
+            Err(error)
         }
-    };
-    let mut verdict = summarise(&directory.id, base, patches);
-    verdict.shard = options.shard;
-    verdict.inputs = Some(blake3::hash(inputs.of_the_run().as_bytes()).to_hex()[..16].to_owned());
-    if verdict.base.targets.is_empty() {
-        verdict.reason = "there is no job for this shard".into();
     }
-    directory.conclude(&verdict)?;
-    Ok(verdict)
 }
 
 /// What the guests of a kernel that checks more are given: memory, words of its command line, and time.
-fn on(variants: &[Variant], targets: &mut [TargetSpec], options: &KtestOptions) -> KtestOptions {
+pub(super) fn on(
+    variants: &[Variant],
+    targets: &mut [TargetSpec],
+    options: &KtestOptions,
+) -> KtestOptions {
     let mut options = options.clone();
     for variant in variants {
         options
@@ -139,17 +218,19 @@ impl Session<'_> {
         // ktest.pl does not know our verdict on the base, and goes on.
         if !base.is_good() {
             let numbered = (1..).zip(staged);
-            let left_out =
-                numbered.map(|(at, patch)| left_out(at, &patch.subject, &self.targets(at)));
+            let left_out = numbered
+                .map(|(at, patch)| left_out(at, &patch.subject, &self.targets(at), NOT_JUDGED));
             patches = left_out.filter(|stage| !stage.targets.is_empty()).collect();
         }
         Ok((base, patches))
     }
 }
 
-/// A kernel of a series whose base is not good: nothing is said about it, and it is not to vanish.
-fn left_out(number: usize, subject: &str, targets: &[&TargetSpec]) -> Stage {
-    let why = "not judged, as the base itself is not good";
+/// Why the kernels behind a bad base are left out.
+pub(super) const NOT_JUDGED: &str = "not judged, as the base itself is not good";
+
+/// A kernel of a series that was not judged: nothing is said about it, and it is not to vanish.
+pub(super) fn left_out(number: usize, subject: &str, targets: &[&TargetSpec], why: &str) -> Stage {
     Stage {
         subject: subject.to_owned(),
         targets: targets.iter().map(|spec| not_done(spec, why)).collect(),
@@ -207,9 +288,9 @@ mod tests {
     fn a_base_that_is_not_good_is_infrastructure_and_no_verdict_on_the_series() {
         let targets = select(&["process-vm".into()]).unwrap();
         let specs: Vec<&TargetSpec> = targets.iter().collect();
-        let patch = left_out(1, "a patch", &specs);
+        let patch = left_out(1, "a patch", &specs, NOT_JUDGED);
         assert!(patch.is_good(), "it is not the first bad one");
-        let mut base = left_out(0, "the base", &specs);
+        let mut base = left_out(0, "the base", &specs, NOT_JUDGED);
         base.build.result = Outcome::Pass;
         base.targets[0].result = Outcome::Fail;
         let verdict = summarise("run", base, vec![patch]);

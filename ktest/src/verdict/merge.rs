@@ -39,26 +39,40 @@ pub fn merge(shards: &[Verdict]) -> Result<Verdict, MergeError> {
         present.insert(part.index);
     }
     let count = first.shard.map_or(0, |shard| shard.count);
-    let mut stages: BTreeMap<usize, Stage> = BTreeMap::new();
-    for stage in shards
-        .iter()
-        .flat_map(|v| std::iter::once(&v.base).chain(&v.patches))
-    {
-        match stages.get_mut(&stage.number) {
-            None => {
-                stages.insert(stage.number, stage.clone());
-            }
-            Some(known) => add(known, stage),
-        }
-    }
-    let base = stages.remove(&0).ok_or(MergeError::Nothing)?;
     let runs: Vec<&str> = shards.iter().map(|shard| shard.run.as_str()).collect();
-    let mut verdict = summarise(&runs.join("+"), base, stages.into_values().collect());
-    verdict.inputs = first.inputs.clone();
     let missing: Vec<String> = (1..=count)
         .filter(|index| !present.contains(index))
         .map(|index| format!("{index}/{count}"))
         .collect();
+    let stages = shards
+        .iter()
+        .flat_map(|v| std::iter::once(&v.base).chain(&v.patches));
+    let mut verdict = together(&runs.join("+"), stages.cloned().collect(), &missing)?;
+    verdict.inputs = first.inputs.clone();
+    Ok(verdict)
+}
+
+/// One verdict of what is known of the kernels of a run, each of which may come several times; `missing` are the shards of which
+/// nothing is known, each with why where that is known.
+///
+/// # Errors
+/// [`MergeError::Nothing`] without a base.
+pub(crate) fn together(
+    run: &str,
+    parts: Vec<Stage>,
+    missing: &[String],
+) -> Result<Verdict, MergeError> {
+    let mut stages: BTreeMap<usize, Stage> = BTreeMap::new();
+    for stage in parts {
+        match stages.get_mut(&stage.number) {
+            None => {
+                stages.insert(stage.number, stage);
+            }
+            Some(known) => add(known, &stage),
+        }
+    }
+    let base = stages.remove(&0).ok_or(MergeError::Nothing)?;
+    let mut verdict = summarise(run, base, stages.into_values().collect());
     if !missing.is_empty() {
         let lacks = format!("not there: shard {}", missing.join(", "));
         verdict.reason = format!("{}; {lacks}", verdict.reason);

@@ -14,6 +14,7 @@ mod types;
 pub use accelerator::Accelerator;
 pub use changes::Changes;
 pub use exercise::{Exercise, Exercised, NotRun};
+pub(crate) use merge::together;
 pub use merge::{MergeError, merge};
 pub use shard::Shard;
 pub use summary::summarise;

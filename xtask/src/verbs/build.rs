@@ -160,6 +160,7 @@ pub(crate) fn progress(console: &Console) -> Progress {
                 *bar = None;
                 console.say(sentence);
             }
+            Event::Queued(_) => {}
             Event::Begun(run) => stopping::resumable(again(&typed, run)),
             Event::Step { done, about, what } => {
                 let bar = bar.get_or_insert_with(|| console.steps(about));
