@@ -370,6 +370,35 @@ pub(crate) struct Ktest {
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
     pub(crate) config: Vec<Utf8PathBuf>,
+    /// Boot on the nodes of a batch engine: every kernel is built here once, and the jobs are submitted in shards, followed, and put together
+    /// (docs/batch.md). With --dry-run its file is printed.
+    #[arg(long, value_name = "ENGINE", conflicts_with_all = ["shard", "via", "ktest_conf"])]
+    pub(crate) on: Option<Engine>,
+    /// The engine's partition; its own choice without it.
+    #[arg(long, value_name = "P", requires = "on")]
+    pub(crate) partition: Option<String>,
+    /// Into how many shards the run is cut; one for every four patched kernels without it.
+    #[arg(long, value_name = "N", requires = "on", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) shards: Option<u16>,
+    /// A directory that all nodes see, for the run's directory; target/runs without it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) shared: Option<Utf8PathBuf>,
+    /// Build every kernel, boot none, and print the directory that --prepared takes.
+    #[arg(long, conflicts_with_all = ["on", "shard", "via", "ktest_conf"])]
+    pub(crate) prepare: bool,
+    /// Boot what --prepare or --on has left in this directory, all or with --shard a part of it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["series", "target", "image", "variant", "via", "ktest_conf", "boot_all", "resume", "config", "on", "prepare", "shared"])]
+    pub(crate) prepared: Option<Utf8PathBuf>,
+    /// Print how the cost of a run on an engine grows with patches and configurations, computed from what the shards of this one have cost.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["series", "prepared", "prepare", "on", "resume", "shard"])]
+    pub(crate) estimate: Option<Utf8PathBuf>,
+}
+
+/// What submits jobs to other machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Slurm's job arrays.
+    Slurm,
 }
 
 /// How targets are run.

@@ -11,11 +11,14 @@ use crate::runs::{page, shown};
 use crate::verbs::{audit, build};
 use crate::{outcome, places, tree};
 use callsites::formats::html::Excerpts;
+use callsites::report::Report;
 use callsites::tree::Tree;
 use camino::Utf8Path;
 use ktest::formats::{self, Format};
 use ktest::{Driver, KtestOptions, Verdict};
 use serde_json::json;
+
+mod batch;
 
 /// Runs `ktest`.
 pub(crate) fn run(
@@ -26,6 +29,9 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     if args.list_targets {
         return list(common);
+    }
+    if let Some(done) = batch::without_tree(common, args, console)? {
+        return Ok(done);
     }
     let tree = tree::choose(common, console)?;
     let built = build::options(common, kbuild, console)?;
@@ -55,6 +61,9 @@ pub(crate) fn run(
     options.kbuild = built.kbuild;
     options.jobs = built.jobs;
     options.progress = built.progress;
+    if args.on.is_some() || args.prepare {
+        return batch::run(common, args, &tree, options, console);
+    }
     if common.dry_run {
         let found = ktest::rehearse(&tree, args.series.as_deref(), &options)?;
         let patches =
@@ -71,26 +80,50 @@ pub(crate) fn run(
         ));
         return Ok(Exit::Clean);
     }
-    let mut report = None;
-    if args.series.is_some() {
-        console.say("finding the callsites that the series may touch");
-        let found = callsites::audit(&tree, &audit::options(common, &[])?)?;
-        options.callsites = found.callsites.clone();
-        report = Some(found);
+    let report = audited(common, args, &tree, console)?;
+    if let Some(report) = &report {
+        options.callsites = report.callsites.clone();
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
-    if let Some(dir) = &args.series {
-        outcome::record_run(dir, tree.version(), &verdict, console)?;
-        // What was tested stands in the mails now; the page beside them says the same.
-        let page = dir.join(page::OF_SERIES);
-        if let (Some(report), true) = (&report, page.is_file()) {
-            let series = patches::Series::read(dir)?;
-            let excerpts = Excerpts::of(&tree, report);
-            let html = page::of_series(&series, report, &excerpts, Some(&verdict));
-            deliver(Some(&page), |to| Ok(to.write_all(html.as_bytes())?))?;
-        }
-    }
+    record(args, &tree, report.as_ref(), &verdict, console)?;
     show(common, args, &places::runs().join(&verdict.run), &verdict)
+}
+
+/// The callsites that the series may touch, where there is one.
+fn audited(
+    common: &Common,
+    args: &Ktest,
+    tree: &Tree,
+    console: &Console,
+) -> Result<Option<Report>, Failure> {
+    if args.series.is_none() {
+        return Ok(None);
+    }
+    console.say("finding the callsites that the series may touch");
+    Ok(Some(callsites::audit(tree, &audit::options(common, &[])?)?))
+}
+
+/// Writes into the series what came of it.
+fn record(
+    args: &Ktest,
+    tree: &Tree,
+    report: Option<&Report>,
+    verdict: &Verdict,
+    console: &Console,
+) -> Result<(), Failure> {
+    let Some(dir) = &args.series else {
+        return Ok(());
+    };
+    outcome::record_run(dir, tree.version(), verdict, console)?;
+    // What was tested stands in the mails now; the page beside them says the same.
+    let page = dir.join(page::OF_SERIES);
+    if let (Some(report), true) = (report, page.is_file()) {
+        let series = patches::Series::read(dir)?;
+        let excerpts = Excerpts::of(tree, report);
+        let html = page::of_series(&series, report, &excerpts, Some(verdict));
+        deliver(Some(&page), |to| Ok(to.write_all(html.as_bytes())?))?;
+    }
+    Ok(())
 }
 
 fn not_by_ktest_pl(conf: &Utf8Path) -> Failure {
@@ -117,6 +150,8 @@ fn in_user_space(
         ("--variant", !args.variant.is_empty()),
         ("--config", !args.config.is_empty()),
         ("--boot-all", args.boot_all),
+        ("--on", args.on.is_some()),
+        ("--prepare", args.prepare),
     ];
     if let Some((flag, _)) = unused.iter().find(|(_, given)| *given) {
         return Err(Failure::new(

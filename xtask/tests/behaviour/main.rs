@@ -5,6 +5,7 @@
 
 mod about_something_else;
 mod bad_input;
+mod batch;
 mod doctor;
 mod editor;
 mod findings;

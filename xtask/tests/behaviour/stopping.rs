@@ -33,14 +33,14 @@ fn ctrl_c_ends_the_children_and_leaves_nothing_half_done() {
 }
 
 /// Whoever started the tests may ignore ctrl-C, as nohup(1) and a shell's background do, and children inherit that.
-fn listen() {
+pub(crate) fn listen() {
     for signal in [libc::SIGINT, libc::SIGHUP] {
         // SAFETY: the default action runs no code of ours.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
-fn wait_for(sandbox: &Sandbox, name: &str) -> String {
+pub(crate) fn wait_for(sandbox: &Sandbox, name: &str) -> String {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         match std::fs::read_to_string(sandbox.path(name)) {
