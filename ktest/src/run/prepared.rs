@@ -15,7 +15,7 @@ use super::whole::{ask, left_out, on, whole};
 use crate::config::variants;
 use crate::error::Error;
 use crate::image::Programs;
-use crate::options::KtestOptions;
+use crate::options::{Driver, KtestOptions};
 use crate::source::Source;
 use crate::target::{TargetSpec, select};
 use crate::verdict::{Shard, Stage, Verdict, together};
@@ -98,7 +98,7 @@ pub fn prepare(
         let why = "prepare a run: a shard is a part of one that is prepared";
         return Err(Error::Usage(why.into()));
     }
-    if options.ktest_conf.is_some() || options.way == crate::Driver::KtestPl {
+    if options.ktest_conf.is_some() || options.way == Driver::KtestPl {
         let why = "prepare a run: ktest.pl boots what it has just built, on its one machine";
         return Err(Error::Usage(why.into()));
     }

@@ -214,3 +214,26 @@ fn ctrl_c_leaves_the_jobs_queued_and_says_how_to_go_on_and_how_to_cancel() {
         "{submitted}"
     );
 }
+
+#[test]
+fn the_commands_of_the_page_are_commands_of_this_program() {
+    let page = include_str!("../../../docs/batch.md");
+    let sandbox = Sandbox::new();
+    let mut count = 0;
+    for line in page.lines() {
+        let Some((_, command)) = line.split_once("cargo xtask ") else {
+            continue;
+        };
+        if !line.starts_with("    ") {
+            continue;
+        }
+        let command = command.replace("${{ matrix.shard }}", "1");
+        let mut words: Vec<&str> = command.split_whitespace().collect();
+        // What comes before is read first: an unknown flag or a value that is none is an error.
+        words.push("--help");
+        let done = sandbox.run(&words);
+        assert_eq!(done.code, Some(0), "{command}: {}", done.stderr);
+        count += 1;
+    }
+    assert!(count >= 4, "{count}");
+}

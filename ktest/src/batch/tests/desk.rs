@@ -2,9 +2,10 @@
 //! A prepared run, an emulator and a Slurm, all of them stand-ins.
 
 use crate::batch::{Batch, BatchOptions, submit};
+use crate::error::Error;
+use crate::options::KtestOptions;
 use crate::run::Prepared;
 use crate::verdict::Verdict;
-use crate::{Error, KtestOptions};
 use camino::{Utf8Path, Utf8PathBuf};
 use proc::slurm::Slurm;
 use std::os::unix::fs::PermissionsExt;

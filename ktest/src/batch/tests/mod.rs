@@ -6,9 +6,10 @@ mod desk;
 mod real;
 
 use super::{shards, submit};
+use crate::error::Error;
+use crate::options::KtestOptions;
 use crate::run::Prepared;
 use crate::verdict::{Outcome, Verdict};
-use crate::{Error, KtestOptions};
 use camino::Utf8PathBuf;
 use desk::{Desk, HOME, SHARD};
 use failure::{Exit, Failure as _};
