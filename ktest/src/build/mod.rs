@@ -15,6 +15,7 @@ mod kbuild;
 mod makefile;
 mod module;
 mod objects;
+mod prepared;
 mod reach;
 mod record;
 mod report;

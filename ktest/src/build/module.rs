@@ -4,6 +4,7 @@
 //! The module is copied; its own Makefile builds it, as `make -C HEADERS M=COPY modules` does (Documentation/kbuild/modules.rst,
 //! 6.12).
 
+use super::prepared::{Ready, ready};
 use crate::error::Error;
 use crate::progress::Progress;
 use callsites::tree::Tree;
@@ -21,12 +22,14 @@ const COMPILE: Duration = Duration::from_secs(1800);
 /// How a module is compiled.
 #[derive(Debug, Clone)]
 pub struct ModuleBuild {
-    /// Directories of installed headers, "/usr/src/linux-headers-…", or of built trees.
+    /// Directories of installed headers, "/usr/src/linux-headers-…", of built trees, or of sources.
     pub headers: Vec<Utf8PathBuf>,
     /// Variables of make.
     pub kbuild: Vec<(String, String)>,
     /// Parallel jobs of make.
     pub jobs: usize,
+    /// Where sources that were never configured get an output directory.
+    pub cache: Utf8PathBuf,
     /// Told what goes on.
     pub progress: Progress,
 }
@@ -104,11 +107,27 @@ pub fn run_module(
         let series = Series::read(dir).map_err(not_applied)?;
         subjects.extend(series.info.patches.into_iter().map(|patch| patch.subject));
     }
+    let prepared = options.headers.iter();
+    let prepared: Vec<Ready> = prepared
+        .map(|headers| ready(headers, options))
+        .collect::<Result<_, _>>()?;
     let mut stages = Vec::new();
     for (count, subject) in subjects.into_iter().enumerate() {
         let mut kernels = Vec::new();
-        for headers in &options.headers {
+        for (headers, prepared) in options.headers.iter().zip(&prepared) {
             let name = headers.file_name().unwrap_or("headers").to_owned();
+            let configured = match prepared {
+                Ready::With(words) => words,
+                Ready::Not(why) => {
+                    kernels.push(Compiled {
+                        headers: name,
+                        built: false,
+                        error: Some(why.clone()),
+                        warnings: BTreeSet::new(),
+                    });
+                    continue;
+                }
+            };
             options
                 .progress
                 .say(&format!("building {subject} against {name}"));
@@ -123,7 +142,7 @@ pub fn run_module(
                 }
                 _ => patches::copy(tree, &copy).map_err(not_applied)?,
             }
-            kernels.push(compile(&copy, headers, name, options)?);
+            kernels.push(compile(&copy, (headers, configured), name, options)?);
         }
         stages.push(ModuleStage { subject, kernels });
     }
@@ -140,7 +159,7 @@ fn not_applied(error: patches::Error) -> Error {
 
 fn compile(
     copy: &Utf8Path,
-    headers: &Utf8Path,
+    (headers, configured): (&Utf8Path, &[String]),
     name: String,
     options: &ModuleBuild,
 ) -> Result<Compiled, Error> {
@@ -151,6 +170,7 @@ fn compile(
     let output = proc::Command::new("make")
         .arg("-C")
         .arg(headers)
+        .args(configured)
         .arg(format!("M={copy}"))
         .arg(format!("-j{}", options.jobs.max(1)))
         .args(variables)

@@ -122,8 +122,13 @@ fn one_above_the_other(below: &Fragment, fragment: &Fragment) -> (Fragment, Frag
 
 /// Where the shadow of a tree and its output directories lie.
 pub(crate) fn home(cache: &Utf8Path, source: &Source) -> Utf8PathBuf {
-    let key = &blake3::hash(source.root.as_str().as_bytes()).to_hex()[..12];
-    let name = source.root.file_name().unwrap_or("tree");
+    home_of(cache, &source.root)
+}
+
+/// The same, of a tree by its directory.
+pub(super) fn home_of(cache: &Utf8Path, root: &Utf8Path) -> Utf8PathBuf {
+    let key = &blake3::hash(root.as_str().as_bytes()).to_hex()[..12];
+    let name = root.file_name().unwrap_or("tree");
     cache.join("builds").join(format!("{name}-{key}"))
 }
 
@@ -131,6 +136,15 @@ pub(crate) fn home(cache: &Utf8Path, source: &Source) -> Utf8PathBuf {
 pub(crate) fn output_key(fragment: &Fragment, user: &[(String, String)]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(fragment.text().as_bytes());
+    with_compilers(hasher, user)
+}
+
+/// The same of the compiler alone.
+pub(super) fn compilers(user: &[(String, String)]) -> String {
+    with_compilers(blake3::Hasher::new(), user)
+}
+
+fn with_compilers(mut hasher: blake3::Hasher, user: &[(String, String)]) -> String {
     for (name, value) in user {
         if matches!(
             name.as_str(),

@@ -115,10 +115,12 @@ pub(crate) fn module_options(
     kbuild: Variables,
     console: &Console,
 ) -> Result<ModuleBuild, Failure> {
+    let BuildOptions { jobs, cache, .. } = options(common, Variables::new(), console)?;
     Ok(ModuleBuild {
         headers,
         kbuild,
-        jobs: options(common, Variables::new(), console)?.jobs,
+        jobs,
+        cache,
         progress: progress(console),
     })
 }
