@@ -354,7 +354,7 @@ fn a_folder_that_is_no_kernel_tree_is_told_and_nothing_breaks() {
 /// What it costs on a kernel: KERNEL_TREE=DIR, a copy of which is edited.
 #[test]
 #[ignore = "it needs a kernel tree in KERNEL_TREE, and a copy of it"]
-fn on_a_kernel_diagnostics_follow_a_save_within_a_second() {
+fn on_a_kernel_every_save_is_followed_by_diagnostics_and_memory_is_given_back() {
     let kernel = std::env::var("KERNEL_TREE").unwrap();
     let sandbox = Sandbox::new();
     let root = sandbox.path("linux");
@@ -380,7 +380,6 @@ fn on_a_kernel_diagnostics_follow_a_save_within_a_second() {
     };
     let lost = text.replacen("put_page(", "touch_page(", 1);
     let moved = text.replacen("static ", "/* moved */\nstatic ", 1);
-    let mut slowest: f64 = 0.0;
     let mut sizes = Vec::new();
     for round in 0..12 {
         let (what, now) = match round % 3 {
@@ -394,7 +393,6 @@ fn on_a_kernel_diagnostics_follow_a_save_within_a_second() {
         eprintln!(
             "{what}: {seconds:.2} s, {cpu:.2} of them on processors, to {count} diagnostics; {resident} MiB"
         );
-        slowest = slowest.max(seconds);
         sizes.push(resident);
     }
     let put = find(&text, "put_page");
@@ -409,8 +407,7 @@ fn on_a_kernel_diagnostics_follow_a_save_within_a_second() {
     let of = ["--kernel", root.as_str()];
     assert_eq!(files, converted(&sandbox, &of, &actions[0]));
     assert_eq!(editor.leave(), Some(0));
-    // A twelfth of what is left after an audit would be seen.
+    // An audit that keeps what it took, some 200 MiB, would be seen at once.
     let (middle, last) = (sizes[5], sizes[11]);
     assert!(last < middle + middle / 4, "it grows: {sizes:?}");
-    assert!(slowest <= 1.0, "{slowest:.2} s");
 }
