@@ -24,7 +24,7 @@
 //! }
 //! ```
 //!
-//! [`preview`] gives the files as a series leaves them, without making one.
+//! [`preview()`] gives the files as a series leaves them, without making one.
 //!
 //! [`steps`] has series that are described in data: functions to introduce first, and rewrites of their own.
 //!
