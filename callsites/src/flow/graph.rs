@@ -27,6 +27,34 @@ pub(crate) struct PointerCall(pub u32);
 /// A list that is mostly short: of up to four it needs no memory of its own.
 pub(crate) type Few<T> = SmallVec<[T; 4]>;
 
+/// Sets larger than this are told apart by bits: below it a search in what is there costs less than making them.
+const LARGE: usize = 64;
+
+/// The members of a large set, a bit each. While there are bits, the list of the set is in no order.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn of(objects: &[Obj]) -> Self {
+        let mut bits = Self::default();
+        for object in objects {
+            bits.insert(*object);
+        }
+        bits
+    }
+
+    /// Whether the object is new.
+    fn insert(&mut self, object: Obj) -> bool {
+        let (word, bit) = (object.0 as usize / 64, 1 << (object.0 % 64));
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let known = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        !known
+    }
+}
+
 /// What goes through a value as a pointer; most values are no pointers.
 #[derive(Debug, Default)]
 struct Uses {
@@ -39,6 +67,8 @@ struct Uses {
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     values: Vec<Few<Obj>>,
+    /// Of large sets, while the solution is sought.
+    bits: FastMap<usize, Bits>,
     fresh: Vec<Few<Obj>>,
     copies: Vec<Few<Node>>,
     uses: Vec<Option<Box<Uses>>>,
@@ -111,7 +141,7 @@ impl Graph {
         self.content[object.0 as usize] = Some(node);
     }
 
-    /// The objects a value may be, sorted.
+    /// The objects a value may be; sorted but while the solution is sought.
     pub(crate) fn values(&self, node: Node) -> &[Obj] {
         &self.values[self.keeper(node)]
     }
@@ -127,36 +157,43 @@ impl Graph {
 
     /// `node` may be `object`.
     pub(crate) fn add(&mut self, node: Node, object: Obj) {
-        let at = self.keeper(node);
-        if let Err(place) = self.values[at].binary_search(&object) {
-            self.values[at].insert(place, object);
-            self.fresh[at].push(object);
+        self.add_all(self.keeper(node), &[object]);
+    }
+
+    /// The node kept at `at` may be all of `objects`, of which none is there twice.
+    fn add_all(&mut self, at: usize, objects: &[Obj]) {
+        let before = self.fresh[at].len();
+        let known = &mut self.values[at];
+        if !self.bits.contains_key(&at) && known.len() + objects.len() > LARGE {
+            self.bits.insert(at, Bits::of(known));
+        }
+        match self.bits.get_mut(&at) {
+            Some(bits) => {
+                let new = objects
+                    .iter()
+                    .copied()
+                    .filter(|object| bits.insert(*object));
+                self.fresh[at].extend(new);
+                known.extend_from_slice(&self.fresh[at][before..]);
+            }
+            None => {
+                for object in objects {
+                    if let Err(place) = known.binary_search(object) {
+                        known.insert(place, *object);
+                        self.fresh[at].push(*object);
+                    }
+                }
+            }
+        }
+        if self.fresh[at].len() > before {
             self.queue(at);
         }
     }
 
-    /// The node kept at `at` may be all of `objects`, which are sorted.
-    fn add_all(&mut self, at: usize, objects: &[Obj]) {
-        let before = self.fresh[at].len();
-        let known = &self.values[at];
-        let mut from = 0;
-        // A few are looked up among many; where there are about as many, both are gone through.
-        let alike = objects.len() * 8 > known.len();
-        for object in objects {
-            if alike {
-                while known.get(from).is_some_and(|value| value < object) {
-                    from += 1;
-                }
-            } else {
-                from += known[from..].partition_point(|value| value < object);
-            }
-            if known.get(from) != Some(object) {
-                self.fresh[at].push(*object);
-            }
-        }
-        if self.fresh[at].len() > before {
-            merge(&mut self.values[at], &self.fresh[at][before..]);
-            self.queue(at);
+    /// Sorts what was told apart by bits: the solution is found.
+    fn sort(&mut self) {
+        for at in std::mem::take(&mut self.bits).into_keys() {
+            self.values[at].sort_unstable();
         }
     }
 
@@ -227,8 +264,7 @@ impl Graph {
             }
             let kept = keeper.0 as usize;
             self.queued[kept] = false;
-            let mut fresh = std::mem::take(&mut self.fresh[kept]);
-            fresh.sort_unstable();
+            let fresh = std::mem::take(&mut self.fresh[kept]);
             match self.circles.remove(&kept) {
                 None => self.pass_on(keeper, &fresh, &mut link),
                 Some(circle) => {
@@ -239,6 +275,7 @@ impl Graph {
                 }
             }
         }
+        self.sort();
     }
 
     /// Tells all that depends on `node` of new objects.
@@ -305,6 +342,7 @@ impl Graph {
                 objects.append(&mut self.values[at]);
                 self.fresh[at] = Few::new();
                 self.circles.remove(&at);
+                self.bits.remove(&at);
                 self.queued[at] = false;
                 self.keeper[at] = circle[0];
             }
@@ -370,22 +408,6 @@ fn circles(copies: &[Few<Node>]) -> (Vec<u32>, Vec<Vec<Node>>) {
         }
     }
     (order, found)
-}
-
-/// Merges sorted `more`, of which nothing is in sorted `into`, from the back, in place.
-fn merge(into: &mut Few<Obj>, more: &[Obj]) {
-    let mut old = into.len();
-    into.extend_from_slice(more);
-    let mut at = into.len();
-    for object in more.iter().rev() {
-        while old > 0 && into[old - 1] > *object {
-            at -= 1;
-            old -= 1;
-            into[at] = into[old];
-        }
-        at -= 1;
-        into[at] = *object;
-    }
 }
 
 /// Makes each key one node.
