@@ -190,15 +190,15 @@ fn got(plan: &Planned) -> String {
     sentences.join(" ")
 }
 
-/// "All three releases", as a sentence has it: a number below ten is a word.
+/// "All three calls that release them", as a sentence has it: a number below ten is a word.
 fn all(count: usize) -> String {
     const WORDS: [&str; 7] = ["three", "four", "five", "six", "seven", "eight", "nine"];
     match count {
-        1 => "The release changes".to_owned(),
-        2 => "Both releases change".to_owned(),
+        1 => "The one call that releases them changes".to_owned(),
+        2 => "Both calls that release them change".to_owned(),
         n => match n.checked_sub(3).and_then(|at| WORDS.get(at)) {
-            Some(word) => format!("All {word} releases change"),
-            None => format!("All {n} releases change"),
+            Some(word) => format!("All {word} calls that release them change"),
+            None => format!("All {n} calls that release them change"),
         },
     }
 }
@@ -435,7 +435,7 @@ mod tests {
         let message = message("misc: toy: x", &plan, &words, "Not tested.", None);
         let flat = message.replace('\n', " ");
         assert!(
-            flat.contains("The release changes in the same patch"),
+            flat.contains("The one call that releases them changes in the same patch"),
             "{message}"
         );
         assert!(!flat.contains("set_page_dirty_lock"), "{message}");
