@@ -3,7 +3,7 @@
 //! with the helpers in them.
 //!
 //! Only what the first walk cannot see is added: pages that are lost, and errors that a helper takes for a number. What
-//! it took for lost, for want of knowing what a helper returns, is taken back. A helper with a mistake of its own is left out, or each of its callers would be told of it.
+//! it guessed, for want of knowing what a helper returns, is taken back. A helper with a mistake of its own is left out, or each of its callers would be told of it.
 
 use super::paths::{Fact, What, with_helpers};
 use super::{helpers, visit};
@@ -68,9 +68,13 @@ pub(super) fn add(files: &[Arc<FileFacts>], facts: &mut Facts, look: &Look<'_>) 
             Some(position) => {
                 let old = &mut facts[*position].2;
                 if complete {
-                    let again =
-                        |old: &Fact| new.iter().any(|new| new.cause == old.cause && lost(new));
-                    old.retain(|fact| !lost(fact) || again(fact));
+                    // What is lost, and where, is known better now.
+                    let again = |old: &Fact| {
+                        let same = |new: &Fact| new.what == old.what && new.cause == old.cause;
+                        new.iter()
+                            .any(|new| same(new) && (!lost(old) || new.at == old.at))
+                    };
+                    old.retain(|fact| !is_guessed(fact) || again(fact));
                 }
                 for fact in new {
                     let told = |old: &Fact| {
@@ -94,6 +98,15 @@ fn lost(fact: &Fact) -> bool {
         fact.what,
         What::Leak | What::FreedWhileHeld | What::ArrayLost
     )
+}
+
+/// Whether a walk that does not know what helpers return may tell of it where nothing is wrong.
+fn is_guessed(fact: &Fact) -> bool {
+    lost(fact)
+        || matches!(
+            fact.what,
+            What::ReleasedBeyondGot | What::ReleasedAfterFailure | What::ReleasedTwice
+        )
 }
 
 /// Whether the function itself is at fault. A member is overwritten by whoever is called at the wrong time.
@@ -238,15 +251,13 @@ fn directory(file: &FileFacts) -> &Utf8Path {
     file.path.parent().unwrap_or(Utf8Path::new(""))
 }
 
-/// Functions by name, each with its position. Of two of one name, in two arms of an `#if`, it is not known which is called.
+/// Functions and macros by name, each with its position. Of two of one name, in two arms of an `#if`, it is not known which is called.
 type Named<'f> = HashMap<&'f str, Vec<(usize, &'f Function)>>;
 
 fn named(file: &FileFacts) -> Named<'_> {
     let mut named = Named::new();
     for (n, function) in file.functions.iter().enumerate() {
-        if function.linkage != Linkage::Macro {
-            named.entry(&function.name).or_default().push((n, function));
-        }
+        named.entry(&function.name).or_default().push((n, function));
     }
     named
 }

@@ -104,10 +104,10 @@ fn reads_only(view: &View<'_>, file: usize, site: &Callsite) -> Option<Span> {
             }
             let form = followed().get(name).and_then(|f| f.signature(args.len()));
             let flags = form.and_then(|form| args.get(form.flags?));
-            let flags = flags.filter(|flags| only_flags(flags));
-            found = flags
-                .filter(|flags| !foll_names(flags).contains(&"FOLL_WRITE"))
-                .map(Expr::span);
+            let reads = |flags: &&Expr| {
+                constants(function, flags).is_some_and(|names| !names.contains(&"FOLL_WRITE"))
+            };
+            found = flags.filter(reads).map(Expr::span);
         });
     }
     found
@@ -243,12 +243,14 @@ impl Call<'_, '_> {
         let site = self
             .view
             .callsite(self.view.files[self.file].path.as_str(), self.span)?;
-        let constant = !names.is_empty() && only_flags(flags);
+        let long = || {
+            let names = constants(self.function, flags)?;
+            Some(names.is_empty() || names.contains(&"FOLL_LONGTERM"))
+        };
         if self.pins
-            && constant
-            && !has("FOLL_LONGTERM")
             && site.case == Some(2)
             && site.verdict == Verdict::Done
+            && long() == Some(false)
         {
             let message = format!("{}() without FOLL_LONGTERM, but {}", self.name, site.reason);
             return Some(self.finding(
@@ -316,6 +318,45 @@ fn foll_names(flags: &Expr) -> Vec<&str> {
         }
     });
     names
+}
+
+/// The FOLL constants that flags are made of, and of which a variable of the function is given any; None when there may be
+/// others.
+fn constants<'f>(function: &'f Function, flags: &'f Expr) -> Option<Vec<&'f str>> {
+    if only_flags(flags) {
+        return Some(foll_names(flags));
+    }
+    let Expr::Name(variable, _) = visit::bare(flags) else {
+        return None;
+    };
+    let (mut names, mut known, mut given) = (Vec::new(), true, false);
+    let mut value = |value: &'f Expr| {
+        given = true;
+        known &= only_flags(value);
+        names.extend(foll_names(value));
+    };
+    visit::statements(&function.body, &mut |statement| {
+        if let Stmt::Decl(declarations, _) = statement {
+            let own = declarations.iter().filter(|d| d.name == *variable);
+            own.filter_map(|d| d.init.as_ref()).for_each(&mut value);
+        }
+    });
+    visit::all(&function.body, &mut |expr| match expr {
+        Expr::Assign {
+            op,
+            target,
+            value: given,
+            ..
+        } if visit::text(target) == *variable => match op.as_str() {
+            "=" | "|=" => value(given),
+            _ => value(target),
+        },
+        // Who has its address may give it more.
+        Expr::AddressOf(inner, _) if visit::text(inner) == *variable => value(inner),
+        _ => {}
+    });
+    let parameter = function.params.iter().any(|param| param.name == *variable);
+    (known && given && !parameter).then_some(names)
 }
 
 /// Made of FOLL constants and nothing that could hold more of them.

@@ -10,7 +10,7 @@ use super::origins::Origins;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{FieldStore, Object, SiteKey};
-use crate::index::ir::{Expr, Stmt};
+use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::index::walk;
 use refimpl::api::followed;
 use smol_str::SmolStr;
@@ -92,6 +92,15 @@ pub(super) fn by_flag(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) 
         if site.beyond || site.branches.is_empty() {
             continue;
         }
+        if !origins.user.is_empty() {
+            if let Some((base, array, tested)) = released_as_tested(analysis, site) {
+                let other = |from: &SiteKey| taken_otherwise(analysis, *from, (array, &tested));
+                let same_record = |from: &SiteKey| record_of(analysis, *from) == base;
+                origins
+                    .user
+                    .retain(|from| !(same_record(from) && other(from)));
+            }
+        }
         if origins.user.len() + origins.other.len() + origins.found.len() < 2 {
             continue;
         }
@@ -105,6 +114,122 @@ pub(super) fn by_flag(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) 
             }
         }
     }
+}
+
+/// A record, an array of it, and what other members of the same object are known to be.
+type Tested<'a> = (Option<&'a str>, &'a str, Vec<(&'a SmolStr, bool)>);
+
+/// `if (o->borrowed) … else put_page(o->pages[i]);`: the record of `o`, the name of the array, and what its other members are
+/// known to be there.
+fn released_as_tested<'a>(analysis: &'a Analysis, site: &Site) -> Option<Tested<'a>> {
+    let function = analysis.program.function(site.key.function);
+    let page = page_of(&function.body, site.key.span)?;
+    let Expr::Index { base, .. } = page else {
+        return None;
+    };
+    let Expr::Field {
+        base: object, name, ..
+    } = base.as_ref()
+    else {
+        return None;
+    };
+    let tested: Vec<(&SmolStr, bool)> = facts(&function.body, site.key.span)
+        .into_iter()
+        .filter_map(|(cond, truth)| match cond {
+            Expr::Field { base, name, .. } if same(base, object) => Some((name, truth)),
+            _ => None,
+        })
+        .collect();
+    let record = record(function, object);
+    (!tested.is_empty()).then_some((record, name, tested))
+}
+
+/// The page, or the array of pages, of the call of the catalogue at a place.
+fn page_of(body: &[Stmt], at: Span) -> Option<&Expr> {
+    let mut found = None;
+    walk::expressions(body, &mut |expr| {
+        if let (Expr::Call { args, span, .. }, Some(name)) = (expr, expr.callee_name()) {
+            if *span == at {
+                let form = followed().get(name).and_then(|f| f.signature(args.len()));
+                found = form.and_then(|form| args.get(form.pages.or(form.page)?));
+            }
+        }
+    });
+    found
+}
+
+/// The record that a parameter points to.
+fn record<'f>(function: &'f Function, object: &Expr) -> Option<&'f str> {
+    let Expr::Name(name, _) = object else {
+        return None;
+    };
+    let mut params = function.params.iter();
+    let param = params.find(|param| param.name == *name)?;
+    Some(param.ty.name.as_str())
+}
+
+/// The record in which an acquiring call puts its pages.
+fn record_of(analysis: &Analysis, from: SiteKey) -> Option<&str> {
+    let function = analysis.program.function(from.function);
+    let object = match page_of(&function.body, from.span)? {
+        Expr::Field { base, .. } => base,
+        _ => return None,
+    };
+    record(function, object)
+}
+
+/// Whether the pages of an acquiring call go to that array, together with a member of the same object that the tests exclude:
+/// nothing that can fail stands between the two.
+fn taken_otherwise(
+    analysis: &Analysis,
+    from: SiteKey,
+    (array, tested): (&str, &[(&SmolStr, bool)]),
+) -> bool {
+    let body = &analysis.program.function(from.function).body;
+    let Some(Expr::Field {
+        base: object, name, ..
+    }) = page_of(body, from.span)
+    else {
+        return false;
+    };
+    if name != array {
+        return false;
+    }
+    let holds = |statement: &Stmt| {
+        let span = statement.span();
+        span.start <= from.span.start && from.span.end <= span.end
+    };
+    let block = block_of(body, from.span);
+    let Some(at) = block.iter().position(holds) else {
+        return false;
+    };
+    let calls = |statement: &&Stmt| {
+        let mut calls = false;
+        walk::expressions(std::slice::from_ref(*statement), &mut |expr| {
+            calls |= matches!(expr, Expr::Call { .. })
+        });
+        calls || !matches!(statement, Stmt::Expr(..))
+    };
+    let after = block[at + 1..].iter().take_while(|s| !calls(s));
+    let mut set: BTreeMap<&str, bool> = BTreeMap::new();
+    for statement in block[..at].iter().chain(after) {
+        if let Stmt::Expr(
+            Expr::Assign {
+                op, target, value, ..
+            },
+            _,
+        ) = statement
+        {
+            if let (Expr::Field { base, name, .. }, "=") = (target.as_ref(), op.as_str()) {
+                if same(base, object) {
+                    set.insert(name, !is_null(value));
+                }
+            }
+        }
+    }
+    tested
+        .iter()
+        .any(|(name, truth)| set.get(name.as_str()).is_some_and(|set| set != truth))
 }
 
 /// The objects that a release may be given by the stores that the conditions around it allow; None where no condition

@@ -247,3 +247,76 @@ fn a_release_beside_an_acquire_whose_pages_are_all_accounted_for_is_not_unknown(
         ("drivers/frob/other.c", &other("unknown")),
     ]);
 }
+
+/// Pages of an array, of user space or of the kernel: a member of the same object says which.
+const ARRAYS: &str = "
+struct tray { struct page *pages[8]; int n; bool user; struct sg_table sgt; };
+static int tray_take(struct tray *t, unsigned long at)
+{
+	t->n = get_user_pages_fast(at, 8, FOLL_WRITE, t->pages);
+	t->user = true;
+	return t->n == 8 ? 0 : -EFAULT;
+}
+static void tray_lend(struct tray *t, void *from)
+{
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		t->pages[i] = vmalloc_to_page(from + i * PAGE_SIZE);
+		get_page(t->pages[i]);
+	}
+	t->n = 8;
+	t->user = false;
+}
+static int tray_map(struct device *dev, struct tray *t)
+{
+	if (sg_alloc_table_from_pages(&t->sgt, t->pages, 8, 0, 8 << PAGE_SHIFT, GFP_KERNEL))
+		return -ENOMEM;
+	return dma_map_sgtable(dev, &t->sgt, DMA_FROM_DEVICE, 0);
+}
+static void tray_drop(struct tray *t)
+{
+	int i;
+
+	for (i = 0; i < t->n; i++) {
+		if (t->user) {
+			set_page_dirty_lock(t->pages[i]);
+			put_page(t->pages[i]); //^ convert
+		} else {
+			put_page(t->pages[i]); //^ keep
+		}
+	}
+}
+";
+
+#[test]
+fn a_member_set_where_an_array_is_filled_tells_its_pages_apart() {
+    check(&[("drivers/a/a.c", ARRAYS)]);
+    // What is set only when nothing has failed since says nothing of who failed.
+    let late = "
+struct tray { struct page *pages[8]; int n; bool mapped; struct sg_table sgt; };
+static int tray_take(struct device *dev, struct tray *t, unsigned long at)
+{
+	t->n = get_user_pages_fast(at, 8, FOLL_WRITE, t->pages);
+	if (sg_alloc_table_from_pages(&t->sgt, t->pages, 8, 0, 8 << PAGE_SHIFT, GFP_KERNEL))
+		return -ENOMEM;
+	dma_map_sgtable(dev, &t->sgt, DMA_FROM_DEVICE, 0);
+	t->mapped = true;
+	return 0;
+}
+static void tray_drop(struct tray *t)
+{
+	int i;
+
+	for (i = 0; i < t->n; i++) {
+		if (t->mapped) {
+			set_page_dirty_lock(t->pages[i]);
+			put_page(t->pages[i]); //^ convert
+		} else {
+			put_page(t->pages[i]); //^ convert
+		}
+	}
+}
+";
+    check(&[("drivers/a/a.c", late)]);
+}

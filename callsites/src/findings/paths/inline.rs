@@ -4,7 +4,7 @@
 //! A helper is a function of the same file, or of another file of its directory. What stands in it gets the span of its
 //! call: what is found in there is told of the caller. A call in a loop's condition stays a call.
 
-use super::rename::Renaming;
+use super::rename::{Renaming, changed};
 use crate::findings::visit;
 use crate::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt, TypeRef};
 use smol_str::SmolStr;
@@ -272,7 +272,7 @@ impl Inliner<'_, '_> {
         let (file, helper) = (self.helper)(self.file, name)?;
         let fits = helper.params.len() == args.len()
             && helper.params.iter().all(|param| !param.name.is_empty())
-            && helper.linkage != Linkage::Macro
+            && (helper.linkage != Linkage::Macro || gives_back_nothing(helper))
             && !helper.has_unread
             && count(&helper.body) < self.room;
         fits.then(|| (file, helper.clone()))
@@ -311,6 +311,13 @@ impl Inliner<'_, '_> {
         });
         Expr::Name(result, at)
     }
+}
+
+/// Whether a macro changes none of its parameters, so that it may be given copies of what it is given.
+fn gives_back_nothing(helper: &Function) -> bool {
+    let changed = changed(&helper.body);
+    let mut params = helper.params.iter();
+    !params.any(|param| changed.contains(&param.name))
 }
 
 fn declared(name: &SmolStr, ty: &TypeRef, init: Option<Expr>, at: Span) -> Stmt {

@@ -277,7 +277,10 @@ impl<'f> Machine<'_, 'f> {
             self.give_two_turns(state, &test);
         }
         let known = match self.decide(state, &test) {
-            None if warned => Some(negated),
+            None if warned => {
+                self.assume(state, &test, false);
+                Some(negated)
+            }
             truth => truth.map(|truth| truth != negated),
         };
         if let Some(head) = head {

@@ -311,7 +311,7 @@ fn is_plain(expr: &Expr) -> bool {
 }
 
 /// The names that are assigned to, or whose address is taken.
-fn changed(statements: &[Stmt]) -> BTreeSet<SmolStr> {
+pub(super) fn changed(statements: &[Stmt]) -> BTreeSet<SmolStr> {
     let mut changed = BTreeSet::new();
     visit::all(statements, &mut |expr| {
         let target = match expr {

@@ -119,6 +119,8 @@ impl<'f> Builder<'f> {
             Expr::Binary {
                 op, left, right, ..
             } if op == "&&" || op == "||" => {
+                // Of two conditions that ought not to hold together, each may.
+                self.warned = false;
                 if (op == "&&") == wanted {
                     let mut holes = self.cond(left, wanted, head);
                     holes.extend(self.cond(right, wanted, head));
