@@ -215,3 +215,40 @@ fn history_is_in_order_and_the_model_agrees_with_it() {
         assert_eq!(version.counts_pins(), known >= since);
     }
 }
+
+/// A call whose name alone is changed must still compile: in every version that has both, the one takes its arguments where the other does.
+#[test]
+fn what_replaces_a_call_takes_the_same_arguments() {
+    let places = |form: &Signature| {
+        (
+            form.args, form.start, form.nr, form.flags, form.pages, form.vmas,
+        )
+    };
+    for function in catalogue().with_role(Role::Acquire) {
+        let other = function
+            .replacement(Era::Pin)
+            .and_then(|name| catalogue().get(name));
+        // Of an iterator, and of a single page, more than the name changes.
+        let Some(other) =
+            other.filter(|_| function.kind != "iter" && function.name != "get_user_page_fast_only")
+        else {
+            continue;
+        };
+        for version in ["5.6", "5.8", "5.10", "5.17", "6.1", "6.4", "6.12", "7.3"] {
+            let version = version.parse().expect("a version");
+            if !function.exists_in(version) || !other.exists_in(version) {
+                continue;
+            }
+            let forms = |of: &Function| -> Vec<_> {
+                let there = of.signatures.iter().filter(|form| form.exists_in(version));
+                there.map(places).collect()
+            };
+            assert_eq!(
+                forms(function),
+                forms(other),
+                "{} in {version}",
+                function.name
+            );
+        }
+    }
+}
