@@ -202,3 +202,20 @@ fn the_last_reference_wakes_truncate_and_no_other_does() {
         assert_eq!(puts, !wakes, "{held} held");
     }
 }
+
+/// fs/xfs/xfs_file.c: xfs_break_dax_layouts(): truncate waits for whoever holds the storage; a kernel that cannot see pins frees it under them.
+#[test]
+fn truncate_of_storage_waits_for_its_holders_where_the_policy_says_so() {
+    for (policy, waits) in [(Policy::None, false), (Policy::SkipReclaim, true)] {
+        let mut config = Config::base(policy, Driver::Eventually, Callsites::Converted);
+        config.storage = Storage::Dax;
+        config.truncate = true;
+        let mut state = initial(&config);
+        state.cut = Cut::Emptied;
+        assert!(may(&config, &state, Event::TruncateLocks));
+        state.pages[0].refs = 1;
+        let sleeps = may(&config, &state, Event::TruncateSleeps);
+        assert_eq!(sleeps, waits, "{}", policy.name());
+        assert_eq!(may(&config, &state, Event::TruncateLocks), !waits);
+    }
+}
