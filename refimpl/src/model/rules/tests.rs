@@ -219,3 +219,88 @@ fn truncate_of_storage_waits_for_its_holders_where_the_policy_says_so() {
         assert_eq!(may(&config, &state, Event::TruncateLocks), !waits);
     }
 }
+
+/// A wait that never lets go of its CPU: where each CPU has a task in it, nobody is left to run the release.
+#[test]
+fn a_spinning_wait_on_every_cpu_leaves_none_for_the_release() {
+    for (cpus, releases) in [(1, false), (2, true)] {
+        let mut config = Config::base(Policy::Wait, Driver::Eventually, Callsites::Converted);
+        (config.waiting, config.cpus) = (Waiting::Spin, cpus);
+        let mut state = initial(&config);
+        (state.pages[0].refs, state.pages[0].pins) = (1, 1);
+        (state.devices[0].hold, state.devices[0].writes) = (Hold::Dirtied, true);
+        state.flusher.pass = Pass::Protected;
+        let puts = may(&config, &state, Event::Put { pin: true });
+        assert_eq!(puts, releases, "{cpus} CPUs");
+        assert!(may(&config, &state, Event::WaitsForPins));
+    }
+}
+
+/// Where a step with that name leads; None where there is no such step.
+fn leads(config: &Config, state: &State, event: Event) -> Option<State> {
+    let mut moves = Vec::new();
+    Protocol { config }.moves(state, &mut moves);
+    let found = moves.into_iter().find(|found| found.step.event == event);
+    found.map(|found| found.to)
+}
+
+/// mm/vmscan.c: what is dirty or under I/O is written first, and not taken.
+#[test]
+fn reclaim_takes_clean_pages_alone() {
+    let mut config = config(Policy::None);
+    config.reclaim = true;
+    for (flags, takes) in [(0, true), (flag::DIRTY, false), (flag::WRITEBACK, false)] {
+        let mut state = initial(&config);
+        state.pages[0].set(flags);
+        assert_eq!(may(&config, &state, Event::ReclaimLocks), takes, "{flags}");
+    }
+}
+
+/// The disk has what was on its way, whatever memory holds by then; a page that was cut off meanwhile ends in blocks that are free.
+#[test]
+fn the_disk_gets_what_was_on_its_way() {
+    let config = config(Policy::None);
+    let mut state = initial(&config);
+    (state.pages[0].ram, state.pages[0].flight) = (5, 3);
+    state.pages[0].set(flag::WRITEBACK);
+    let after = leads(&config, &state, Event::IoEnds).unwrap();
+    assert_eq!(after.pages[0].disk, 3);
+    assert!(!after.pages[0].has(flag::WRITEBACK));
+    assert_eq!(breaks(&config, &state, Event::IoEnds), Some(0));
+    state.pages[0].set(flag::TRUNCATED);
+    let freed = Some(Property::FreedIo.bit());
+    assert_eq!(breaks(&config, &state, Event::IoEnds), freed);
+}
+
+/// ext4 since 5.18: a dirty page without buffers is warned about; nothing is written, and nothing is dirty, tagged or reserved any more.
+#[test]
+fn a_page_without_buffers_loses_its_marks_unwritten() {
+    let config = config(Policy::None);
+    let mut state = initial(&config);
+    let marks = flag::TAGGED | flag::RESERVED;
+    state.pages[0].set(marks);
+    state.flusher.pass = Pass::Cleared;
+    let event = Event::WritepageNoBuffers;
+    let nobuf = Some(Property::Nobuf.bit());
+    assert_eq!(breaks(&config, &state, event), nobuf);
+    let after = leads(&config, &state, event).unwrap();
+    assert!(!after.pages[0].has_any(marks | flag::DIRTY | flag::WRITEBACK));
+}
+
+/// fsync() answers for what it was asked for, and for no page that was cut off since.
+#[test]
+fn fsync_answers_for_the_pages_that_are_left() {
+    let config = config(Policy::None);
+    let mut state = initial(&config);
+    state.fsyncs[0].pass = Pass::WaitIo;
+    state.fsyncs[0].promise[0] = 5;
+    let lies = Some(Property::FsyncLies.bit());
+    for (disk, cut, broken) in [(3, false, lies), (3, true, Some(0)), (5, false, Some(0))] {
+        let mut state = state;
+        state.pages[0].disk = disk;
+        if cut {
+            state.pages[0].set(flag::TRUNCATED);
+        }
+        assert_eq!(breaks(&config, &state, Event::FsyncReturns), broken);
+    }
+}
