@@ -284,3 +284,19 @@ fn an_entry_of_a_large_folio_of_a_file_goes_by_itself() {
     assert_eq!(mm.zap(&mut memory, at(5)), None);
     assert_eq!(counts(&memory, &mm, 0), (cached + 1, 1));
 }
+
+/// mm/memory.c: copy_present_page() is for pages that are the parent's own (PageAnonExclusive()); one that an earlier child had may be full of
+/// plain references and look pinned, and is shared all the same.
+#[test]
+fn fork_shares_what_looks_pinned_and_is_not_the_parents_own() {
+    let (mut memory, mut mm) = world(Area::Anon, 1, 0);
+    mm.access(&mut memory, at(0), true).unwrap();
+    assert!(mm.fork(&mut memory));
+    assert_eq!(mm.reap(&mut memory), Some(vec![]));
+    let id = memory.page_folio(mm.pte(at(0)).unwrap().pfn).unwrap();
+    memory.folio_ref_add(id, crate::page::GUP_PIN_COUNTING_BIAS);
+    mm.note_pinned();
+    assert!(memory.folio_maybe_dma_pinned(id) && !memory.folio(id).exclusive);
+    assert!(mm.fork(&mut memory));
+    assert_eq!(memory.folio(id).mapcount, 2);
+}
