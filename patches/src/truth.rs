@@ -26,6 +26,7 @@ use std::fmt;
 
 mod judged;
 mod series;
+mod stays;
 
 pub use judged::{Judged, Word};
 pub use series::compare_series;
@@ -99,7 +100,8 @@ pub fn compare(
     }
     let negatives = table(format!("negatives-{before}.tsv"))?;
     let excluded = table(format!("excluded-{pair}.tsv"))?;
-    let must_stay = must_stay(&negatives, &excluded, &ours.replaced).map_err(Error::Truth)?;
+    let must_stay =
+        stays::must_stay(&negatives, &excluded, &ours.replaced).map_err(Error::Truth)?;
     Ok(Comparison {
         pair: pair.to_owned(),
         functions,
@@ -166,7 +168,15 @@ impl Ours {
             replaced: all.replaced,
             refused: refused
                 .into_iter()
-                .map(|refused| (refused.group, refused.reasons.join("; ")))
+                .map(|refused| {
+                    // One reason stands for all in a table.
+                    let more = match refused.reasons.len() {
+                        0 | 1 => String::new(),
+                        n => format!("; and {} more", n - 1),
+                    };
+                    let first = refused.reasons.into_iter().next().unwrap_or_default();
+                    (refused.group, first + &more)
+                })
                 .collect(),
         })
     }
@@ -319,48 +329,6 @@ fn counted(names: &BTreeMap<String, usize>) -> Vec<String> {
             n => format!("{n} {name}"),
         })
         .collect()
-}
-
-/// Calls that must stay, by the tables, and those of them that we change.
-fn must_stay(
-    negatives: &Table,
-    excluded: &Table,
-    replaced: &[Replaced],
-) -> Result<(usize, Vec<String>), callsites::truth::Error> {
-    let calls = Regex::new(r"(\w+)@(\d+)").expect("a constant");
-    let mut stay: Vec<(String, String, u32)> = Vec::new();
-    for row in negatives.rows() {
-        if row.get("label")? == "NEG" {
-            stay.push((
-                row.get("file")?.into(),
-                row.get("call")?.into(),
-                row.line()?,
-            ));
-        }
-    }
-    for row in excluded.rows() {
-        let class = row.get("final_class")?;
-        let stays = ["must-stay", "no reference", "not user"];
-        if stays.iter().any(|word| class.starts_with(word)) {
-            for call in calls.captures_iter(row.get("old_calls")?) {
-                let line = row.number(&call[2])?;
-                stay.push((row.get("file")?.into(), call[1].to_owned(), line));
-            }
-        }
-    }
-    let wrong = stay
-        .iter()
-        .filter(|(path, call, line)| {
-            replaced.iter().any(|site| {
-                site.path == *path
-                    && site.call == *call
-                    && site.line.abs_diff(*line) <= 2
-                    && site.becomes != site.call
-            })
-        })
-        .map(|(path, call, line)| format!("{path}:{line} {call}()"))
-        .collect();
-    Ok((stay.len(), wrong))
 }
 
 impl Comparison {
