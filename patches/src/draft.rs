@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Planned patches become commits, the commits mails, and the mails a checked series.
 
+mod clean;
 mod sent;
 
 use crate::commit::{BRANCH, Files, Identity, Store, UNDATED};
@@ -112,7 +113,7 @@ impl<'a> Draft<'a> {
         let base = match origin {
             Some(origin) => {
                 let base = store.shared_base(&origin.commit)?;
-                refuse_dirty(&store, base, &touched, job)?;
+                clean::refuse_dirty(&store, base, &touched, job)?;
                 base
             }
             None => {
@@ -396,7 +397,8 @@ impl<'a> Draft<'a> {
                 "a rehearsal, signed by nobody",
             ),
         };
-        let mut patches = Vec::new();
+        let mut patches: Vec<PatchChecks> = Vec::new();
+        let mut read_by_scripts = Vec::new();
         let repo = self.store.path().as_std_path();
         let below = std::iter::once(self.base).chain(self.commits.clone());
         let steps = below.zip(&self.commits);
@@ -425,12 +427,15 @@ impl<'a> Draft<'a> {
                 "git mailinfo and mail-parser read the same",
             ));
             checks.push(signed.clone());
-            let reversed = self.store.scratch().join("reversed.patch");
+            let reversed = self
+                .store
+                .scratch()
+                .join(format!("reversed-{}", patch.file));
             let back = store::diff(repo, &commit.to_string(), &parent.to_string())?;
             std::fs::write(&reversed, back).map_err(Error::io(self.store.path()))?;
-            checks.push(checkpatch(&script("checkpatch.pl"), &file, &reversed));
             let (recipients, check) = get_maintainer(&script("get_maintainer.pl"), &file);
             patch.recipients = recipients;
+            read_by_scripts.push((file, reversed));
             checks.push(check);
             checks.push(Check::new("compile", Outcome::Skipped, "not compiled yet"));
             patches.push(PatchChecks {
@@ -438,6 +443,12 @@ impl<'a> Draft<'a> {
                 checks,
                 shown: None,
             });
+        }
+        let style = checkpatch(&script("checkpatch.pl"), &read_by_scripts);
+        for (patch, check) in patches.iter_mut().zip(style) {
+            // Before what get_maintainer.pl says and what has compiled, as a series of an earlier version has it.
+            let at = patch.checks.len().saturating_sub(2);
+            patch.checks.insert(at, check);
         }
         Ok(Checks {
             schema: "checks/1".into(),
@@ -468,27 +479,5 @@ impl<'a> Draft<'a> {
         store::unbundle(into, &bundle)?;
         store::create_branch(into, &export.branch, &tip)?;
         Ok(())
-    }
-}
-
-/// The commit must have what was audited, or the patches would be for something else.
-fn refuse_dirty(
-    store: &Store,
-    base: Oid,
-    touched: &BTreeSet<&Utf8PathBuf>,
-    job: Job<'_>,
-) -> Result<(), Error> {
-    let mut changed = Vec::new();
-    for &path in touched {
-        if store.read(base, path)?.as_ref() != Some(&job.sources[path].bytes) {
-            changed.push(path.to_string());
-        }
-    }
-    match (changed.is_empty(), job.origin) {
-        (false, Some(origin)) => Err(Error::Dirty {
-            paths: changed,
-            tree: origin.repository.clone(),
-        }),
-        _ => Ok(()),
     }
 }

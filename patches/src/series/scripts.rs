@@ -7,7 +7,7 @@ use crate::info::{Check, Outcome, Recipients};
 use callsites::tree::{Kernel, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use proc::Command;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a script may take. It needs seconds; one that hangs must not hold up a series of fifty patches for hours.
@@ -229,17 +229,30 @@ fn closing(rest: &str) -> Option<usize> {
     })
 }
 
-/// Runs checkpatch.pl --strict on a mail in a file. `reversed` is a file with the patch taken back: what checkpatch.pl
-/// says of it was said of the lines before, and a complaint that these lines had already is not ours.
-pub(crate) fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
-    let said = complaints(script, mail).and_then(|new| {
-        // Without a complaint there is none that the lines had before.
-        let old = match new.is_empty() {
-            true => Vec::new(),
-            false => complaints(script, reversed)?,
+/// Runs checkpatch.pl --strict on mails in files, each with a file that has the patch taken back: what checkpatch.pl says of that
+/// one was said of the lines before, and a complaint that these lines had already is not ours.
+pub(crate) fn checkpatch(script: &Script<'_>, mails: &[(PathBuf, PathBuf)]) -> Vec<Check> {
+    let new = complaints(script, mails.iter().map(|(mail, _)| mail.as_path()));
+    // Without a complaint there is none that the lines had before.
+    let bad: Vec<bool> = new
+        .iter()
+        .map(|said| said.as_ref().is_ok_and(|said| !said.is_empty()))
+        .collect();
+    let again = mails.iter().zip(&bad).filter(|(_, bad)| **bad);
+    let mut old =
+        complaints(script, again.map(|((_, reversed), _)| reversed.as_path())).into_iter();
+    let all = new.into_iter().zip(bad).map(|(new, bad)| {
+        let old = match bad {
+            true => old.next().unwrap_or_else(|| Ok(Vec::new())),
+            false => Ok(Vec::new()),
         };
-        Ok((new, old))
+        judged(new.and_then(|new| Ok((new, old?))))
     });
+    all.collect()
+}
+
+/// What is ours of the complaints of one mail and of the lines before it.
+fn judged(said: Result<(Vec<String>, Vec<String>), String>) -> Check {
     let (new, old) = match said {
         Ok(both) => both,
         Err(why) => return Check::new("checkpatch", Outcome::Skipped, why),
@@ -263,8 +276,26 @@ pub(crate) fn checkpatch(script: &Script<'_>, mail: &Path, reversed: &Path) -> C
     Check::new("checkpatch", outcome, said)
 }
 
-/// The lines "LINE:LEVEL:TYPE: message" of checkpatch.pl.
-fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> {
+/// The lines "LINE:LEVEL:TYPE: message" of checkpatch.pl for each of some patches. One run reads them all, because it takes longer
+/// to begin than to read a patch; where it fails each is read alone, so that one patch says nothing of the others.
+fn complaints<'p>(
+    script: &Script<'_>,
+    patches: impl Iterator<Item = &'p Path>,
+) -> Vec<Result<Vec<String>, String>> {
+    let patches: Vec<&Path> = patches.collect();
+    match (patches.as_slice(), together(script, &patches)) {
+        ([], _) => Vec::new(),
+        (_, Ok(all)) => all.into_iter().map(Ok).collect(),
+        ([_], Err(why)) => vec![Err(why)],
+        (_, Err(_)) => patches
+            .iter()
+            .map(|&patch| Ok(together(script, &[patch])?.pop().unwrap_or_default()))
+            .collect(),
+    }
+}
+
+/// The complaints of one run.
+fn together(script: &Script<'_>, patches: &[&Path]) -> Result<Vec<Vec<String>>, String> {
     let (command, root) = script.command()?;
     // Whether somebody signed is a check of its own, which knows about rehearsals.
     let options = [
@@ -282,28 +313,30 @@ fn complaints(script: &Script<'_>, patch: &Path) -> Result<Vec<String>, String> 
     };
     let output = command
         .args(options)
-        .arg(patch)
+        .args(patches)
         .run_unchecked()
         .map_err(|error| error.to_string())?;
     let said = output.stdout_text();
     // That of 4.19 prints no total in a terse run that has nothing to complain of.
     if output.success() && said.trim().is_empty() && output.stderr.is_empty() {
-        return Ok(Vec::new());
+        return Ok(vec![Vec::new(); patches.len()]);
     }
-    if !said.lines().any(|line| line.starts_with("total: ")) {
+    // One that stopped in the middle has not read the others.
+    let ended = patches.len() == 1 || matches!(output.code, Some(0 | 1));
+    if !ended || !said.lines().any(|line| line.starts_with("total: ")) {
         return Err(failure(&output));
     }
-    let path = format!("{}:", patch.to_string_lossy());
-    let name = patch.file_name().unwrap_or_default();
-    let name = format!("{}:", name.to_string_lossy());
-    Ok(said
-        .lines()
-        .filter_map(|line| {
+    let of = |patch: &&Path| {
+        let path = format!("{}:", patch.to_string_lossy());
+        let name = patch.file_name().unwrap_or_default();
+        let name = format!("{}:", name.to_string_lossy());
+        let lines = said.lines().filter_map(|line| {
             line.strip_prefix(&path)
                 .or_else(|| line.strip_prefix(&name))
-        })
-        .map(str::to_owned)
-        .collect())
+        });
+        lines.map(str::to_owned).collect()
+    };
+    Ok(patches.iter().map(of).collect())
 }
 
 /// The complaints of `new` beyond those of the same type in `old`, and how many of those there were.

@@ -3,6 +3,13 @@
 
 use super::*;
 
+/// What is said of one mail.
+fn one(script: &Script<'_>, mail: &Path, reversed: &Path) -> Check {
+    let mut all = checkpatch(script, &[(mail.to_owned(), reversed.to_owned())]);
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
 #[test]
 fn maintainers_are_written_to_and_lists_are_copied() {
     let said = "\"Jørn Å. Doe\" <jd@example.org> (maintainer:FOO DRIVER)\n\
@@ -51,7 +58,7 @@ fn a_tree_without_scripts_skips_the_check_and_says_so() {
         inside: true,
         scratch: dir.path(),
     };
-    let check = checkpatch(&script, Path::new("0001.patch"), Path::new("reversed"));
+    let check = one(&script, Path::new("0001.patch"), Path::new("reversed"));
     assert_eq!(check.outcome, Outcome::Skipped);
     assert_eq!(check.detail, "the tree has no scripts/checkpatch.pl");
 }
@@ -74,7 +81,7 @@ fn a_complaint_that_the_lines_had_before_is_not_ours() {
 }
 
 /// A tree with one script that does what `body` says, and a mail for it.
-fn tree_with(name: &str, body: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+fn tree_with(name: &str, body: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a directory");
     let scripts = dir.path().join("scripts");
     std::fs::create_dir(&scripts).expect("a directory");
@@ -103,7 +110,7 @@ fn style(body: &str) -> Check {
         inside: true,
         scratch: dir.path(),
     };
-    checkpatch(&script, &mail, &dir.path().join("0001.patch"))
+    one(&script, &mail, &dir.path().join("0001.patch"))
 }
 
 #[test]
@@ -137,7 +144,7 @@ fn what_a_script_leaves_where_it_runs_is_not_left_in_the_tree() {
         inside: true,
         scratch: scratch.path(),
     };
-    let check = checkpatch(&script, &mail, &mail);
+    let check = one(&script, &mail, &mail);
     assert_eq!(check.outcome, Outcome::Passed, "{}", check.detail);
     assert!(!dir.path().join(".checkpatch-camelcase.x").exists());
     assert!(scratch.path().join(".checkpatch-camelcase.x").exists());
@@ -264,4 +271,46 @@ fn what_get_maintainer_prints_for_every_entry_of_a_tree_is_an_address() {
         "{} of {lines}: {malformed:#?}",
         malformed.len()
     );
+}
+
+#[test]
+fn one_run_reads_all_mails_and_a_script_that_stops_in_the_middle_reads_each_alone() {
+    let say = "foreach (grep { /patch$/ } @ARGV) { my ($n) = m,([^/]+)$,; print \"$n:3:CHECK:X: new\\n\" if $n =~ /^2/;";
+    let mails = |dir: &tempfile::TempDir| -> Vec<(PathBuf, PathBuf)> {
+        let names = ["1.patch", "2.patch", "3.patch"];
+        let mails = names.map(|name| dir.path().join(name));
+        mails
+            .iter()
+            .map(|mail| (mail.clone(), dir.path().join("0.patch")))
+            .collect()
+    };
+    let outcomes = |body: &str| -> (Vec<Outcome>, String) {
+        let (dir, mail) = tree_with("checkpatch.pl", body);
+        let root = Utf8Path::from_path(dir.path()).expect("UTF-8");
+        let script = Script {
+            name: "checkpatch.pl",
+            root: Ok(root),
+            inside: true,
+            scratch: dir.path(),
+        };
+        drop(mail);
+        let checks = checkpatch(&script, &mails(&dir));
+        let runs = std::fs::read_to_string(dir.path().join("runs")).expect("it ran");
+        (
+            checks.into_iter().map(|check| check.outcome).collect(),
+            runs,
+        )
+    };
+    let count = "open(my $f, '>>', 'runs'); print $f scalar(grep { /patch$/ } @ARGV);";
+    let (all, runs) = outcomes(&format!(
+        "{count} {say} print \"total: 0 errors\\n\" }} exit 1;"
+    ));
+    assert_eq!(all, [Outcome::Passed, Outcome::Failed, Outcome::Passed]);
+    // All mails, and the lines before the one that it complains of.
+    assert_eq!(runs, "31");
+    let (all, runs) = outcomes(&format!(
+        "{count} die 'no' if 1 < grep {{ /patch$/ }} @ARGV; {say} print \"total: 0 errors\\n\" }} exit 1;"
+    ));
+    assert_eq!(all, [Outcome::Passed, Outcome::Failed, Outcome::Passed]);
+    assert_eq!(runs, "31111");
 }
