@@ -4,10 +4,11 @@
 //! Whatever the loop does beyond that keeps it a loop, and only the name of the call inside changes: that is always
 //! right, and a reviewer sees at once that nothing else has changed.
 
+use super::after::{overwritten, read_elsewhere};
 use super::count::{self, Count};
 use super::filled;
 use super::header::{Header, counts_down, header};
-use super::walk::{all_expressions, every_part, holds, is_name, is_null, plain, statements};
+use super::walk::{all_expressions, every_part, is_name, is_null, plain};
 use super::words::{Dirty, dirties};
 use callsites::index::ir::{Expr, Function, Span, Stmt};
 
@@ -32,6 +33,8 @@ pub(super) struct Fold {
     pub by_index: bool,
     /// What must hold for anything to be released.
     pub guard: Option<Guard>,
+    /// The statement that clears each entry after its release: a loop of its own afterwards.
+    pub clears: Option<Span>,
     /// Variables that only served this loop, if nothing else uses them.
     pub variables: Vec<String>,
 }
@@ -111,8 +114,12 @@ pub(super) fn read(
     if matches!(body.dirty, Some((Dirty::Unlocked, _))) && may_be_atomic(function) {
         return Err("it dirties pages without their lock in a function that takes spinlocks");
     }
+    // Without dirtying a loop that also clears says in one place what two places would.
+    if body.clears.is_some() && (body.dirty.is_none() || header.by_index || guard.is_some()) {
+        return Err("it does more than release");
+    }
     let mut variables = body.aliases.clone();
-    if !header.by_index {
+    if !header.by_index && body.clears.is_none() {
         variables.push(header.index.to_owned());
     }
     Ok(Fold {
@@ -125,6 +132,7 @@ pub(super) fn read(
         downwards: header.downwards,
         by_index: header.by_index,
         guard,
+        clears: body.clears,
         variables,
     })
 }
@@ -139,6 +147,7 @@ struct Body<'a> {
     range: bool,
     skips_null: bool,
     released: bool,
+    clears: Option<Span>,
 }
 
 impl<'a> Body<'a> {
@@ -161,6 +170,7 @@ impl<'a> Body<'a> {
             range: false,
             skips_null: false,
             released: false,
+            clears: None,
         };
         let mut list = list.into_iter().peekable();
         if header.in_body {
@@ -184,7 +194,23 @@ impl<'a> Body<'a> {
     fn statement(&mut self, stmt: &Stmt, header: &Header<'_>, call: Span) -> Result<(), Why> {
         const MORE: Why = "it does more than release";
         if self.released {
-            return Err(MORE);
+            return match stmt {
+                Stmt::Expr(
+                    Expr::Assign {
+                        op, target, value, ..
+                    },
+                    span,
+                ) if op == "="
+                    && is_null(plain(value))
+                    && matches!(plain(target), Expr::Index { .. })
+                    && self.clears.is_none()
+                    && self.entry(target, header) =>
+                {
+                    self.clears = Some(*span);
+                    Ok(())
+                }
+                _ => Err(MORE),
+            };
         }
         match stmt {
             Stmt::Decl(list, _) => match list.as_slice() {
@@ -390,79 +416,6 @@ impl<'a> Body<'a> {
 
 fn changes(expr: &Expr) -> bool {
     matches!(expr, Expr::Assign { .. } | Expr::Update { .. })
-}
-
-/// Whether the way on from `own` sets `name` before anything can read it.
-fn overwritten(path: &[&Stmt], name: &str, own: Span) -> bool {
-    let Some(Stmt::Block(list, _)) = path
-        .iter()
-        .position(|stmt| stmt.span() == own)
-        .and_then(|depth| path.get(depth.checked_sub(1)?).copied())
-    else {
-        return false;
-    };
-    let after = list.iter().skip_while(|stmt| stmt.span() != own).skip(1);
-    for stmt in after {
-        match stmt {
-            Stmt::Expr(
-                Expr::Assign {
-                    op, target, value, ..
-                },
-                _,
-            ) if op == "=" && is_name(target, name) => {
-                return !every_part(value, |part| is_name(part, name));
-            }
-            Stmt::Expr(expr, _) if !every_part(expr, |part| is_name(part, name)) => {}
-            Stmt::Return(value, _) => {
-                return !value
-                    .as_ref()
-                    .is_some_and(|value| every_part(value, |part| is_name(part, name)));
-            }
-            _ => return false,
-        }
-    }
-    false
-}
-
-/// Whether `name` is read outside of `own` in a way that could see the value that the loop leaves behind.
-fn read_elsewhere(function: &Function, name: &str, own: Span, anywhere: bool) -> bool {
-    let mut targets = Vec::new();
-    let mut reads = Vec::new();
-    all_expressions(function, &mut |expr| match expr {
-        Expr::Assign { op, target, .. } if op == "=" && is_name(target, name) => {
-            targets.push(target.span());
-        }
-        Expr::Name(found, span) if found == name => reads.push(*span),
-        _ => {}
-    });
-    // Loops that set the variable themselves read only what they have set.
-    let mut setters = vec![own];
-    for stmt in &function.body {
-        statements(stmt, &mut |stmt| {
-            if let Stmt::Loop {
-                init: Some(init),
-                span,
-                ..
-            } = stmt
-            {
-                let sets = match init.as_ref() {
-                    Stmt::Expr(Expr::Assign { op, target, .. }, _) => {
-                        op == "=" && is_name(target, name)
-                    }
-                    Stmt::Decl(list, _) => list.iter().any(|decl| decl.name == name),
-                    _ => false,
-                };
-                if sets {
-                    setters.push(*span);
-                }
-            }
-        });
-    }
-    reads.iter().any(|read| {
-        !targets.contains(read)
-            && !setters.iter().any(|&setter| holds(setter, *read))
-            && (anywhere || read.start >= own.start)
-    })
 }
 
 /// Whether the function itself enters a section in which nothing may sleep.

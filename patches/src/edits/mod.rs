@@ -14,6 +14,7 @@
 //! `convert` or `done` stops its group.
 
 mod acquire;
+mod after;
 mod arms;
 mod comment;
 mod count;

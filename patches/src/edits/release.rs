@@ -234,8 +234,26 @@ fn folded(
     if !above.is_empty() && !in_block(path, fold.statement) {
         return Err("it holds a comment");
     }
-    let single = lines.len() == 1 && guard.is_none() && above.is_empty();
-    let text = above + &render(&lines, begin, &margin);
+    let single = lines.len() == 1 && guard.is_none() && above.is_empty() && fold.clears.is_none();
+    let mut text = above.clone() + &render(&lines, begin, &margin);
+    if let Some(clears) = fold.clears {
+        let stays = lines.len() == 1 && above.is_empty() && in_block(path, fold.statement);
+        let head = path.iter().find_map(|stmt| match stmt {
+            Stmt::Loop { body, span, .. } if *span == fold.statement => {
+                let head = Span {
+                    start: span.start,
+                    end: body.span().start,
+                };
+                Some(layout::one_line(&source.text(head)))
+            }
+            _ => None,
+        });
+        let Some(head) = head.filter(|_| stays) else {
+            return Err("it does more than release");
+        };
+        let cleared = source.text(clears);
+        text += &format!("\n{margin}{head}\n{margin}\t{cleared}");
+    }
     let edit = match around(source, path, fold.statement) {
         Some((open, close)) if single => {
             // The braces go with the loop: a single statement has none.

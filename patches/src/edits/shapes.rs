@@ -235,3 +235,37 @@ static int toy_get(struct toy *toy, unsigned long addr)
     +→return pin_user_pages_fast(addr, 1, FOLL_WRITE, &toy->page);
     ");
 }
+
+#[test]
+fn entries_that_are_cleared_after_their_release_are_cleared_in_a_loop_of_their_own() {
+    let text = "\
+static void toy_release(struct page **pages, u64 count, bool dirty)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (dirty)
+			set_page_dirty_lock(pages[i]);
+
+		put_page(pages[i]);
+		pages[i] = NULL;
+	}
+}
+";
+    assert_snapshot!(diff(Pin, text), @r"
+    -→for (i = 0; i < count; i++) {
+    -→→if (dirty)
+    -→→→set_page_dirty_lock(pages[i]);
+    -
+    -→→put_page(pages[i]);
+    +→unpin_user_pages_dirty_lock(pages, count, dirty);
+    +→for (i = 0; i < count; i++)
+    -→}
+    ");
+    // Another array is no entry that was released.
+    let other = diff(Pin, &text.replace("pages[i] = NULL", "toy[i] = NULL"));
+    assert!(
+        other.contains("+→→unpin_user_pages_dirty_lock(&pages[i], 1, dirty);"),
+        "{other}"
+    );
+}

@@ -143,7 +143,7 @@ fn dirtying_without_the_lock_under_a_spinlock_keeps_its_loop() {
 #[test]
 fn a_loop_that_does_more_than_release_stays_and_each_page_is_dirtied_and_released_by_one_call() {
     let text = with_loop(
-        "\tfor (i = 0; i < count; i++) {\n\t\tif (dirty)\n\t\t\tset_page_dirty_lock(pages[i]);\n\n\t\tput_page(pages[i]);\n\t\tpages[i] = NULL;\n\t}\n",
+        "\tfor (i = 0; i < count; i++) {\n\t\tif (dirty)\n\t\t\tset_page_dirty_lock(pages[i]);\n\n\t\tput_page(pages[i]);\n\t\ttoy->left--;\n\t}\n",
     );
     assert_snapshot!(diff(Pin, &text), @r"
     -→→if (dirty)

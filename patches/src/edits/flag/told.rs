@@ -47,7 +47,7 @@ impl Carried {
                 }
                 Told::Member(name, _) if kept.contains(name.as_str()) => continue,
                 Told::Member(name, tag) => {
-                    format!("{name}, a new member of struct {tag}, takes it to where the pages are released.")
+                    format!("It is kept for the releases in {name}, a new member of struct {tag}.")
                 }
                 Told::Parameter(function) => format!("{function}() gets it as a new parameter."),
             });
