@@ -37,6 +37,10 @@ fn entries(text: &str) -> Vec<Entry> {
             continue;
         };
         let value = value.trim().to_owned();
+        // A name without an address is nobody to write to: the script prints no line that could be one.
+        if matches!(tag, "M" | "R" | "L") && !value.contains('@') {
+            continue;
+        }
         match tag {
             "S" => entry.status = value,
             "M" => entry.maintainers.push(value),
@@ -97,7 +101,10 @@ fn said(entry: &Entry) -> (String, Recipients) {
             _ => "open list",
         };
         text += &format!("{address} ({kind}:{title})\n");
-        wanted.cc.push(address.to_owned());
+        // Of a list with a name before its address the script prints the first word of the name, which is nobody's.
+        if address.contains('@') {
+            wanted.cc.push(address.to_owned());
+        }
     }
     let mut seen = BTreeSet::new();
     wanted.to.retain(|address| seen.insert(address.clone()));
@@ -152,9 +159,11 @@ fn every_kind_of_entry_keeps_its_addresses_and_their_roles() {
                 M:\tO'Hara \"Oz\" Ann <oz@example.org>\n\
                 R:\tJane Doe <jane@example.org>\n\
                 R:\tMax (he) <max@example.org>\n\
+                R:\tThe Toy Team\n\
                 L:\ttoys@lists.example.org (moderated for non-subscribers)\n\
                 L:\tclosed@lists.example.org (subscribers-only)\n\
                 L:\topen@lists.example.org\n\
+                L:\tToy Team <team@lists.example.org>\n\
                 S:\tSupported\n\
                 W:\thttp://example.org/toys (old)\n\
                 F:\tdrivers/toys/\n\n\
