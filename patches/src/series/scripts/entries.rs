@@ -243,7 +243,7 @@ fn all_maintainers_of_a_kernel_are_found_again() {
                     .next()
                     .unwrap_or("")
                     .trim_end_matches('>')
-                    .to_owned()
+                    .to_lowercase()
             };
             let there = found.to.iter().any(|to| address(to) == address(&wanted));
             assert!(there, "{file}: {wanted} is not among {:?}", found.to);
