@@ -61,5 +61,5 @@ pub use build::BuildReport;
 pub use error::Error;
 pub use options::{BuildOptions, Driver, KtestOptions, Stages, What};
 pub use progress::{Event, Progress};
-pub use run::{Prepared, Rehearsal, prepare, rehearse, run};
+pub use run::{Prepared, Rehearsal, begun, prepare, rehearse, run};
 pub use verdict::{Shard, Verdict};

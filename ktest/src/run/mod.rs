@@ -19,6 +19,7 @@ mod shorten;
 mod stages;
 mod whole;
 
+pub use directory::begun;
 pub(crate) use kept::Cost;
 pub(crate) use limits::{Limits, foresee};
 pub(crate) use prepared::{Held, Size};

@@ -5,7 +5,7 @@
 //! The directory is that of an ordinary run. `NN/kernel.json` stands beside the image of each kernel that is to be booted,
 //! `NN/stage.json` holds what is decided without a boot, and `prepared.json` comes last: without it nothing is prepared.
 
-use super::directory::{Inputs, lock};
+use super::directory::{Inputs, begun, lock};
 use super::evidence::Watched;
 use super::kept::{COST, Cost, weigh};
 use super::kernel::Then;
@@ -248,8 +248,8 @@ impl Prepared {
     /// Which shard an attempt in this directory is at; `None` where that is not known.
     pub(crate) fn shard_of(&self, run: &Utf8Path) -> Option<Shard> {
         let bytes = std::fs::read(run.join("run.json")).ok()?;
-        let inputs: Inputs = serde_json::from_slice(&bytes).ok()?;
-        inputs.shard.filter(|_| inputs.hash() == self.inputs())
+        let (shard, inputs) = begun(&bytes)?;
+        (inputs == self.inputs()).then_some(shard)
     }
 
     /// Patched kernels that are booted.

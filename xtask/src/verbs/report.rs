@@ -6,7 +6,7 @@ use crate::console::{Console, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Report, ReportFormat};
 use crate::places;
-use crate::runs::directory::find;
+use crate::runs::directory::{file, find};
 use crate::runs::page::page;
 use crate::runs::shown::{self, Shown};
 use ktest::formats::{self, Format};
@@ -16,11 +16,7 @@ use std::collections::BTreeMap;
 
 /// Runs `report`.
 pub(crate) fn run(common: &Common, args: &Report, console: &Console) -> Result<Exit, Failure> {
-    let runs = args
-        .runs
-        .iter()
-        .map(|name| shown::read(&find(&places::runs(), name)?))
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let runs = read(&args.runs, console)?;
     let (runs, exit) = put_together(runs)?;
     if common.dry_run {
         console.say(format!("would make one page of {} runs", runs.len()));
@@ -51,6 +47,37 @@ pub(crate) fn run(common: &Common, args: &Report, console: &Console) -> Result<E
         deliver_as_it_is(output, |to| Ok(to.write_all(page(&runs).as_bytes())?))?;
     }
     Ok(exit)
+}
+
+/// The runs of these names. An attempt at a shard that was lost has left no verdict: it is left out where other shards of its run are there, because what is
+/// missing is then told by those.
+fn read(names: &[String], console: &Console) -> Result<Vec<Shown>, Failure> {
+    let (mut runs, mut lost) = (Vec::new(), Vec::new());
+    for name in names {
+        let dir = find(&places::runs(), name)?;
+        let begun = match file(&dir, "verdict.json")? {
+            Some(_) => None,
+            None => file(&dir, "run.json")?.and_then(|run| ktest::begun(&run)),
+        };
+        match (shown::read(&dir), begun) {
+            (Ok(run), _) => runs.push(run),
+            (Err(failure), None) => return Err(failure),
+            (Err(failure), Some(begun)) => lost.push((dir, begun, failure)),
+        }
+    }
+    for (dir, (shard, inputs), failure) in lost {
+        let of_its_run = |run: &Shown| {
+            let verdict = run.verdict.as_ref();
+            verdict.is_some_and(|v| v.shard.is_some() && v.inputs.as_ref() == Some(&inputs))
+        };
+        if !runs.iter().any(of_its_run) {
+            return Err(failure);
+        }
+        console.say(format!(
+            "{dir}, an attempt at shard {shard}, has no verdict"
+        ));
+    }
+    Ok(runs)
 }
 
 /// The format in which a verdict alone is written.

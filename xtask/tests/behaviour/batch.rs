@@ -237,3 +237,52 @@ fn the_commands_of_the_page_are_commands_of_this_program() {
     }
     assert!(count >= 4, "{count}");
 }
+
+#[test]
+fn an_attempt_that_was_lost_is_no_run_and_its_shard_is_missing_unless_another_did_it() {
+    let sandbox = Sandbox::new();
+    let run = |index: usize| {
+        json!({ "schema": "run/1", "tree": "6.12.1", "patches": [["toy: grow", ""]], "targets": ["vmci"], "config": "",
+            "kbuild": [], "image": null, "machine": [512, 2], "tools": [], "reproduce": "", "shard": { "index": index, "count": 2 } })
+    };
+    let (_, inputs) = ktest::begun(run(1).to_string().as_bytes()).unwrap();
+    let target = json!({ "name": "vmci", "result": "pass", "reason": null, "subtests": [], "pins": null, "drift_pages": null, "splats": [],
+        "callsites": [] });
+    let build = json!({ "result": "pass", "reason": null, "new_warnings": [], "image_hash": null, "seconds": 0.0 });
+    let stage = |number: usize| json!({ "number": number, "subject": "a", "build": build, "targets": [target] });
+    let attempt = |name: &str, index: usize, has_verdict: bool| {
+        sandbox.write(
+            &format!("{name}/run.json"),
+            run(index).to_string().as_bytes(),
+        );
+        if has_verdict {
+            let verdict = json!({ "schema": "verdict/1", "result": "pass", "reason": "", "run": name, "first_bad": null,
+                "shard": { "index": index, "count": 2 }, "inputs": inputs, "base": stage(0), "patches": [stage(index)] });
+            sandbox.write(
+                &format!("{name}/verdict.json"),
+                verdict.to_string().as_bytes(),
+            );
+        }
+        sandbox.path(name).to_string()
+    };
+    let (one, lost) = (attempt("1", 1, true), attempt("2", 2, false));
+    let done = sandbox.run(&["report", &one, &lost, "--json"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(
+        done.stdout.contains("not there: shard 2/2"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stderr
+            .contains("an attempt at shard 2/2, has no verdict"),
+        "{}",
+        done.stderr
+    );
+    let done = sandbox.run(&["report", &lost]);
+    assert_eq!(done.code, Some(2), "{}", done.stderr);
+    let again = attempt("3", 2, true);
+    let done = sandbox.run(&["report", &one, &lost, &again, "--json"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(!done.stdout.contains("not there"), "{}", done.stdout);
+}
