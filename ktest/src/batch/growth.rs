@@ -46,7 +46,7 @@ pub fn growth(prepared: &Prepared) -> Result<String, Error> {
     let boots: usize = costs.iter().map(|cost| cost.boots).sum();
     let peak = costs.iter().map(|cost| cost.peak_kib).max().unwrap_or(0) / 1024;
     let mut text = format!(
-        "Measured in {name}: {boots} boots in {} shards, {:.1} s and {:.1} s of a processor each, {} guests to a kernel, {:.1} s of make for the \
+        "Measured in {name}: {boots} boots in {} shards, {:.1} s and {:.1} s of a processor each, {} guest(s) to a kernel, {:.1} s of make for the \
          base and {:.1} s for a patch, {:.1} MiB a kernel, {:.2} MiB left by a boot, {peak} MiB the largest process.\n\n",
         costs.len(),
         measured.wall,
@@ -57,12 +57,12 @@ pub fn growth(prepared: &Prepared) -> Result<String, Error> {
         measured.kernel / f64::from(1 << 20),
         measured.left / f64::from(1 << 20),
     );
-    text += "| patches | configurations | kernels made | hours of make | shards | boots | hours of booting | hours of processors |";
+    text += "| patches | configurations | kernels made | hours of make | of one configuration | shards | boots | hours of booting | hours of processors |";
     for guests in AT_ONCE {
         let _infallible = write!(text, " {guests} guests at once, hours |");
     }
     text += " GiB prepared | GiB left |\n|";
-    text += &"---|".repeat(10 + AT_ONCE.len());
+    text += &"---|".repeat(11 + AT_ONCE.len());
     text.push('\n');
     for (patches, configurations) in ROWS {
         text += &row(&measured, patches, configurations);
@@ -97,8 +97,9 @@ fn row(measured: &Measured, patches: u64, configurations: u64) -> String {
     let hours = |seconds: f64| seconds / 3600.0;
     let booting = hours(boots as f64 * measured.wall);
     let mut text = format!(
-        "| {patches} | {configurations} | {kernels} | {:.2} | {shards} | {boots} | {booting:.2} | {:.2} |",
+        "| {patches} | {configurations} | {kernels} | {:.2} | {:.2} | {shards} | {boots} | {booting:.2} | {:.2} |",
         hours(make),
+        hours(make / configurations as f64),
         hours(boots as f64 * measured.cpu),
     );
     for at_once in AT_ONCE {
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!((measured.base, measured.patch), (60.0, 10.0));
         assert_eq!(
             row(&measured, 1000, 10),
-            "| 1000 | 10 | 10010 | 27.94 | 2500 | 25000 | 41.67 | 62.50 | 4.17 | 0.42 | 9.78 | 0.02 |\n"
+            "| 1000 | 10 | 10010 | 27.94 | 2.79 | 2500 | 25000 | 41.67 | 62.50 | 4.17 | 0.42 | 9.78 | 0.02 |\n"
         );
     }
 }
