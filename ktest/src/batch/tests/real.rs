@@ -129,28 +129,29 @@ impl Cluster {
     /// Kills a node with all that runs on it.
     fn kill(&self, name: &str) {
         let at = NODES.iter().position(|node| *node == name).unwrap();
-        let own = format!("SLURM_CONF={}", self.config);
-        let node = format!("SLURMD_NODENAME={name}");
         let mut all = vec![self.nodes[at].id()];
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
-                continue;
-            };
-            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        for pid in self.tasks(&format!("SLURMD_NODENAME={name}")) {
+            all.push(pid);
+            all.extend(parent(pid).filter(|parent| is_step(*parent)));
+        }
+        end(&all);
+    }
+
+    /// The processes of this cluster that have this in their environment.
+    fn tasks(&self, variable: &str) -> Vec<i32> {
+        let own = format!("SLURM_CONF={}", self.config);
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let of_it = |pid: &i32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             let has = |wanted: &str| {
                 environment
                     .split(|b| *b == 0)
                     .any(|w| w == wanted.as_bytes())
             };
-            if has(&own) && has(&node) {
-                all.push(pid);
-                all.extend(parent(pid).filter(|parent| is_step(*parent)));
-            }
-        }
-        for pid in all {
-            // It may be gone with its parent.
-            let _gone = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
-        }
+            has(&own) && has(variable)
+        };
+        pids.filter(of_it).collect()
     }
 }
 
@@ -161,6 +162,15 @@ impl Drop for Cluster {
         }
         self.controller.stop();
         self.munged.stop();
+        // A step outlives its node's daemon.
+        end(&self.tasks(&format!("SLURM_CONF={}", self.config)));
+    }
+}
+
+fn end(pids: &[i32]) {
+    for pid in pids {
+        // It may be gone with its parent.
+        let _gone = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
     }
 }
 
