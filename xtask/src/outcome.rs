@@ -230,7 +230,7 @@ mod tests {
             [
                 "fail          boot: it complains",
                 "    WARNING: a.c",
-                "not-exercised: none of the functions that it changes ran in any target: a.c:toy_read"
+                "not-exercised: nothing that it changes ran in any target: a.c:toy_read"
             ]
         );
     }

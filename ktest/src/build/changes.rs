@@ -123,6 +123,7 @@ mod tests {
             warnings: BTreeMap::new(),
             functions: BTreeMap::from([("a.c".into(), Ok(functions))]),
             calls: BTreeMap::new(),
+            lines: BTreeMap::new(),
             seconds: 0.0,
         }
     }

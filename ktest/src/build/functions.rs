@@ -57,7 +57,7 @@ fn of(bytes: &[u8]) -> Result<Functions, &'static str> {
 }
 
 /// Without what the compiler adds to the name of a part or a copy: `f` of `f.isra.0`, `f.cold`, `f.constprop.1`.
-fn base_name(name: &str) -> &str {
+pub(super) fn base_name(name: &str) -> &str {
     name.split('.')
         .next()
         .filter(|base| !base.is_empty())

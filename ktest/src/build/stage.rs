@@ -6,6 +6,7 @@ use super::changes::{Compiled, functions_of};
 use super::dependents::dependents;
 use super::everything::Plan;
 use super::fault::machine;
+use super::lines::{Lines, lines_of};
 use super::objects::{ObjectBuild, compile_everywhere};
 use super::record::learn;
 use super::run::Prepared;
@@ -32,6 +33,8 @@ pub(crate) struct Made {
     pub functions: BTreeMap<Utf8PathBuf, Compiled>,
     /// The calls in them that are about pages, as far as they can be told.
     pub calls: BTreeMap<Utf8PathBuf, Vec<Call>>,
+    /// Where the code of their lines stands, as far as it can be told; only of a kernel with an image.
+    pub lines: BTreeMap<Utf8PathBuf, Lines>,
     pub seconds: f64,
 }
 
@@ -106,9 +109,17 @@ fn make(
         };
         reason = Some(why.into());
     }
+    let mut lines = BTreeMap::new();
     if what == What::Image && result == Outcome::Pass {
         let image = prepared.kbuild.image().1;
-        let (made, warnings) = prepared.kbuild.make_image(&logs.join("make.log"));
+        // The image is linked by one processor; another has nothing to do meanwhile.
+        let ((made, warnings), told) = std::thread::scope(|scope| {
+            let output = &prepared.kbuild.output;
+            let told = scope.spawn(|| lines_of(output, files, logs));
+            let made = prepared.kbuild.make_image(&logs.join("make.log"));
+            (made, told.join())
+        });
+        lines = told.unwrap_or_default();
         add(heard, warnings);
         let made = made?;
         let said = made.stdout_text();
@@ -145,6 +156,7 @@ fn make(
         warnings: heard.clone(),
         functions,
         calls,
+        lines,
         seconds: started.elapsed().as_secs_f64(),
     })
 }

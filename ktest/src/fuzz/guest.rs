@@ -161,6 +161,8 @@ fn changed() -> Changed {
         function: "f".into(),
         within: vec!["g".into()],
         calls: vec![("f+0x1".into(), "unpin_user_page".into())],
+        lines: vec!["f+0x3".into()],
+        ran_before: None,
     }
 }
 

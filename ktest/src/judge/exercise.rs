@@ -17,10 +17,17 @@ pub(crate) struct Changed {
     pub(crate) within: Vec<String>,
     /// Calls in it that were watched: where (`symbol+0x12`), and of what.
     pub(crate) calls: Vec<(String, String)>,
+    /// Places of the lines that the patch adds to it.
+    pub(crate) lines: Vec<String>,
+    /// Whether one of the lines that the patch takes away from it ran in an earlier kernel, where they were watched.
+    pub(crate) ran_before: Option<bool>,
 }
 
+/// Said of a function that ran without what is new in it.
+const OTHER_LINES: &str = "it ran, but none of the lines that the patch changes in it";
+
 /// `None` where the patch changes no function. A function ran where its probe was hit, or where it stands in the trace of what the
-/// kernel complained of during a target.
+/// kernel complained of during a target; where its changed lines were watched, one of them must have been hit besides.
 pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> {
     if changed.is_empty() {
         return None;
@@ -43,10 +50,22 @@ pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> 
         .map(String::as_str)
         .collect();
     let has_run = |name: &str| hits(name).unwrap_or(0) > 0 || traced.contains(name);
+    let without_its_lines = |changed: &Changed| {
+        let counts: Vec<u64> = changed.lines.iter().filter_map(|at| hits(at)).collect();
+        let watched = !counts.is_empty() || changed.ran_before.is_some();
+        let one_ran = counts.iter().any(|count| *count > 0) || changed.ran_before == Some(true);
+        watched && !one_ran && !traced.contains(changed.function.as_str())
+    };
     let (mut ran, mut not_run, mut calls_not_run) = (Vec::new(), Vec::new(), Vec::new());
     for changed in changed {
         let name = format!("{}:{}", changed.path, changed.function);
-        if has_run(&changed.function) {
+        let entered = has_run(&changed.function) || changed.within.iter().any(|w| has_run(w));
+        if entered && without_its_lines(changed) {
+            not_run.push(NotRun {
+                function: name,
+                why: Some(OTHER_LINES.into()),
+            });
+        } else if has_run(&changed.function) {
             for (place, callee) in &changed.calls {
                 // A place without a count was not watched.
                 if hits(place) == Some(0) {
@@ -95,6 +114,8 @@ mod tests {
                 .iter()
                 .map(|(at, of)| ((*at).into(), (*of).into()))
                 .collect(),
+            lines: Vec::new(),
+            ran_before: None,
         }
     }
 
@@ -134,6 +155,42 @@ mod tests {
             reason.contains("a.c:give, a.c:twin (several functions have this name)"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn a_function_that_ran_without_its_changed_lines_is_not_exercised() {
+        let results = "# begin vmci FAILED\n# probe vmci function=take symbol=take hits=9\n\
+            # probe vmci function=take+0x12 symbol=take+0x12 hits=0\n# probe vmci function=take+0x30 symbol=take+0x30 hits=1\n";
+        let seen = seen("", results);
+        let of = |lines: &[&str], ran_before| {
+            let changed = Changed {
+                lines: lines.iter().map(|at| (*at).to_owned()).collect(),
+                ran_before,
+                ..changed("take", &[], &[])
+            };
+            exercise(&[changed], &[&seen]).unwrap()
+        };
+        let idle = of(&["take+0x12"], None);
+        assert_eq!(idle.result, Exercised::NotExercised);
+        let reason = idle.reason().unwrap();
+        assert!(
+            reason.contains("a.c:take (it ran, but none of the lines"),
+            "{reason}"
+        );
+        assert_eq!(
+            of(&["take+0x12"], Some(false)).result,
+            Exercised::NotExercised
+        );
+        assert_eq!(of(&[], Some(false)).result, Exercised::NotExercised);
+        // One line suffices, and so does one that was taken away.
+        assert_eq!(
+            of(&["take+0x12", "take+0x30"], None).result,
+            Exercised::Exercised
+        );
+        assert_eq!(of(&["take+0x12"], Some(true)).result, Exercised::Exercised);
+        // Where no line could be watched, the function stands for them.
+        assert_eq!(of(&["take+0x77"], None).result, Exercised::Exercised);
+        assert_eq!(of(&[], None).result, Exercised::Exercised);
     }
 
     #[test]

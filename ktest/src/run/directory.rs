@@ -4,6 +4,7 @@
 //! The id is a number that counts up and the beginning of the inputs' hash. A run is locked while it is written; every
 //! result is written beside and renamed, so that what is there is whole, and a resumed run does not do it again.
 
+use super::lines::RanBefore;
 use crate::build::Shadow;
 use crate::error::Error;
 use crate::verdict::{Accelerator, Shard, Stage, Verdict};
@@ -12,6 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+
+/// Which of the lines that later patches take away ran in a kernel, in its directory.
+const LINES: &str = "lines.json";
 
 /// A program that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,9 +163,11 @@ impl RunDirectory {
                 continue;
             };
             self.stage(number)?;
-            let console = format!("{number:02}/console.log");
-            if dir.join(&console).is_file() {
-                copy(&dir.join(&console), &self.path.join(&console))?;
+            for beside in ["console.log", LINES] {
+                let beside = format!("{number:02}/{beside}");
+                if dir.join(&beside).is_file() {
+                    copy(&dir.join(&beside), &self.path.join(&beside))?;
+                }
             }
             copy(&dir.join(&name), &self.path.join(&name))?;
             taken += 1;
@@ -205,6 +211,24 @@ impl RunDirectory {
     /// [`Error::Io`].
     pub(super) fn record(&self, number: usize, stage: &Stage) -> Result<(), Error> {
         self.write(&format!("{number:02}/stage.json"), stage)
+    }
+
+    /// Records which of the lines that later patches take away ran in stage `number`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn record_lines(&self, number: usize, ran: &RanBefore) -> Result<(), Error> {
+        if ran.is_empty() {
+            return Ok(());
+        }
+        self.write(&format!("{number:02}/{LINES}"), ran)
+    }
+
+    /// What [`RunDirectory::record_lines`] recorded; nothing where it did not.
+    pub(super) fn lines(&self, number: usize) -> RanBefore {
+        let file = self.path.join(format!("{number:02}/{LINES}"));
+        let bytes = std::fs::read(file).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
     /// Records the verdict.

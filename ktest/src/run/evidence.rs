@@ -181,6 +181,8 @@ impl Watch {
                 within,
                 path,
                 function,
+                lines: Vec::new(),
+                ran_before: None,
             }
         });
         changed.collect()

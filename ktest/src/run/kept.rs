@@ -4,6 +4,7 @@
 use super::directory::{Inputs, RunDirectory};
 use super::evidence::Watch;
 use super::kernel::{IMAGE, INITRD, Kernel, Then};
+use super::lines::SeriesLines;
 use super::prepared::{GUEST, KERNEL, Prepared};
 use super::stages::Session;
 use super::whole::{NOT_JUDGED, left_out};
@@ -86,6 +87,8 @@ impl Prepared {
             functions: Vec::new(),
             user: None,
             watch: Watch::of_sites(self.data.sites.clone()),
+            // What of them is watched in a kernel is kept with it.
+            lines: SeriesLines::default(),
             then: Then::Boot,
             accelerator: Mutex::new(own.accelerator),
         };

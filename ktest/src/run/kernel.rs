@@ -5,6 +5,7 @@
 //! there by the same function: it needs neither the tree nor a compiler.
 
 use super::boots::Objects;
+use super::lines::{Places, RanBefore, ran};
 use super::prepared::KERNEL;
 use super::stages::Session;
 use crate::boot::Seen;
@@ -43,6 +44,8 @@ pub(super) struct Kernel {
     pub(super) build: Build,
     /// The functions that it changes.
     pub(super) changed: Vec<Changed>,
+    /// Where the lines stand in it that later patches take away, by the number of the patch.
+    pub(super) later: BTreeMap<usize, Places>,
     /// The files of watched callsites that have an object.
     pub(super) compiled: BTreeSet<Utf8PathBuf>,
     /// The watched calls of each touched file.
@@ -61,6 +64,7 @@ impl Kernel {
             subject: subject.to_owned(),
             build,
             changed: Vec::new(),
+            later: BTreeMap::new(),
             compiled: BTreeSet::new(),
             calls: BTreeMap::new(),
             converted: BTreeSet::new(),
@@ -79,8 +83,9 @@ impl Kernel {
     fn watched(&self) -> Vec<String> {
         let calls = self.calls.values().flatten().map(|call| &call.place);
         let changed = self.changed.iter();
-        let changed = changed.flat_map(|c| c.within.iter().chain([&c.function]));
-        changed.chain(calls).cloned().collect()
+        let changed = changed.flat_map(|c| c.within.iter().chain([&c.function]).chain(&c.lines));
+        let later = self.later.values().flat_map(Places::values).flatten();
+        changed.chain(calls).chain(later).cloned().collect()
     }
 }
 
@@ -125,8 +130,37 @@ impl Session<'_> {
         self.shorten(specs, home, dir, &mut booted.targets)?;
         let mut stage = self.stage_of(kernel.number, subject, kernel.build.clone(), &booted);
         let seen: Vec<&Seen> = booted.seen.iter().collect();
-        stage.exercise = exercise(&kernel.changed, &seen);
+        stage.exercise = exercise(&self.with_earlier(kernel), &seen);
+        let hits = |place: &str| hits(&seen, place);
+        let later = kernel.later.iter();
+        let ran = later.map(|(patch, places)| (*patch, ran(places, hits)));
+        self.directory.record_lines(kernel.number, &ran.collect())?;
         stage.targets = booted.targets;
         Ok(stage)
     }
+
+    /// What `kernel` changes, with what earlier kernels say of the lines that it takes away: the nearest of them that watched those
+    /// of a function, as kernels with the same image are booted once.
+    fn with_earlier(&self, kernel: &Kernel) -> Vec<Changed> {
+        let earlier: Vec<RanBefore> = (0..kernel.number)
+            .rev()
+            .map(|earlier| self.directory.lines(earlier))
+            .collect();
+        let mut all = kernel.changed.clone();
+        for changed in &mut all {
+            let name = format!("{}:{}", changed.path, changed.function);
+            let mut known = earlier
+                .iter()
+                .filter_map(|ran| ran.get(&kernel.number)?.get(&name));
+            changed.ran_before = known.next().copied();
+        }
+        all
+    }
+}
+
+/// How often `place` was hit in all targets; `None` where it was not watched.
+fn hits(seen: &[&Seen], place: &str) -> Option<u64> {
+    let reports = seen.iter().flat_map(|seen| &seen.results.targets);
+    let counts = reports.filter_map(|(_, report)| report.hits.get(place));
+    counts.copied().reduce(u64::saturating_add)
 }

@@ -10,6 +10,7 @@ mod inputs;
 mod kept;
 mod kernel;
 mod limits;
+mod lines;
 mod machine;
 mod perl;
 mod plan;

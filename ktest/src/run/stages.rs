@@ -7,6 +7,7 @@ use super::directory::RunDirectory;
 use super::evidence::{Watch, converted};
 use super::flags::keep_functions;
 use super::kernel::{INITRD, Kernel, Then};
+use super::lines::SeriesLines;
 use crate::boot::Seen;
 use crate::build::stage::{Made, fragment, hash, make_base, make_stage, touched};
 use crate::build::{Call, Kbuild, Known, Ledger, Plan, Prepared, prepare_above, strings};
@@ -51,6 +52,8 @@ pub(super) struct Session<'a> {
     pub(super) watch: Watch,
     /// What becomes of each kernel.
     pub(super) then: Then,
+    /// The lines that each patch edits.
+    pub(super) lines: SeriesLines,
     /// What executes the guests' instructions, once it is known.
     pub(super) accelerator: Mutex<Option<Accelerator>>,
 }
@@ -257,8 +260,11 @@ impl Session<'_> {
         let same = self.same_image(number, &digest);
         let asks =
             |spec: &&&TargetSpec| converted(&self.source.root, overlay, spec) == Converted::Yes;
+        let mut changed = self.changed(number, &build.changes, &made.calls);
+        self.with_lines(number, made, &mut changed);
         let mut kernel = Kernel {
-            changed: self.changed(number, &build.changes, &made.calls),
+            changed,
+            later: self.lines.taken_later(number, &made.lines),
             compiled: self.compiled(&prepared.kbuild),
             calls: made.calls.clone(),
             converted: specs
@@ -299,6 +305,15 @@ impl Session<'_> {
             }
         }
         self.finish(stage)
+    }
+
+    /// Adds to `changed` the places of the lines that patch `number` adds.
+    fn with_lines(&self, number: usize, made: &Made, changed: &mut [Changed]) {
+        let added = self.lines.added(number, &made.lines);
+        for changed in changed {
+            let name = format!("{}:{}", changed.path, changed.function);
+            changed.lines = added.get(&name).cloned().unwrap_or_default();
+        }
     }
 
     /// The kernel of an earlier stage that has this very image and was booted with the same targets: there is nothing new to learn.

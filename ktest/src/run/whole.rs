@@ -6,6 +6,7 @@ use super::directory::{Inputs, RunDirectory};
 use super::evidence::Watch;
 use super::inputs::inputs;
 use super::kernel::Then;
+use super::lines::SeriesLines;
 use super::plan::plan;
 use super::stages::Session;
 use crate::boot::QEMU;
@@ -129,6 +130,7 @@ pub(super) fn whole(
     let (source, options, staged) = (&asked.source, &asked.options, &asked.staged);
     let inputs = asked.inputs;
     let watch = Watch::new(source, staged, &options.callsites);
+    let lines = SeriesLines::new(&source.root, staged, options.stages)?;
     let directory = match &options.resume {
         Some(id) => RunDirectory::resume(&options.runs, id, &inputs)?,
         None => RunDirectory::create(&options.runs, &inputs)?,
@@ -152,6 +154,7 @@ pub(super) fn whole(
             functions: watch.functions(),
             user: asked.user,
             watch: watch.clone(),
+            lines,
             then,
             accelerator: Mutex::new(options.accelerator),
         };

@@ -6,6 +6,7 @@
 //! overlay    what differs from the tree: files with their contents and mode, links, what is gone
 //! apply      git applies each patch to copies of the files that it names; what then differs is the overlay
 //! functions  which functions of a file a patch edits
+//! lines      which of its lines
 //! ```
 //!
 //! A patch is a stranger's: what it names is read from the tree only where it is an ordinary file inside of it, with no link on the
@@ -14,9 +15,11 @@
 mod apply;
 mod functions;
 mod input;
+mod lines;
 mod overlay;
 
 pub(crate) use apply::{Staged, stage};
-pub(crate) use functions::changed_functions;
+pub(crate) use functions::{changed_functions, functions_at};
 pub(crate) use input::subjects;
+pub(crate) use lines::Edited;
 pub(crate) use overlay::{Content, Overlay, RESERVED, from_outside, tree_path};

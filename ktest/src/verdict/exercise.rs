@@ -11,7 +11,7 @@ pub enum Exercised {
     Exercised,
     /// Some of them.
     Partly,
-    /// None: the result is inconclusive.
+    /// None, or none of the lines that it changes in them: the result is inconclusive.
     NotExercised,
 }
 
@@ -92,7 +92,7 @@ impl Exercise {
                 Some("not-exercised: no function that it changes could be watched".into())
             }
             Exercised::NotExercised => Some(format!(
-                "not-exercised: none of the functions that it changes ran in any target: {}",
+                "not-exercised: nothing that it changes ran in any target: {}",
                 functions.join(", ")
             )),
             Exercised::Partly => {
