@@ -2,7 +2,8 @@
 //! What a user is charged for pinned pages is given back with them. Who has CAP_IPC_LOCK is not held to RLIMIT_MEMLOCK, and by some
 //! subsystems not charged at all; so a child without it takes and gives back more in all than the limit allows at once.
 
-use crate::check::{Check, Stop, Test, attempt};
+use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::memory::{PAGE, Pages};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -61,6 +62,56 @@ pub(crate) fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnM
                     }
                     std::thread::sleep(APART);
                 }
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Pages that a limit allows, and more than it allows.
+const ALLOWED: usize = 64;
+const BEYOND: usize = 256;
+
+/// One subtest: `take` is asked to take as many bytes as it is told from the beginning of the pages, of which not all may be there.
+/// What is beyond the limit is refused, and neither that nor what could not be taken whole stays charged.
+pub(crate) fn limit<H>(
+    check: &mut Check,
+    title: &str,
+    mut take: impl FnMut(&Pages, usize) -> Test<H>,
+) {
+    check.run(&format!("{title}, limit kept"), || {
+        in_child(|| {
+            let bytes = Some((ALLOWED * PAGE) as u64);
+            let limit = Rlimit {
+                current: bytes,
+                maximum: bytes,
+            };
+            attempt("set the limit", setrlimit(Resource::Memlock, limit))?;
+            attempt("give up CAP_IPC_LOCK", drop_ipc_lock())?;
+            let few = attempt("map", Pages::small(ALLOWED / 4))?;
+            if let Err(Stop::Fail(why)) = take(&few, few.len()).map(drop) {
+                return Err(Stop::Skip(format!("not within a limit: {why}")));
+            }
+            let many = attempt("map", Pages::small(BEYOND))?;
+            let half = attempt("map", Pages::with_hole(ALLOWED / 2, ALLOWED / 4))?;
+            for _ in 0..TIMES {
+                let beyond = take(&many, many.len());
+                ensure(
+                    beyond.is_err(),
+                    format!("{BEYOND} pages were taken where {ALLOWED} are allowed"),
+                )?;
+                let not_there = take(&half, 2 * half.len());
+                ensure(not_there.is_err(), "memory that is not there was taken")?;
+            }
+            let mut tries = 0;
+            while let Err(stop) = take(&few, few.len()) {
+                tries += 1;
+                if tries == TRIES {
+                    let (Stop::Fail(why) | Stop::Skip(why)) = stop;
+                    let why = format!("what was refused is still charged: {why}");
+                    return Err(Stop::Fail(why));
+                }
+                std::thread::sleep(APART);
             }
             Ok(())
         })

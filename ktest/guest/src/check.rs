@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How many rounds a repetition has: three, so that the middle one is no outlier.
 const ROUNDS: usize = 3;
+/// Repetitions in which an object of some hundred bytes that is kept each time comes to a number of pages that shows.
+pub(crate) const OFTEN: u64 = 400;
 /// Pages whose loss in one round is no accident: the lists of free pages that each processor keeps hold back some 200.
 const MUCH: i64 = 400;
 /// How long what follows a leak is waited for: the target has failed, and each of its subtests may leak the same again.

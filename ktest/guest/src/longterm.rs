@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What FOLL_LONGTERM does besides pinning: pages leave memory that must stay movable, and pages of a file whose dirty pages are tracked are
-//! refused. A caller that forgot the flag pins as many pages, and nothing else would tell.
+//! refused. And what FOLL_WRITE does. A caller that forgot the flag pins as many pages, and nothing else would tell.
 //!
 //! mm/gup.c: check_and_migrate_movable_pages() (of ZONE_MOVABLE since 5.13), writable_file_mapping_allowed() (6.5).
 
@@ -48,7 +48,7 @@ pub(crate) fn fill() {
     }
 }
 
-/// Asks both of `take`, which must pin the pages that it is given for writing until what it returns is dropped.
+/// Asks all of `take`, which must pin the pages that it is given for writing until what it returns is dropped.
 pub(crate) fn run<H>(check: &mut Check, title: &str, take: impl FnMut(&Pages) -> Test<H>) {
     run_of(check, title, COUNT, take);
 }
@@ -62,6 +62,7 @@ pub(crate) fn run_of<H>(
 ) {
     leaves_movable(check, title, count, &mut take);
     refuses_files(check, title, count, &mut take);
+    refuses_read_only(check, title, count, &mut take);
 }
 
 /// Asks the first of `take`, which may pin for reading only.
@@ -119,6 +120,32 @@ pub(crate) fn refuses_files<H>(
             ),
         }
     });
+}
+
+/// Memory that may only be read is refused by who takes it for writing: a caller that forgot FOLL_WRITE writes to pages that others share.
+pub(crate) fn refuses_read_only<H>(
+    check: &mut Check,
+    title: &str,
+    count: usize,
+    mut take: impl FnMut(&Pages) -> Test<H>,
+) {
+    check.run(
+        &format!("{title}, pages that may only be read refused"),
+        || {
+            let pages = attempt("map", Pages::small(count))?;
+            attempt("protect", pages.read_only())?;
+            match take(&pages) {
+                Err(Stop::Fail(_)) => Ok(()),
+                Err(skip) => Err(skip),
+                Ok(_) => ensure(false, "pages that may only be read were taken for writing"),
+            }
+        },
+    );
+}
+
+/// Whether the kernel is of `release` or a later one.
+pub(crate) fn is_since(release: (u32, u32)) -> bool {
+    since(release, "").is_ok()
 }
 
 /// Skips on kernels before `release`, of which `what` holds.

@@ -18,6 +18,7 @@ mod machine;
 mod memory;
 mod mounts;
 mod netlink;
+mod outlive;
 mod pins;
 mod plan;
 mod port;

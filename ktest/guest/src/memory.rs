@@ -53,6 +53,15 @@ impl Pages {
 
     /// The first `count` pages of `file`, shared.
     pub(crate) fn of_file(file: &impl AsFd, count: usize) -> std::io::Result<Pages> {
+        Pages::mapped(file, count, MapFlags::SHARED)
+    }
+
+    /// The same, private: what is written to them stays here.
+    pub(crate) fn copied_from(file: &impl AsFd, count: usize) -> std::io::Result<Pages> {
+        Pages::mapped(file, count, MapFlags::PRIVATE)
+    }
+
+    fn mapped(file: &impl AsFd, count: usize, flags: MapFlags) -> std::io::Result<Pages> {
         let bytes = count * PAGE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
         let start = unsafe {
@@ -60,7 +69,7 @@ impl Pages {
                 std::ptr::null_mut(),
                 bytes,
                 ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
+                flags,
                 file,
                 0,
             )?
@@ -103,6 +112,51 @@ impl Pages {
         // SAFETY: the mapping is ours, and whoever writes to it afterwards is the kernel, which is to be refused.
         unsafe { mprotect(self.start, self.bytes, MprotectFlags::READ)? };
         Ok(())
+    }
+
+    /// Takes the right to write to the pages `range` away.
+    pub(crate) fn read_only_in(&self, range: Range<usize>) -> std::io::Result<()> {
+        let bytes = range.len() * PAGE;
+        // SAFETY: the pages lie in the mapping, which is ours; whoever writes to them afterwards is the kernel, which is to be refused.
+        unsafe {
+            let start = self.start.cast::<u8>().add(range.start * PAGE).cast();
+            mprotect(start, bytes, MprotectFlags::READ)?;
+        }
+        Ok(())
+    }
+
+    /// One huge page, aligned, if the kernel has one to give.
+    pub(crate) fn huge() -> std::io::Result<Option<Pages>> {
+        const HUGE: usize = 512 * PAGE;
+        // A machine with less than 512 MiB begins without: mm/huge_memory.c: hugepage_init() (6.12). Who asks is given them.
+        let _not_there = std::fs::write("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+        let room = Pages::map(1024, MapFlags::PRIVATE)?;
+        let start = (room.start as usize).next_multiple_of(HUGE);
+        let (before, after) = (
+            start - room.start as usize,
+            room.start as usize + room.bytes - start - HUGE,
+        );
+        // SAFETY: both ends of the mapping are ours, and nothing refers to them.
+        unsafe {
+            if before > 0 {
+                munmap(room.start, before)?;
+            }
+            if after > 0 {
+                munmap((start + HUGE) as *mut c_void, after)?;
+            }
+        }
+        std::mem::forget(room);
+        let pages = Pages {
+            start: start as *mut c_void,
+            bytes: HUGE,
+        };
+        // SAFETY: the advice covers the mapping, which is ours, and changes none of its bytes.
+        unsafe { madvise(pages.start, pages.bytes, Advice::LinuxHugepage)? };
+        pages.fill();
+        const IS_HUGE: u64 = 1 << 22;
+        let flags = File::open("/proc/kpageflags")?;
+        let first = pages.frames()?[0];
+        Ok((word(&flags, first)? & IS_HUGE != 0).then_some(pages))
     }
 
     /// Children are made without it.
@@ -187,7 +241,7 @@ impl Pages {
 }
 
 /// The word at `index` of a file of words.
-fn word(file: &File, index: u64) -> std::io::Result<u64> {
+pub(crate) fn word(file: &File, index: u64) -> std::io::Result<u64> {
     let mut bytes = [0u8; 8];
     file.read_exact_at(&mut bytes, index * 8)?;
     Ok(u64::from_ne_bytes(bytes))

@@ -17,8 +17,9 @@ pub(super) type Places = BTreeMap<String, Vec<String>>;
 /// By the number of the patch that takes the lines away: whether any of them ran, by `path:function`.
 pub(super) type RanBefore = BTreeMap<usize, BTreeMap<String, bool>>;
 
-/// How many places are watched for one patch: each is a probe in the guest.
-const MOST_PLACES: usize = 96;
+/// How many places are watched for one patch, and for all that follow it: each is a probe in the guest, which takes some milliseconds.
+const MOST_PLACES: usize = 64;
+const MOST_AHEAD: usize = 384;
 /// How many patches ahead lines are followed: the kernels between may all have the same image, and then are not booted.
 const AHEAD: usize = 16;
 
@@ -95,6 +96,7 @@ impl SeriesLines {
         lines: &BTreeMap<Utf8PathBuf, Lines>,
     ) -> BTreeMap<usize, Places> {
         let mut later = BTreeMap::new();
+        let mut count = 0;
         let ahead = self.kernels.iter().zip(1..).skip(number).take(AHEAD);
         for (files, patch) in ahead {
             let mut places = Places::new();
@@ -105,8 +107,13 @@ impl SeriesLines {
                     }
                 }
             }
+            let places = cut(places);
+            count += places.values().map(Vec::len).sum::<usize>();
+            if count > MOST_AHEAD {
+                break;
+            }
             if !places.is_empty() {
-                later.insert(patch, cut(places));
+                later.insert(patch, places);
             }
         }
         later

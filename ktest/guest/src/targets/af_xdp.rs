@@ -4,12 +4,12 @@
 //! Interface: include/uapi/linux/if_xdp.h; net/xdp/xdp_umem.c: xdp_umem_pin_pages() (6.12). The pages are given back from
 //! a work queue after the socket is gone.
 
-use crate::check::{Check, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::pins;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
 use crate::window::SIZES;
-use crate::{charge, failing, longterm};
+use crate::{charge, failing, longterm, outlive};
 use std::os::fd::OwnedFd;
 
 const SOL_XDP: i32 = 283;
@@ -94,6 +94,16 @@ pub(super) fn run(check: &mut Check) {
         attempt("register packet memory", register(&socket, pages))?;
         Ok(socket)
     });
+    let taken = |pages: &Pages, bytes: usize| -> Test<OwnedFd> {
+        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+        attempt(
+            "register packet memory",
+            register_bytes(&socket, pages, bytes),
+        )?;
+        Ok(socket)
+    };
+    outlive::run(check, "packet memory", |pages| taken(pages, pages.len()));
+    charge::limit(check, "packet memory", taken);
     charge::run(check, "packet memory", (COUNT * PAGE) as u64, || {
         registered().map(drop)
     });
@@ -103,6 +113,21 @@ pub(super) fn run(check: &mut Check) {
         let _failed_or_not = failing.during(|| register(&socket, &pages));
         Ok(())
     });
+    check.repeat(
+        "packet memory, holder killed many times",
+        8,
+        COUNT as u64,
+        || {
+            let taken =
+                killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
+            attempt("in the child", taken)
+        },
+    );
+    if let Ok(page) = Pages::small(1) {
+        check.repeat("packet memory, one page very often", OFTEN, 0, || {
+            taken(&page, PAGE).map(drop)
+        });
+    }
     check.repeat("packet memory, many times", 16, COUNT as u64, || {
         registered().map(drop)
     });

@@ -4,7 +4,7 @@
 //! block/fops.c: __blkdev_direct_IO_simple(), fs/iomap/direct-io.c and lib/iov_iter.c: iov_iter_extract_pages() (6.12:
 //! pins; before 6.3 plain references).
 
-use crate::check::{Check, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::targets::ext4;
@@ -95,16 +95,23 @@ fn file(check: &mut Check, name: &str, path: &str) {
         // What lies behind the end of a file may come as zeroes.
         window.nothing_beside()
     });
-    check.run(&format!("{name}, the middle of it not writable"), || {
-        let file = attempt("open", direct(path))?;
-        let mut pages = attempt("map", Pages::small(COUNT))?;
-        attempt("protect", pages.protect(COUNT / 2..COUNT / 2 + 1))?;
-        let bytes = pages.read_beyond(&file, COUNT);
-        ensure(
-            bytes <= (COUNT / 2 * PAGE) as i64,
-            format!("{bytes} bytes came"),
-        )
-    });
+    for (what, rights) in [("without rights", false), ("only to be read", true)] {
+        check.run(&format!("{name}, the middle of it {what}"), || {
+            let file = attempt("open", direct(path))?;
+            let mut pages = attempt("map", Pages::small(COUNT))?;
+            let middle = COUNT / 2..COUNT / 2 + 1;
+            let protected = match rights {
+                true => pages.read_only_in(middle),
+                false => pages.protect(middle),
+            };
+            attempt("protect", protected)?;
+            let bytes = pages.read_beyond(&file, COUNT);
+            ensure(
+                bytes <= (COUNT / 2 * PAGE) as i64,
+                format!("{bytes} bytes came"),
+            )
+        });
+    }
     failing::run(check, name, |failing| {
         let file = attempt("open", direct(path))?;
         let mut window = Window::new(0, 70 * PAGE)?;
@@ -120,6 +127,16 @@ fn file(check: &mut Check, name: &str, path: &str) {
             let mut pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
             let _some_or_none = pages.read_beyond(&file, COUNT);
             Ok(())
+        },
+    );
+    check.repeat(
+        &format!("{name}, one page read very often"),
+        OFTEN,
+        0,
+        || {
+            let file = attempt("open", direct(path))?;
+            let mut page = attempt("map", Pages::small(1))?;
+            attempt("read", pread(&file, page.bytes(), 0)).map(drop)
         },
     );
     check.repeat(

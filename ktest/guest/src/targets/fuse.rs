@@ -3,12 +3,12 @@
 //!
 //! Interface: include/uapi/linux/fuse.h, protocol 7.31; fs/fuse/file.c: fuse_direct_io(), fuse_get_user_pages() (6.12).
 
-use crate::check::{Check, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::Pages;
 use crate::sys::open;
 use crate::window::{Window, shapes};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate, memfd_create};
 use rustix::io::{pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::fs::File;
@@ -51,6 +51,14 @@ pub(super) fn run(check: &mut Check) {
             back.bytes().iter().all(|b| *b == 0x3c),
             "other bytes came back",
         )
+    });
+    check.run("read into memory of which half may only be read", || {
+        let file = attempt("open", direct())?;
+        let mut pages = attempt("map", Pages::small(COUNT))?;
+        attempt("protect", pages.read_only_in(COUNT / 2..COUNT))?;
+        let bytes = pages.read_beyond(&file, COUNT);
+        let most = (BYTES / 2) as i64;
+        ensure(bytes <= most, format!("{bytes} bytes came"))
     });
     check.run("read into memory that is half not mapped", || {
         let file = attempt("open", direct())?;
@@ -100,15 +108,73 @@ pub(super) fn run(check: &mut Check) {
         let _failed_or_not = failing.during(|| pread(&file, window.inside(), 0));
         Ok(())
     });
-    check.repeat("read many times", 32, COUNT as u64, read_once);
-    check.run("unmounted", || {
-        attempt("unmount", unmount(MOUNT, UnmountFlags::DETACH))
+    check.repeat("one page read very often", OFTEN, 0, || {
+        let file = attempt("open", direct())?;
+        let mut page = attempt("map", Pages::small(1))?;
+        attempt("read", pread(&file, page.bytes(), 0)).map(drop)
     });
+    check.repeat("read many times", 32, COUNT as u64, read_once);
+    check.run("unmounted", || stop(server, MOUNT));
+    check.run("read into pages that go meanwhile", read_into_what_goes);
+}
+
+/// Pages that leave their file while a read into them waits are held by the read alone. If it had given them back, what is read would come
+/// to whoever has them now.
+fn read_into_what_goes() -> Test {
+    const AT: &str = "/tmp/slow";
+    let memory = attempt("memfd", memfd_create("goes", MemfdFlags::CLOEXEC))?;
+    let size = BYTES as u64;
+    attempt("size", ftruncate(&memory, size))?;
+    let mut pages = attempt("map", Pages::of_file(&memory, COUNT))?;
+    pages.bytes().fill(1);
+    let (asked, tell) = attempt("make a pipe", rustix::pipe::pipe())?;
+    let (hear, done) = attempt("make a pipe", rustix::pipe::pipe())?;
+    let (report, verdict) = attempt("make a pipe", rustix::pipe::pipe())?;
+    let (last_word, waits) = attempt("make a pipe", rustix::pipe::pipe())?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let other = unsafe { libc::fork() };
+    if other < 0 {
+        return Err(Stop::from(std::io::Error::last_os_error()));
+    }
+    if other == 0 {
+        drop((tell, waits));
+        let unharmed = taken_over(&memory, &asked, &done, &last_word);
+        let _parent_gone = rustix::io::write(&verdict, &[u8::from(unharmed)]);
+        // SAFETY: the child has nothing to tidy up, and must not print the parent's buffered report.
+        unsafe { libc::_exit(0) }
+    }
+    drop((asked, done, verdict));
+    let server = serve_at(AT, Some(Meanwhile { tell, hear })).map_err(Stop::Skip)?;
+    let read = direct_at(&format!("{AT}/file")).and_then(|file| pread(&file, pages.bytes(), 0));
+    let _child_gone = rustix::io::write(&waits, b"+");
+    let mut unharmed = [0u8];
+    let heard = rustix::io::read(&report, &mut unharmed);
     // SAFETY: plain system calls on a child of ours.
     unsafe {
-        libc::kill(server, libc::SIGKILL);
-        libc::waitpid(server, std::ptr::null_mut(), 0);
+        libc::waitpid(other, std::ptr::null_mut(), 0);
     }
+    stop(server, AT)?;
+    attempt("read", read)?;
+    attempt("hear from the child", heard)?;
+    ensure(
+        unharmed[0] == 1,
+        "what was read came to pages that were free meanwhile",
+    )
+}
+
+/// Once it is `asked`, takes the pages out of `memory`, takes as many and more for itself, and, when nobody waits any longer, says whether they
+/// are as it left them.
+fn taken_over(memory: &OwnedFd, asked: &OwnedFd, done: &OwnedFd, last_word: &OwnedFd) -> bool {
+    let _asker_gone = rustix::io::read(asked, &mut [0u8]);
+    let gone = ftruncate(memory, 0);
+    let own = Pages::small(4 * COUNT);
+    if let Ok(mut own) = own {
+        own.bytes().fill(0x11);
+        let _parent_gone = rustix::io::write(done, b"+");
+        let _parent_gone = rustix::io::read(last_word, &mut [0u8]);
+        return gone.is_ok() && own.bytes().iter().all(|byte| *byte == 0x11);
+    }
+    false
 }
 
 fn read_once() -> Test {
@@ -118,30 +184,59 @@ fn read_once() -> Test {
 }
 
 fn direct() -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(FILE, OFlags::RDWR | OFlags::DIRECT, Mode::empty())
+    direct_at(FILE)
+}
+
+fn direct_at(path: &str) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDWR | OFlags::DIRECT, Mode::empty())
+}
+
+/// What goes on while somebody waits for a read: who hears of it, and who says that it is done.
+pub(super) struct Meanwhile {
+    /// Written to before the first read is answered.
+    pub(super) tell: OwnedFd,
+    /// Read from before it is answered.
+    pub(super) hear: OwnedFd,
+}
+
+impl Meanwhile {
+    fn pass(self) {
+        let _nobody_hears = rustix::io::write(&self.tell, b"+");
+        let _nobody_says = rustix::io::read(&self.hear, &mut [0u8]);
+    }
 }
 
 /// Mounts, and starts the child that answers; its number.
 fn serve() -> Result<i32, String> {
+    serve_at(MOUNT, None)
+}
+
+/// Ends what [`serve_at`] began.
+pub(super) fn stop(server: i32, at: &str) -> Test {
+    let unmounted = unmount(at, UnmountFlags::DETACH);
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::kill(server, libc::SIGKILL);
+        libc::waitpid(server, std::ptr::null_mut(), 0);
+    }
+    attempt("unmount", unmounted)
+}
+
+/// The same at `at`, where the first read takes as long as `meanwhile` does.
+pub(super) fn serve_at(at: &str, meanwhile: Option<Meanwhile>) -> Result<i32, String> {
     let device = open("/dev/fuse").map_err(|error| format!("no /dev/fuse: {error}"))?;
-    std::fs::create_dir_all(MOUNT).map_err(|error| format!("make {MOUNT}: {error}"))?;
+    std::fs::create_dir_all(at).map_err(|error| format!("make {at}: {error}"))?;
     let options = format!(
         "fd={},rootmode=40000,user_id=0,group_id=0",
         device.as_raw_fd()
     );
     let options = std::ffi::CString::new(options).map_err(|error| error.to_string())?;
-    mount(
-        "ktest",
-        MOUNT,
-        "fuse",
-        MountFlags::empty(),
-        options.as_c_str(),
-    )
-    .map_err(|error| format!("mount: {error}"))?;
+    mount("ktest", at, "fuse", MountFlags::empty(), options.as_c_str())
+        .map_err(|error| format!("mount: {error}"))?;
     // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
     match unsafe { libc::fork() } {
         0 => {
-            answer_all(device);
+            answer_all(device, meanwhile);
             // SAFETY: the child has nothing to tidy up, and must not print the parent's buffered report.
             unsafe { libc::_exit(0) }
         }
@@ -151,10 +246,16 @@ fn serve() -> Result<i32, String> {
 }
 
 /// Answers until the file system is gone.
-fn answer_all(mut device: File) {
+fn answer_all(mut device: File, mut meanwhile: Option<Meanwhile>) {
     let mut contents = vec![0u8; BYTES];
     let mut request = vec![0u8; REQUEST];
     while let Ok(length) = device.read(&mut request) {
+        const READ: [u8; 4] = 15u32.to_ne_bytes();
+        if request[..length].get(4..8) == Some(&READ) {
+            if let Some(meanwhile) = meanwhile.take() {
+                meanwhile.pass();
+            }
+        }
         let Some(answer) = answer(&request[..length], &mut contents) else {
             continue;
         };

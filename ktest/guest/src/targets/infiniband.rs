@@ -12,11 +12,11 @@ mod siw;
 mod verbs;
 mod write;
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
 use crate::window::{Window, shapes};
-use crate::{charge, failing, longterm, netlink};
+use crate::{charge, failing, longterm, netlink, outlive};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::BTreeSet;
 use verbs::{LOCAL_WRITE, ON_DEMAND, Region, Verbs, open_device};
@@ -186,6 +186,26 @@ fn device(check: &mut Check, title: &str, name: &str) {
         let _region = attempt("register", region)?;
         Ok(verbs)
     });
+    let taken = |pages: &Pages, bytes: usize| -> Test<Verbs> {
+        let verbs = open_device(name)?;
+        let region = verbs.register(pages, bytes as u64, LOCAL_WRITE);
+        let _region = attempt("register", region)?;
+        Ok(verbs)
+    };
+    outlive::run(check, &format!("{title}, region"), |pages| {
+        taken(pages, pages.len())
+    });
+    check.run(
+        &format!("{title}, region for reading of memory that may only be read"),
+        || {
+            let verbs = open_device(name)?;
+            let pages = attempt("map", Pages::small(3))?;
+            attempt("protect", pages.read_only())?;
+            let region = attempt("register", verbs.register(&pages, pages.len() as u64, 0))?;
+            verbs.deregister(region)
+        },
+    );
+    charge::limit(check, &format!("{title}, region"), taken);
     charge::run(
         check,
         &format!("{title}, region"),
@@ -218,6 +238,24 @@ fn device(check: &mut Check, title: &str, name: &str) {
             killed_while_holding(|| region(name).map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
+    check.repeat(
+        &format!("{title}, holder killed many times"),
+        8,
+        COUNT as u64,
+        || {
+            let taken =
+                killed_while_holding(|| region(name).map_err(|_| std::io::ErrorKind::Other.into()));
+            attempt("in the child", taken)
+        },
+    );
+    if let (Ok(verbs), Ok(page)) = (open_device(name), Pages::small(1)) {
+        // Free memory wavers here by some forty pages, whatever is done.
+        let times = 3 * OFTEN;
+        check.repeat(&format!("{title}, one page very often"), times, 0, || {
+            let region = verbs.register(&page, PAGE as u64, LOCAL_WRITE);
+            verbs.deregister(attempt("register", region)?)
+        });
+    }
     check.repeat(&format!("{title}, many times"), 16, COUNT as u64, || {
         let (verbs, region, _pages) = region(name)?;
         verbs.deregister(region)

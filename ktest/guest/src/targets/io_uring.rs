@@ -5,13 +5,14 @@
 //! from a task's work after the ring is gone.
 
 mod ring;
+mod several;
 
 use self::ring::{READ_FIXED, Ring, WRITE_FIXED};
-use crate::check::{Check, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
 use crate::window::{Window, bytes, compare, shapes};
-use crate::{charge, failing, longterm};
+use crate::{charge, failing, longterm, outlive};
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -103,6 +104,18 @@ pub(super) fn run(check: &mut Check) {
         )?;
         Ok(ring)
     });
+    let taken = |pages: &Pages, bytes: usize| -> Test<OwnedFd> {
+        let ring = attempt("make a ring", ring())?;
+        let whole = libc::iovec {
+            iov_len: bytes,
+            ..vector(pages)
+        };
+        attempt("register", register(&ring, REGISTER_BUFFERS, &[whole]))?;
+        Ok(ring)
+    };
+    outlive::run(check, "buffer", |pages| taken(pages, pages.len()));
+    charge::limit(check, "buffer", taken);
+    several::run(check);
     charge::run(check, "buffers", (COUNT * PAGE) as u64, || {
         registered().map(drop)
     });
@@ -115,6 +128,18 @@ pub(super) fn run(check: &mut Check) {
             Err(_) => Ok(()),
         }
     });
+    check.repeat("buffers, holder killed many times", 8, COUNT as u64, || {
+        let taken =
+            killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    if let (Ok(ring), Ok(page)) = (ring(), Pages::small(1)) {
+        check.repeat("buffer, one page very often", OFTEN, 0, || {
+            let page = [vector(&page)];
+            attempt("register", register(&ring, REGISTER_BUFFERS, &page))?;
+            attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[]))
+        });
+    }
     check.repeat("buffers, many times", 16, COUNT as u64, || {
         let (ring, _pages) = registered()?;
         attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[]))

@@ -5,11 +5,11 @@
 //! drivers/iommu/iommufd/pages.c: iopt_pages_fill_xarray() and pfn_reader (6.12). Pages are pinned once a device stands
 //! behind the address space.
 
-use crate::check::{Check, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, killed_while_holding, open};
 use crate::window::SIZES;
-use crate::{charge, failing, longterm};
+use crate::{charge, failing, longterm, outlive};
 use std::fs::File;
 
 const DEVICE: &str = "/dev/iommu";
@@ -21,6 +21,8 @@ const MAP: u64 = io(b';', 0x85);
 const UNMAP: u64 = io(b';', 0x86);
 const TEST: u64 = io(b';', 0xa0);
 const MOCK_DOMAIN: u32 = 2;
+/// IOMMU_TEST_OP_MD_CHECK_MAP: that the addresses of the mock device lead to the pages of our memory.
+const CHECK_MAP: u32 = 3;
 const FIXED_WRITABLE_READABLE: u32 = 7;
 
 #[repr(C)]
@@ -63,6 +65,8 @@ struct Mock {
 struct Space {
     file: File,
     id: u32,
+    /// The mock device's page table.
+    table: u32,
 }
 
 /// Runs every subtest.
@@ -103,6 +107,7 @@ pub(super) fn run(check: &mut Check) {
             count as u64,
             take,
             |(space, pages)| {
+                space.leads_to(&pages)?;
                 space.unmap(pages.len() as u64)?;
                 let dirty = attempt("read page flags", pages.marked_dirty())?;
                 ensure(
@@ -117,6 +122,13 @@ pub(super) fn run(check: &mut Check) {
         attempt("map for the device", space.map(pages, pages.len()))?;
         Ok(space)
     });
+    let taken = |pages: &Pages, bytes: usize| -> Test<Space> {
+        let space = space()?;
+        attempt("map for the device", space.map(pages, bytes))?;
+        Ok(space)
+    };
+    outlive::run(check, "memory", |pages| taken(pages, pages.len()));
+    charge::limit(check, "memory", taken);
     charge::run(check, "memory", (COUNT * PAGE) as u64, || {
         let (space, pages) = mapped()?;
         space.unmap(pages.len() as u64)
@@ -129,6 +141,16 @@ pub(super) fn run(check: &mut Check) {
             Err(_) => Ok(()),
         }
     });
+    check.repeat("memory, holder killed many times", 8, COUNT as u64, || {
+        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    if let (Ok(space), Ok(page)) = (space(), Pages::small(1)) {
+        check.repeat("memory, one page very often", OFTEN, 0, || {
+            attempt("map for the device", space.map(&page, PAGE))?;
+            space.unmap(PAGE as u64)
+        });
+    }
     check.repeat("memory, many times", 16, COUNT as u64, || {
         let (space, pages) = mapped()?;
         space.unmap(pages.len() as u64)
@@ -159,7 +181,9 @@ fn space() -> Test<Space> {
     };
     attempt("make a mock device", ioctl(&file, TEST, &mut mock))?;
     let id = space.space;
-    Ok(Space { file, id })
+    // struct iommu_test_cmd: out_stdev_id, then out_hwpt_id.
+    let table = (mock.rest[0] >> 32) as u32;
+    Ok(Space { file, id, table })
 }
 
 impl Space {
@@ -174,6 +198,23 @@ impl Space {
             iova: IOVA,
         };
         ioctl(&self.file, MAP, &mut map)
+    }
+
+    /// Fails unless the mock device's addresses lead to these very pages.
+    fn leads_to(&self, pages: &Pages) -> Test {
+        let mut check = Mock {
+            size: size_of::<Mock>() as u32,
+            operation: CHECK_MAP,
+            space: self.table,
+            reserved: 0,
+            rest: [0; 14],
+        };
+        check.rest[..3].copy_from_slice(&[IOVA, pages.len() as u64, pages.address()]);
+        attempt(
+            "find the pages where the device sees them",
+            ioctl(&self.file, TEST, &mut check),
+        )
+        .map(drop)
     }
 
     fn unmap(&self, bytes: u64) -> Test {

@@ -6,6 +6,8 @@
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::{PAGE, Pages};
+use crate::sys::open;
+use crate::targets::fuse;
 use crate::window::{Window, shapes};
 
 const COUNT: usize = 512;
@@ -176,6 +178,27 @@ pub(super) fn run(check: &mut Check) {
             failing.during(|| vectored(libc::SYS_process_vm_readv, &[to], &[from]));
         Ok(())
     });
+    check.run("read, from pages that go meanwhile", read_from_what_goes);
+    // What is kept of the other process, its memory as a whole, shows once it is gone.
+    check.repeat(
+        "read from a process that ends, many times",
+        8,
+        COUNT as u64,
+        || {
+            of_another(|pid, from| {
+                let mut ours = attempt("map pages", Pages::new(COUNT))?;
+                let to = (ours.address(), ours.len());
+                let moved = vectored_of(
+                    pid,
+                    libc::SYS_process_vm_readv,
+                    &[to],
+                    &[(from, COUNT * PAGE)],
+                );
+                all(moved, COUNT * PAGE)?;
+                ensure(ours.bytes().iter().all(|b| *b == 0x77), "other bytes came")
+            })
+        },
+    );
     check.repeat("read, many times", 32, COUNT as u64, || {
         let (theirs, mut ours) = pair()?;
         attempt(
@@ -184,6 +207,91 @@ pub(super) fn run(check: &mut Check) {
         )
         .map(drop)
     });
+}
+
+/// The copy stops at its destination, which is a file that somebody takes his time to read, while the other process gives up the page that is
+/// read from and fills what memory it gets instead: the page itself must stay as it was.
+fn read_from_what_goes() -> Test {
+    const AT: &str = "/tmp/slow";
+    let mut theirs = attempt("map pages", Pages::small(1))?;
+    let from = theirs.address();
+    let (asked, tell) = attempt("make a pipe", rustix::pipe::pipe())?;
+    let (hear, done) = attempt("make a pipe", rustix::pipe::pipe())?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(Stop::from(std::io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        theirs.bytes().fill(0x77);
+        let _parent_gone = rustix::io::write(&done, b"+");
+        let _parent_gone = rustix::io::read(&asked, &mut [0u8]);
+        drop(theirs);
+        let instead = Pages::small(64).map(|mut pages| pages.bytes().fill(0x11));
+        let _parent_gone = rustix::io::write(&done, &[u8::from(instead.is_ok())]);
+        loop {
+            std::thread::sleep(std::time::Duration::from_secs(1000));
+        }
+    }
+    let ready = rustix::io::read(&hear, &mut [0u8]);
+    let copied = ready.map_err(Stop::from).and_then(|_| {
+        let server =
+            fuse::serve_at(AT, Some(fuse::Meanwhile { tell, hear })).map_err(Stop::Skip)?;
+        let copied = copied_to(&format!("{AT}/file"), pid as u32, from);
+        fuse::stop(server, AT)?;
+        copied
+    });
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    let wrong = copied?.iter().filter(|byte| **byte != 0x77).count();
+    ensure(
+        wrong == 0,
+        format!("{wrong} bytes are not those of the page that was held"),
+    )
+}
+
+/// The page at `from` of process `pid`, copied into memory that is read from `path` first.
+fn copied_to(path: &str, pid: u32, from: u64) -> Test<Vec<u8>> {
+    let file = attempt("open", open(path))?;
+    let mut to = attempt("map a file", Pages::copied_from(&file, 1))?;
+    let moved = vectored_of(
+        pid,
+        libc::SYS_process_vm_readv,
+        &[(to.address(), PAGE)],
+        &[(from, PAGE)],
+    );
+    all(moved, PAGE)?;
+    Ok(to.bytes().to_vec())
+}
+
+/// Does `body` with a child that has pages of its own, all of whose bytes are the same, and ends the child.
+fn of_another(body: impl FnOnce(u32, u64) -> Test) -> Test {
+    let mut pages = attempt("map pages", Pages::small(COUNT))?;
+    let (reader, writer) = attempt("make a pipe", rustix::pipe::pipe())?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(Stop::from(std::io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        pages.bytes().fill(0x77);
+        let _parent_gone = rustix::io::write(&writer, b"+");
+        loop {
+            std::thread::sleep(std::time::Duration::from_secs(1000));
+        }
+    }
+    let ready = rustix::io::read(&reader, &mut [0u8]);
+    let done = body(pid as u32, pages.address());
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    attempt("hear from the child", ready)?;
+    done
 }
 
 fn pair() -> Result<(Pages, Pages), Stop> {
@@ -218,6 +326,16 @@ fn vectored(
     ours: &[(u64, usize)],
     theirs: &[(u64, usize)],
 ) -> std::io::Result<usize> {
+    vectored_of(std::process::id(), call, ours, theirs)
+}
+
+/// The same with process `pid` for the other.
+fn vectored_of(
+    pid: u32,
+    call: libc::c_long,
+    ours: &[(u64, usize)],
+    theirs: &[(u64, usize)],
+) -> std::io::Result<usize> {
     let vectors = |of: &[(u64, usize)]| -> Vec<libc::iovec> {
         let vector = |(address, length): &(u64, usize)| libc::iovec {
             iov_base: *address as *mut libc::c_void,
@@ -230,7 +348,7 @@ fn vectored(
     let bytes = unsafe {
         libc::syscall(
             call,
-            std::process::id(),
+            pid,
             local.as_ptr(),
             local.len(),
             remote.as_ptr(),

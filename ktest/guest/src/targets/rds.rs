@@ -5,11 +5,11 @@
 //! at the other end: a message that carries our pages waits in its queue and holds them until the socket is closed, and a
 //! region that is asked for without a connection is refused after its pages were pinned.
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
 use crate::window::{Window, shapes};
-use crate::{failing, longterm, netlink};
+use crate::{failing, longterm, netlink, outlive};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 const COUNT: usize = 64;
@@ -95,6 +95,16 @@ pub(super) fn run(check: &mut Check) {
         // Without a connection it is refused after the pages were taken, with another number.
         refused(region(&socket, pages, pages.len()))
     });
+    longterm::refuses_read_only(check, "region", COUNT, |pages| {
+        let socket = attempt("bind", bound_socket())?;
+        // As above.
+        refused(region(&socket, pages, pages.len()))
+    });
+    outlive::run(check, "message with our pages", |pages| {
+        let socket = attempt("bind", bound_socket())?;
+        send(&socket, pages)?;
+        Ok(socket)
+    });
     longterm::leaves_movable(check, "message with our pages", longterm::COUNT, |pages| {
         let socket = attempt("bind", bound_socket())?;
         send(&socket, pages)?;
@@ -146,6 +156,11 @@ pub(super) fn run(check: &mut Check) {
             attempt("in the child", taken)
         },
     );
+    if let (Ok(socket), Ok(page)) = (bound_socket(), Pages::small(1)) {
+        check.repeat("region, one page very often", OFTEN, 0, || {
+            refused(region(&socket, &page, page.len()))
+        });
+    }
     check.repeat("region, many times", 48, COUNT as u64, || {
         let socket = attempt("bind", bound_socket())?;
         let pages = attempt("map", Pages::new(COUNT))?;

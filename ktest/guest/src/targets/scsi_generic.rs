@@ -117,6 +117,16 @@ fn scsi(check: &mut Check) {
         let refused = data(&command, FROM_DEVICE, pages.address(), 128 * BLOCK).is_err();
         ensure(refused, "memory that is not there was read into")
     });
+    check.run(
+        "SG_IO, read into pages of which half may only be read",
+        || {
+            let pages = attempt("map", Pages::small(16))?;
+            attempt("protect", pages.read_only_in(8..16))?;
+            let command = [0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0];
+            let refused = data(&command, FROM_DEVICE, pages.address(), 128 * BLOCK).is_err();
+            ensure(refused, "memory that may only be read was read into")
+        },
+    );
     check.repeat("SG_IO, read many times", 32, 16, || {
         let mut pages = attempt("map", Pages::new(16))?;
         sg(&[0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0], &mut pages).map(drop)

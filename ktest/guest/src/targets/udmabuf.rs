@@ -3,7 +3,7 @@
 //!
 //! Interface: include/uapi/linux/udmabuf.h; drivers/dma-buf/udmabuf.c: udmabuf_create() (6.12).
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{ioctl, iorw, killed_while_holding, open};
 use crate::window::{SIZES, bytes, compare};
@@ -24,6 +24,28 @@ struct Create {
 }
 
 const CREATE: u64 = iorw(1, b'u', 0x42, size_of::<Create>());
+const CREATE_LIST: u64 = iorw(1, b'u', 0x43, 8);
+/// DMA_BUF_IOCTL_SYNC of include/uapi/linux/dma-buf.h.
+const SYNC: u64 = iorw(1, b'b', 0, 8);
+/// DMA_BUF_SYNC_RW, and with DMA_BUF_SYNC_END.
+const BEGIN: u64 = 3;
+const END: u64 = 3 | 4;
+
+/// struct udmabuf_create_list with two items.
+#[repr(C)]
+struct CreateList {
+    flags: u32,
+    count: u32,
+    items: [Item; 2],
+}
+
+#[repr(C)]
+struct Item {
+    memfd: u32,
+    _padding: u32,
+    offset: u64,
+    size: u64,
+}
 
 /// Runs every subtest.
 pub(super) fn run(check: &mut Check) {
@@ -42,11 +64,7 @@ pub(super) fn run(check: &mut Check) {
         },
     );
     check.run("buffer, unsealed memory refused", || {
-        let memory = attempt(
-            "memfd",
-            memfd_create("unsealed", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING),
-        )?;
-        attempt("size", ftruncate(&memory, (COUNT * PAGE) as u64))?;
+        let memory = unsealed(COUNT)?;
         ensure(create(&memory).is_err(), "an unsealed memfd was accepted")
     });
     check.run("buffer, holder killed", || {
@@ -77,6 +95,41 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
+    check.hold(
+        "buffer of two memories",
+        9,
+        two_memories,
+        |(buffer, first, second)| {
+            let (first, second) = (File::from(first), File::from(second));
+            attempt("fill", first.write_all_at(&bytes(41, 6 * PAGE), 0))?;
+            attempt("fill", second.write_all_at(&bytes(42, 8 * PAGE), 0))?;
+            let mut mapped = attempt("map the buffer", Pages::of_file(&buffer, 9))?;
+            let (of_first, of_second) = (bytes(41, 6 * PAGE), bytes(42, 8 * PAGE));
+            let expected = [&of_first[2 * PAGE..], &of_second[PAGE..6 * PAGE]].concat();
+            let wrong = mapped
+                .bytes()
+                .iter()
+                .zip(&expected)
+                .filter(|(a, b)| a != b)
+                .count();
+            ensure(
+                wrong == 0,
+                format!("{wrong} bytes of the buffer are not those of its memories"),
+            )?;
+            // The kernel makes a table of its pages for that, and keeps it.
+            for mut when in [BEGIN, END] {
+                attempt("synchronise", ioctl(&buffer, SYNC, &mut when))?;
+            }
+            Ok(())
+        },
+    );
+    check.run("buffer, the second memory unsealed", || {
+        let (first, second) = (memory(6)?, unsealed(8)?);
+        ensure(
+            create_list(&first, &second).is_err(),
+            "an unsealed memory was taken",
+        )
+    });
     check.run("buffer, end of the memory", || {
         let memory = memory(COUNT)?;
         let beyond = create_at(&memory, (COUNT - 1) * PAGE, 2 * PAGE);
@@ -86,9 +139,50 @@ pub(super) fn run(check: &mut Check) {
         let taken = killed_while_holding(|| buffer().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
+    check.repeat("buffer, one page very often", OFTEN, 0, || {
+        buffer_of(1).map(drop)
+    });
     check.repeat("buffer, many times", 16, COUNT as u64, || {
         buffer().map(drop)
     });
+}
+
+/// A buffer of the last four pages of one memory and of five in the middle of another.
+fn two_memories() -> Test<(OwnedFd, OwnedFd, OwnedFd)> {
+    let (first, second) = (memory(6)?, memory(8)?);
+    let buffer = attempt("make a buffer", create_list(&first, &second))?;
+    Ok((buffer, first, second))
+}
+
+fn create_list(first: &OwnedFd, second: &OwnedFd) -> std::io::Result<OwnedFd> {
+    let device = open(DEVICE)?;
+    let item = |memory: &OwnedFd, offset: usize, size: usize| Item {
+        memfd: memory.as_raw_fd() as u32,
+        _padding: 0,
+        offset: offset as u64,
+        size: size as u64,
+    };
+    let mut request = CreateList {
+        flags: 1,
+        count: 2,
+        items: [
+            item(first, 2 * PAGE, 4 * PAGE),
+            item(second, PAGE, 5 * PAGE),
+        ],
+    };
+    let fd = ioctl(&device, CREATE_LIST, &mut request)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A memory that may still shrink.
+fn unsealed(count: usize) -> Test<OwnedFd> {
+    let memory = attempt(
+        "memfd",
+        memfd_create("unsealed", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING),
+    )?;
+    attempt("size", ftruncate(&memory, (count * PAGE) as u64))?;
+    Ok(memory)
 }
 
 /// A sealed memory of `count` pages.

@@ -4,11 +4,13 @@
 //! Interface: include/uapi/linux/vfio.h; drivers/vfio/vfio_iommu_type1.c: vfio_dma_do_map() (6.12). The device is any
 //! that no driver has taken; QEMU's `edu` is there for it.
 
-use crate::check::{Check, Test, attempt, ensure};
+mod device;
+
+use crate::check::{Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
 use crate::window::SIZES;
-use crate::{charge, failing, longterm};
+use crate::{charge, failing, longterm, outlive};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -42,13 +44,13 @@ struct Unmap {
 /// An open container with the device's group in it.
 struct Container {
     file: File,
-    _group: File,
+    group: File,
 }
 
 /// Runs every subtest.
 pub(super) fn run(check: &mut Check) {
-    let group = match group() {
-        Ok(group) => group,
+    let (group, name) = match group() {
+        Ok(found) => found,
         Err(why) => {
             check.skip("device", &why);
             return;
@@ -76,6 +78,9 @@ pub(super) fn run(check: &mut Check) {
             Ok(())
         },
     );
+    check.run("memory, copied by the device", || {
+        device::copies(&group, &name)
+    });
     check.run("memory, half not mapped", || {
         let container = container(&group)?;
         let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
@@ -112,6 +117,13 @@ pub(super) fn run(check: &mut Check) {
         attempt("map for the device", container.map(pages, pages.len()))?;
         Ok(container)
     });
+    let taken = |pages: &Pages, bytes: usize| -> Test<Container> {
+        let container = container(&group)?;
+        attempt("map for the device", container.map(pages, bytes))?;
+        Ok(container)
+    };
+    outlive::run(check, "memory", |pages| taken(pages, pages.len()));
+    charge::limit(check, "memory", taken);
     charge::run(check, "memory", (COUNT * PAGE) as u64, || {
         let (container, pages) = mapped()?;
         container.unmap(pages.len() as u64)
@@ -124,14 +136,24 @@ pub(super) fn run(check: &mut Check) {
             Err(_) => Ok(()),
         }
     });
+    check.repeat("memory, holder killed many times", 8, COUNT as u64, || {
+        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
+        attempt("in the child", taken)
+    });
+    if let (Ok(space), Ok(page)) = (container(&group), Pages::small(1)) {
+        check.repeat("memory, one page very often", OFTEN, 0, || {
+            attempt("map for the device", space.map(&page, PAGE))?;
+            space.unmap(PAGE as u64)
+        });
+    }
     check.repeat("memory, many times", 16, COUNT as u64, || {
         let (container, pages) = mapped()?;
         container.unmap(pages.len() as u64)
     });
 }
 
-/// The file of the group of a device that no driver has, after it was given to vfio-pci.
-fn group() -> Result<PathBuf, String> {
+/// The file of the group of a device that no driver has, after it was given to vfio-pci, and the device's name.
+fn group() -> Result<(PathBuf, String), String> {
     if !Path::new("/dev/vfio/vfio").exists() {
         return Err("no /dev/vfio/vfio".into());
     }
@@ -166,7 +188,7 @@ fn group() -> Result<PathBuf, String> {
     let number = number.file_name().unwrap_or_default();
     let file = Path::new("/dev/vfio").join(number);
     if file.exists() {
-        return Ok(file);
+        return Ok((file, name));
     }
     Err(format!("vfio-pci did not take {name}"))
 }
@@ -177,8 +199,7 @@ fn container(group: &Path) -> Test<Container> {
     let mut fd = file.as_raw_fd();
     attempt("join the group", ioctl(&group, SET_CONTAINER, &mut fd))?;
     attempt("choose type 1", ioctl_value(&file, SET_IOMMU, TYPE1V2))?;
-    let _group = group;
-    Ok(Container { file, _group })
+    Ok(Container { file, group })
 }
 
 impl Container {

@@ -8,7 +8,7 @@ use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{ioctl, iorw, killed_while_holding, open};
 use crate::window::{Window, bytes as byte_patterns};
-use crate::{failing, longterm};
+use crate::{failing, longterm, outlive};
 use std::fs::File;
 use std::os::fd::AsFd;
 
@@ -119,20 +119,23 @@ pub(super) fn run(check: &mut Check) {
         camera.memory.clear();
         Ok(())
     });
-    longterm::run_of(
-        check,
-        "buffer",
-        pages as usize / BUFFERS as usize,
-        |memory| {
-            let (camera, bytes) = camera()?;
-            camera.request(BUFFERS)?;
-            attempt(
-                "queue a buffer",
-                camera.queue_at(0, memory.address(), bytes),
-            )?;
-            Ok(camera)
-        },
-    );
+    let taken = |memory: &Pages| -> Test<Camera> {
+        let (camera, bytes) = camera()?;
+        camera.request(BUFFERS)?;
+        attempt(
+            "queue a buffer",
+            camera.queue_at(0, memory.address(), bytes),
+        )?;
+        Ok(camera)
+    };
+    let count = pages as usize / BUFFERS as usize;
+    longterm::leaves_movable(check, "buffer", count, taken);
+    longterm::refuses_files(check, "buffer", count, taken);
+    // Before, the camera forced its way to memory that may only be read: drivers/media/common/videobuf2/frame_vector.c (FOLL_FORCE, 6.1).
+    if longterm::is_since((6, 2)) {
+        longterm::refuses_read_only(check, "buffer", count, taken);
+    }
+    outlive::run_of(check, "buffer", count, taken);
     failing::run(check, "buffer", |failing| {
         let (camera, bytes) = camera()?;
         let window = Window::new(0, bytes)?;

@@ -5,11 +5,11 @@
 //! Interface: include/linux/vmw_vmci_defs.h; drivers/misc/vmw_vmci/vmci_host.c: vmci_host_setup_notify(),
 //! vmci_context.c: vmci_ctx_unset_notify(), vmci_queue_pair.c: qp_host_get_user_memory() (6.12). It needs no VMware hardware.
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::failing;
+use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
 use crate::window::Window;
+use crate::{failing, longterm, outlive};
 use std::fs::File;
 
 const VERSION: u64 = io(7, 0x9f);
@@ -196,6 +196,21 @@ pub(super) fn run(check: &mut Check) {
             Ok(())
         },
     );
+    check.run("queue pair, marked dirty when given back", || {
+        let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+        let pages = attempt("map pages", Pages::small(PAIR_PAGES as usize))?;
+        let before = attempt("read page flags", pages.marked_dirty())?;
+        let made = alloc(&file, cid, 15, &pages)?;
+        ensure(made >= 0, format!("make a queue pair: VMCI error {made}"))?;
+        detach(&file, cid, 15)?;
+        let dirty = attempt("read page flags", pages.marked_dirty())?;
+        ensure(
+            before > 0 || dirty == PAIR_PAGES as usize,
+            format!(
+                "{dirty} of {PAIR_PAGES} pages that the other end could write were marked dirty"
+            ),
+        )
+    });
     check.run("queue pair, unmapped and mapped again", || {
         let (file, cid, pages) = queue_pair(8)?;
         set_address(&file, cid, 8, 0)?;
@@ -216,6 +231,40 @@ pub(super) fn run(check: &mut Check) {
             killed_while_holding(|| queue_pair(10).map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
+    outlive::run_of(check, "queue pair", PAIR_PAGES as usize, |pages| {
+        let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+        let result = alloc(&file, cid, 13, pages)?;
+        ensure(
+            result >= 0,
+            format!("make a queue pair: VMCI error {result}"),
+        )?;
+        Ok(file)
+    });
+    longterm::refuses_read_only(check, "queue pair", PAIR_PAGES as usize, |pages| {
+        let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+        let result = alloc(&file, cid, 14, pages)?;
+        ensure(
+            result >= 0,
+            format!("make a queue pair: VMCI error {result}"),
+        )?;
+        Ok(file)
+    });
+    let with_notification = |pages: &Pages| -> Test<File> {
+        let file = context()?;
+        notify(&file, pages.address())?;
+        Ok(file)
+    };
+    outlive::run_of(check, "notify page", 1, with_notification);
+    longterm::refuses_read_only(check, "notify page", 1, with_notification);
+    // One context for all: it takes a grace period of RCU to end one.
+    let pages = Pages::small(PAIR_PAGES as usize);
+    if let (Ok((file, cid)), Ok(pages)) = (context_speaking(SPEAKS_QUEUE_PAIRS), pages) {
+        check.repeat("queue pair, very often", OFTEN, 0, || {
+            let made = alloc(&file, cid, 16, &pages)?;
+            ensure(made >= 0, format!("make a queue pair: VMCI error {made}"))?;
+            detach(&file, cid, 16)
+        });
+    }
     check.repeat("queue pair, many times", 16, PAIR_PAGES, || {
         let (file, cid, _pages) = queue_pair(11)?;
         detach(&file, cid, 11)

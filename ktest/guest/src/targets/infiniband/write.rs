@@ -8,6 +8,7 @@ use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::pins;
 use crate::sys::killed_while_holding;
+use crate::window::{self, Window};
 
 /// Pages of the source, and as many of the target: more than one packet and more than one page table entry.
 const COUNT: usize = 64;
@@ -15,6 +16,37 @@ const COUNT: usize = 64;
 const BOTH: u64 = 2 * COUNT as u64;
 /// Connections over which a write may be refused before it is known that all of it was sent.
 const ATTEMPTS: u32 = 8;
+
+/// Where in a page the regions begin, and how much is moved: less than a page, over the edge of one, and several packets.
+#[derive(Clone, Copy)]
+struct Place {
+    from: usize,
+    to: usize,
+    bytes: usize,
+}
+
+const PLACES: [Place; 4] = [
+    Place {
+        from: 0,
+        to: 0,
+        bytes: 1,
+    },
+    Place {
+        from: 5,
+        to: PAGE - 3,
+        bytes: PAGE,
+    },
+    Place {
+        from: PAGE - 1,
+        to: 7,
+        bytes: 3 * PAGE + 5,
+    },
+    Place {
+        from: 2048,
+        to: 0,
+        bytes: 2 * PAGE,
+    },
+];
 
 /// Two queue pairs of one device, connected with each other; we write from the first.
 pub(super) trait Connection {
@@ -71,21 +103,39 @@ pub(super) fn run<C: Connection>(check: &mut Check, title: &str, connect: impl F
             ensure(source == 0, why)
         },
     );
+    for place in PLACES {
+        let Place { from, to, bytes } = place;
+        let name = format!("{title}, RDMA write of {bytes} bytes at {from} to {to}");
+        check.run(&name, || placed(&connect, place));
+    }
     check.run(&format!("{title}, RDMA write with a wrong key"), || {
         refused(&connect, LOCAL_WRITE | REMOTE_WRITE, |transfer| {
-            Ok(transfer.to.rkey ^ 1)
+            Ok((transfer.to.rkey ^ 1, 0))
         })
     });
+    for (what, offset) in [
+        (
+            "beyond the end of the region",
+            ((COUNT - 1) * PAGE + 1) as i64,
+        ),
+        ("before its beginning", -1),
+    ] {
+        check.run(&format!("{title}, RDMA write {what}"), || {
+            refused(&connect, LOCAL_WRITE | REMOTE_WRITE, |transfer| {
+                Ok((transfer.to.rkey, offset))
+            })
+        });
+    }
     check.run(&format!("{title}, RDMA write without the right"), || {
         // A region without remote rights may have no such key at all; the local one names the same region.
-        refused(&connect, LOCAL_WRITE, |transfer| Ok(transfer.to.lkey))
+        refused(&connect, LOCAL_WRITE, |transfer| Ok((transfer.to.lkey, 0)))
     });
     let title_of_gone = format!("{title}, RDMA write after deregistration");
     check.run(&title_of_gone, || {
         refused(&connect, LOCAL_WRITE | REMOTE_WRITE, |transfer| {
             transfer.written(1)?;
             transfer.deregister(transfer.to)?;
-            Ok(transfer.to.rkey)
+            Ok((transfer.to.rkey, 0))
         })
     });
     check.run(&format!("{title}, killed after an RDMA write"), || {
@@ -124,19 +174,79 @@ fn prepare<C: Connection>(connect: impl Fn() -> Test<C>, rights: u32) -> Test<Tr
     })
 }
 
-/// A write with the key that `key` returns is refused, though all of it was sent. Where the connection was ended so early that
-/// nobody can tell, it is done over another one.
+/// A region begins where its window does, anywhere in a page, and a part of it is written.
+fn placed<C: Connection>(connect: impl Fn() -> Test<C>, place: Place) -> Test {
+    let mut connection = connect()?;
+    let Place { from, to, bytes } = place;
+    // Regions that begin before what is moved and end behind it.
+    let (mut source, mut target) = (
+        Window::new(from % PAGE, bytes + 2 * PAGE)?,
+        Window::new(to % PAGE, bytes + 3 * PAGE)?,
+    );
+    source.fill(11);
+    target.fill(12);
+    let verbs = connection.verbs();
+    let register = |window: &Window, rights| {
+        let region = verbs.register_at(window.address(), window.len() as u64, rights);
+        attempt("register", region)
+    };
+    let (ours, theirs) = (
+        register(&source, 0)?,
+        register(&target, LOCAL_WRITE | REMOTE_WRITE)?,
+    );
+    let (out, into) = (PAGE + 1, 2 * PAGE - 1);
+    let write = RdmaWrite {
+        id: 5,
+        local: source.address() + out as u64,
+        lkey: ours.lkey,
+        bytes: bytes as u32,
+        remote: target.address() + into as u64,
+        rkey: theirs.rkey,
+    };
+    let done = connection.write(&write)?;
+    ensure(
+        done.id == 5 && done.status == 0,
+        format!("completion {} with status {}", done.id, done.status),
+    )?;
+    let mut expected = window::bytes(12, bytes + 3 * PAGE);
+    let moved = window::bytes(11, bytes + 2 * PAGE);
+    expected[into..into + bytes].copy_from_slice(&moved[out..out + bytes]);
+    if !C::ACKNOWLEDGED {
+        // They may still be on their way; what is compared below says what is wrong.
+        let _in_time = wait("whole copy in the target", || {
+            (target.inside() == expected).then_some(())
+        });
+    }
+    let verbs = connection.verbs();
+    verbs.deregister(ours)?;
+    verbs.deregister(theirs)?;
+    let wrong = target
+        .inside()
+        .iter()
+        .zip(&expected)
+        .filter(|(a, b)| a != b)
+        .count();
+    ensure(
+        wrong == 0,
+        format!("{wrong} bytes of the target are not those that belong there"),
+    )?;
+    target.nothing_beside()?;
+    source.holds(11)
+}
+
+/// A write with the key that `key` returns, so far from the beginning of the target as it says, is refused, though all of it was sent.
+/// Where the connection was ended so early that nobody can tell, it is done over another one.
 fn refused<C: Connection>(
     connect: impl Fn() -> Test<C>,
     rights: u32,
-    key: impl Fn(&mut Transfer<C>) -> Test<u32>,
+    key: impl Fn(&mut Transfer<C>) -> Test<(u32, i64)>,
 ) -> Test {
     for _ in 0..ATTEMPTS {
         let before = pins::read();
         let mut transfer = prepare(&connect, rights)?;
         held_since(before, BOTH)?;
-        let key = key(&mut transfer)?;
-        if transfer.refused(key)? {
+        let (key, offset) = key(&mut transfer)?;
+        if transfer.refused(key, offset)? {
             return Ok(());
         }
         drop(transfer);
@@ -166,12 +276,16 @@ impl<C: Connection> Transfer<C> {
         ensure(differ == 0, why)
     }
 
-    /// Writes a page with a key that gives no right: it is refused and the target as it was. No more than a page, so that
+    /// Writes a page with a key that gives no right to that place: it is refused and the target as it was. No more than a page, so that
     /// all of it can be sent before an answer comes; returns whether it was.
-    fn refused(&mut self, rkey: u32) -> Test<bool> {
+    fn refused(&mut self, rkey: u32, offset: i64) -> Test<bool> {
         let before = self.target.bytes().to_vec();
         pattern(self.source.bytes(), 77);
-        let done = self.connection.write(&self.request(rkey, 77, PAGE))?;
+        let request = self.request(rkey, 77, PAGE);
+        let done = self.connection.write(&RdmaWrite {
+            remote: request.remote.wrapping_add_signed(offset),
+            ..request
+        })?;
         let sent = self.connection.refused(done)?;
         let differ = differing(&before, self.target.bytes());
         ensure(

@@ -83,6 +83,19 @@ impl Ring {
         address: u64,
         bytes: usize,
     ) -> Test<i32> {
+        self.one_of(0, operation, file, offset, address, bytes)
+    }
+
+    /// The same with buffer `index`.
+    pub(super) fn one_of(
+        &self,
+        index: u16,
+        operation: u8,
+        file: &impl AsRawFd,
+        offset: u64,
+        address: u64,
+        bytes: usize,
+    ) -> Test<i32> {
         // sq_off begins at byte 40: head, tail, mask, entries, flags, dropped, array. cq_off at byte 80: head, tail, mask, entries,
         // overflow, cqes.
         let (tail, mask) = (self.word(44), self.word(48).load(Ordering::Relaxed));
@@ -94,6 +107,8 @@ impl Ring {
         entry[8..16].copy_from_slice(&offset.to_ne_bytes());
         entry[16..24].copy_from_slice(&address.to_ne_bytes());
         entry[24..28].copy_from_slice(&(bytes as u32).to_ne_bytes());
+        // buf_index of struct io_uring_sqe.
+        entry[40..42].copy_from_slice(&index.to_ne_bytes());
         // SAFETY: the slot is below the number of entries, all of which lie in the mapping, as does the array of slots.
         unsafe {
             let place = self.entries.cast::<u8>().add(slot as usize * ENTRY);
