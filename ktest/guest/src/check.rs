@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 3;
 /// Repetitions in which an object of some hundred bytes that is kept each time comes to a number of pages that shows.
 pub(crate) const OFTEN: u64 = 400;
+/// Pages that are taken each time: an array of pointers to them is such an object too.
+pub(crate) const ARRAY: usize = 64;
 /// Pages whose loss in one round is no accident: the lists of free pages that each processor keeps hold back some 200.
 const MUCH: i64 = 400;
 /// How long what follows a leak is waited for: the target has failed, and each of its subtests may leak the same again.

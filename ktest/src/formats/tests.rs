@@ -76,7 +76,7 @@ fn ktap_nests_subtests_in_targets_in_kernels() {
 fn junit_has_a_case_with_class_and_time_for_each_leaf() {
     let xml = written(Format::Junit);
     assert!(
-        xml.contains("tests=\"13\" skipped=\"2\" failures=\"5\" errors=\"0\""),
+        xml.contains("tests=\"13\" failures=\"5\" errors=\"0\""),
         "{xml}"
     );
     assert!(
@@ -175,6 +175,7 @@ fn a_reader_that_counts_leaves_comes_to_the_same_result() {
             .find(|line| line.contains("<testsuites"))
             .unwrap();
         let none = head.contains("failures=\"0\" errors=\"0\"");
+        assert!(!head.contains("skipped="), "no schema has it there: {head}");
         assert_eq!(none, passes, "{what}: {head}");
     }
 }

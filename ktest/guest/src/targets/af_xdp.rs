@@ -4,7 +4,7 @@
 //! Interface: include/uapi/linux/if_xdp.h; net/xdp/xdp_umem.c: xdp_umem_pin_pages() (6.12). The pages are given back from
 //! a work queue after the socket is gone.
 
-use crate::check::{Check, OFTEN, Test, attempt, ensure};
+use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::pins;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
@@ -123,9 +123,9 @@ pub(super) fn run(check: &mut Check) {
             attempt("in the child", taken)
         },
     );
-    if let Ok(page) = Pages::small(1) {
-        check.repeat("packet memory, one page very often", OFTEN, 0, || {
-            taken(&page, PAGE).map(drop)
+    if let Ok(pages) = Pages::small(ARRAY) {
+        check.repeat("packet memory, very often", OFTEN, 0, || {
+            taken(&pages, pages.len()).map(drop)
         });
     }
     check.repeat("packet memory, many times", 16, COUNT as u64, || {

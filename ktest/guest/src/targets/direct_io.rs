@@ -129,16 +129,11 @@ fn file(check: &mut Check, name: &str, path: &str) {
             Ok(())
         },
     );
-    check.repeat(
-        &format!("{name}, one page read very often"),
-        OFTEN,
-        0,
-        || {
-            let file = attempt("open", direct(path))?;
-            let mut page = attempt("map", Pages::small(1))?;
-            attempt("read", pread(&file, page.bytes(), 0)).map(drop)
-        },
-    );
+    check.repeat(&format!("{name}, read very often"), OFTEN, 0, || {
+        let file = attempt("open", direct(path))?;
+        let mut page = attempt("map", Pages::small(1))?;
+        attempt("read", pread(&file, page.bytes(), 0)).map(drop)
+    });
     check.repeat(
         &format!("{name}, read many times"),
         32,

@@ -108,7 +108,7 @@ pub(super) fn run(check: &mut Check) {
         let _failed_or_not = failing.during(|| pread(&file, window.inside(), 0));
         Ok(())
     });
-    check.repeat("one page read very often", OFTEN, 0, || {
+    check.repeat("read very often", OFTEN, 0, || {
         let file = attempt("open", direct())?;
         let mut page = attempt("map", Pages::small(1))?;
         attempt("read", pread(&file, page.bytes(), 0)).map(drop)

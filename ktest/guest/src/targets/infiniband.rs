@@ -12,7 +12,7 @@ mod siw;
 mod verbs;
 mod write;
 
-use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
+use crate::check::{ARRAY, Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
 use crate::window::{Window, shapes};
@@ -248,11 +248,11 @@ fn device(check: &mut Check, title: &str, name: &str) {
             attempt("in the child", taken)
         },
     );
-    if let (Ok(verbs), Ok(page)) = (open_device(name), Pages::small(1)) {
+    if let (Ok(verbs), Ok(pages)) = (open_device(name), Pages::small(ARRAY)) {
         // Free memory wavers here by some forty pages, whatever is done.
         let times = 3 * OFTEN;
-        check.repeat(&format!("{title}, one page very often"), times, 0, || {
-            let region = verbs.register(&page, PAGE as u64, LOCAL_WRITE);
+        check.repeat(&format!("{title}, very often"), times, 0, || {
+            let region = verbs.register(&pages, pages.len() as u64, LOCAL_WRITE);
             verbs.deregister(attempt("register", region)?)
         });
     }

@@ -8,7 +8,7 @@ mod ring;
 mod several;
 
 use self::ring::{READ_FIXED, Ring, WRITE_FIXED};
-use crate::check::{Check, OFTEN, Test, attempt, ensure};
+use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
 use crate::window::{Window, bytes, compare, shapes};
@@ -133,10 +133,10 @@ pub(super) fn run(check: &mut Check) {
             killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
-    if let (Ok(ring), Ok(page)) = (ring(), Pages::small(1)) {
-        check.repeat("buffer, one page very often", OFTEN, 0, || {
-            let page = [vector(&page)];
-            attempt("register", register(&ring, REGISTER_BUFFERS, &page))?;
+    if let (Ok(ring), Ok(pages)) = (ring(), Pages::small(ARRAY)) {
+        check.repeat("buffer, very often", OFTEN, 0, || {
+            let all = [vector(&pages)];
+            attempt("register", register(&ring, REGISTER_BUFFERS, &all))?;
             attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[]))
         });
     }

@@ -5,7 +5,7 @@
 //! drivers/iommu/iommufd/pages.c: iopt_pages_fill_xarray() and pfn_reader (6.12). Pages are pinned once a device stands
 //! behind the address space.
 
-use crate::check::{Check, OFTEN, Test, attempt, ensure};
+use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, killed_while_holding, open};
 use crate::window::SIZES;
@@ -145,10 +145,10 @@ pub(super) fn run(check: &mut Check) {
         let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
-    if let (Ok(space), Ok(page)) = (space(), Pages::small(1)) {
-        check.repeat("memory, one page very often", OFTEN, 0, || {
-            attempt("map for the device", space.map(&page, PAGE))?;
-            space.unmap(PAGE as u64)
+    if let (Ok(space), Ok(pages)) = (space(), Pages::small(ARRAY)) {
+        check.repeat("memory, very often", OFTEN, 0, || {
+            attempt("map for the device", space.map(&pages, pages.len()))?;
+            space.unmap(pages.len() as u64)
         });
     }
     check.repeat("memory, many times", 16, COUNT as u64, || {

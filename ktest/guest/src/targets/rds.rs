@@ -156,9 +156,9 @@ pub(super) fn run(check: &mut Check) {
             attempt("in the child", taken)
         },
     );
-    if let (Ok(socket), Ok(page)) = (bound_socket(), Pages::small(1)) {
-        check.repeat("region, one page very often", OFTEN, 0, || {
-            refused(region(&socket, &page, page.len()))
+    if let (Ok(socket), Ok(pages)) = (bound_socket(), Pages::small(COUNT)) {
+        check.repeat("region, very often", OFTEN, 0, || {
+            refused(region(&socket, &pages, pages.len()))
         });
     }
     check.repeat("region, many times", 48, COUNT as u64, || {

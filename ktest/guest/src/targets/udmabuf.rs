@@ -3,7 +3,7 @@
 //!
 //! Interface: include/uapi/linux/udmabuf.h; drivers/dma-buf/udmabuf.c: udmabuf_create() (6.12).
 
-use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
+use crate::check::{ARRAY, Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{ioctl, iorw, killed_while_holding, open};
 use crate::window::{SIZES, bytes, compare};
@@ -139,8 +139,8 @@ pub(super) fn run(check: &mut Check) {
         let taken = killed_while_holding(|| buffer().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
     });
-    check.repeat("buffer, one page very often", OFTEN, 0, || {
-        buffer_of(1).map(drop)
+    check.repeat("buffer, very often", OFTEN, 0, || {
+        buffer_of(ARRAY).map(drop)
     });
     check.repeat("buffer, many times", 16, COUNT as u64, || {
         buffer().map(drop)
