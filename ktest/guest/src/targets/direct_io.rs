@@ -4,13 +4,15 @@
 //! block/fops.c: __blkdev_direct_IO_simple(), fs/iomap/direct-io.c and lib/iov_iter.c: iov_iter_extract_pages() (6.12:
 //! pins; before 6.3 plain references).
 
-use crate::check::{Check, OFTEN, Test, attempt, ensure};
+use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::targets::ext4;
+use crate::targets::io_uring::ring::{READ, Ring};
 use crate::window::{Window, bytes, compare, shapes};
 use rustix::fs::{Mode, OFlags, SeekFrom, seek};
-use rustix::io::{pread, pwrite};
+use rustix::io::{pread, preadv, pwrite, pwritev};
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -84,6 +86,13 @@ fn file(check: &mut Check, name: &str, path: &str) {
         let title = format!("{name}, {length} bytes at {offset}, written and read back");
         check.run(&title, || exchanged(path, (offset, length), at as u64 + 1));
     }
+    check.run(
+        &format!("{name}, written from several places and read into several"),
+        || several(path),
+    );
+    check.run(&format!("{name}, read without waiting"), || {
+        read_later(path)
+    });
     check.run(&format!("{name}, read beyond the end"), || {
         let file = attempt("open", direct(path))?;
         let size = attempt("seek", seek(&file, SeekFrom::End(0)))?;
@@ -187,6 +196,69 @@ fn exchanged(path: &str, (offset, length): (usize, usize), seed: u64) -> Test {
     compare(&all[start..start + length], seed)?;
     all[start..start + length].copy_from_slice(&bytes(99, start + length)[start..]);
     compare(&all, 99)
+}
+
+/// One write from three stretches of memory, and one read into three others, none of which ends where another does.
+fn several(path: &str) -> Test {
+    let file = attempt("open", direct(path))?;
+    let places = |shapes: [(usize, usize); 3]| -> Test<Vec<Window>> {
+        let made = shapes.map(|(offset, length)| Window::new(offset, length));
+        made.into_iter().collect()
+    };
+    let mut out = places([(BLOCK, 3 * BLOCK), (0, 5 * PAGE), (2 * BLOCK, BLOCK)])?;
+    let mut back = places([
+        (0, BLOCK),
+        (3 * BLOCK, 2 * PAGE + BLOCK),
+        (0, 3 * PAGE + 2 * BLOCK),
+    ])?;
+    for (window, seed) in out.iter_mut().zip(51..) {
+        window.fill(seed);
+    }
+    let expected: Vec<u8> = out.iter_mut().flat_map(|w| w.inside().to_vec()).collect();
+    let total = expected.len();
+    let from: Vec<IoSlice<'_>> = out.iter_mut().map(|w| IoSlice::new(w.inside())).collect();
+    let written = attempt("write", pwritev(&file, &from, 2 * BLOCK as u64))?;
+    let mut into: Vec<IoSliceMut<'_>> = back
+        .iter_mut()
+        .map(|w| IoSliceMut::new(w.inside()))
+        .collect();
+    let read = attempt("read", preadv(&file, &mut into, 2 * BLOCK as u64))?;
+    ensure(
+        written == total && read == total,
+        format!("{written} and {read} of {total} bytes"),
+    )?;
+    let found: Vec<u8> = back.iter_mut().flat_map(|w| w.inside().to_vec()).collect();
+    let wrong = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    ensure(wrong == 0, format!("{wrong} bytes are wrong"))?;
+    back.iter_mut().try_for_each(Window::nothing_beside)
+}
+
+/// A read that nobody waits for: its pages are marked dirty and given back where it ends, which may be in an interrupt.
+fn read_later(path: &str) -> Test {
+    let Ok(ring) = Ring::new() else {
+        return Err(Stop::Skip("no io_uring".into()));
+    };
+    let file = attempt("open", direct(path))?;
+    let mut window = Window::new(0, 70 * PAGE)?;
+    window.fill(61);
+    let length = window.len();
+    attempt("write", pwrite(&file, window.inside(), 0))?;
+    window.fill(62);
+    let before = window.marked_dirty()?;
+    let read = ring.one(READ, &file, 0, window.address(), length)?;
+    if read == -libc::EINVAL {
+        return Err(Stop::Skip("this kernel has no such request".into()));
+    }
+    ensure(
+        read == length as i32,
+        format!("{read} of {length} bytes read"),
+    )?;
+    window.holds(61)?;
+    let (dirty, spans) = (window.marked_dirty()?, window.spans());
+    ensure(
+        before > 0 || dirty == spans,
+        format!("{dirty} of {spans} pages that were read into were marked dirty"),
+    )
 }
 
 /// A file whose blocks are there already.

@@ -4,7 +4,7 @@
 //! Interface: include/uapi/linux/io_uring.h; io_uring/rsrc.c: io_sqe_buffers_register() (6.12). Buffers are given back
 //! from a task's work after the ring is gone.
 
-mod ring;
+pub(super) mod ring;
 mod several;
 
 use self::ring::{READ_FIXED, Ring, WRITE_FIXED};

@@ -50,7 +50,9 @@ pub(super) fn run(check: &mut Check) {
         )?;
         ensure(bytes <= theirs.len(), format!("{bytes} bytes came"))
     });
-    for (at, (offset, length)) in shapes().into_iter().enumerate() {
+    // The kernel takes at most 1024 pages at once (PVM_MAX_USER_PAGES).
+    let more = [(7, 1025 * PAGE)];
+    for (at, (offset, length)) in shapes().into_iter().chain(more).enumerate() {
         let seed = at as u64 + 1;
         let pages = Window::new(offset, length).map_or(0, |window| window.spans());
         check.run_pinning(&format!("read, {length} bytes at {offset}"), pages, || {

@@ -20,11 +20,13 @@ const BYTES: usize = 4096;
 /// Bytes of an entry.
 const ENTRY: usize = 64;
 
+/// Since 5.6: into memory that is named with the request.
+pub(in crate::targets) const READ: u8 = 22;
 pub(super) const READ_FIXED: u8 = 4;
 pub(super) const WRITE_FIXED: u8 = 5;
 
 /// A ring and its memory.
-pub(super) struct Ring {
+pub(in crate::targets) struct Ring {
     pub fd: OwnedFd,
     parameters: [u64; PARAMETERS / 8],
     rings: *mut c_void,
@@ -33,7 +35,7 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A new one.
-    pub(super) fn new() -> Test<Ring> {
+    pub(in crate::targets) fn new() -> Test<Ring> {
         let (fd, parameters) = attempt("make a ring", ring_with())?;
         let features = (parameters[2] >> 32) as u32;
         if features & SINGLE == 0 {
@@ -75,7 +77,7 @@ impl Ring {
     }
 
     /// Moves `bytes` at `offset` of `file` to or from `address`, which lies in buffer 0; what the completion says.
-    pub(super) fn one(
+    pub(in crate::targets) fn one(
         &self,
         operation: u8,
         file: &impl AsRawFd,
