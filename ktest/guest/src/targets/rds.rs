@@ -9,7 +9,7 @@ use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
 use crate::window::{Window, shapes};
-use crate::{failing, longterm, netlink, outlive};
+use crate::{failing, longterm, netlink, outlive, pins};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 const COUNT: usize = 64;
@@ -19,7 +19,9 @@ const THERE: [u8; 4] = [192, 0, 2, 2];
 const SOL_RDS: i32 = 276;
 const GET_MR: i32 = 2;
 const RDMA_ARGS: i32 = 1;
-const FROM_US_AND_TELL: u64 = 1 | 0x20;
+/// RDS_RDMA_NOTIFY_ME; and with RDS_RDMA_READWRITE, which says that our memory is read and not written.
+const TELL: u64 = 0x20;
+const FROM_US_AND_TELL: u64 = 1 | TELL;
 
 #[repr(C)]
 struct Vector {
@@ -142,6 +144,42 @@ pub(super) fn run(check: &mut Check) {
             Ok(())
         },
     );
+    check.run(
+        "message that our pages are written by, marked dirty when given back",
+        || {
+            let socket = attempt("bind", bound_socket())?;
+            let pages = attempt("map", Pages::small(COUNT))?;
+            let (marked, taken) = (
+                attempt("read page flags", pages.marked_dirty())?,
+                pins::read(),
+            );
+            let all = Vector {
+                address: pages.address(),
+                bytes: pages.len() as u64,
+            };
+            send_with(&socket, &[all], TELL)?;
+            drop(socket);
+            let _given_back = pins::settled(taken);
+            let dirty = attempt("read page flags", pages.marked_dirty())?;
+            ensure(
+                marked > 0 || dirty == COUNT,
+                format!(
+                    "{dirty} of {COUNT} pages that the other end could write were marked dirty"
+                ),
+            )
+        },
+    );
+    check.run("message, the second of three places not there", || {
+        let socket = attempt("bind", bound_socket())?;
+        let pages = attempt("map", Pages::small(COUNT))?;
+        let half = pages.len() as u64 / 2;
+        let vectors = [pages.address(), 1 << 40, pages.address() + half].map(|address| Vector {
+            address,
+            bytes: half,
+        });
+        let refused = send_with(&socket, &vectors, FROM_US_AND_TELL).is_err();
+        ensure(refused, "memory that is not there was sent")
+    });
     check.run("message with our pages, sender killed", || {
         let taken = killed_while_holding(|| sent().map_err(|_| std::io::ErrorKind::Other.into()));
         attempt("in the child", taken)
@@ -252,10 +290,15 @@ fn sent() -> Test<(OwnedFd, Pages)> {
 
 /// Sends it.
 fn send(socket: &OwnedFd, pages: &Pages) -> Test {
-    let vector = Vector {
+    let all = Vector {
         address: pages.address(),
         bytes: pages.len() as u64,
     };
+    send_with(socket, &[all], FROM_US_AND_TELL)
+}
+
+/// The same of several stretches of memory.
+fn send_with(socket: &OwnedFd, vectors: &[Vector], flags: u64) -> Test {
     let mut control = Control {
         length: size_of::<Control>(),
         level: SOL_RDS,
@@ -264,11 +307,11 @@ fn send(socket: &OwnedFd, pages: &Pages) -> Test {
             cookie: 1,
             remote: Vector {
                 address: 0,
-                bytes: vector.bytes,
+                bytes: vectors.iter().map(|vector| vector.bytes).sum(),
             },
-            local: std::ptr::from_ref(&vector) as u64,
-            local_count: 1,
-            flags: FROM_US_AND_TELL,
+            local: vectors.as_ptr() as u64,
+            local_count: vectors.len() as u64,
+            flags,
             token: 1,
         },
     };
