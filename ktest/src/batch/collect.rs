@@ -6,7 +6,7 @@ use super::Batch;
 use crate::error::Error;
 use crate::run::Prepared;
 use crate::verdict::{SCHEMA, Shard, Stage, Verdict};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
 /// What was found of the shards.
@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct Found {
     /// The verdicts of each shard. There are two where an attempt that was given up for lost came to its end all the same: the worse counts.
     pub(super) verdicts: BTreeMap<usize, Vec<Verdict>>,
+    /// The directories that they are in.
+    pub(super) runs: Vec<Utf8PathBuf>,
     /// What is wrong with a verdict that is there.
     pub(super) damaged: BTreeMap<usize, String>,
     /// How many kernels of the series the attempts have finished.
@@ -32,7 +34,10 @@ pub(super) fn found(prepared: &Prepared, count: usize) -> Result<Found, Error> {
         *most = stages.max(*most);
         match verdict(&run, shard, &prepared.inputs()) {
             Ok(None) => {}
-            Ok(Some(verdict)) => found.verdicts.entry(shard.index).or_default().push(verdict),
+            Ok(Some(verdict)) => {
+                found.verdicts.entry(shard.index).or_default().push(verdict);
+                found.runs.push(run);
+            }
             Err(why) => {
                 found.damaged.insert(shard.index, why);
             }
@@ -105,6 +110,6 @@ impl Batch {
             parts.extend(self.prepared.lost(shard, &of_each));
         }
         let id = self.prepared.home.file_name().unwrap_or("run");
-        self.prepared.put_together(id, parts, &missing)
+        self.prepared.put_together(id, parts, &found.runs, &missing)
     }
 }

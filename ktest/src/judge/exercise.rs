@@ -4,7 +4,7 @@
 use crate::boot::Seen;
 use crate::verdict::{Exercise, NotRun};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A function that a patch changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,32 +23,76 @@ pub(crate) struct Changed {
     pub(crate) ran_before: Option<bool>,
 }
 
+/// What the boots of one kernel show of what ran in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ran {
+    /// How often each place that was watched was hit, in all targets.
+    hits: BTreeMap<String, u64>,
+    /// The functions in the traces of what the kernel complained of during a target.
+    traced: BTreeSet<String>,
+    /// The functions that could not be watched, and why.
+    unwatched: BTreeMap<String, String>,
+}
+
+impl Ran {
+    /// Of these boots.
+    pub(crate) fn of(seen: &[&Seen]) -> Ran {
+        let mut ran = Ran::default();
+        for seen in seen {
+            for (_, report) in &seen.results.targets {
+                ran.count(&report.hits);
+            }
+            let during = seen.scan.found.iter().filter(|f| f.target.is_some());
+            let traced = during.flat_map(|f| f.splat.function.iter().chain(&f.splat.trace));
+            ran.traced.extend(traced.cloned());
+            ran.say(&seen.results.unwatched);
+        }
+        ran
+    }
+
+    /// And of boots of the same kernel elsewhere.
+    pub(crate) fn add(&mut self, other: &Ran) {
+        self.count(&other.hits);
+        self.traced.extend(other.traced.iter().cloned());
+        self.say(&other.unwatched);
+    }
+
+    /// How often a place was hit; `None` where it was not watched.
+    pub(crate) fn hits(&self, place: &str) -> Option<u64> {
+        self.hits.get(place).copied()
+    }
+
+    fn count(&mut self, hits: &BTreeMap<String, u64>) {
+        for (place, count) in hits {
+            let of_all = self.hits.entry(place.clone()).or_default();
+            *of_all = of_all.saturating_add(*count);
+        }
+    }
+
+    fn say(&mut self, unwatched: &BTreeMap<String, String>) {
+        for (function, why) in unwatched {
+            let known = self.unwatched.entry(function.clone());
+            known.or_insert_with(|| why.clone());
+        }
+    }
+}
+
 /// Said of a function that ran without what is new in it.
 const OTHER_LINES: &str = "it ran, but none of the lines that the patch changes in it";
 
 /// `None` where the patch changes no function. A function ran where its probe was hit, or where it stands in the trace of what the
 /// kernel complained of during a target; where its changed lines were watched, one of them must have been hit besides.
 pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> {
+    exercised(changed, &Ran::of(seen))
+}
+
+/// The same of what was kept of boots.
+pub(crate) fn exercised(changed: &[Changed], of_all: &Ran) -> Option<Exercise> {
     if changed.is_empty() {
         return None;
     }
-    let reports = || {
-        seen.iter()
-            .flat_map(|s| &s.results.targets)
-            .map(|(_, report)| report)
-    };
-    let hits = |name: &str| -> Option<u64> {
-        let of_all = reports().filter_map(|report| report.hits.get(name));
-        of_all.copied().reduce(u64::saturating_add)
-    };
-    let during = seen
-        .iter()
-        .flat_map(|s| &s.scan.found)
-        .filter(|f| f.target.is_some());
-    let traced: BTreeSet<&str> = during
-        .flat_map(|f| f.splat.function.iter().chain(&f.splat.trace))
-        .map(String::as_str)
-        .collect();
+    let hits = |name: &str| of_all.hits(name);
+    let traced = &of_all.traced;
     let has_run = |name: &str| hits(name).unwrap_or(0) > 0 || traced.contains(name);
     let without_its_lines = |changed: &Changed| {
         let counts: Vec<u64> = changed.lines.iter().filter_map(|at| hits(at)).collect();
@@ -77,9 +121,7 @@ pub(crate) fn exercise(changed: &[Changed], seen: &[&Seen]) -> Option<Exercise> 
         } else if changed.within.iter().any(|within| has_run(within)) {
             ran.push(name);
         } else {
-            let said = seen
-                .iter()
-                .find_map(|s| s.results.unwatched.get(&changed.function));
+            let said = of_all.unwatched.get(&changed.function);
             not_run.push(NotRun {
                 function: name,
                 why: said.cloned(),

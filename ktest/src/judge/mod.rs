@@ -16,5 +16,5 @@ mod target;
 
 pub use boot::boot;
 pub(crate) use drift::against;
-pub(crate) use exercise::{Changed, exercise};
+pub(crate) use exercise::{Changed, Ran, exercise, exercised};
 pub use target::{Converted, judge};

@@ -7,6 +7,7 @@
 use super::lines::RanBefore;
 use crate::build::Shadow;
 use crate::error::Error;
+use crate::judge::Ran;
 use crate::verdict::{Accelerator, Shard, Stage, Verdict};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, flock};
@@ -16,6 +17,9 @@ use std::fs::File;
 
 /// Which of the lines that later patches take away ran in a kernel, in its directory.
 const LINES: &str = "lines.json";
+
+/// What ran in a kernel, there.
+const RAN: &str = "ran.json";
 
 /// A program that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +167,7 @@ impl RunDirectory {
                 continue;
             };
             self.stage(number)?;
-            for beside in ["console.log", LINES] {
+            for beside in ["console.log", LINES, RAN] {
                 let beside = format!("{number:02}/{beside}");
                 if dir.join(&beside).is_file() {
                     copy(&dir.join(&beside), &self.path.join(&beside))?;
@@ -224,11 +228,12 @@ impl RunDirectory {
         self.write(&format!("{number:02}/{LINES}"), ran)
     }
 
-    /// What [`RunDirectory::record_lines`] recorded; nothing where it did not.
-    pub(super) fn lines(&self, number: usize) -> RanBefore {
-        let file = self.path.join(format!("{number:02}/{LINES}"));
-        let bytes = std::fs::read(file).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
+    /// Records what ran in stage `number`, for who puts shards together.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn record_ran(&self, number: usize, ran: &Ran) -> Result<(), Error> {
+        self.write(&format!("{number:02}/{RAN}"), ran)
     }
 
     /// Records the verdict.
@@ -299,6 +304,18 @@ impl Inputs {
             self.image, self.machine
         )
     }
+}
+
+/// What [`RunDirectory::record_lines`] recorded in the directory of a run; nothing where it did not.
+pub(super) fn lines(run: &Utf8Path, number: usize) -> RanBefore {
+    let bytes = std::fs::read(run.join(format!("{number:02}/{LINES}"))).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+/// What [`RunDirectory::record_ran`] recorded there; `None` where it did not.
+pub(super) fn ran(run: &Utf8Path, number: usize) -> Option<Ran> {
+    let bytes = std::fs::read(run.join(format!("{number:02}/{RAN}"))).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {

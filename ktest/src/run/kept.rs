@@ -100,7 +100,7 @@ impl Prepared {
                 let mut parts = self.decided()?;
                 parts.push(base);
                 parts.extend(patches);
-                self.put_together(&directory.id, parts, &[])?
+                self.put_together(&directory.id, parts, &[], &[])?
             }
         };
         verdict.shard = shard;

@@ -5,6 +5,7 @@
 //! there by the same function: it needs neither the tree nor a compiler.
 
 use super::boots::Objects;
+use super::directory::lines;
 use super::lines::{Places, RanBefore, ran};
 use super::prepared::KERNEL;
 use super::stages::Session;
@@ -12,7 +13,7 @@ use crate::boot::Seen;
 use crate::build::stage::hash;
 use crate::build::{Call, Kbuild};
 use crate::error::Error;
-use crate::judge::{Changed, exercise};
+use crate::judge::{Changed, Ran, exercised};
 use crate::target::TargetSpec;
 use crate::verdict::{Build, Stage};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -80,6 +81,22 @@ impl Kernel {
         }
     }
 
+    /// What it changes, with what the kernels before it say of the lines that it takes away. One of them suffices: kernels with the
+    /// same image are booted once, and a shard boots some with a part of its targets.
+    pub(super) fn changed_after(&self, earlier: &[RanBefore]) -> Vec<Changed> {
+        let of = |changed: &Changed| {
+            let name = format!("{}:{}", changed.path, changed.function);
+            let known = earlier
+                .iter()
+                .filter_map(|ran| ran.get(&self.number)?.get(&name));
+            Changed {
+                ran_before: known.copied().reduce(|one, other| one || other),
+                ..changed.clone()
+            }
+        };
+        self.changed.iter().map(of).collect()
+    }
+
     fn watched(&self) -> Vec<String> {
         let calls = self.calls.values().flatten().map(|call| &call.place);
         let changed = self.changed.iter();
@@ -130,37 +147,18 @@ impl Session<'_> {
         self.shorten(specs, home, dir, &mut booted.targets)?;
         let mut stage = self.stage_of(kernel.number, subject, kernel.build.clone(), &booted);
         let seen: Vec<&Seen> = booted.seen.iter().collect();
-        stage.exercise = exercise(&self.with_earlier(kernel), &seen);
-        let hits = |place: &str| hits(&seen, place);
+        let of_all = Ran::of(&seen);
+        let run = &self.directory.path;
+        let earlier: Vec<RanBefore> = (0..kernel.number)
+            .map(|number| lines(run, number))
+            .collect();
+        stage.exercise = exercised(&kernel.changed_after(&earlier), &of_all);
         let later = kernel.later.iter();
-        let ran = later.map(|(patch, places)| (*patch, ran(places, hits)));
-        self.directory.record_lines(kernel.number, &ran.collect())?;
+        let later = later.map(|(patch, places)| (*patch, ran(places, |place| of_all.hits(place))));
+        self.directory
+            .record_lines(kernel.number, &later.collect())?;
+        self.directory.record_ran(kernel.number, &of_all)?;
         stage.targets = booted.targets;
         Ok(stage)
     }
-
-    /// What `kernel` changes, with what earlier kernels say of the lines that it takes away: the nearest of them that watched those
-    /// of a function, as kernels with the same image are booted once.
-    fn with_earlier(&self, kernel: &Kernel) -> Vec<Changed> {
-        let earlier: Vec<RanBefore> = (0..kernel.number)
-            .rev()
-            .map(|earlier| self.directory.lines(earlier))
-            .collect();
-        let mut all = kernel.changed.clone();
-        for changed in &mut all {
-            let name = format!("{}:{}", changed.path, changed.function);
-            let mut known = earlier
-                .iter()
-                .filter_map(|ran| ran.get(&kernel.number)?.get(&name));
-            changed.ran_before = known.next().copied();
-        }
-        all
-    }
-}
-
-/// How often `place` was hit in all targets; `None` where it was not watched.
-fn hits(seen: &[&Seen], place: &str) -> Option<u64> {
-    let reports = seen.iter().flat_map(|seen| &seen.results.targets);
-    let counts = reports.filter_map(|(_, report)| report.hits.get(place));
-    counts.copied().reduce(u64::saturating_add)
 }

@@ -5,6 +5,7 @@ mod boots;
 mod compiled;
 mod directory;
 mod evidence;
+mod exercised;
 mod flags;
 mod inputs;
 mod kept;

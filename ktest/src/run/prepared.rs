@@ -352,17 +352,19 @@ impl Prepared {
         stages
     }
 
-    /// One verdict of what is known of its kernels, with the targets of each in the order in which they were asked for; `missing` are the
-    /// shards of which nothing is known.
+    /// One verdict of what is known of its kernels, with the targets of each in the order in which they were asked for; `runs` are the
+    /// directories of the shards that it is known from, `missing` those of which nothing is known.
     ///
     /// # Errors
-    /// [`Error::Internal`] without a base.
+    /// [`Error::Internal`] without a base, [`Error::Resume`] where a kernel's description is missing or damaged.
     pub(crate) fn put_together(
         &self,
         run: &str,
-        parts: Vec<Stage>,
+        mut parts: Vec<Stage>,
+        runs: &[Utf8PathBuf],
         missing: &[String],
     ) -> Result<Verdict, Error> {
+        self.exercise(&mut parts, runs)?;
         let merged = together(run, parts, missing);
         let mut verdict = merged.map_err(|error| Error::Internal(error.to_string()))?;
         verdict.inputs = Some(self.inputs());

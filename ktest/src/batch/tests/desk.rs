@@ -99,12 +99,6 @@ impl Desk {
     pub(super) fn does_not_compile(&self, number: usize) {
         let dir = self.home.join(format!("{number:02}"));
         std::fs::remove_file(dir.join("kernel.json")).unwrap();
-        let edit = |file: &Utf8Path, change: &dyn Fn(&mut serde_json::Value)| {
-            let text = std::fs::read(file).unwrap();
-            let mut value = serde_json::from_slice(&text).unwrap();
-            change(&mut value);
-            std::fs::write(file, value.to_string()).unwrap();
-        };
         edit(&dir.join("stage.json"), &|stage| {
             stage["build"]["result"] = "fail".into();
             stage["build"]["reason"] = "mm/a.c does not compile".into();
@@ -112,6 +106,33 @@ impl Desk {
         edit(&self.home.join("prepared.json"), &|prepared| {
             prepared["kernels"][number - 1][2] = false.into();
         });
+    }
+
+    /// Two functions of which patch `number` takes lines away that can be seen running in kernel `number - 1` only: those of `f` do not
+    /// run there and those of `g` do, and both functions run in kernel `number`, `g` without the line that is added to it.
+    pub(super) fn takes_lines_away(&self, number: usize) {
+        let kernel = |number: usize| self.home.join(format!("{number:02}/kernel.json"));
+        edit(&kernel(number - 1), &|kernel| {
+            let places = serde_json::json!({ "a.c:f": ["f+0x9"], "a.c:g": ["g+0x9"] });
+            kernel["later"][number.to_string()] = places;
+        });
+        edit(&kernel(number), &|kernel| {
+            let changed = |function: &str, lines: &[&str]| {
+                serde_json::json!({
+                    "path": "a.c", "function": function, "within": [], "calls": [], "lines": lines, "ran_before": null,
+                })
+            };
+            kernel["changed"] = vec![changed("f", &[]), changed("g", &["g+0x3"])].into();
+        });
+        let probes = |number: usize, counts: &[(&str, u64)]| {
+            let line = |(place, hits): &(&str, u64)| {
+                format!("# probe process-vm function={place} symbol={place} hits={hits}\n")
+            };
+            let text: String = counts.iter().map(line).collect();
+            std::fs::write(self.root.join(format!("probes-{number:02}")), text).unwrap();
+        };
+        probes(number - 1, &[("f+0x9", 0), ("g+0x9", 4)]);
+        probes(number, &[("f", 1), ("g", 1), ("g+0x3", 0)]);
     }
 
     /// A kernel that is not done before the returned file is removed.
@@ -197,6 +218,13 @@ impl Desk {
     pub(super) fn boots(&self) -> Vec<String> {
         lines(&self.root.join("boots"))
     }
+}
+
+fn edit(file: &Utf8Path, change: &dyn Fn(&mut serde_json::Value)) {
+    let text = std::fs::read(file).unwrap();
+    let mut value = serde_json::from_slice(&text).unwrap();
+    change(&mut value);
+    std::fs::write(file, value.to_string()).unwrap();
 }
 
 fn lines(file: &Utf8Path) -> Vec<String> {

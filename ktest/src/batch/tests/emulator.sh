@@ -26,6 +26,7 @@ echo 'ktest: end process-vm' >> "$console"
     echo '# begin process-vm FAILED'
     echo "    # pins read acquired=5 released=$released"
     echo '    ok 1 read'
+    [ -e "$root/probes-$number" ] && cat "$root/probes-$number"
     echo "# pins process-vm acquired=5 released=$released"
     echo '# end process-vm pass'
     echo 'ktest verdict: pass'

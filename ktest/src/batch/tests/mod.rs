@@ -98,6 +98,23 @@ fn the_first_bad_patch_is_found_across_nodes() {
 }
 
 #[test]
+fn lines_that_are_taken_away_are_seen_running_on_another_node_or_by_an_earlier_attempt() {
+    for (number, shards, fate) in [(3, 3, None), (4, 2, Some("kill-at-04"))] {
+        let desk = Desk::new("home", &["one", "two", "three", "four"][..number]);
+        desk.takes_lines_away(number);
+        let here = desk.on_one_machine();
+        let exercise = here.patches[number - 1].exercise.as_ref().unwrap();
+        assert_eq!(exercise.ran, ["a.c:g"]);
+        assert_eq!(exercise.not_run[0].function, "a.c:f");
+        if let Some(fate) = fate {
+            desk.fate(2, &[fate]);
+        }
+        let outcome = desk.batch(shards).follow().unwrap();
+        assert_eq!(gist(&outcome.verdict), gist(&here), "{shards} shards");
+    }
+}
+
+#[test]
 fn a_node_that_is_lost_costs_its_shard_one_more_attempt_and_nothing_else() {
     let desk = Desk::new("home", &["one", "two", "three"]);
     let here = desk.on_one_machine();
