@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How many rounds a repetition has: three, so that the middle one is no outlier.
 const ROUNDS: usize = 3;
 /// Repetitions in which an object of some hundred bytes that is kept each time comes to a number of pages that shows.
-pub(crate) const OFTEN: u64 = 400;
+pub(crate) const OFTEN: u64 = 1000;
 /// Pages that are taken each time: an array of pointers to them is such an object too.
 pub(crate) const ARRAY: usize = 64;
 /// Pages whose loss in one round is no accident: the lists of free pages that each processor keeps hold back some 200.

@@ -249,9 +249,7 @@ fn device(check: &mut Check, title: &str, name: &str) {
         },
     );
     if let (Ok(verbs), Ok(pages)) = (open_device(name), Pages::small(ARRAY)) {
-        // Free memory wavers here by some forty pages, whatever is done.
-        let times = 3 * OFTEN;
-        check.repeat(&format!("{title}, very often"), times, 0, || {
+        check.repeat(&format!("{title}, very often"), OFTEN, 0, || {
             let region = verbs.register(&pages, pages.len() as u64, LOCAL_WRITE);
             verbs.deregister(attempt("register", region)?)
         });
