@@ -3,7 +3,7 @@
 //!
 //! mm/process_vm_access.c: process_vm_rw_single_vec() (6.12). The other process may be ourselves.
 
-use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::check::{ARRAY, Check, Stop, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::sys::open;
@@ -181,22 +181,22 @@ pub(super) fn run(check: &mut Check) {
         Ok(())
     });
     check.run("read, from pages that go meanwhile", read_from_what_goes);
-    // What is kept of the other process, its memory as a whole, shows once it is gone.
+    // What is kept of the other process, its memory as a whole or itself, shows once it is gone.
     check.repeat(
         "read from a process that ends, many times",
-        8,
-        COUNT as u64,
+        48,
+        ARRAY as u64,
         || {
             of_another(|pid, from| {
-                let mut ours = attempt("map pages", Pages::new(COUNT))?;
+                let mut ours = attempt("map pages", Pages::new(ARRAY))?;
                 let to = (ours.address(), ours.len());
                 let moved = vectored_of(
                     pid,
                     libc::SYS_process_vm_readv,
                     &[to],
-                    &[(from, COUNT * PAGE)],
+                    &[(from, ARRAY * PAGE)],
                 );
-                all(moved, COUNT * PAGE)?;
+                all(moved, ARRAY * PAGE)?;
                 ensure(ours.bytes().iter().all(|b| *b == 0x77), "other bytes came")
             })
         },
@@ -271,7 +271,7 @@ fn copied_to(path: &str, pid: u32, from: u64) -> Test<Vec<u8>> {
 
 /// Does `body` with a child that has pages of its own, all of whose bytes are the same, and ends the child.
 fn of_another(body: impl FnOnce(u32, u64) -> Test) -> Test {
-    let mut pages = attempt("map pages", Pages::small(COUNT))?;
+    let mut pages = attempt("map pages", Pages::small(ARRAY))?;
     let (reader, writer) = attempt("make a pipe", rustix::pipe::pipe())?;
     // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
     let pid = unsafe { libc::fork() };
