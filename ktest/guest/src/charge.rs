@@ -71,12 +71,18 @@ pub(crate) fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnM
 /// Pages that a limit allows, and more than it allows.
 const ALLOWED: usize = 64;
 const BEYOND: usize = 256;
+/// Pages of which not all are there.
+const REFUSED: usize = ALLOWED / 2;
+/// So many of them are, where nothing else is said.
+pub(crate) const THERE: usize = REFUSED / 2;
 
 /// One subtest: `take` is asked to take as many bytes as it is told from the beginning of the pages, of which not all may be there.
-/// What is beyond the limit is refused, and neither that nor what could not be taken whole stays charged.
+/// What is beyond the limit is refused, and neither that nor what could not be taken whole, as only the first `there` of its pages are there,
+/// stays charged.
 pub(crate) fn limit<H>(
     check: &mut Check,
     title: &str,
+    there: usize,
     mut take: impl FnMut(&Pages, usize) -> Test<H>,
 ) {
     check.run(&format!("{title}, limit kept"), || {
@@ -94,7 +100,7 @@ pub(crate) fn limit<H>(
                 return Err(Stop::Skip(format!("not within a limit: {why}")));
             }
             let many = attempt("map", Pages::small(BEYOND))?;
-            let half = attempt("map", Pages::with_hole(ALLOWED / 2, ALLOWED / 4))?;
+            let gone = attempt("map", Pages::with_hole(REFUSED, there))?;
             for _ in 0..TIMES {
                 let beyond = take(&many, many.len());
                 ensure(
@@ -103,7 +109,7 @@ pub(crate) fn limit<H>(
                 )?;
                 // What was given back from a work queue is still charged for a moment, and would be why.
                 std::thread::sleep(APART);
-                let not_there = take(&half, 2 * half.len());
+                let not_there = take(&gone, REFUSED * PAGE);
                 ensure(not_there.is_err(), "memory that is not there was taken")?;
             }
             let mut tries = 0;

@@ -205,7 +205,7 @@ fn device(check: &mut Check, title: &str, name: &str) {
             verbs.deregister(region)
         },
     );
-    charge::limit(check, &format!("{title}, region"), taken);
+    charge::limit(check, &format!("{title}, region"), charge::THERE, taken);
     charge::run(
         check,
         &format!("{title}, region"),

@@ -114,7 +114,7 @@ pub(super) fn run(check: &mut Check) {
         Ok(ring)
     };
     outlive::run(check, "buffer", |pages| taken(pages, pages.len()));
-    charge::limit(check, "buffer", taken);
+    charge::limit(check, "buffer", charge::THERE, taken);
     several::run(check);
     charge::run(check, "buffers", (COUNT * PAGE) as u64, || {
         registered().map(drop)

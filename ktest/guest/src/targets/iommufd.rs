@@ -128,7 +128,7 @@ pub(super) fn run(check: &mut Check) {
         Ok(space)
     };
     outlive::run(check, "memory", |pages| taken(pages, pages.len()));
-    charge::limit(check, "memory", taken);
+    charge::limit(check, "memory", charge::THERE, taken);
     charge::run(check, "memory", (COUNT * PAGE) as u64, || {
         let (space, pages) = mapped()?;
         space.unmap(pages.len() as u64)
