@@ -173,7 +173,7 @@ impl Desk {
     }
 
     pub(super) fn batch(&self, shards: usize) -> Batch {
-        submit(self.prepared(), self.options(shards)).unwrap()
+        self.again_with(self.options(shards))
     }
 
     /// As another process takes it up.
