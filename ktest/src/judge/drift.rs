@@ -8,8 +8,8 @@ use crate::verdict::{Drift, Outcome, Subtest, Target};
 
 /// Repetitions that show what is less than a page.
 const MANY: u64 = 256;
-/// A fortieth of a page: about a hundred bytes, an object of the smaller ones that an acquire allocates.
-const SMALL: f64 = 1.0 / 40.0;
+/// 64 bytes: an object of the smaller ones that an acquire allocates.
+const SMALL: f64 = 1.0 / 64.0;
 /// Pages that the caches of the allocator may still take over many repetitions.
 const FEW: f64 = 16.0;
 

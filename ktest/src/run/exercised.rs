@@ -4,11 +4,11 @@
 
 use super::directory::{lines, ran};
 use super::kernel::Kernel;
-use super::lines::RanBefore;
+use super::lines::{RanBefore, known};
 use super::prepared::{KERNEL, Prepared};
 use crate::error::Error;
 use crate::judge::{Ran, exercised};
-use crate::verdict::Stage;
+use crate::verdict::{Stage, Target};
 use camino::Utf8PathBuf;
 
 impl Prepared {
@@ -18,7 +18,7 @@ impl Prepared {
     /// # Errors
     /// [`Error::Resume`] where a kernel's description is missing or damaged.
     pub(super) fn exercise(&self, parts: &mut [Stage], runs: &[Utf8PathBuf]) -> Result<(), Error> {
-        let mut earlier = vec![before(runs, 0)];
+        let mut earlier = vec![self.before(parts, runs, 0)];
         for (number, _, boots) in &self.data.kernels {
             let seen: Vec<Ran> = runs.iter().filter_map(|run| ran(run, *number)).collect();
             if *boots && !seen.is_empty() {
@@ -33,20 +33,25 @@ impl Prepared {
                     part.exercise.clone_from(&exercise);
                 }
             }
-            earlier.push(before(runs, *number));
+            earlier.push(self.before(parts, runs, *number));
         }
         Ok(())
     }
-}
 
-/// Which of the lines that later patches take away ran in kernel `number` in any of `runs`.
-fn before(runs: &[Utf8PathBuf], number: usize) -> RanBefore {
-    let mut of_all = RanBefore::new();
-    for (patch, functions) in runs.iter().flat_map(|run| lines(run, number)) {
-        let known = of_all.entry(patch).or_default();
-        for (function, ran) in functions {
-            *known.entry(function).or_default() |= ran;
+    /// Which of the lines that later patches take away ran in kernel `number` in any of `runs`.
+    fn before(&self, parts: &[Stage], runs: &[Utf8PathBuf], number: usize) -> RanBefore {
+        let mut of_all = RanBefore::new();
+        for (patch, functions) in runs.iter().flat_map(|run| lines(run, number)) {
+            let known = of_all.entry(patch).or_default();
+            for (function, ran) in functions {
+                *known.entry(function).or_default() |= ran;
+            }
         }
+        let booted = |target: &&Target| {
+            let spec = self.targets.iter().find(|spec| spec.name == target.name);
+            spec.is_some_and(|spec| spec.guest().is_some())
+        };
+        let same = parts.iter().filter(|part| part.number == number);
+        known(of_all, same.flat_map(|part| &part.targets).filter(booted))
     }
-    of_all
 }

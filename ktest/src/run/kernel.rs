@@ -6,7 +6,7 @@
 
 use super::boots::Objects;
 use super::directory::lines;
-use super::lines::{Places, RanBefore, ran};
+use super::lines::{Places, RanBefore, known, ran};
 use super::prepared::KERNEL;
 use super::stages::Session;
 use crate::boot::Seen;
@@ -155,8 +155,8 @@ impl Session<'_> {
         stage.exercise = exercised(&kernel.changed_after(&earlier), &of_all);
         let later = kernel.later.iter();
         let later = later.map(|(patch, places)| (*patch, ran(places, |place| of_all.hits(place))));
-        self.directory
-            .record_lines(kernel.number, &later.collect())?;
+        let later = known(later.collect(), &booted.targets);
+        self.directory.record_lines(kernel.number, &later)?;
         self.directory.record_ran(kernel.number, &of_all)?;
         stage.targets = booted.targets;
         Ok(stage)

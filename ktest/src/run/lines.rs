@@ -9,6 +9,7 @@ use crate::build::stage::touched;
 use crate::error::Error;
 use crate::options::Stages;
 use crate::series::{Content, Edited, Overlay, Staged, functions_at};
+use crate::verdict::{Outcome, Target};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
@@ -140,6 +141,22 @@ pub(super) fn ran(places: &Places, hits: impl Fn(&str) -> Option<u64>) -> BTreeM
     places.iter().filter_map(of).collect()
 }
 
+/// What is known once these targets were booted: one that did not come to its end takes its counts with it, so that what others did not run
+/// may have run in it.
+pub(super) fn known<'t>(
+    mut ran: RanBefore,
+    targets: impl IntoIterator<Item = &'t Target>,
+) -> RanBefore {
+    let came_to_its_end =
+        |t: &Target| matches!(t.result, Outcome::Pass | Outcome::Fail | Outcome::Skip);
+    if !targets.into_iter().all(came_to_its_end) {
+        for functions in ran.values_mut() {
+            functions.retain(|_, ran| *ran);
+        }
+    }
+    ran
+}
+
 fn text(tree: &Utf8Path, path: &Utf8Path, overlay: &Overlay) -> Result<Vec<u8>, Error> {
     match overlay.get(path) {
         Some(content) => Ok(content.bytes().to_vec()),
@@ -223,6 +240,21 @@ mod tests {
             last.taken_later(0, &lines(3..6)),
             BTreeMap::from([(2, of("f+0x4"))])
         );
+    }
+
+    #[test]
+    fn what_did_not_run_beside_a_target_without_an_end_is_not_known() {
+        let ran = |of: &[(&str, bool)]| {
+            let of = of.iter().map(|(name, ran)| ((*name).to_owned(), *ran));
+            RanBefore::from([(2, of.collect())])
+        };
+        let all = ran(&[("a.c:f", true), ("a.c:g", false)]);
+        let mut targets = [Target::named("vmci"), Target::named("vhost")];
+        targets[0].result = Outcome::Fail;
+        targets[1].result = Outcome::Pass;
+        assert_eq!(known(all.clone(), &targets), all);
+        targets[1].result = Outcome::Timeout;
+        assert_eq!(known(all, &targets), ran(&[("a.c:f", true)]));
     }
 
     #[test]
