@@ -4,6 +4,10 @@
 //! C has one name space a file and one a kernel. A name is looked for in the file itself, then among what other files
 //! export; where several define it (an architecture each, a driver each) the one that shares most of the path wins.
 
+mod kinds;
+
+pub(crate) use kinds::{holds_pages, names_record};
+
 use super::hash::{FastHasher, FastMap, FastSet};
 use super::places::{closeness, is_public};
 use crate::index::ir::{Declaration, Expr, FileFacts, Function, Linkage, Record, Stmt, TypeRef};
@@ -22,14 +26,6 @@ pub(crate) struct FnId(pub u32);
 
 /// A record of more members than this is looked up by name; shorter ones are quicker to walk through.
 const WIDE: usize = 64;
-
-/// Records of numbers are looked into so deep: a key in an iterator in a request. Deeper ones count as more than numbers.
-const DEEP: u8 = 4;
-
-/// Whether the name of a type is that of a struct or union.
-pub(super) fn names_record(name: &str) -> bool {
-    name.starts_with("struct ") || name.starts_with("union ") || name.contains("::")
-}
 
 /// The members of a wide record.
 #[derive(Debug, Default)]
@@ -80,65 +76,6 @@ pub(crate) fn tag(name: &str) -> &str {
     name.strip_prefix("struct ")
         .or_else(|| name.strip_prefix("union "))
         .unwrap_or(name)
-}
-
-/// Whether a value of that type can be a page, its address or its frame number. Counts, sizes, offsets and flags
-/// are not: arithmetic would carry pages into all of them.
-pub(crate) fn holds_pages(ty: &TypeRef) -> bool {
-    let number = matches!(
-        ty.name.as_str(),
-        "int"
-            | "unsigned int"
-            | "unsigned"
-            | "bool"
-            | "_Bool"
-            | "char"
-            | "unsigned char"
-            | "short"
-            | "unsigned short"
-            | "long long"
-            | "signed int"
-            | "loff_t"
-            | "off_t"
-            | "size_t"
-            | "ssize_t"
-            | "sector_t"
-            | "pgoff_t"
-            | "gfp_t"
-            | "blkcnt_t"
-            | "atomic_t"
-            | "atomic_long_t"
-            | "spinlock_t"
-            | "umode_t"
-            | "pgprot_t"
-            | "vm_fault_t"
-            | "time64_t"
-            | "ktime_t"
-            | "u8"
-            | "u16"
-            | "u32"
-            | "s8"
-            | "s16"
-            | "s32"
-            | "s64"
-            | "__u8"
-            | "__u16"
-            | "__u32"
-            | "__s32"
-            | "__s64"
-            | "uint"
-            | "uint8_t"
-            | "uint16_t"
-            | "uint32_t"
-            | "int32_t"
-            | "int64_t"
-            | "__le16"
-            | "__be16"
-            | "__wsum"
-            | "__sum16"
-            | "void"
-    ) || ty.name.starts_with("enum ");
-    !number || ty.pointers > 0 || ty.arrays > 0 || ty.function
 }
 
 /// The function of the catalogue that an object-like macro stands for.
@@ -362,31 +299,6 @@ impl Program {
     pub(crate) fn any_record(&self, name: &str) -> Option<(u32, &Record)> {
         let (at, n) = *self.records.get(tag(name))?.first()?;
         Some((at, &self.files[at as usize].records[n as usize]))
-    }
-
-    /// Whether a value of that type is a number, or a record of nothing but numbers. An unknown type is none.
-    pub(crate) fn is_number(&self, ty: &TypeRef, file: u32) -> bool {
-        self.is_number_within(ty, file, DEEP)
-    }
-
-    fn is_number_within(&self, ty: &TypeRef, file: u32, depth: u8) -> bool {
-        if followed().is_carrier(&ty.name) {
-            return false;
-        }
-        let ty = self.expand(ty, file);
-        if ty.pointers > 0 || ty.arrays > 0 || ty.function || ty.name.is_empty() {
-            return false;
-        }
-        if !names_record(&ty.name) {
-            return true;
-        }
-        let Some(record) = self.record(&ty.name, file) else {
-            return false;
-        };
-        let mut members = record.fields.iter();
-        depth > 0
-            && !record.fields.is_empty()
-            && members.all(|member| self.is_number_within(&member.ty, file, depth - 1))
     }
 
     /// Whether the record of that tag which `file` most likely means is one of the kernel's public headers.
