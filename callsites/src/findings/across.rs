@@ -7,8 +7,8 @@
 
 use super::paths::{Fact, What, with_helpers};
 use super::{helpers, visit};
+use crate::flow::places::parent;
 use crate::index::ir::{FileFacts, Function, Linkage};
-use camino::Utf8Path;
 use rayon::prelude::*;
 use refimpl::api::{acts, followed};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -206,7 +206,7 @@ impl<'f> Table<'f> {
 /// Functions that others of a directory may call: those of a `.c` file that are not static, and those of a header.
 struct Outside<'f> {
     /// By directory and name, with the position of the file; none where two bear the name.
-    found: HashMap<(&'f Utf8Path, &'f str), Option<Known<'f>>>,
+    found: HashMap<(&'f str, &'f str), Option<Known<'f>>>,
 }
 
 /// A function, the position of its file, and what it does.
@@ -216,10 +216,10 @@ impl<'f> Outside<'f> {
     fn of(files: &'f [Arc<FileFacts>], tables: &[Table<'f>]) -> Self {
         let mut found = HashMap::new();
         for (at, (file, table)) in files.iter().zip(tables).enumerate() {
-            let header = file.path.extension() == Some("h");
-            let directory = directory(file);
+            let header = file.path.as_str().ends_with(".h");
+            let directory = parent(&file.path);
             // What the kernel's headers say is in the catalogue.
-            if header && directory.starts_with("include") {
+            if header && (directory == "include" || directory.starts_with("include/")) {
                 continue;
             }
             for function in &file.functions {
@@ -239,16 +239,15 @@ impl<'f> Outside<'f> {
     }
 
     fn get(&self, file: &FileFacts, name: &str) -> Option<Known<'f>> {
-        self.found.get(&(directory(file), name)).copied().flatten()
+        self.found
+            .get(&(parent(&file.path), name))
+            .copied()
+            .flatten()
     }
 
     fn does(&self, file: &FileFacts, name: &str) -> Option<Does> {
         self.get(file, name).map(|(_, _, does)| does)
     }
-}
-
-fn directory(file: &FileFacts) -> &Utf8Path {
-    file.path.parent().unwrap_or(Utf8Path::new(""))
 }
 
 /// Functions and macros by name, each with its position. Of two of one name, in two arms of an `#if`, it is not known which is called.

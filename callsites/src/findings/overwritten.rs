@@ -11,6 +11,7 @@
 use super::paths::What;
 use super::view::View;
 use super::visit;
+use crate::flow::places::parent;
 use crate::index::ir::{Expr, Function, LoopKind, OutlineKind, Span, Stmt};
 use crate::report::{Finding, Severity};
 use refimpl::api::{Does, Role, acts, followed};
@@ -46,12 +47,12 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 /// Whether a function of the same directory calls that one, or takes its address.
 fn is_called(view: &View<'_>, file: usize, name: &str) -> bool {
-    let directory = view.files[file].path.parent();
+    let directory = parent(&view.files[file].path);
     let mut found = false;
     let near = view
         .files
         .iter()
-        .filter(|other| other.path.parent() == directory);
+        .filter(|other| parent(&other.path) == directory);
     for other in near {
         for function in &other.functions {
             visit::all(&function.body, &mut |expr| {

@@ -6,10 +6,11 @@ use super::{
     accounting, compound, dirty, double_release, errno, gup_flags, half_converted, kind_mismatch,
     leak, look_alike, overwritten, slab, sleeping, still_mapped, unfilled, wrong_count,
 };
+use crate::flow::places::parent;
 use crate::index::ir::FileFacts;
 use crate::index::shelf::Key;
 use crate::report::{Callsite, Finding};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -63,18 +64,21 @@ pub(crate) fn run_with(
         sites.entry(&site.path).or_default().push(site);
     }
     // Functions of one file are looked at with those of others of its directory that they call.
-    let mut together: BTreeMap<&Utf8Path, Vec<Option<Key>>> = BTreeMap::new();
+    let mut together: BTreeMap<&str, Vec<Option<Key>>> = BTreeMap::new();
     for file in input.files {
-        together.entry(directory(file)).or_default().push(key(file));
+        together
+            .entry(parent(&file.path))
+            .or_default()
+            .push(key(file));
     }
-    let together: BTreeMap<&Utf8Path, Option<Key>> = together
+    let together: BTreeMap<&str, Option<Key>> = together
         .into_iter()
         .map(|(directory, keys)| {
             let keys: Option<Vec<Key>> = keys.into_iter().collect();
             (directory, keys.map(|keys| Key::of(&keys)))
         })
         .collect();
-    let key = |file: &FileFacts| together.get(directory(file)).copied().flatten();
+    let key = |file: &FileFacts| together.get(parent(&file.path)).copied().flatten();
     let mut known = Kept::new();
     let mut open: Vec<(Arc<FileFacts>, Option<Key>)> = Vec::new();
     for file in input.files {
@@ -130,10 +134,6 @@ pub(crate) fn run_with(
     });
     name(&mut findings);
     (findings, known)
-}
-
-fn directory(file: &FileFacts) -> &Utf8Path {
-    file.path.parent().unwrap_or(Utf8Path::new(""))
 }
 
 /// Gives each finding its id: where it stands in its function does not matter, only which of its kind it is.

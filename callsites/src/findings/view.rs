@@ -4,6 +4,7 @@
 use super::atomic::Sleepers;
 use super::paths::{Callees, Fact, MOST_WAYS, What, walk};
 use super::{atomic, helpers, paths, visit};
+use crate::flow::places::parent;
 use crate::index::ir::{FileFacts, Function, Linkage, OutlineKind, Span, TypeRef};
 use crate::lex::{Mode, Token, tokens};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
@@ -283,7 +284,7 @@ fn member_of(files: &[Arc<FileFacts>], at: usize, tag: &str, name: &str) -> Opti
     let own = &files[at];
     // The files are sorted by path, so that those of a directory stand near each other.
     let beside = |file: &&Arc<FileFacts>| {
-        file.path.parent() == own.path.parent() && file.path.extension() == Some("h")
+        file.path.as_str().ends_with(".h") && parent(&file.path) == parent(&own.path)
     };
     let (before, after) = files.split_at(at);
     let near = before
