@@ -39,7 +39,7 @@ pub(crate) struct Foreseen {
 /// Looks at a run without making anything.
 ///
 /// # Errors
-/// Those of [`prepare`] up to the first make.
+/// Those of `prepare()` up to the first make.
 pub(crate) fn foresee(
     tree: &Tree,
     series: Option<&Utf8Path>,
