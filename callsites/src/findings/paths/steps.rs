@@ -3,7 +3,7 @@
 
 use crate::findings::{helpers, visit};
 use crate::index::ir::{Declaration, Expr, Function, LoopKind, Span, Stmt};
-use refimpl::api::{Does, acts};
+use refimpl::api::{Does, acts, followed};
 use std::collections::BTreeMap;
 
 /// One step; targets are positions in the list.
@@ -35,6 +35,16 @@ pub(super) enum Step<'f> {
         exit: usize,
     },
     Return(Option<&'f Expr>, Span),
+}
+
+/// Whether an acquiring call asks for a number of pages that stands there. Of others a release over the whole array cannot
+/// be told apart from one of the last turn alone.
+fn a_known_number(name: &str, args: &[Expr]) -> bool {
+    let signature = followed()
+        .get(name)
+        .and_then(|function| function.signature(args.len()));
+    let number = signature.and_then(|signature| args.get(signature.nr?));
+    number.is_none_or(|number| matches!(number, Expr::Literal(..)))
 }
 
 /// The head of a loop.
@@ -261,8 +271,8 @@ impl<'f> Builder<'f> {
         self.continues.push(Vec::new());
         let head = self.here();
         let mut takes = false;
-        visit::all_calls(std::slice::from_ref(body), &mut |name, _, _| {
-            takes |= helpers::acquires(name)
+        visit::all_calls(std::slice::from_ref(body), &mut |name, args, _| {
+            takes |= helpers::acquires(name) && a_known_number(name, args);
         });
         let loop_head = Head { takes };
         let mut exits = match (kind, cond) {
