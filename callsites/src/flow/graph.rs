@@ -27,7 +27,8 @@ pub(crate) struct PointerCall(pub u32);
 /// A list that is mostly short: of up to four it needs no memory of its own.
 pub(crate) type Few<T> = SmallVec<[T; 4]>;
 
-/// Sets larger than this are told apart by bits: below it a search in what is there costs less than making them.
+/// Sets larger than this are told apart by bits: in a small one a search costs less than making them. An estimate, and not a
+/// measurement.
 const LARGE: usize = 64;
 
 /// The members of a large set, a bit each. While there are bits, the list of the set is in no order.
