@@ -91,7 +91,7 @@ impl Analysis {
                 for want in &wants {
                     library.ask_one(want);
                 }
-                library.settle();
+                let records = library.settle();
                 let mut read = library.facts();
                 if read.len() > before {
                     let known: FastSet<&str> = analysis
@@ -109,7 +109,7 @@ impl Analysis {
                 library.ask(&wants);
                 // Facts that nobody else holds are added to where they are.
                 drop((analysis, read));
-                more = library.settle();
+                more = library.settle() || records;
                 continue;
             }
             for file in analysis.program.files() {

@@ -6,7 +6,9 @@
 //! known, stops each group whose pages it is given and joins none of them. What only marks pages dirty, or unpins what is
 //! pinned already, joins nothing either. A group in which nothing is to be converted is stopped by nobody.
 
+use crate::flow::places::parent;
 use crate::report::{Callsite, Group, Role, Verdict};
+use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins members that share pages. `shares[i]` are the indices of the acquires whose pages callsite `i` is given.
@@ -42,7 +44,8 @@ pub(super) fn join(callsites: &mut [Callsite], shares: &[Vec<usize>]) -> Vec<Gro
             let done = matches!(acquire.verdict, Verdict::Done | Verdict::Keep);
             (
                 done,
-                parent(&acquire.path) != parent(&callsites[member].path),
+                parent(Utf8Path::new(&acquire.path))
+                    != parent(Utf8Path::new(&callsites[member].path)),
             )
         };
         if let Some(first) = acquires.iter().min_by_key(rank) {
@@ -88,10 +91,6 @@ fn leader(leaders: &mut [usize], mut at: usize) -> usize {
         at = leaders[at];
     }
     at
-}
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
 /// Whether a callsite joins the acquires whose pages it is given.
