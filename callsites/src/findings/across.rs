@@ -223,6 +223,10 @@ impl<'f> Outside<'f> {
                 continue;
             }
             for function in &file.functions {
+                // What the catalogue says of a function is not read out of it once more.
+                if followed().get(&function.name).is_some() {
+                    continue;
+                }
                 let open = header && function.linkage == Linkage::Static
                     || !header && function.linkage == Linkage::External;
                 let does = table.does.get(function.name.as_str()).copied();

@@ -46,13 +46,9 @@ fn freed(view: &View<'_>, findings: &mut Vec<Finding>) {
             let message = format!(
                 "pages are looked up in what was freed at line {line}, in order to release them"
             );
-            let evidence = vec![
-                view.evidence(walked.file, before, "freed"),
-                view.evidence(walked.file, fact.at, "used"),
-            ];
             let rule = ("R9", "release-through-freed", Severity::Error);
-            let place = (walked.file, &*walked.function.name, fact.at);
-            findings.push(view.finding(rule, place, message, evidence));
+            let places = ((before, "freed"), (fact.at, "used"));
+            findings.push(view.finding_of_two(rule, &walked, places.0, places.1, message));
         }
     }
 }
@@ -66,13 +62,9 @@ fn again(view: &View<'_>, findings: &mut Vec<Finding>) {
                 "{}() releases again what was released at line {line}",
                 fact.name
             );
-            let evidence = vec![
-                view.evidence(walked.file, before, "released"),
-                view.evidence(walked.file, fact.at, "the same, unchanged since"),
-            ];
             let rule = ("R9", "double-release", Severity::Error);
-            let place = (walked.file, &*walked.function.name, fact.at);
-            findings.push(view.finding(rule, place, message, evidence));
+            let places = ((before, "released"), (fact.at, "the same, unchanged since"));
+            findings.push(view.finding_of_two(rule, &walked, places.0, places.1, message));
         }
     }
 }

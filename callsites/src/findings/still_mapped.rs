@@ -27,17 +27,9 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             let message = format!(
                 "the device mapping is undone after the pages were released at line {line}"
             );
-            let evidence = vec![
-                view.evidence(walked.file, release, "released"),
-                view.evidence(walked.file, fact.at, "still mapped until here"),
-            ];
             let rule = ("R16", "still-mapped", Severity::Warning);
-            findings.push(view.finding(
-                rule,
-                (walked.file, &walked.function.name, fact.at),
-                message,
-                evidence,
-            ));
+            let places = ((release, "released"), (fact.at, "still mapped until here"));
+            findings.push(view.finding_of_two(rule, &walked, places.0, places.1, message));
         }
     }
 }

@@ -260,6 +260,23 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A finding of what happens at a fact's place because of what happened at `before`.
+    pub(crate) fn finding_of_two(
+        &self,
+        rule: (&str, &str, Severity),
+        walked: &Walked<'_>,
+        (before, earlier): (Span, &str),
+        (at, later): (Span, &str),
+        message: String,
+    ) -> Finding {
+        let evidence = vec![
+            self.evidence(walked.file, before, earlier),
+            self.evidence(walked.file, at, later),
+        ];
+        let place = (walked.file, &*walked.function.name, at);
+        self.finding(rule, place, message, evidence)
+    }
+
     /// The callsite at that place of that file.
     pub(crate) fn callsite(&self, path: &str, span: Span) -> Option<&Callsite> {
         self.by_place.get(&(path, span.start)).copied()

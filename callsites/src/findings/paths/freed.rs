@@ -19,6 +19,7 @@ impl Machine<'_, '_> {
             return;
         };
         let list = name_of(list);
+        state.lists_gone.remove(&list);
         for acquisition in &mut state.acquisitions {
             if acquisition.memory == Some(*array) {
                 acquisition.in_list = Some(list.clone());
