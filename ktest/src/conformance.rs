@@ -24,15 +24,15 @@ const DIRECT_IO: &str = include_str!("../probe/gup_direct_io.c");
 const LEGACY: &str = include_str!("../probe/legacy.h");
 /// Modules that targets name.
 const MODULES: [(&str, &str); 1] = [("gup_device", include_str!("../probe/gup_device.c"))];
-/// How many pages are read directly at once.
+/// How many pages are read directly at once: a bio has room for them, and they are more than one.
 const DIRECT_PAGES: u32 = 8;
-/// How many traces of random numbers go into one boot.
+/// How many traces of random numbers go into one boot: they and the written ones are some 4,000 operations, which take minutes.
 const TRACES: usize = 72;
 /// How many numbers each is made of, at least and at most.
 const LENGTH: std::ops::Range<usize> = 24..64;
-/// What a wrong model adds to a count for a pin.
+/// What a wrong model adds to a count for a pin: half of the right bias, so that no sum of few pins comes out right.
 const WRONG_BIAS: i32 = 512;
-/// How many traces are answered by the wrong model.
+/// How many traces are answered by the wrong model: each alone must be found out, and a few are enough to see that.
 const WRONG: usize = 4;
 
 /// Where the random numbers begin; any number does, as long as it stays the same.

@@ -8,7 +8,7 @@ use crate::port::Port;
 use std::time::Duration;
 
 const FILE: &str = "/sys/kernel/debug/kmemleak";
-/// A little more than the least age.
+/// A little more than the least age, which the kernel measures in ticks.
 const AGE: Duration = Duration::from_millis(5200);
 /// A report has some twenty lines; the first leaks tell the kind.
 const LINES: usize = 120;

@@ -10,7 +10,7 @@ use crate::sys::open;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Pages that are taken at once of the movable memory.
+/// Pages that are taken at once of the movable memory: half a MiB, so that some MiB take few calls and less than that is left.
 const CHUNK: usize = 128;
 
 thread_local! {

@@ -7,9 +7,9 @@ use crate::gup::{Flags, Hold};
 use crate::page::GUP_PIN_COUNTING_BIAS;
 use crate::version::Version;
 
-/// The probe has this many slots.
+/// Slots that a trace fills: fewer than the probe's 256 (ktest/probe/gup_probe.c: SLOTS) by more than [`MOST`].
 const SLOTS: u32 = 240;
-/// How many pages one call asks for at most.
+/// How many pages one call asks for at most: enough to end in the middle of an area of a few pages, or beyond it.
 const MOST: u32 = 6;
 
 /// A trace of at most one operation for each choice, with the memory mapped first and everything given back at the end.

@@ -10,7 +10,7 @@ use crate::page::{FolioId, Kind, Memory, Misuse, Pfn, VmStat};
 use crate::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Areas are this many pages apart.
+/// Areas are this many pages apart: a large folio fits into each, aligned, and no two areas are merged.
 const STRIDE: u64 = 4 << PMD_ORDER;
 
 /// What is to be seen after an operation.

@@ -9,7 +9,7 @@
 use super::graph::{Class, Machine, Move};
 use super::property::Property;
 
-/// Most CPUs in gup_fast.
+/// Most CPUs in gup_fast: the states grow with each, and the second already shows what several do to each other.
 pub(crate) const MAX_PINNERS: usize = 4;
 
 /// Who does what in which order.

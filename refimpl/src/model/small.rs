@@ -225,7 +225,7 @@ pub(crate) enum Partial {
     UnsignedCompare,
 }
 
-/// Pages asked for.
+/// Pages asked for: the least number of which some can come that are neither one nor all.
 const ASKED: i8 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -4,7 +4,8 @@
 use super::step::Actor;
 use crate::page::GUP_PIN_COUNTING_BIAS;
 
-/// Most pages a state holds.
+/// Most pages a state holds. This and the two below keep a state small and `Copy`; the scenarios need fewer of each, and every
+/// further one multiplies the states.
 pub(crate) const MAX_PAGES: usize = 4;
 /// Most devices a state holds.
 pub(crate) const MAX_DEVICES: usize = 4;

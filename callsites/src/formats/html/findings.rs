@@ -11,8 +11,8 @@ use page::{Ids, List, Mark, Note, Row, excerpt, list, soft};
 use std::collections::BTreeSet;
 
 /// Steps nearer than this are shown in one piece of source: two windows would overlap.
-const NEAR: u32 = 8;
-/// Lines around a step.
+const NEAR: u32 = 2 * AROUND;
+/// Lines around a step: a way has many, and each needs no more than the statement it stands in and the test that follows.
 const AROUND: u32 = 4;
 
 pub(super) fn findings(report: &Report, excerpts: &Excerpts, ids: &Ids) -> Markup {

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 /// Origins that are listed for one call; the rest are counted, as a page is no place for hundreds.
 const ORIGINS: usize = 12;
 /// Calls nearer than this are shown in one piece of source: two windows would overlap.
-const NEAR: u32 = 10;
-/// Lines around a call.
+const NEAR: u32 = 2 * AROUND;
+/// Lines around a call: enough to see its arguments and the test of what it returned, as in the excerpts of findings.
 const AROUND: u32 = 5;
 
 pub(super) fn groups(

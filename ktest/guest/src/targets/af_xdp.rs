@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 
 const SOL_XDP: i32 = 283;
 const XDP_UMEM_REG: i32 = 4;
+/// One MiB: its loss shows in each round, as chance takes a fraction of it (`check::FEW`). [`SIZES`] has others.
 const COUNT: usize = 256;
 
 /// struct xdp_umem_reg as it was first; newer kernels take the shorter form too.

@@ -17,6 +17,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+/// One MiB: its loss shows in each round, as chance takes a fraction of it (`check::FEW`). [`shapes`] has other sizes.
 const COUNT: usize = 256;
 /// The largest stretch of 513 pages, and blocks around it.
 const FILE_PAGES: usize = 520;

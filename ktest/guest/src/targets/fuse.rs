@@ -17,6 +17,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 const MOUNT: &str = "/tmp/fuse";
 const FILE: &str = "/tmp/fuse/file";
+/// The least round number whose loss is more than what chance takes in a round (`check::FEW`): a request here takes few pages.
 const COUNT: usize = 64;
 const BYTES: usize = COUNT * crate::memory::PAGE;
 const ROOT: u64 = 1;

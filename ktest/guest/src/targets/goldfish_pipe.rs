@@ -16,6 +16,7 @@ use std::fs::File;
 const MODULE: &str = "gup_device.ko";
 /// Since 5.0 its name is that of the driver.
 const DEVICES: [&str; 2] = ["/dev/goldfish_pipe", "/dev/qemu_pipe"];
+/// The least round number whose loss is more than what chance takes in a round (`check::FEW`): a request here takes few pages.
 const COUNT: usize = 64;
 /// How many buffers the driver has handed over, and how many of them nobody could see were pinned.
 const SEEN: [&str; 2] = ["buffers", "unpinned"];

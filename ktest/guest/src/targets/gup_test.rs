@@ -12,6 +12,7 @@ use std::fs::File;
 
 const FILE: &str = "/sys/kernel/debug/gup_test";
 const OLD_FILE: &str = "/sys/kernel/debug/gup_benchmark";
+/// Two pages of pointers, so that the kernel walks more than one table of page entries.
 const COUNT: usize = 1024;
 
 #[repr(C)]

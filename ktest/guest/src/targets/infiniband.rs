@@ -21,6 +21,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::BTreeSet;
 use verbs::{LOCAL_WRITE, ON_DEMAND, Region, Verbs, open_device};
 
+/// One page of pointers, which drivers/infiniband/core/umem.c: ib_umem_get() (6.12) fills at once: the next one is another call.
 const COUNT: usize = 512;
 /// Of blocks that are set aside for documentation (RFC 5737). The loopback device gets one of them because the connection
 /// manager takes 127.0.0.1 for any address: drivers/infiniband/core/cma.c: cma_any_addr() (6.12).

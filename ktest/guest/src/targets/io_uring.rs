@@ -18,6 +18,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
+/// One MiB: its loss shows in each round, as chance takes a fraction of it (`check::FEW`). [`shapes`] has other sizes.
 const COUNT: usize = 256;
 const REGISTER_BUFFERS: u32 = 0;
 const UNREGISTER_BUFFERS: u32 = 1;

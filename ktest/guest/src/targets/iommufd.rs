@@ -13,6 +13,7 @@ use crate::{charge, failing, longterm, outlive};
 use std::fs::File;
 
 const DEVICE: &str = "/dev/iommu";
+/// Two MiB: more than one batch on the stack holds (drivers/iommu/iommufd/pages.c: BATCH_BACKUP_SIZE, 6.12). [`SIZES`] has others.
 const COUNT: usize = 512;
 /// Where the mock device's addresses begin.
 const IOVA: u64 = 1 << 24;

@@ -10,6 +10,8 @@ use crate::sys::open;
 use crate::targets::fuse;
 use crate::window::{Window, shapes};
 
+/// More than the 16 pointers that have room on the stack, and less than the 1,024 pages that are pinned at once:
+/// mm/process_vm_access.c: PVM_MAX_PP_ARRAY_COUNT, PVM_MAX_USER_PAGES (6.12). [`shapes`] has what lies beyond.
 const COUNT: usize = 512;
 
 /// Runs every subtest.

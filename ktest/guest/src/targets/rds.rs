@@ -12,6 +12,7 @@ use crate::window::{Window, shapes};
 use crate::{failing, longterm, netlink, outlive, pins};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+/// The least round number whose loss is more than what chance takes in a round (`check::FEW`): a request here takes few pages.
 const COUNT: usize = 64;
 const DEVICE: &str = "dummy1";
 const HERE: [u8; 4] = [192, 0, 2, 1];

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 const ADAPTER: &str = "/sys/bus/pseudo/drivers/scsi_debug";
 const TAPE: &str = "/dev/nst0";
+/// Few: the tape takes one request of 64 KiB whole, whatever block size it has.
 const COUNT: usize = 16;
 
 /// Runs every subtest.

@@ -13,6 +13,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 const DEVICE: &str = "/dev/udmabuf";
+/// One MiB: its loss shows in each round, as chance takes a fraction of it (`check::FEW`). [`SIZES`] has others.
 const COUNT: usize = 256;
 
 #[repr(C)]

@@ -27,7 +27,7 @@ const SPEAKS: u32 = 10 << 16;
 const SPEAKS_QUEUE_PAIRS: u32 = 11 << 16;
 /// The host's own context id, the only peer that a context may have here.
 const HOST: u32 = 2;
-/// Pages of one queue without its header page.
+/// Pages of one queue without its header page: a few, as each pair that is killed and kept would take as many.
 const QUEUE_PAGES: usize = 16;
 /// Pages of a queue pair, with both header pages.
 const PAIR_PAGES: u64 = 2 * (QUEUE_PAGES as u64 + 1);

@@ -24,6 +24,7 @@ const GET_EVENT: u32 = 12;
 const PORT_SPACE_TCP: u16 = 0x0106;
 /// IB_QPT_RC
 const RELIABLE_CONNECTED: u8 = 2;
+/// Both ends are here: an answer takes milliseconds, and software emulation may be a hundred times slower.
 const TIMEOUT_MS: u32 = 2000;
 
 /// enum rdma_cm_event_type of include/rdma/rdma_cm.h.

@@ -55,6 +55,7 @@ struct Device {
 
 /// Pages are copied by the device from one place of a mapping to another: each must come from and go to the page that is mapped there.
 pub(super) fn copies(group: &Path, name: &str) -> Test {
+    // More than one word of a bitmap, and the last ones beyond its end.
     const PAGES: usize = 70;
     let mut pages = attempt("map", Pages::small(PAGES))?;
     let mut expected = bytes(31, pages.len());
