@@ -56,12 +56,32 @@ impl Bits {
     }
 }
 
-/// What goes through a value as a pointer; most values are no pointers.
+/// What goes through a value as a pointer; most values are no pointers. Kept by the representative of an SCC for all of it.
+/// Once several values are loaded, they go by one value of their own, a hub, so that a pointer to n objects with m loads has
+/// n + m edges and not n * m; stores likewise.
 #[derive(Debug, Default)]
 struct Uses {
     loads: Few<Node>,
+    loaded: Option<Node>,
     stores: Few<Node>,
+    stored: Option<Node>,
     calls: Few<PointerCall>,
+}
+
+/// Which way through a pointer.
+#[derive(Clone, Copy)]
+enum Through {
+    Load,
+    Store,
+}
+
+impl Uses {
+    fn of(&mut self, through: Through) -> (&mut Few<Node>, &mut Option<Node>) {
+        match through {
+            Through::Load => (&mut self.loads, &mut self.loaded),
+            Through::Store => (&mut self.stores, &mut self.stored),
+        }
+    }
 }
 
 /// The constraints and their solution.
@@ -200,9 +220,13 @@ impl Graph {
 
     fn queue(&mut self, at: usize) {
         if !std::mem::replace(&mut self.queued[at], true) {
-            let order = self.order.get(at).copied().unwrap_or(u32::MAX);
-            self.waiting.push((order, Node(at as u32)));
+            self.waiting.push((self.rank(at), Node(at as u32)));
         }
+    }
+
+    /// The topological order of a node, as far as it is known.
+    fn rank(&self, at: usize) -> u32 {
+        self.order.get(at).copied().unwrap_or(u32::MAX)
     }
 
     /// `to` may be all that `from` is.
@@ -221,27 +245,61 @@ impl Graph {
 
     /// `to` may be what the objects of `pointer` contain.
     pub(crate) fn load(&mut self, pointer: Node, to: Node) {
-        if !self.edges.insert((pointer.0, to.0, 1)) {
-            return;
-        }
-        self.uses_of(pointer).loads.push(to);
-        for object in self.values(pointer).to_vec() {
-            if let Some(content) = self.content(object) {
-                self.copy(content, to);
-            }
+        if self.edges.insert((pointer.0, to.0, 1)) {
+            self.through(pointer, to, Through::Load);
         }
     }
 
     /// What the objects of `pointer` contain may be all that `from` is.
     pub(crate) fn store(&mut self, from: Node, pointer: Node) {
-        if !self.edges.insert((pointer.0, from.0, 2)) {
-            return;
+        if self.edges.insert((pointer.0, from.0, 2)) {
+            self.through(pointer, from, Through::Store);
         }
-        self.uses_of(pointer).stores.push(from);
+    }
+
+    /// `node` is loaded from, or stored in, the objects of `pointer`: by the hub, where there are others.
+    fn through(&mut self, pointer: Node, node: Node, through: Through) {
+        let (all, hub) = self.uses_of(pointer).of(through);
+        if let Some(hub) = *hub {
+            return self.join(hub, node, through);
+        }
+        all.push(node);
+        if all.len() > 1 {
+            return self.make_hub(pointer, through);
+        }
         for object in self.values(pointer).to_vec() {
-            if let Some(content) = self.content(object) {
-                self.copy(from, content);
-            }
+            self.reach(object, node, through);
+        }
+    }
+
+    /// All that goes through `pointer` goes by a hub, which a pointer has once.
+    fn make_hub(&mut self, pointer: Node, through: Through) {
+        let hub = self.node();
+        let (all, at) = self.uses_of(pointer).of(through);
+        *at = Some(hub);
+        for node in std::mem::take(all) {
+            self.join(hub, node, through);
+        }
+        for object in self.values(pointer).to_vec() {
+            self.reach(object, hub, through);
+        }
+    }
+
+    fn join(&mut self, hub: Node, node: Node, through: Through) {
+        match through {
+            Through::Load => self.copy(hub, node),
+            Through::Store => self.copy(node, hub),
+        }
+    }
+
+    /// `node` is what `object` contains, or goes into it.
+    fn reach(&mut self, object: Obj, node: Node, through: Through) {
+        let Some(content) = self.content(object) else {
+            return;
+        };
+        match through {
+            Through::Load => self.copy(content, node),
+            Through::Store => self.copy(node, content),
         }
     }
 
@@ -251,7 +309,8 @@ impl Graph {
     }
 
     fn uses_of(&mut self, pointer: Node) -> &mut Uses {
-        self.uses[pointer.0 as usize].get_or_insert_default()
+        let keeper = self.keeper(pointer);
+        self.uses[keeper].get_or_insert_default()
     }
 
     /// Passes on what is new until nothing is; `link` is told each object a called pointer may be.
@@ -266,11 +325,12 @@ impl Graph {
             let kept = keeper.0 as usize;
             self.queued[kept] = false;
             let fresh = std::mem::take(&mut self.fresh[kept]);
+            self.go_through(keeper, &fresh, &mut link);
             match self.circles.remove(&kept) {
-                None => self.pass_on(keeper, &fresh, &mut link),
+                None => self.pass_on(keeper, &fresh),
                 Some(circle) => {
                     for node in &circle {
-                        self.pass_on(*node, &fresh, &mut link);
+                        self.pass_on(*node, &fresh);
                     }
                     self.circles.insert(kept, circle);
                 }
@@ -279,52 +339,42 @@ impl Graph {
         self.sort();
     }
 
-    /// Tells all that depends on `node` of new objects.
-    fn pass_on(
+    /// What goes through the pointer `keeper` goes through its new objects.
+    fn go_through(
         &mut self,
-        node: Node,
+        keeper: Node,
         fresh: &[Obj],
         link: &mut impl FnMut(&mut Self, PointerCall, Obj),
     ) {
-        let at = node.0 as usize;
-        // What is linked on the way is given all values of the node, so lists are gone through by position.
-        let mut n = 0;
-        while let Some(to) = self.used(at, n, |uses| &uses.loads) {
-            for object in fresh {
-                if let Some(content) = self.content(*object) {
-                    self.copy(content, to);
-                }
-            }
-            n += 1;
-        }
-        n = 0;
-        while let Some(from) = self.used(at, n, |uses| &uses.stores) {
-            for object in fresh {
-                if let Some(content) = self.content(*object) {
-                    self.copy(from, content);
-                }
-            }
-            n += 1;
-        }
-        for n in 0..self.copies[at].len() {
-            let to = self.keeper(self.copies[at][n]);
-            if to != self.keeper(node) {
-                self.add_all(to, fresh);
-            }
-        }
-        let calls = self.uses[at].as_ref().map_or(0, |uses| uses.calls.len());
-        for n in 0..calls {
-            let Some(call) = self.used(at, n, |uses| &uses.calls) else {
-                break;
+        // What is linked on the way is given all values of the pointer.
+        let at = keeper.0 as usize;
+        for through in [Through::Load, Through::Store] {
+            let Some(uses) = self.uses[at].as_mut() else {
+                return;
             };
+            let (all, hub) = uses.of(through);
+            for node in all.iter().copied().chain(*hub).collect::<Few<Node>>() {
+                for object in fresh {
+                    self.reach(*object, node, through);
+                }
+            }
+        }
+        let calls = self.uses[at].as_ref().map(|uses| uses.calls.clone());
+        for call in calls.into_iter().flatten() {
             for object in fresh {
                 link(self, call, *object);
             }
         }
     }
 
-    fn used<T: Copy>(&self, at: usize, n: usize, of: fn(&Uses) -> &Few<T>) -> Option<T> {
-        of(self.uses[at].as_ref()?).get(n).copied()
+    /// Tells all that `node` is copied to of new objects.
+    fn pass_on(&mut self, node: Node, fresh: &[Obj]) {
+        for n in 0..self.copies[node.0 as usize].len() {
+            let to = self.keeper(self.copies[node.0 as usize][n]);
+            if to != self.keeper(node) {
+                self.add_all(to, fresh);
+            }
+        }
     }
 
     /// Collapses each cycle of copy edges (SCC) into one representative, and gives all nodes their topological order.
@@ -332,6 +382,7 @@ impl Graph {
         self.searched = self.edges.len();
         let (order, members) = circles(&self.copies);
         self.order = order;
+        let mut uses = Vec::new();
         for circle in members {
             let keeper = self.keeper(circle[0]);
             if circle.iter().all(|node| self.keeper(*node) == keeper) {
@@ -340,6 +391,7 @@ impl Graph {
             let mut objects = Few::new();
             for node in &circle {
                 let at = node.0 as usize;
+                uses.extend(self.uses[at].take());
                 objects.append(&mut self.values[at]);
                 self.fresh[at] = Few::new();
                 self.circles.remove(&at);
@@ -355,11 +407,43 @@ impl Graph {
             self.queued[at] = !objects.is_empty();
             self.values[at] = objects;
             self.circles.insert(at, circle);
+            if !uses.is_empty() {
+                self.join_uses(at, std::mem::take(&mut uses));
+            }
         }
         self.waiting = (0..self.queued.len())
             .filter(|at| self.queued[*at])
-            .map(|at| (self.order[at], Node(at as u32)))
+            .map(|at| (self.rank(at), Node(at as u32)))
             .collect();
+    }
+
+    /// What goes through the pointers of an SCC goes through all of them: one hub for each way.
+    fn join_uses(&mut self, keeper: usize, uses: Vec<Box<Uses>>) {
+        let mut all = Uses::default();
+        for mut one in uses {
+            all.calls.append(&mut one.calls);
+            for through in [Through::Load, Through::Store] {
+                let (nodes, hub) = one.of(through);
+                let (all_nodes, all_hub) = all.of(through);
+                all_nodes.append(nodes);
+                match all_hub {
+                    None => *all_hub = *hub,
+                    Some(_) => all_nodes.extend(*hub),
+                }
+            }
+        }
+        for through in [Through::Load, Through::Store] {
+            let (nodes, hub) = all.of(through);
+            if hub.is_none() && nodes.len() < 2 {
+                continue;
+            }
+            let nodes = std::mem::take(nodes);
+            let hub = *hub.get_or_insert_with(|| self.node());
+            for node in nodes {
+                self.join(hub, node, through);
+            }
+        }
+        self.uses[keeper] = Some(Box::new(all));
     }
 }
 
