@@ -108,7 +108,7 @@ pub(crate) fn for_tree(mail: &mut Mail, tree: &str) -> Result<(), Error> {
 /// [`Error::Unproven`] where they disagree, with what they read.
 pub(crate) fn read(mail: &Mail, scratch: &std::path::Path) -> Result<Read, Error> {
     let git = mailinfo(scratch, &mail.bytes)?;
-    let ours = parse(mail)?;
+    let ours = parse(mail).map_err(|error| Error::Unproven(error.to_string()))?;
     compare(mail, &git, &ours)?;
     Ok(Read {
         patch: git.patch,
@@ -116,12 +116,15 @@ pub(crate) fn read(mail: &Mail, scratch: &std::path::Path) -> Result<Read, Error
     })
 }
 
-/// Reads one patch mail with mail-parser alone.
+/// Reads one patch mail with mail-parser alone: it may be somebody else's.
 ///
 /// # Errors
-/// [`Error::Unproven`] when it is not a mail with author and subject.
+/// [`Error::BadSeries`] when it is not a mail with author, subject and text.
 pub(crate) fn parse(mail: &Mail) -> Result<Read, Error> {
-    let broken = |what: &str| Error::Unproven(format!("{}: {what}", mail.file));
+    let broken = |what: &str| Error::BadSeries {
+        path: mail.file.clone().into(),
+        why: what.to_owned(),
+    };
     // The "From <id> <date>" line belongs to the mbox, not to the mail.
     let start = match mail.bytes.strip_prefix(b"From ") {
         Some(rest) => 6 + rest.iter().position(|&byte| byte == b'\n').unwrap_or(0),

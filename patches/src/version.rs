@@ -70,7 +70,7 @@ impl Edited {
 /// The patches of `previous` that people changed by hand after they were written.
 ///
 /// # Errors
-/// [`Error::Unproven`] for a mail that cannot be read.
+/// [`Error::BadSeries`] for a mail that cannot be read.
 pub(crate) fn edited(previous: &Series) -> Result<Vec<Edited>, Error> {
     let mut all = Vec::new();
     for patch in &previous.info.patches {

@@ -140,6 +140,31 @@ fn a_series_for_another_base_is_a_conflict_that_shows_the_trees_lines() {
 }
 
 #[test]
+fn a_mail_that_does_not_apply_and_is_none_is_the_fault_of_the_series() {
+    let (sandbox, tree) = with_tree();
+    says(&convert(&sandbox, &tree, &["--unsigned"]), 0, &[]);
+    let text = std::fs::read_to_string(tree.join(FILE)).unwrap();
+    std::fs::write(tree.join(FILE), text.replace("put_page(", "another_put(")).unwrap();
+    let (series, target) = (sandbox.path("series"), sandbox.path("patched"));
+    let mut mails = bytes(&series).into_keys();
+    let mail = mails.find(|path| {
+        path.file_name()
+            .is_some_and(|name| name.starts_with("0001"))
+    });
+    let mail = mail.expect("a patch");
+    let written = std::fs::read_to_string(&mail).unwrap();
+    for (header, what) in [("\nSubject: ", "no subject"), ("\nFrom: ", "no author")] {
+        let without = written.replacen(header, "\nX-Nothing: ", 1);
+        assert_ne!(without, written);
+        std::fs::write(&mail, without).unwrap();
+        let words = ["apply", series.as_str(), "--kernel", tree.as_str(), "-o"];
+        let outcome = sandbox.run(&[&words[..], &[target.as_str()]].concat());
+        says(&outcome, 2, &["read the series", "0001-", what]);
+        assert!(!target.exists());
+    }
+}
+
+#[test]
 fn a_get_maintainer_that_fails_is_told_and_leaves_a_series_that_names_nobody() {
     let (sandbox, tree) = with_tree();
     let script = tree.join("scripts/get_maintainer.pl");
