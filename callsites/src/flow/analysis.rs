@@ -5,7 +5,7 @@
 use super::ahead;
 use super::answers::Answers;
 use super::demand;
-use super::graph::{Node, Obj};
+use super::graph::{Few, Node, Obj};
 use super::hash::{FastMap, FastSet};
 use super::iterators::{self, Backing};
 use super::library::{Files, Library};
@@ -48,6 +48,8 @@ pub struct Analysis {
     backings: FastMap<SiteKey, Backing>,
     /// Of the calls that take one more reference on acquired pages, the acquires.
     under: FastMap<SiteKey, BTreeSet<SiteKey>>,
+    /// The acquires of the pages that an object is.
+    users: FastMap<Obj, Few<SiteKey>>,
     naming: OnceLock<FastMap<String, BTreeSet<String>>>,
     next: OnceLock<FastMap<FnId, Vec<FnId>>>,
     above: OnceLock<FastMap<FnId, Vec<FnId>>>,
@@ -160,6 +162,7 @@ impl Analysis {
             api_files: FastSet::default(),
             backings: FastMap::default(),
             under: FastMap::default(),
+            users: FastMap::default(),
             naming: OnceLock::new(),
             next: OnceLock::new(),
             above: OnceLock::new(),
@@ -300,20 +303,12 @@ impl Analysis {
     /// The acquires whose pages a value may be or, with `deep`, hold.
     pub(crate) fn user_pages(&self, nodes: &[Node], deep: bool) -> BTreeSet<SiteKey> {
         let mut out = BTreeSet::new();
-        let mut note = |object: Obj| {
-            if let Object::Page(site) = self.state.what(object) {
-                out.extend(self.under(*site));
-                if self.is_user(*site) {
-                    out.insert(*site);
-                }
-            }
-        };
+        let mut note = |object: Obj| out.extend(self.users.get(&object).into_iter().flatten());
         for node in nodes {
             for object in self.values(*node).filter(|object| self.carries(*object)) {
                 note(object);
                 if let (true, Some(content)) = (deep, self.state.graph.content_if_any(object)) {
-                    let inner = self.values(content).filter(|inner| self.carries(*inner));
-                    inner.for_each(&mut note);
+                    self.values(content).for_each(&mut note);
                 }
             }
         }
@@ -453,10 +448,15 @@ impl Analysis {
             let Some(object) = self.state.objects_get(at) else {
                 break;
             };
-            objects.push(match object {
-                Object::Page(site) => self.is_user(*site) || self.under.contains_key(site),
-                _ => false,
-            });
+            let mut users: Few<SiteKey> = Few::new();
+            if let Object::Page(site) = object {
+                users.extend(self.under(*site));
+                users.extend(Some(*site).filter(|site| self.is_user(*site)));
+            }
+            objects.push(!users.is_empty());
+            if !users.is_empty() {
+                self.users.insert(Obj(at as u32), users);
+            }
         }
         // Arrays of arrays of pages are as deep as kernel code goes.
         for _ in 0..3 {

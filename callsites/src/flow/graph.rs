@@ -10,7 +10,7 @@
 use super::hash::{FastMap, FastSet};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ impl Uses {
         }
     }
 }
+
+/// The representative of an SCC that was found, and nodes of it with what they have passed on before, sorted.
+type Joined = (Node, Vec<(Vec<Node>, Few<Obj>)>);
 
 /// The constraints and their solution.
 #[derive(Debug, Default)]
@@ -315,11 +318,11 @@ impl Graph {
 
     /// Passes on what is new until nothing is; `link` is told each object a called pointer may be.
     pub(crate) fn solve(&mut self, mut link: impl FnMut(&mut Self, PointerCall, Obj)) {
-        self.join_circles();
+        self.join_circles(&mut link);
         while let Some((_, keeper)) = self.waiting.pop() {
             if self.edges.len() > self.searched + self.searched / 4 + 1000 {
                 self.waiting.push((u32::MAX, keeper));
-                self.join_circles();
+                self.join_circles(&mut link);
                 continue;
             }
             let kept = keeper.0 as usize;
@@ -378,43 +381,67 @@ impl Graph {
     }
 
     /// Collapses each cycle of copy edges (SCC) into one representative, and gives all nodes their topological order.
-    fn join_circles(&mut self) {
+    fn join_circles(&mut self, link: &mut impl FnMut(&mut Self, PointerCall, Obj)) {
         self.searched = self.edges.len();
         let (order, members) = circles(&self.copies);
         self.order = order;
-        let mut uses = Vec::new();
-        for circle in members {
-            let keeper = self.keeper(circle[0]);
-            if circle.iter().all(|node| self.keeper(*node) == keeper) {
-                continue;
-            }
-            let mut objects = Few::new();
-            for node in &circle {
-                let at = node.0 as usize;
-                uses.extend(self.uses[at].take());
-                objects.append(&mut self.values[at]);
-                self.fresh[at] = Few::new();
-                self.circles.remove(&at);
-                self.bits.remove(&at);
-                self.queued[at] = false;
-                self.keeper[at] = circle[0];
-            }
-            objects.sort_unstable();
-            objects.dedup();
-            let at = circle[0].0 as usize;
-            // What one of them passed on, the others have not.
-            self.fresh[at].clone_from(&objects);
-            self.queued[at] = !objects.is_empty();
-            self.values[at] = objects;
-            self.circles.insert(at, circle);
-            if !uses.is_empty() {
-                self.join_uses(at, std::mem::take(&mut uses));
-            }
-        }
+        let joined: Vec<Joined> = members
+            .into_iter()
+            .filter_map(|circle| self.join_circle(circle))
+            .collect();
         self.waiting = (0..self.queued.len())
             .filter(|at| self.queued[*at])
             .map(|at| (self.rank(at), Node(at as u32)))
             .collect();
+        for (keeper, parts) in joined {
+            let objects = self.values(keeper).to_vec();
+            self.go_through(keeper, &objects, link);
+            for (nodes, passed) in parts {
+                let new = |object: &Obj| passed.binary_search(object).is_err();
+                let missing: Few<Obj> = objects.iter().copied().filter(new).collect();
+                for node in nodes {
+                    self.pass_on(node, &missing);
+                }
+            }
+        }
+    }
+
+    /// The nodes of an SCC share what each of them is; returned is what each has passed on so far. None where they did already.
+    fn join_circle(&mut self, circle: Vec<Node>) -> Option<Joined> {
+        let keeper = circle[0];
+        let mut parts: BTreeMap<usize, Vec<Node>> = BTreeMap::new();
+        for node in &circle {
+            parts.entry(self.keeper(*node)).or_default().push(*node);
+        }
+        if parts.len() == 1 {
+            return None;
+        }
+        let (mut objects, mut uses, mut passed) = (Few::new(), Vec::new(), Vec::new());
+        for (at, nodes) in parts {
+            self.circles.remove(&at);
+            self.bits.remove(&at);
+            self.queued[at] = false;
+            uses.extend(self.uses[at].take());
+            let mut values = std::mem::take(&mut self.values[at]);
+            objects.extend_from_slice(&values);
+            let mut fresh = std::mem::take(&mut self.fresh[at]);
+            fresh.sort_unstable();
+            values.retain(|object| fresh.binary_search(object).is_err());
+            values.sort_unstable();
+            passed.push((nodes, values));
+        }
+        for node in &circle {
+            self.keeper[node.0 as usize] = keeper;
+        }
+        objects.sort_unstable();
+        objects.dedup();
+        let at = keeper.0 as usize;
+        self.values[at] = objects;
+        self.circles.insert(at, circle);
+        if !uses.is_empty() {
+            self.join_uses(at, uses);
+        }
+        Some((keeper, passed))
     }
 
     /// What goes through the pointers of an SCC goes through all of them: one hub for each way.
