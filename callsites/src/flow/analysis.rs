@@ -84,6 +84,9 @@ impl Analysis {
                     continue;
                 }
             }
+            if !more || round > ROUNDS {
+                library.close();
+            }
             let mut analysis = Self::saying(library.facts(), &mut scripts);
             let full = analysis.program.functions().count() > FUNCTIONS;
             if more && round <= ROUNDS && !full {

@@ -142,6 +142,13 @@ impl<'t> Library<'t> {
         bytes
     }
 
+    /// Lets go of what was only searched: nothing more is asked for.
+    pub fn close(&mut self) {
+        let entries = &self.entries;
+        self.bytes.retain(|path, _| entries.contains_key(path));
+        self.buffer = Vec::new();
+    }
+
     /// The bytes of a file, when they were read already.
     pub fn known(&self, path: &Utf8Path) -> Option<Arc<[u8]>> {
         self.bytes.get(path.as_str()).cloned().flatten()
