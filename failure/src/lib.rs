@@ -29,9 +29,11 @@
 //!
 //! This crate deliberately knows no verb, no flag, no kernel and no program.
 
+mod count;
 mod exit;
 mod hint;
 
+pub use count::counted;
 pub use exit::Exit;
 pub use hint::{Act, Hint};
 

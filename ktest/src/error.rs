@@ -48,7 +48,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// Options that did not take, one line each.
-    #[error("configure the kernel: {} option(s) did not take{}", .0.len(), lines(.0))]
+    #[error("configure the kernel: {} did not take{}", failure::counted(.0.len(), "option"), lines(.0))]
     Config(Vec<String>),
     /// The machine failed while something was compiled; says nothing about what was compiled.
     #[error("{what}: the machine failed: {line}")]
@@ -64,7 +64,7 @@ pub enum Error {
         tail: String,
     },
     /// A patch does not apply: its hunks beside what the tree has there.
-    #[error("apply \"{subject}\": {} hunk(s) do not match the tree{}", .hunks.len(), show(.hunks))]
+    #[error("apply \"{subject}\": the tree does not match {}{}", failure::counted(.hunks.len(), "hunk"), show(.hunks))]
     Conflict { subject: String, hunks: Vec<Hunk> },
     /// The series does not apply, or could not be read.
     #[error("apply the series")]

@@ -94,7 +94,7 @@ pub enum Error {
     #[error("read the series {path}: {why}")]
     BadSeries { path: Utf8PathBuf, why: String },
     /// A patch does not apply; nothing was left behind.
-    #[error("apply \"{subject}\": {} hunk(s) do not match the tree{}", hunks.len(), show_hunks(hunks))]
+    #[error("apply \"{subject}\": the tree does not match {}{}", failure::counted(hunks.len(), "hunk"), show_hunks(hunks))]
     Conflict { subject: String, hunks: Vec<Hunk> },
     /// A file could not be read or written.
     #[error("access {path}")]

@@ -100,16 +100,6 @@ impl Console {
     }
 }
 
-/// A number and what is counted: "1 patch", "2 patches".
-pub(crate) fn counted(number: usize, one: &str) -> String {
-    let ending = match one {
-        _ if number == 1 => "",
-        _ if one.ends_with("ch") => "es",
-        _ => "s",
-    };
-    format!("{number} {one}{ending}")
-}
-
 /// Writes a text: to `-o FILE` atomically, else to standard output. What a terminal would obey is written so that it is
 /// seen.
 pub(crate) fn deliver(

@@ -4,6 +4,7 @@
 use super::KERNELS_A_SHARD;
 use crate::error::Error;
 use crate::run::{Cost, Prepared, Size};
+use failure::counted;
 use std::fmt::Write as _;
 
 /// Patches and configurations of each row: what a desk does, a subsystem's series, and what is tree-wide.
@@ -46,12 +47,12 @@ pub fn growth(prepared: &Prepared) -> Result<String, Error> {
     let boots: usize = costs.iter().map(|cost| cost.boots).sum();
     let peak = costs.iter().map(|cost| cost.peak_kib).max().unwrap_or(0) / 1024;
     let mut text = format!(
-        "Measured in {name}: {boots} boots in {} shards, {:.1} s and {:.1} s of a processor each, {} guest(s) to a kernel, {:.1} s of make for the \
+        "Measured in {name}: {boots} boots in {} shards, {:.1} s and {:.1} s of a processor each, {} to a kernel, {:.1} s of make for the \
          base and {:.1} s for a patch, {:.1} MiB a kernel, {:.2} MiB left by a boot, {peak} MiB the largest process.\n\n",
         costs.len(),
         measured.wall,
         measured.cpu,
-        measured.guests,
+        counted(measured.guests, "guest"),
         measured.base,
         measured.patch,
         measured.kernel / f64::from(1 << 20),

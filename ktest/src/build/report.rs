@@ -3,7 +3,7 @@
 
 use super::objects::ObjectBuild;
 use crate::verdict::{Changes, Outcome};
-use failure::Exit;
+use failure::{Exit, counted};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -50,8 +50,8 @@ pub struct BuildStage {
 pub fn not_compared(warnings: &[String]) -> Option<String> {
     let first = warnings.first()?;
     Some(format!(
-        "{} warning(s) not compared, as an earlier run compiled the base and left no record: {first}",
-        warnings.len()
+        "{} not compared, as an earlier run compiled the base and left no record: {first}",
+        counted(warnings.len(), "warning")
     ))
 }
 

@@ -19,6 +19,7 @@ use crate::source::Source;
 use crate::verdict::{Changes, Outcome};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::counted;
 
 /// A shadow, an output directory and a proven configuration.
 #[derive(Debug)]
@@ -96,8 +97,8 @@ pub(crate) fn prepare_above(
     let lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
     if !lost.is_empty() {
         progress.say(&format!(
-            "of the machine's own configuration {} option(s) did not take: {}",
-            lost.len(),
+            "of the machine's own configuration {} did not take: {}",
+            counted(lost.len(), "option"),
             lost.join(", ")
         ));
     }

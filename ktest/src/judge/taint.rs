@@ -6,6 +6,7 @@
 
 use crate::results::{Results, Tainted};
 use crate::target::TargetSpec;
+use failure::counted;
 
 /// Bits that say that something went wrong, their letters, and what they mean. The others tell of modules, firmware and the user.
 const BITS: [(u32, char, &str); 6] = [
@@ -65,10 +66,12 @@ pub(super) fn complaint(spec: &TargetSpec, results: &Results) -> Option<String> 
         (0, 0) => None,
         (0, _) if own != 0 => None,
         (0, warnings) => Some(format!(
-            "the kernel counted {warnings} warning(s), of which the console shows none"
+            "the kernel counted {}, of which the console shows none",
+            counted(warnings, "warning")
         )),
         (oopses, _) => Some(format!(
-            "the kernel counted {oopses} oops(es), of which the console shows none"
+            "the kernel counted {}, of which the console shows none",
+            counted(oopses, "oops")
         )),
     }
 }
@@ -112,7 +115,7 @@ mod tests {
     fn counts_are_seen_where_the_bit_was_set_before() {
         let text =
             "# begin vmci FAILED\n# taint vmci before=0x200 after=0x200 warnings=2 oopses=0\n";
-        assert!(of("vmci", text).unwrap().contains("counted 2 warning(s)"));
+        assert!(of("vmci", text).unwrap().contains("counted 2 warnings"));
         let own = text.replace("vmci", "refimpl-conformance");
         assert_eq!(of("refimpl-conformance", &own), None);
     }

@@ -8,6 +8,7 @@ use crate::console::Found;
 use crate::results::Report;
 use crate::target::{PinRule, TargetSpec};
 use crate::verdict::{Outcome, Pins, Splat, Target};
+use failure::counted;
 
 /// What a series has changed about a target: whether what it exercises now asks for pins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +198,7 @@ fn drifted(report: &Report) -> Judgement {
     match (report.pins, report.drift_pages) {
         (None, Some(pages)) => {
             let said = "no pin counters before 5.6; free memory stands in for them";
-            let gone = format!("{pages} page(s) gone over all repetitions");
+            let gone = format!("{} gone over all repetitions", counted(pages, "free page"));
             (Outcome::Pass, Some(format!("{said}: {gone}")))
         }
         (None, None) => {
@@ -279,7 +280,7 @@ mod tests {
         };
         let (outcome, reason) = drifted(&measured);
         assert_eq!(outcome, Outcome::Pass);
-        let said = "no pin counters before 5.6; free memory stands in for them: 3 page(s) gone over all repetitions";
+        let said = "no pin counters before 5.6; free memory stands in for them: 3 free pages gone over all repetitions";
         assert_eq!(reason.as_deref(), Some(said));
         assert_eq!(drifted(&Report::default()).0, Outcome::Inconclusive);
     }

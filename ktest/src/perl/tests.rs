@@ -313,7 +313,7 @@ fn what_ktest_pl_reads_is_what_we_take_and_the_rest_is_said() {
     }
     let said = user.said().join("\n");
     for line in [
-        "its 1 test(s) are not run",
+        "1 test left out",
         "defaults.conf:1: MIN_CONFIG is not taken: it is merged",
         "defaults.conf:2: BUILD_DIR is not taken: the series is built in links",
         "defaults.conf:6: PRE_BUILD is not taken: it could change what is built",

@@ -12,6 +12,7 @@ use super::SCRIPT;
 use crate::config::{Fragment, merge};
 use crate::error::Error;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::counted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -265,8 +266,9 @@ impl User {
         let mut said = Vec::new();
         if self.tests > 0 {
             said.push(format!(
-                "{}: its {} test(s) are not run, the tests are ours",
-                self.path, self.tests
+                "{}: {} left out, as the tests are ours",
+                self.path,
+                counted(self.tests, "test")
             ));
         }
         for entry in &self.entries {

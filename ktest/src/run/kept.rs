@@ -15,6 +15,7 @@ use crate::options::KtestOptions;
 use crate::source::Source;
 use crate::verdict::{Shard, Stage, Verdict, summarise};
 use camino::Utf8Path;
+use failure::counted;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -68,7 +69,7 @@ impl Prepared {
         let taken = directory.take_over(&self.shards(), &inputs)?;
         own.progress.say(&format!("run {}", directory.id));
         if taken > 0 {
-            let said = format!("{taken} kernel(s) were finished by an earlier attempt");
+            let said = format!("an earlier attempt finished {}", counted(taken, "kernel"));
             own.progress.say(&said);
         }
         let source = Source::at("no directory".into(), &self.data.inputs.tree);

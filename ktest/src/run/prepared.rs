@@ -21,6 +21,7 @@ use crate::target::{TargetSpec, select};
 use crate::verdict::{Shard, Stage, Verdict, together};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::counted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -317,9 +318,9 @@ impl Prepared {
         let plan = self.plan(Some(shard));
         let patched = plan.iter().skip(1).filter(|targets| !targets.is_empty());
         format!(
-            "{} job(s) on {} patched kernel(s)",
-            jobs(&plan),
-            patched.count()
+            "{} on {}",
+            counted(jobs(&plan), "job"),
+            counted(patched.count(), "patched kernel")
         )
     }
 

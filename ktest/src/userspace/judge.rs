@@ -7,6 +7,7 @@ use crate::verdict::{
 };
 use callsites::report::Callsite;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::counted;
 use refimpl::capi::report::Run;
 use std::collections::BTreeSet;
 
@@ -231,7 +232,8 @@ fn wrong(now: &Run, was: Option<&Run>, counts_pins: bool) -> Option<String> {
     } else if was.totals.put_page > 0 && totals.put_page > 0 {
         let number = totals.put_page;
         return Some(format!(
-            "{number} user page(s) still given back by put_page()"
+            "{} still given back by put_page()",
+            counted(number, "user page")
         ));
     }
     None
@@ -352,7 +354,7 @@ mod tests {
         });
         assert_eq!(
             wrong(&half, Some(&plain()), false).unwrap(),
-            "1 user page(s) still given back by put_page()"
+            "1 user page still given back by put_page()"
         );
     }
 

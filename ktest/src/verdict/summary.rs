@@ -3,6 +3,7 @@
 
 use super::exercise::Exercised;
 use super::types::{Outcome, SCHEMA, Stage, Verdict};
+use failure::counted;
 
 /// What is wrong with a kernel: the worst of it, so that a target which a crash kept from being reached does not stand for
 /// the one that crashed.
@@ -109,7 +110,7 @@ fn of_patches(base: &Stage, patches: &[Stage]) -> (Outcome, String, Option<Strin
         0 => Outcome::Inconclusive,
         _ => Outcome::Pass,
     };
-    let mut reason = format!("{passed} target(s) passed, {skipped} skipped");
+    let mut reason = format!("{} passed, {skipped} skipped", counted(passed, "target"));
     for stage in patches {
         let partly = stage
             .exercise

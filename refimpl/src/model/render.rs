@@ -10,6 +10,7 @@ use super::run::{Report, Row, ScenarioReport};
 use super::scenario::Scenario;
 use super::table::{Cell, Table};
 use super::trace::Trace;
+use failure::counted;
 
 /// The scenarios by name, one line each.
 pub fn listing(scenarios: &[&Scenario]) -> String {
@@ -51,7 +52,7 @@ fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
         .max()
         .unwrap_or(0);
     for row in &scenario.rows {
-        let states = plural(row.states, "state");
+        let states = counted(row.states, "state");
         line(
             text,
             format_args!("  {:<width$}  {states:>13}  {}", label(row), verdict(row)),
@@ -215,7 +216,7 @@ pub fn table(table: &Table) -> String {
         &mut text,
         format_args!(
             "{}, {} states, each explored to the end",
-            plural(table.cells.len(), "combination"),
+            counted(table.cells.len(), "combination"),
             states
         ),
     );
@@ -306,19 +307,11 @@ pub fn mutants(results: &[MutantResult]) -> String {
                 "{fate:<8}  {:<width$}  {} in {}",
                 result.name,
                 result.property.name(),
-                plural(result.steps, "step")
+                counted(result.steps, "step")
             ),
         );
     }
     text
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
 }
 
 /// Appends one line without blanks at its end.

@@ -247,8 +247,8 @@ impl Shown<'_> {
             }
             edits.insert(path.as_str(), changes);
         }
-        let files = crate::console::counted(edits.len(), "file");
-        let calls = crate::console::counted(preview.calls.len(), "call");
+        let files = failure::counted(edits.len(), "file");
+        let calls = failure::counted(preview.calls.len(), "call");
         Ok(Some(json!({
             "title": format!("{title}: {calls} in {files}"),
             "kind": "refactor.rewrite",

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The trial of a module outside the kernel: it is compiled against headers, before and after each patch, and booted nowhere.
 
-use crate::console::{counted, deliver_json};
+use crate::console::deliver_json;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::progress::Came;
 use callsites::tree::Tree;
 use camino::Utf8Path;
+use failure::counted;
 use ktest::build::{ModuleBuild, ModuleReport};
 
 /// Compiles the module, and the module after each patch; skipped where there is nothing to compile it with.

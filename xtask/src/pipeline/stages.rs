@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The stages: a library call each, and one line on what came of it.
 
-use crate::console::{Console, counted};
+use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::outcome;
 use crate::pipeline::progress::Came;
@@ -9,6 +9,7 @@ use crate::places;
 use callsites::report::{Report, Verdict as Judged};
 use callsites::tree::{Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::counted;
 use ktest::host::{self, Need};
 use ktest::verdict::Outcome;
 use ktest::{BuildOptions, KtestOptions, Verdict};
@@ -88,7 +89,7 @@ pub(crate) fn convert(
     let summary = format!(
         "{} with {} replaced, {} left alone{unsigned}",
         counted(series.info.patches.len(), "patch"),
-        counted(calls.sum(), "call"),
+        counted(calls.sum::<usize>(), "call"),
         counted(series.info.refused.len(), "group")
     );
     let subjects = series

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `apply SERIES_DIR`: the series on a copy or in a new worktree, all or nothing.
 
-use crate::console::{Console, counted, deliver, deliver_json};
+use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Apply, Common};
 use crate::{stopping, tree};
 use camino::Utf8PathBuf;
+use failure::counted;
 use patches::{ApplyOptions, Form, Series};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `convert [PATH…|--group ID…] -o SERIES_DIR`: a patch series of what can be converted.
 
-use crate::console::{Console, counted, deliver, deliver_as_it_is, deliver_json};
+use crate::console::{Console, deliver, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Api, Common, Convert, Module};
 use crate::runs::page;
@@ -11,6 +11,7 @@ use callsites::formats::html::Excerpts;
 use callsites::report::Report;
 use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
+use failure::counted;
 use patches::series::Outcome;
 use patches::{ConvertOptions, Export, Select, Series, Signer};
 use serde_json::json;

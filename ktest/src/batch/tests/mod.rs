@@ -154,7 +154,7 @@ fn a_node_that_is_lost_again_and_again_is_no_pass_and_hides_no_other_shard() {
     assert!(
         verdict
             .reason
-            .contains("not there: shard 2/3 (1 job(s) on 1 patched kernel(s))"),
+            .contains("not there: shard 2/3 (1 job on 1 patched kernel)"),
         "{}",
         verdict.reason
     );
