@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a user is charged for pinned pages is given back with them. Who has CAP_IPC_LOCK is not held to RLIMIT_MEMLOCK, and by some
-//! subsystems not charged at all; so a child without it takes and gives back more in all than the limit allows at once.
+//! What a process and its user are charged for pinned pages is what they hold, to the page, and is given back with them. Who has
+//! CAP_IPC_LOCK is not held to RLIMIT_MEMLOCK, and by some subsystems not charged at all; so all of this is asked of a child without it.
+//! A child begins with nothing pinned or locked (kernel/fork.c: mm_init()).
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
+use crate::pins::{self, Charged};
+use crate::window::Window;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -33,16 +36,11 @@ struct Data {
 }
 
 /// One subtest: `body` takes `bytes` of memory and gives it back.
-pub(crate) fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnMut() -> Test) {
+pub(crate) fn run(check: &mut Check, title: &str, bytes: usize, mut body: impl FnMut() -> Test) {
     check.run(&format!("{title}, charge given back"), || {
         in_child(|| {
             // Half as much again: what belongs to the object besides its pages is charged too.
-            let limit = Some(bytes + bytes / 2);
-            let limit = Rlimit {
-                current: limit,
-                maximum: limit,
-            };
-            attempt("set the limit", setrlimit(Resource::Memlock, limit))?;
+            allow((bytes + bytes / 2) / PAGE)?;
             attempt("give up CAP_IPC_LOCK", drop_ipc_lock())?;
             for number in 1..=TIMES {
                 let mut tries = 0;
@@ -55,8 +53,7 @@ pub(crate) fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnM
                         return match number {
                             1 => Err(Stop::Skip(format!("not within a limit: {why}"))),
                             _ => Err(Stop::Fail(format!(
-                                "what was given back {} time(s) is still charged: {why}",
-                                number - 1
+                                "what was given back is still charged: {why}"
                             ))),
                         };
                     }
@@ -68,63 +65,162 @@ pub(crate) fn run(check: &mut Check, title: &str, bytes: u64, mut body: impl FnM
     });
 }
 
-/// Pages that a limit allows, and more than it allows.
-const ALLOWED: usize = 64;
-const BEYOND: usize = 256;
-/// Pages of which not all are there.
-const REFUSED: usize = ALLOWED / 2;
-/// So many of them are, where nothing else is said.
-pub(crate) const THERE: usize = REFUSED / 2;
+/// Pages of which not all are there: as many as a word has bits, so that half of one may be there too.
+const REFUSED: usize = 64;
+/// So many of them are, where nothing else is said: none, one, half, all but one.
+pub(crate) const THERE: [usize; 4] = [0, 1, REFUSED / 2, REFUSED - 1];
+/// No object of ours takes more pages for itself: a ring of four entries takes three (io_uring/memmap.c: io_create_region(), 7.3).
+const MOST_OWN: usize = 8;
 
-/// One subtest: `take` is asked to take as many bytes as it is told from the beginning of the pages, of which not all may be there.
-/// What is beyond the limit is refused, and neither that nor what could not be taken whole, as only the first `there` of its pages are there,
-/// stays charged.
-pub(crate) fn limit<H>(
+/// Which counter of the process shows what it holds. What its user is charged shows in none, but by the limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// VmPin.
+    Pinned,
+    /// VmLck.
+    Locked,
+    Nowhere,
+}
+
+/// What is asked of a charge.
+pub(crate) struct Charge<'a> {
+    pub shows: Shows,
+    /// Stretches of memory that are taken: (offset, length).
+    pub shapes: &'a [(usize, usize)],
+    /// How many of [`REFUSED`] pages are there, where memory that is not there is refused.
+    pub there: &'a [usize],
+}
+
+/// One subtest: `take` takes so many bytes from an address, and `bare` makes the same object without memory, whose own charge is found out first.
+/// A limit of one page less than the memory lies in is kept, one of as many pages suffices, the process is charged for exactly these
+/// while they are held, and what was refused leaves nothing charged and nothing too much given back.
+pub(crate) fn exact<B, H>(
     check: &mut Check,
     title: &str,
-    there: usize,
-    mut take: impl FnMut(&Pages, usize) -> Test<H>,
+    charge: &Charge<'_>,
+    mut bare: impl FnMut() -> Test<B>,
+    mut take: impl FnMut(u64, usize) -> Test<H>,
 ) {
-    check.run(&format!("{title}, limit kept"), || {
+    check.run(&format!("{title}, charged for exactly its pages"), || {
         in_child(|| {
-            let bytes = Some((ALLOWED * PAGE) as u64);
-            let limit = Rlimit {
-                current: bytes,
-                maximum: bytes,
-            };
-            attempt("set the limit", setrlimit(Resource::Memlock, limit))?;
             attempt("give up CAP_IPC_LOCK", drop_ipc_lock())?;
-            // What is left beside them is less than what may stay charged once.
-            let few = attempt("map", Pages::small(ALLOWED * 3 / 4))?;
-            if let Err(Stop::Fail(why)) = take(&few, few.len()).map(drop) {
-                return Err(Stop::Skip(format!("not within a limit: {why}")));
-            }
-            let many = attempt("map", Pages::small(BEYOND))?;
-            let gone = attempt("map", Pages::with_hole(REFUSED, there))?;
-            for _ in 0..TIMES {
-                let beyond = take(&many, many.len());
+            let own = own(&mut bare)?;
+            for (offset, length) in charge.shapes {
+                let window = Window::new(*offset, *length)?;
+                let pages = window.spans() as usize;
+                let it = format!("{length} bytes at {offset}");
+                allow(own + pages - 1)?;
                 ensure(
-                    beyond.is_err(),
-                    format!("{BEYOND} pages were taken where {ALLOWED} are allowed"),
+                    take(window.address(), *length).is_err(),
+                    format!("{it} were taken where the limit is one page less"),
                 )?;
-                // What was given back from a work queue is still charged for a moment, and would be why.
-                std::thread::sleep(APART);
-                let not_there = take(&gone, REFUSED * PAGE);
-                ensure(not_there.is_err(), "memory that is not there was taken")?;
+                allow(own + pages)?;
+                let held = at_last(|| take(window.address(), *length), &it)?;
+                charged_for(charge.shows, pages)?;
+                drop(held);
+                charged_for(charge.shows, 0)?;
             }
-            let mut tries = 0;
-            while let Err(stop) = take(&few, few.len()) {
-                tries += 1;
-                if tries == TRIES {
-                    let (Stop::Fail(why) | Stop::Skip(why)) = stop;
-                    let why = format!("what was refused is still charged: {why}");
-                    return Err(Stop::Fail(why));
-                }
+            for there in charge.there {
+                let gone = attempt("map", Pages::with_hole(REFUSED, *there))?;
+                allow(own + REFUSED)?;
+                let not_there = take(gone.address(), REFUSED * PAGE);
+                ensure(not_there.is_err(), "memory that is not there was taken")?;
+                charged_for(charge.shows, 0)?;
+                // All of the limit is there, and no more.
+                let pages = attempt("map", Pages::small(REFUSED + 1))?;
+                drop(at_last(|| take(pages.address(), REFUSED * PAGE), "what was refused before")?);
                 std::thread::sleep(APART);
+                let beyond = take(pages.address(), pages.len());
+                let why = "a page more than the limit was taken after memory that is not there was refused";
+                ensure(beyond.is_err(), why)?;
             }
             Ok(())
         })
     });
+}
+
+/// What an object is charged for without memory of ours, in pages: the smallest limit under which it can be had.
+fn own<B>(bare: &mut impl FnMut() -> Test<B>) -> Test<usize> {
+    let mut why = String::new();
+    for pages in 0..=MOST_OWN {
+        allow(pages)?;
+        // What was given back before may be charged for a moment longer, and would be why.
+        for _ in 0..3 {
+            std::thread::sleep(APART);
+            match bare() {
+                Ok(_) => return Ok(pages),
+                Err(Stop::Fail(said)) => why = said,
+                Err(skip) => return Err(skip),
+            }
+        }
+    }
+    Err(Stop::Fail(format!(
+        "refused with nothing in it under a limit of {MOST_OWN} pages: {why}"
+    )))
+}
+
+/// Takes what the limit allows. It is refused at first where what others gave back in a work queue is still charged.
+fn at_last<H>(mut take: impl FnMut() -> Test<H>, what: &str) -> Test<H> {
+    let mut tries = 0;
+    loop {
+        match take() {
+            Ok(held) => return Ok(held),
+            Err(Stop::Fail(why)) if tries == TRIES => {
+                let why = format!(
+                    "{what}: refused although the limit allows it, so that too much is charged: {why}"
+                );
+                return Err(Stop::Fail(why));
+            }
+            Err(Stop::Fail(_)) => {}
+            Err(skip) => return Err(skip),
+        }
+        tries += 1;
+        std::thread::sleep(APART);
+    }
+}
+
+/// Fails unless this process, which has nothing else, is charged for `pages` pages where it shows.
+fn charged_for(shows: Shows, pages: usize) -> Test {
+    let nothing = Charged {
+        pinned: 0,
+        locked: 0,
+    };
+    since(Some(nothing), shows, pages)
+}
+
+/// Fails unless the process is charged for `pages` pages more than when `before` was read.
+pub(crate) fn since(before: Option<Charged>, shows: Shows, pages: usize) -> Test {
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let of = |counter| match shows == counter {
+        true => (pages * PAGE / 1024) as u64,
+        false => 0,
+    };
+    let expected = Charged {
+        pinned: before.pinned + of(Shows::Pinned),
+        locked: before.locked + of(Shows::Locked),
+    };
+    let Some(now) = pins::charged_settled(Some(expected), pins::SETTLE) else {
+        return Ok(());
+    };
+    ensure(
+        now == expected,
+        format!(
+            "the process is charged for {} KiB pinned and {} KiB locked, not {} and {}",
+            now.pinned, now.locked, expected.pinned, expected.locked
+        ),
+    )
+}
+
+/// Sets the limit to `pages`.
+fn allow(pages: usize) -> Test {
+    let bytes = Some((pages * PAGE) as u64);
+    let limit = Rlimit {
+        current: bytes,
+        maximum: bytes,
+    };
+    attempt("set the limit", setrlimit(Resource::Memlock, limit))
 }
 
 /// What `body` came to in a child of ours.

@@ -8,7 +8,8 @@
 //! reads the counters before, while the pages are held, and after; an imbalance fails the subtest whatever the calls
 //! returned. [`Check::repeat`] watches free memory instead, which is all that a leaked plain reference moves.
 
-use crate::pins::{self, Counters};
+use crate::memory::PAGE;
+use crate::pins::{self, Charged, Counters};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -134,7 +135,7 @@ impl Check {
     }
 
     /// One subtest in two halves: take and hold, then give back. Reports how many pins are held in between, which must be `pages` or,
-    /// where the kernel takes plain references, none.
+    /// where the kernel takes plain references, none. The process is charged for as many, or not at all.
     pub(crate) fn hold<H>(
         &mut self,
         name: &str,
@@ -143,7 +144,7 @@ impl Check {
         give_back: impl FnOnce(H) -> Test,
     ) {
         let body = |held: &mut Option<u64>| {
-            let before = pins::read();
+            let (before, charged) = (pins::read(), pins::charged());
             let holder = take()?;
             let mut as_many = Ok(());
             if let (Some(before), Some(now)) = (before, pins::read()) {
@@ -155,8 +156,9 @@ impl Check {
                     format!("{holds} pins held, not {pages}"),
                 );
             }
+            let as_charged = as_charged(charged, pins::charged(), pages);
             give_back(holder)?;
-            as_many
+            as_many.and(as_charged)
         };
         self.counted(name, body, None);
     }
@@ -316,6 +318,36 @@ impl Check {
         println!("# seconds {} {seconds:.3}", word(name));
         self.report(name, &result);
     }
+}
+
+/// Fails unless `pages` pins are held that were not when `before` was read, where the kernel counts them.
+pub(crate) fn held_since(before: Option<Counters>, pages: u64) -> Test {
+    let (Some(before), Some(now)) = (before, pins::read()) else {
+        return Ok(());
+    };
+    let moved = now.since(before);
+    let held = moved.acquired.wrapping_sub(moved.released);
+    ensure(held == pages, format!("{held} pins held, not {pages}"))
+}
+
+/// Fails unless one of the counters has gained what `pages` pages are, or neither anything. Where pages are charged as pinned, memory of
+/// the kernel's own may be charged as locked (io_uring of 5.10).
+fn as_charged(before: Option<Charged>, now: Option<Charged>, pages: u64) -> Test {
+    let (Some(before), Some(now)) = (before, now) else {
+        return Ok(());
+    };
+    let bytes = pages * PAGE as u64;
+    let (pinned, locked) = (
+        now.pinned as i64 - before.pinned as i64,
+        now.locked as i64 - before.locked as i64,
+    );
+    let all = (bytes / 1024) as i64;
+    ensure(
+        pinned == all || (pinned == 0 && (locked == 0 || locked == all)),
+        format!(
+            "the process is charged for {pinned} KiB pinned and {locked} KiB locked, where {all} KiB are held"
+        ),
+    )
 }
 
 /// A name as KTAP and our own lines take it: one word.

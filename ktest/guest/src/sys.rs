@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls that no crate wraps, and what belongs to them.
 
-use crate::check::{Stop, Test};
+use crate::check::{Stop, Test, attempt, ensure};
+use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -66,35 +67,79 @@ pub(crate) fn open(path: impl AsRef<Path>) -> std::io::Result<File> {
 
 /// Runs `body` in a child process, waits until it says that it is ready, then kills it: what it held must be given
 /// back by the kernel. The child never returns from `body` by itself.
-pub(crate) fn killed_while_holding<H>(
-    body: impl FnOnce() -> std::io::Result<H>,
-) -> std::io::Result<()> {
-    let (reader, writer) = rustix::pipe::pipe()?;
+pub(crate) fn killed_while_holding<H>(body: impl FnOnce() -> Test<H>) -> Test {
+    let (reader, writer) = attempt("make a pipe", rustix::pipe::pipe())?;
     // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
-        return Err(std::io::Error::last_os_error());
+        return Err(Stop::from(std::io::Error::last_os_error()));
     }
     if pid == 0 {
         drop(reader);
         let held = body();
-        let _parent_gone = rustix::io::write(&writer, &[u8::from(held.is_ok())]);
+        let said = match &held {
+            Ok(_) => "+".to_owned(),
+            Err(Stop::Skip(why)) => format!("?{why}"),
+            Err(Stop::Fail(why)) => format!("-{why}"),
+        };
+        let _parent_gone = rustix::io::write(&writer, said.as_bytes());
         loop {
             std::thread::sleep(std::time::Duration::from_secs(1000));
         }
     }
     drop(writer);
-    let mut ready = [0u8];
-    let got = rustix::io::read(&reader, &mut ready);
+    // One write of no more than that is read as a whole.
+    let mut said = [0u8; libc::PIPE_BUF];
+    let got = rustix::io::read(&reader, &mut said);
     // SAFETY: plain system calls on a child of ours.
     unsafe {
         libc::kill(pid, libc::SIGKILL);
         libc::waitpid(pid, std::ptr::null_mut(), 0);
     }
-    match got {
-        Ok(1) if ready[0] == 1 => Ok(()),
-        _ => Err(std::io::Error::other("the child could not take the pages")),
+    let got = attempt("hear from the child", got)?;
+    let said = String::from_utf8_lossy(&said[..got]);
+    match said.split_at_checked(1) {
+        Some(("+", _)) => Ok(()),
+        Some(("?", why)) => Err(Stop::Skip(why.to_owned())),
+        Some((_, why)) => Err(Stop::Fail(format!("in the child: {why}"))),
+        None => Err(Stop::Fail("the child ended without a word".into())),
     }
+}
+
+/// Runs `body`, which waits in a system call for what never comes, in a child process, and kills it there.
+pub(crate) fn killed_while_waiting<T>(body: impl FnOnce() -> T) -> Test {
+    // Long enough for a process under software emulation to get from a write to the next call.
+    const ON_ITS_WAY: std::time::Duration = std::time::Duration::from_millis(300);
+    let (reader, writer) = attempt("make a pipe", rustix::pipe::pipe())?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(Stop::from(std::io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        drop(reader);
+        let _parent_gone = rustix::io::write(&writer, b"+");
+        let _never_comes = body();
+        let _parent_gone = rustix::io::write(&writer, b"-");
+        // SAFETY: the child has nothing to tidy up, and must not print the parent's buffered report.
+        unsafe { libc::_exit(0) }
+    }
+    drop(writer);
+    let ready = rustix::io::read(&reader, &mut [0u8]);
+    std::thread::sleep(ON_ITS_WAY);
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    attempt("hear from the child", ready)?;
+    let ended = attempt("hear from the child", rustix::io::read(&reader, &mut [0u8]))?;
+    ensure(ended == 0, "it did not wait")
+}
+
+/// A memory file without a name of its own, empty.
+pub(crate) fn memory_file(flags: MemfdFlags) -> Test<OwnedFd> {
+    attempt("memfd", memfd_create("ktest", MemfdFlags::CLOEXEC | flags))
 }
 
 /// A socket.

@@ -42,6 +42,11 @@ pub(crate) fn compare(found: &[u8], seed: u64) -> Test {
     )
 }
 
+/// How many bytes of `found` are not those that are `expected`.
+pub(crate) fn differing(found: &[u8], expected: &[u8]) -> usize {
+    found.iter().zip(expected).filter(|(a, b)| a != b).count()
+}
+
 /// The stretch, within a mapping of its own.
 pub(crate) struct Window {
     pages: Pages,
@@ -138,9 +143,14 @@ fn beside(all: &[u8], start: usize, end: usize) -> Test {
     }
 }
 
+/// Whole pages of every size: (offset, length).
+pub(crate) fn whole() -> Vec<(usize, usize)> {
+    SIZES.iter().map(|pages| (0, pages * PAGE)).collect()
+}
+
 /// Stretches of every size, with even and odd beginnings and ends: (offset, length).
 pub(crate) fn shapes() -> Vec<(usize, usize)> {
-    let mut shapes: Vec<(usize, usize)> = SIZES.iter().map(|pages| (0, pages * PAGE)).collect();
+    let mut shapes = whole();
     // One byte; within a page; over the edge of one; just short of whole pages; a byte on either side of them.
     shapes.extend([
         (PAGE - 1, 1),

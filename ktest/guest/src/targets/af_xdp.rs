@@ -4,11 +4,12 @@
 //! Interface: include/uapi/linux/if_xdp.h; net/xdp/xdp_umem.c: xdp_umem_pin_pages() (6.12). The pages are given back from
 //! a work queue after the socket is gone.
 
+use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::pins;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
-use crate::window::SIZES;
+use crate::window::{SIZES, whole};
 use crate::{charge, failing, longterm, outlive};
 use std::os::fd::OwnedFd;
 
@@ -50,19 +51,17 @@ pub(super) fn run(check: &mut Check) {
         )
     });
     check.run("packet memory, half of it not mapped", || {
-        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+        let socket = empty()?;
         let pages = attempt("map pages", Pages::with_hole(COUNT, COUNT / 2))?;
-        let refused = register_bytes(&socket, &pages, 2 * pages.len()).is_err();
+        let refused = register_at(&socket, pages.address(), 2 * pages.len()).is_err();
         ensure(refused, "memory that is not there was registered")
     });
     check.run("packet memory, holder killed", || {
-        let taken =
-            killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(registered)
     });
     for count in SIZES {
         let take = || -> Test<(OwnedFd, Pages)> {
-            let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+            let socket = empty()?;
             let pages = attempt("map pages", Pages::small(count))?;
             attempt("register packet memory", register(&socket, &pages))?;
             Ok((socket, pages))
@@ -75,10 +74,7 @@ pub(super) fn run(check: &mut Check) {
         });
     }
     check.run("packet memory, marked dirty when given back", || {
-        let (socket, pages) = (
-            attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?,
-            attempt("map pages", Pages::small(COUNT))?,
-        );
+        let (socket, pages) = (empty()?, attempt("map pages", Pages::small(COUNT))?);
         let before = attempt("read page flags", pages.marked_dirty())?;
         let pins = pins::read();
         attempt("register packet memory", register(&socket, &pages))?;
@@ -90,28 +86,32 @@ pub(super) fn run(check: &mut Check) {
             format!("{dirty} of {COUNT} pages that packets could be received in were marked dirty"),
         )
     });
-    longterm::run(check, "packet memory", |pages| {
-        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
-        attempt("register packet memory", register(&socket, pages))?;
-        Ok(socket)
-    });
-    let taken = |pages: &Pages, bytes: usize| -> Test<OwnedFd> {
-        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
-        attempt(
-            "register packet memory",
-            register_bytes(&socket, pages, bytes),
-        )?;
+    let taken = |address: u64, bytes: usize| -> Test<OwnedFd> {
+        let socket = empty()?;
+        let registered = register_at(&socket, address, bytes);
+        attempt("register packet memory", registered)?;
         Ok(socket)
     };
-    outlive::run(check, "packet memory", |pages| taken(pages, pages.len()));
+    longterm::run(check, "packet memory", |pages| {
+        taken(pages.address(), pages.len())
+    });
+    outlive::run(check, "packet memory", |pages| {
+        taken(pages.address(), pages.len())
+    });
     // Where some of the pages are there, the kernel gives back the charge for those alone: xdp_umem_pin_pages() sets npgs to what it
     // could pin, and xdp_umem_unaccount_pages() takes that (net/xdp/xdp_umem.c, 6.12).
-    charge::limit(check, "packet memory", 0, taken);
-    charge::run(check, "packet memory", (COUNT * PAGE) as u64, || {
+    let charged = Charge {
+        // The user is charged, and the process is not.
+        shows: Shows::Nowhere,
+        shapes: &whole(),
+        there: &[0],
+    };
+    charge::exact(check, "packet memory", &charged, empty, taken);
+    charge::run(check, "packet memory", COUNT * PAGE, || {
         registered().map(drop)
     });
     failing::run(check, "packet memory", |failing| {
-        let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+        let socket = empty()?;
         let pages = attempt("map pages", Pages::small(70))?;
         let _failed_or_not = failing.during(|| register(&socket, &pages));
         Ok(())
@@ -120,15 +120,11 @@ pub(super) fn run(check: &mut Check) {
         "packet memory, holder killed many times",
         8,
         COUNT as u64,
-        || {
-            let taken =
-                killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
-            attempt("in the child", taken)
-        },
+        || killed_while_holding(registered),
     );
     if let Ok(pages) = Pages::small(ARRAY) {
         check.repeat("packet memory, very often", OFTEN, 0, || {
-            taken(&pages, pages.len()).map(drop)
+            taken(pages.address(), pages.len()).map(drop)
         });
     }
     check.repeat("packet memory, many times", 16, COUNT as u64, || {
@@ -137,19 +133,23 @@ pub(super) fn run(check: &mut Check) {
 }
 
 fn registered() -> Test<(OwnedFd, Pages)> {
-    let socket = attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))?;
+    let socket = empty()?;
     let pages = attempt("map pages", Pages::new(COUNT))?;
     attempt("register packet memory", register(&socket, &pages))?;
     Ok((socket, pages))
 }
 
-fn register(socket: &OwnedFd, pages: &Pages) -> std::io::Result<()> {
-    register_bytes(socket, pages, pages.len())
+fn empty() -> Test<OwnedFd> {
+    attempt("open a socket", socket(libc::AF_XDP, libc::SOCK_RAW, 0))
 }
 
-fn register_bytes(socket: &OwnedFd, pages: &Pages, bytes: usize) -> std::io::Result<()> {
+fn register(socket: &OwnedFd, pages: &Pages) -> std::io::Result<()> {
+    register_at(socket, pages.address(), pages.len())
+}
+
+fn register_at(socket: &OwnedFd, address: u64, bytes: usize) -> std::io::Result<()> {
     let request = UmemReg {
-        address: pages.address(),
+        address,
         bytes: bytes as u64,
         chunk_bytes: PAGE as u32,
         headroom: 0,

@@ -9,7 +9,7 @@ use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::targets::ext4;
 use crate::targets::io_uring::ring::{READ, Ring};
-use crate::window::{Window, bytes, compare, shapes};
+use crate::window::{Window, bytes, compare, differing, shapes};
 use rustix::fs::{Mode, OFlags, SeekFrom, seek};
 use rustix::io::{pread, preadv, pwrite, pwritev};
 use std::io::{IoSlice, IoSliceMut};
@@ -229,7 +229,7 @@ fn several(path: &str) -> Test {
         format!("{written} and {read} of {total} bytes"),
     )?;
     let found: Vec<u8> = back.iter_mut().flat_map(|w| w.inside().to_vec()).collect();
-    let wrong = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    let wrong = differing(&found, &expected);
     ensure(wrong == 0, format!("{wrong} bytes are wrong"))?;
     back.iter_mut().try_for_each(Window::nothing_beside)
 }

@@ -6,9 +6,9 @@
 use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::Pages;
-use crate::sys::open;
+use crate::sys::{memory_file, open};
 use crate::window::{Window, shapes};
-use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate};
 use rustix::io::{pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::fs::File;
@@ -123,7 +123,7 @@ pub(super) fn run(check: &mut Check) {
 /// to whoever has them now.
 fn read_into_what_goes() -> Test {
     const AT: &str = "/tmp/slow";
-    let memory = attempt("memfd", memfd_create("goes", MemfdFlags::CLOEXEC))?;
+    let memory = memory_file(MemfdFlags::empty())?;
     let size = BYTES as u64;
     attempt("size", ftruncate(&memory, size))?;
     let mut pages = attempt("map", Pages::of_file(&memory, COUNT))?;

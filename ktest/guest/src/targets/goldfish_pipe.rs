@@ -7,8 +7,8 @@
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::failing;
 use crate::memory::{PAGE, Pages};
-use crate::pins;
-use crate::sys::{killed_while_holding, load, open};
+use crate::pins::{self, Counters};
+use crate::sys::{killed_while_waiting, load, open};
 use crate::window::{Window, shapes};
 use rustix::io::{read, write};
 use std::fs::File;
@@ -37,6 +37,7 @@ pub(super) fn run(check: &mut Check) {
         );
         return;
     };
+    let begin = pins::read();
     let pipe = || attempt("open the pipe", open(device));
     for (at, (offset, length)) in shapes().into_iter().enumerate() {
         let spans = Window::new(offset, length).map_or(0, |window| window.spans());
@@ -97,9 +98,8 @@ pub(super) fn run(check: &mut Check) {
     });
     check.run("a reader waits and is woken", || woken(pipe()?));
     check.run("a reader that waits is killed", || {
-        let file = pipe()?;
-        let waits = killed_while_holding(|| file.try_clone());
-        attempt("in the child", waits)
+        let (pipe, mut window) = (pipe()?, Window::new(3, 5 * PAGE)?);
+        killed_while_waiting(|| read(&pipe, window.inside()))
     });
     failing::run(check, "read", |failing| {
         let (pipe, mut window) = (pipe()?, Window::new(3, 5 * PAGE)?);
@@ -115,7 +115,7 @@ pub(super) fn run(check: &mut Check) {
         attempt("write", write(&pipe, pages.bytes()))?;
         attempt("read", read(&pipe, pages.bytes())).map(drop)
     });
-    check.run("the host sees that buffers are pinned", seen);
+    check.run("the host sees that buffers are pinned", || seen(begin));
 }
 
 fn moved(bytes: usize, length: usize) -> Test {
@@ -171,8 +171,8 @@ fn woken(pipe: File) -> Test {
     )
 }
 
-/// Where the driver has taken pins, all its buffers were seen to be pinned.
-fn seen() -> Test {
+/// Where the driver has taken pins since `begin`, all its buffers were seen to be pinned.
+fn seen(begin: Option<Counters>) -> Test {
     let number = |name: &str| -> Test<u64> {
         let path = format!("/sys/module/gup_device/parameters/{name}");
         let text = attempt("ask the device", std::fs::read_to_string(path))?;
@@ -180,13 +180,15 @@ fn seen() -> Test {
     };
     let [buffers, unpinned] = [number(SEEN[0])?, number(SEEN[1])?];
     println!("# device buffers={buffers} unpinned={unpinned}");
-    match pins::read() {
-        None => Err(Stop::Skip("this kernel does not count pins".into())),
-        // A driver that takes plain references has none that anybody could see.
-        Some(_) if unpinned == buffers => Err(Stop::Skip("the driver pins nothing".into())),
-        Some(_) => ensure(
-            unpinned == 0,
-            format!("{unpinned} of {buffers} buffers were not seen to be pinned"),
-        ),
+    let (Some(begin), Some(now)) = (begin, pins::read()) else {
+        return Err(Stop::Skip("this kernel does not count pins".into()));
+    };
+    // A driver that takes plain references has none that anybody could see.
+    if now.since(begin).acquired == 0 {
+        return Err(Stop::Skip("the driver pins nothing".into()));
     }
+    ensure(
+        unpinned == 0,
+        format!("{unpinned} of {buffers} buffers were not seen to be pinned"),
+    )
 }

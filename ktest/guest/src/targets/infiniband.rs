@@ -12,6 +12,7 @@ mod siw;
 mod verbs;
 mod write;
 
+use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
@@ -181,20 +182,17 @@ fn device(check: &mut Check, title: &str, name: &str) {
             },
         );
     }
-    longterm::run(check, &format!("{title}, region"), |pages| {
+    let taken = |address: u64, bytes: usize| -> Test<Verbs> {
         let verbs = open_device(name)?;
-        let region = verbs.register(pages, pages.len() as u64, LOCAL_WRITE);
-        let _region = attempt("register", region)?;
-        Ok(verbs)
-    });
-    let taken = |pages: &Pages, bytes: usize| -> Test<Verbs> {
-        let verbs = open_device(name)?;
-        let region = verbs.register(pages, bytes as u64, LOCAL_WRITE);
+        let region = verbs.register_at(address, bytes as u64, LOCAL_WRITE);
         let _region = attempt("register", region)?;
         Ok(verbs)
     };
+    longterm::run(check, &format!("{title}, region"), |pages| {
+        taken(pages.address(), pages.len())
+    });
     outlive::run(check, &format!("{title}, region"), |pages| {
-        taken(pages, pages.len())
+        taken(pages.address(), pages.len())
     });
     check.run(
         &format!("{title}, region for reading of memory that may only be read"),
@@ -206,16 +204,22 @@ fn device(check: &mut Check, title: &str, name: &str) {
             verbs.deregister(region)
         },
     );
-    charge::limit(check, &format!("{title}, region"), charge::THERE, taken);
-    charge::run(
+    let charged = Charge {
+        shows: Shows::Pinned,
+        shapes: &shapes(),
+        there: &charge::THERE,
+    };
+    charge::exact(
         check,
         &format!("{title}, region"),
-        (COUNT * PAGE) as u64,
-        || {
-            let (verbs, region, _pages) = region(name)?;
-            verbs.deregister(region)
-        },
+        &charged,
+        || open_device(name),
+        taken,
     );
+    charge::run(check, &format!("{title}, region"), COUNT * PAGE, || {
+        let (verbs, region, _pages) = region(name)?;
+        verbs.deregister(region)
+    });
     failing::run(check, &format!("{title}, region"), |failing| {
         let (verbs, window) = (open_device(name)?, Window::new(9, 530 * PAGE)?);
         let made = failing
@@ -235,19 +239,13 @@ fn device(check: &mut Check, title: &str, name: &str) {
         )
     });
     check.run(&format!("{title}, holder killed"), || {
-        let taken =
-            killed_while_holding(|| region(name).map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(|| region(name))
     });
     check.repeat(
         &format!("{title}, holder killed many times"),
         8,
         COUNT as u64,
-        || {
-            let taken =
-                killed_while_holding(|| region(name).map_err(|_| std::io::ErrorKind::Other.into()));
-            attempt("in the child", taken)
-        },
+        || killed_while_holding(|| region(name)),
     );
     if let (Ok(verbs), Ok(pages)) = (open_device(name), Pages::small(ARRAY)) {
         check.repeat(&format!("{title}, very often"), OFTEN, 0, || {

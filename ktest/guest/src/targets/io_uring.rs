@@ -7,21 +7,21 @@
 pub(super) mod ring;
 mod several;
 
-use self::ring::{READ_FIXED, Ring, WRITE_FIXED};
+use self::ring::Ring;
+use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::killed_while_holding;
-use crate::window::{Window, bytes, compare, shapes};
+use crate::window::{Window, shapes};
 use crate::{charge, failing, longterm, outlive};
-use rustix::fs::{MemfdFlags, memfd_create};
-use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 
 /// One MiB: its loss shows in each round, as chance takes a fraction of it (`check::FEW`). [`shapes`] has other sizes.
 const COUNT: usize = 256;
 const REGISTER_BUFFERS: u32 = 0;
 const UNREGISTER_BUFFERS: u32 = 1;
+/// Since then the process is charged for buffers as pinned, and for rings not as locked: commit 26bfa89e25f4.
+const OWN_APART: (u32, u32) = (5, 12);
 /// struct io_uring_params; all of it zero asks for the defaults.
 const PARAMETERS: usize = 120;
 
@@ -67,23 +67,17 @@ pub(super) fn run(check: &mut Check) {
         ensure(refused, "memory that is not there was registered")
     });
     check.run("buffers, holder killed", || {
-        let taken =
-            killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(registered)
     });
-    for (at, (offset, length)) in shapes().into_iter().enumerate() {
+    for (offset, length) in shapes() {
         let pages = Window::new(offset, length).map_or(0, |window| window.spans());
         let take = || -> Test<(Ring, Window)> {
-            let (ring, window) = (Ring::new()?, Window::new(offset, length)?);
-            attempt(
-                "register",
-                register(&ring.fd, REGISTER_BUFFERS, &[of(&window)]),
-            )?;
-            Ok((ring, window))
+            let window = Window::new(offset, length)?;
+            Ok((Ring::with(&[of(&window)])?, window))
         };
         let name = format!("buffer, {length} bytes at {offset}");
         check.hold(&name, pages, take, |(ring, mut window)| {
-            moved(&ring, &mut window, at as u64 + 1)?;
+            several::moved(&ring, 0, &mut window, 0, length)?;
             attempt("unregister", register(&ring.fd, UNREGISTER_BUFFERS, &[]))
         });
     }
@@ -97,29 +91,28 @@ pub(super) fn run(check: &mut Check) {
         let refused = register(&ring, REGISTER_BUFFERS, &[whole]).is_err();
         ensure(refused, "memory that is not there was registered")
     });
-    longterm::run(check, "buffer", |pages| {
+    let taken = |address: u64, bytes: usize| -> Test<OwnedFd> {
         let ring = attempt("make a ring", ring())?;
-        attempt(
-            "register",
-            register(&ring, REGISTER_BUFFERS, &[vector(pages)]),
-        )?;
-        Ok(ring)
-    });
-    let taken = |pages: &Pages, bytes: usize| -> Test<OwnedFd> {
-        let ring = attempt("make a ring", ring())?;
-        let whole = libc::iovec {
+        let all = libc::iovec {
+            iov_base: address as *mut libc::c_void,
             iov_len: bytes,
-            ..vector(pages)
         };
-        attempt("register", register(&ring, REGISTER_BUFFERS, &[whole]))?;
+        attempt("register", register(&ring, REGISTER_BUFFERS, &[all]))?;
         Ok(ring)
     };
-    outlive::run(check, "buffer", |pages| taken(pages, pages.len()));
-    charge::limit(check, "buffer", charge::THERE, taken);
+    longterm::run(check, "buffer", |pages| taken(pages.address(), pages.len()));
+    outlive::run(check, "buffer", |pages| taken(pages.address(), pages.len()));
+    if longterm::is_since(OWN_APART) {
+        let charged = Charge {
+            shows: Shows::Pinned,
+            shapes: &shapes(),
+            there: &charge::THERE,
+        };
+        let bare = || attempt("make a ring", ring());
+        charge::exact(check, "buffer", &charged, bare, taken);
+    }
     several::run(check);
-    charge::run(check, "buffers", (COUNT * PAGE) as u64, || {
-        registered().map(drop)
-    });
+    charge::run(check, "buffers", COUNT * PAGE, || registered().map(drop));
     failing::run(check, "buffers", |failing| {
         let (ring, window) = (attempt("make a ring", ring())?, Window::new(7, 70 * PAGE)?);
         let both = [of(&window), of(&window)];
@@ -130,9 +123,7 @@ pub(super) fn run(check: &mut Check) {
         }
     });
     check.repeat("buffers, holder killed many times", 8, COUNT as u64, || {
-        let taken =
-            killed_while_holding(|| registered().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(registered)
     });
     if let (Ok(ring), Ok(pages)) = (ring(), Pages::small(ARRAY)) {
         check.repeat("buffer, very often", OFTEN, 0, || {
@@ -145,32 +136,6 @@ pub(super) fn run(check: &mut Check) {
         let (ring, _pages) = registered()?;
         attempt("unregister", register(&ring, UNREGISTER_BUFFERS, &[]))
     });
-}
-
-/// Writes a file from buffer 0, and reads it back into it: every byte must be where it belongs.
-fn moved(ring: &Ring, window: &mut Window, seed: u64) -> Test {
-    let file = attempt("memfd", memfd_create("moved", MemfdFlags::CLOEXEC))?;
-    let file = File::from(file);
-    let (address, length) = (window.address(), window.len());
-    window.fill(seed);
-    let wrote = ring.one(WRITE_FIXED, &file, 3, address, length)?;
-    ensure(
-        wrote == length as i32,
-        format!("{wrote} of {length} bytes written"),
-    )?;
-    let mut out = vec![0; length];
-    attempt("read the file", file.read_exact_at(&mut out, 3))?;
-    compare(&out, seed)?;
-    attempt(
-        "write the file",
-        file.write_all_at(&bytes(seed + 100, length), 3),
-    )?;
-    let read = ring.one(READ_FIXED, &file, 3, address, length)?;
-    ensure(
-        read == length as i32,
-        format!("{read} of {length} bytes read"),
-    )?;
-    window.holds(seed + 100)
 }
 
 fn of(window: &Window) -> libc::iovec {

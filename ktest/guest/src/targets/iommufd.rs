@@ -5,10 +5,11 @@
 //! drivers/iommu/iommufd/pages.c: iopt_pages_fill_xarray() and pfn_reader (6.12). Pages are pinned once a device stands
 //! behind the address space.
 
+use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, killed_while_holding, open};
-use crate::window::SIZES;
+use crate::window::{SIZES, whole};
 use crate::{charge, failing, longterm, outlive};
 use std::fs::File;
 
@@ -93,10 +94,7 @@ pub(super) fn run(check: &mut Check) {
         let refused = space.map(&pages, 2 * pages.len()).is_err();
         ensure(refused, "memory that is not there was mapped")
     });
-    check.run("memory, holder killed", || {
-        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
-    });
+    check.run("memory, holder killed", || killed_while_holding(mapped));
     for count in SIZES {
         let take = || -> Test<(Space, Pages)> {
             let (space, pages) = (space()?, attempt("map", Pages::small(count))?);
@@ -118,19 +116,20 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
-    longterm::run(check, "memory", |pages| {
+    let taken = |address: u64, bytes: usize| -> Test<Space> {
         let space = space()?;
-        attempt("map for the device", space.map(pages, pages.len()))?;
-        Ok(space)
-    });
-    let taken = |pages: &Pages, bytes: usize| -> Test<Space> {
-        let space = space()?;
-        attempt("map for the device", space.map(pages, bytes))?;
+        attempt("map for the device", space.map_at(address, bytes))?;
         Ok(space)
     };
-    outlive::run(check, "memory", |pages| taken(pages, pages.len()));
-    charge::limit(check, "memory", charge::THERE, taken);
-    charge::run(check, "memory", (COUNT * PAGE) as u64, || {
+    longterm::run(check, "memory", |pages| taken(pages.address(), pages.len()));
+    outlive::run(check, "memory", |pages| taken(pages.address(), pages.len()));
+    let charged = Charge {
+        shows: Shows::Pinned,
+        shapes: &whole(),
+        there: &charge::THERE,
+    };
+    charge::exact(check, "memory", &charged, space, taken);
+    charge::run(check, "memory", COUNT * PAGE, || {
         let (space, pages) = mapped()?;
         space.unmap(pages.len() as u64)
     });
@@ -143,8 +142,7 @@ pub(super) fn run(check: &mut Check) {
         }
     });
     check.repeat("memory, holder killed many times", 8, COUNT as u64, || {
-        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(mapped)
     });
     if let (Ok(space), Ok(pages)) = (space(), Pages::small(ARRAY)) {
         check.repeat("memory, very often", OFTEN, 0, || {
@@ -189,12 +187,16 @@ fn space() -> Test<Space> {
 
 impl Space {
     fn map(&self, pages: &Pages, bytes: usize) -> std::io::Result<i32> {
+        self.map_at(pages.address(), bytes)
+    }
+
+    fn map_at(&self, address: u64, bytes: usize) -> std::io::Result<i32> {
         let mut map = Map {
             size: size_of::<Map>() as u32,
             flags: FIXED_WRITABLE_READABLE,
             space: self.id,
             reserved: 0,
-            address: pages.address(),
+            address,
             length: bytes as u64,
             iova: IOVA,
         };

@@ -5,9 +5,10 @@
 
 use crate::check::{ARRAY, Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
-use crate::sys::{ioctl, iorw, killed_while_holding, open};
-use crate::window::{SIZES, bytes, compare};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use crate::outlive;
+use crate::sys::{ioctl, iorw, killed_while_holding, memory_file, open};
+use crate::window::{SIZES, bytes, compare, differing};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -68,10 +69,7 @@ pub(super) fn run(check: &mut Check) {
         let memory = unsealed(COUNT)?;
         ensure(create(&memory).is_err(), "an unsealed memfd was accepted")
     });
-    check.run("buffer, holder killed", || {
-        let taken = killed_while_holding(|| buffer().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
-    });
+    check.run("buffer, holder killed", || killed_while_holding(buffer));
     for count in SIZES {
         let name = format!("buffer, {count} pages are those of the memory");
         check.hold(
@@ -107,12 +105,7 @@ pub(super) fn run(check: &mut Check) {
             let mut mapped = attempt("map the buffer", Pages::of_file(&buffer, 9))?;
             let (of_first, of_second) = (bytes(41, 6 * PAGE), bytes(42, 8 * PAGE));
             let expected = [&of_first[2 * PAGE..], &of_second[PAGE..6 * PAGE]].concat();
-            let wrong = mapped
-                .bytes()
-                .iter()
-                .zip(&expected)
-                .filter(|(a, b)| a != b)
-                .count();
+            let wrong = differing(mapped.bytes(), &expected);
             ensure(
                 wrong == 0,
                 format!("{wrong} bytes of the buffer are not those of its memories"),
@@ -124,6 +117,7 @@ pub(super) fn run(check: &mut Check) {
             Ok(())
         },
     );
+    outlive::run_of_file(check, "buffer", COUNT, buffer);
     check.run("buffer, the second memory unsealed", || {
         let (first, second) = (memory(6)?, unsealed(8)?);
         ensure(
@@ -137,8 +131,7 @@ pub(super) fn run(check: &mut Check) {
         ensure(beyond.is_err(), "a buffer reaches beyond its memory")
     });
     check.repeat("buffer, holder killed many times", 16, COUNT as u64, || {
-        let taken = killed_while_holding(|| buffer().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(buffer)
     });
     check.repeat("buffer, very often", OFTEN, 0, || {
         buffer_of(ARRAY).map(drop)
@@ -156,7 +149,6 @@ fn two_memories() -> Test<(OwnedFd, OwnedFd, OwnedFd)> {
 }
 
 fn create_list(first: &OwnedFd, second: &OwnedFd) -> std::io::Result<OwnedFd> {
-    let device = open(DEVICE)?;
     let item = |memory: &OwnedFd, offset: usize, size: usize| Item {
         memfd: memory.as_raw_fd() as u32,
         _padding: 0,
@@ -171,28 +163,26 @@ fn create_list(first: &OwnedFd, second: &OwnedFd) -> std::io::Result<OwnedFd> {
             item(second, PAGE, 5 * PAGE),
         ],
     };
-    let fd = ioctl(&device, CREATE_LIST, &mut request)?;
+    made(CREATE_LIST, &mut request)
+}
+
+/// The buffer that a request makes.
+fn made<T>(request: u64, argument: &mut T) -> std::io::Result<OwnedFd> {
+    let fd = ioctl(&open(DEVICE)?, request, argument)?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A memory that may still shrink.
 fn unsealed(count: usize) -> Test<OwnedFd> {
-    let memory = attempt(
-        "memfd",
-        memfd_create("unsealed", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING),
-    )?;
+    let memory = memory_file(MemfdFlags::ALLOW_SEALING)?;
     attempt("size", ftruncate(&memory, (count * PAGE) as u64))?;
     Ok(memory)
 }
 
 /// A sealed memory of `count` pages.
 fn memory(count: usize) -> Test<OwnedFd> {
-    let memory = attempt(
-        "memfd",
-        memfd_create("buffer", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING),
-    )?;
-    attempt("size", ftruncate(&memory, (count * PAGE) as u64))?;
+    let memory = unsealed(count)?;
     attempt("seal", fcntl_add_seals(&memory, SealFlags::SHRINK))?;
     Ok(memory)
 }
@@ -215,14 +205,11 @@ fn create(memory: &OwnedFd) -> std::io::Result<OwnedFd> {
 }
 
 fn create_at(memory: &OwnedFd, offset: usize, size: usize) -> std::io::Result<OwnedFd> {
-    let device = open(DEVICE)?;
     let mut request = Create {
         memfd: memory.as_raw_fd() as u32,
         flags: 1,
         offset: offset as u64,
         size: size as u64,
     };
-    let fd = ioctl(&device, CREATE, &mut request)?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    made(CREATE, &mut request)
 }

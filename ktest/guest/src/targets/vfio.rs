@@ -6,11 +6,12 @@
 
 mod device;
 
-use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
+use crate::charge::{Charge, Shows};
+use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure, held_since};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
-use crate::window::SIZES;
-use crate::{charge, failing, longterm, outlive};
+use crate::window::{SIZES, whole};
+use crate::{charge, failing, longterm, outlive, pins};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -57,22 +58,17 @@ pub(super) fn run(check: &mut Check) {
             return;
         }
     };
-    let mapped = || -> Test<(Container, Pages)> {
-        let container = container(&group)?;
-        let pages = attempt("map", Pages::new(COUNT))?;
-        attempt("map for the device", container.map(&pages, pages.len()))?;
-        Ok((container, pages))
-    };
+    let many = || mapped(&group, Pages::new(COUNT));
     check.hold(
         "memory, unmapped",
         COUNT as u64,
-        mapped,
+        many,
         |(container, pages)| container.unmap(pages.len() as u64),
     );
     check.hold(
         "memory, closed",
         COUNT as u64,
-        mapped,
+        many,
         |(container, pages)| {
             drop(container);
             drop(pages);
@@ -88,21 +84,12 @@ pub(super) fn run(check: &mut Check) {
         let refused = container.map(&pages, 2 * pages.len()).is_err();
         ensure(refused, "memory that is not there was mapped")
     });
-    check.run("memory, holder killed", || {
-        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
-    });
+    check.run("memory, holder killed", || killed_while_holding(many));
     for count in SIZES {
-        let take = || -> Test<(Container, Pages)> {
-            let container = container(&group)?;
-            let pages = attempt("map", Pages::small(count))?;
-            attempt("map for the device", container.map(&pages, pages.len()))?;
-            Ok((container, pages))
-        };
         check.hold(
             &format!("memory, {count} pages"),
             count as u64,
-            take,
+            || mapped(&group, Pages::small(count)),
             |(container, pages)| {
                 container.unmap(pages.len() as u64)?;
                 let dirty = attempt("read page flags", pages.marked_dirty())?;
@@ -113,20 +100,23 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
-    longterm::run(check, "memory", |pages| {
+    let taken = |address: u64, bytes: usize| -> Test<Container> {
         let container = container(&group)?;
-        attempt("map for the device", container.map(pages, pages.len()))?;
-        Ok(container)
-    });
-    let taken = |pages: &Pages, bytes: usize| -> Test<Container> {
-        let container = container(&group)?;
-        attempt("map for the device", container.map(pages, bytes))?;
+        let mapped = container.map_at(address, IOVA, bytes);
+        attempt("map for the device", mapped)?;
         Ok(container)
     };
-    outlive::run(check, "memory", |pages| taken(pages, pages.len()));
-    charge::limit(check, "memory", charge::THERE, taken);
-    charge::run(check, "memory", (COUNT * PAGE) as u64, || {
-        let (container, pages) = mapped()?;
+    longterm::run(check, "memory", |pages| taken(pages.address(), pages.len()));
+    outlive::run(check, "memory", |pages| taken(pages.address(), pages.len()));
+    let charged = Charge {
+        shows: Shows::Locked,
+        shapes: &whole(),
+        there: &charge::THERE,
+    };
+    charge::exact(check, "memory", &charged, || container(&group), taken);
+    check.run("memory, the first of two unmapped", || one_of_two(&group));
+    charge::run(check, "memory", COUNT * PAGE, || {
+        let (container, pages) = many()?;
         container.unmap(pages.len() as u64)
     });
     failing::run(check, "memory", |failing| {
@@ -138,8 +128,7 @@ pub(super) fn run(check: &mut Check) {
         }
     });
     check.repeat("memory, holder killed many times", 8, COUNT as u64, || {
-        let taken = killed_while_holding(|| mapped().map_err(|_| std::io::ErrorKind::Other.into()));
-        attempt("in the child", taken)
+        killed_while_holding(many)
     });
     if let (Ok(space), Ok(pages)) = (container(&group), Pages::small(ARRAY)) {
         check.repeat("memory, very often", OFTEN, 0, || {
@@ -148,9 +137,36 @@ pub(super) fn run(check: &mut Check) {
         });
     }
     check.repeat("memory, many times", 16, COUNT as u64, || {
-        let (container, pages) = mapped()?;
+        let (container, pages) = many()?;
         container.unmap(pages.len() as u64)
     });
+}
+
+/// Of two mappings of a container the second stays pinned and charged for when the first goes.
+fn one_of_two(group: &Path) -> Test {
+    let container = container(group)?;
+    let (first, second) = (
+        attempt("map", Pages::small(7))?,
+        attempt("map", Pages::small(65))?,
+    );
+    let (pinned, charged) = (pins::read(), pins::charged());
+    let behind = IOVA + first.len() as u64;
+    let mapped = container
+        .map(&first, first.len())
+        .and_then(|_| container.map_at(second.address(), behind, second.len()));
+    attempt("map for the device", mapped)?;
+    for (mapping, left) in [
+        (None, 72),
+        (Some((IOVA, &first)), 65),
+        (Some((behind, &second)), 0),
+    ] {
+        if let Some((iova, pages)) = mapping {
+            container.unmap_at(iova, pages.len() as u64)?;
+        }
+        held_since(pinned, left)?;
+        charge::since(charged, Shows::Locked, left as usize)?;
+    }
+    Ok(())
 }
 
 /// The file of the group of a device that no driver has, after it was given to vfio-pci, and the device's name.
@@ -194,6 +210,13 @@ fn group() -> Result<(PathBuf, String), String> {
     Err(format!("vfio-pci did not take {name}"))
 }
 
+/// `pages`, mapped for the device.
+fn mapped(group: &Path, pages: std::io::Result<Pages>) -> Test<(Container, Pages)> {
+    let (container, pages) = (container(group)?, attempt("map", pages)?);
+    attempt("map for the device", container.map(&pages, pages.len()))?;
+    Ok((container, pages))
+}
+
 fn container(group: &Path) -> Test<Container> {
     let file = attempt("open the container", open("/dev/vfio/vfio"))?;
     let group = attempt("open the group", open(group))?;
@@ -205,21 +228,29 @@ fn container(group: &Path) -> Test<Container> {
 
 impl Container {
     fn map(&self, pages: &Pages, bytes: usize) -> std::io::Result<i32> {
+        self.map_at(pages.address(), IOVA, bytes)
+    }
+
+    fn map_at(&self, address: u64, iova: u64, bytes: usize) -> std::io::Result<i32> {
         let mut map = Map {
             bytes: size_of::<Map>() as u32,
             flags: READ_AND_WRITE,
-            address: pages.address(),
-            iova: IOVA,
+            address,
+            iova,
             size: bytes as u64,
         };
         ioctl(&self.file, MAP, &mut map)
     }
 
     fn unmap(&self, bytes: u64) -> Test {
+        self.unmap_at(IOVA, bytes)
+    }
+
+    fn unmap_at(&self, iova: u64, bytes: u64) -> Test {
         let mut unmap = Unmap {
             bytes: size_of::<Unmap>() as u32,
             flags: 0,
-            iova: IOVA,
+            iova,
             size: bytes,
         };
         attempt("unmap", ioctl(&self.file, UNMAP, &mut unmap))?;

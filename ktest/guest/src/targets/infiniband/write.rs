@@ -4,11 +4,11 @@
 
 use super::ring::{Completion, RdmaWrite, wait};
 use super::verbs::{LOCAL_WRITE, REMOTE_WRITE, Region, Verbs};
-use crate::check::{Check, Stop, Test, attempt, ensure};
+use crate::check::{Check, Stop, Test, attempt, ensure, held_since};
 use crate::memory::{PAGE, Pages};
 use crate::pins;
 use crate::sys::killed_while_holding;
-use crate::window::{self, Window};
+use crate::window::{self, Window, differing};
 
 /// Pages of the source, and as many of the target: more than one packet and more than one page table entry.
 const COUNT: usize = 64;
@@ -139,12 +139,11 @@ pub(super) fn run<C: Connection>(check: &mut Check, title: &str, connect: impl F
         })
     });
     check.run(&format!("{title}, killed after an RDMA write"), || {
-        let taken = killed_while_holding(|| {
-            let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE).map_err(failed)?;
-            transfer.written(1).map_err(failed)?;
+        killed_while_holding(|| {
+            let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
+            transfer.written(1)?;
             Ok(transfer)
-        });
-        attempt("in the child", taken)
+        })
     });
     check.repeat(&format!("{title}, RDMA write many times"), 32, BOTH, || {
         let mut transfer = prepare(&connect, LOCAL_WRITE | REMOTE_WRITE)?;
@@ -220,12 +219,7 @@ fn placed<C: Connection>(connect: impl Fn() -> Test<C>, place: Place) -> Test {
     let verbs = connection.verbs();
     verbs.deregister(ours)?;
     verbs.deregister(theirs)?;
-    let wrong = target
-        .inside()
-        .iter()
-        .zip(&expected)
-        .filter(|(a, b)| a != b)
-        .count();
+    let wrong = differing(target.inside(), &expected);
     ensure(
         wrong == 0,
         format!("{wrong} bytes of the target are not those that belong there"),
@@ -311,28 +305,9 @@ impl<C: Connection> Transfer<C> {
     }
 }
 
-/// Fails unless `pages` pins are held that were not when `before` was read, where the kernel counts them.
-fn held_since(before: Option<pins::Counters>, pages: u64) -> Test {
-    let (Some(before), Some(now)) = (before, pins::read()) else {
-        return Ok(());
-    };
-    let moved = now.since(before);
-    let held = moved.acquired.wrapping_sub(moved.released);
-    ensure(held == pages, format!("{held} pins held, not {pages}"))
-}
-
 /// Bytes of which no two pages are alike.
 fn pattern(bytes: &mut [u8], seed: u8) {
     for (index, byte) in bytes.iter_mut().enumerate() {
         *byte = (index ^ (index >> 8)) as u8 ^ (index >> 12) as u8 ^ seed;
     }
-}
-
-fn differing(left: &[u8], right: &[u8]) -> usize {
-    left.iter().zip(right).filter(|(a, b)| a != b).count()
-}
-
-fn failed(stop: Stop) -> std::io::Error {
-    let (Stop::Fail(why) | Stop::Skip(why)) = stop;
-    std::io::Error::other(why)
 }

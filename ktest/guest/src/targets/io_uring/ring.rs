@@ -3,7 +3,7 @@
 //!
 //! include/uapi/linux/io_uring.h: struct io_uring_params, io_uring_sqe, io_uring_cqe (6.12).
 
-use super::{PARAMETERS, ring_with};
+use super::{PARAMETERS, REGISTER_BUFFERS, register, ring_with};
 use crate::check::{Stop, Test, attempt};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::ffi::c_void;
@@ -34,6 +34,14 @@ pub(in crate::targets) struct Ring {
 }
 
 impl Ring {
+    /// One with buffers registered.
+    pub(super) fn with(buffers: &[libc::iovec]) -> Test<Ring> {
+        let ring = Ring::new()?;
+        let registered = register(&ring.fd, REGISTER_BUFFERS, buffers);
+        attempt("register", registered)?;
+        Ok(ring)
+    }
+
     /// A new one.
     pub(in crate::targets) fn new() -> Test<Ring> {
         let (fd, parameters) = attempt("make a ring", ring_with())?;

@@ -6,12 +6,13 @@
 //! io_pin_pbuf_ring() (6.12).
 
 use super::ring::{READ_FIXED, Ring, WRITE_FIXED};
-use super::{REGISTER_BUFFERS, UNREGISTER_BUFFERS, of, register, vector};
+use super::{UNREGISTER_BUFFERS, of, register, vector};
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::outlive;
-use crate::window::{Window, bytes, compare};
-use rustix::fs::{MemfdFlags, memfd_create};
+use crate::sys::memory_file;
+use crate::window::{Window, bytes, compare, differing};
+use rustix::fs::MemfdFlags;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -60,14 +61,13 @@ pub(super) fn run(check: &mut Check) {
     check.run(
         "buffers, used from the middle of the second of three",
         || {
-            let ring = Ring::new()?;
             let mut windows = [
                 Window::new(9, PAGE)?,
                 Window::new(77, 5 * PAGE)?,
                 Window::new(0, 100)?,
             ];
             let vectors: Vec<libc::iovec> = windows.iter().map(of).collect();
-            attempt("register", register(&ring.fd, REGISTER_BUFFERS, &vectors))?;
+            let ring = Ring::with(&vectors)?;
             // Within the first page, at its end, at the beginning of the second, and far behind.
             for inside in [1, PAGE - 78, PAGE - 77, 3 * PAGE + 5] {
                 moved(&ring, 1, &mut windows[1], inside, 5 * PAGE - inside)?;
@@ -79,12 +79,9 @@ pub(super) fn run(check: &mut Check) {
         },
     );
     check.run("buffer, nothing beyond its ends", || {
-        let (ring, window) = (Ring::new()?, Window::new(5, 2 * PAGE)?);
-        attempt(
-            "register",
-            register(&ring.fd, REGISTER_BUFFERS, &[of(&window)]),
-        )?;
-        let file = attempt("memfd", memfd_create("beyond", MemfdFlags::CLOEXEC))?;
+        let window = Window::new(5, 2 * PAGE)?;
+        let ring = Ring::with(&[of(&window)])?;
+        let file = memory_file(MemfdFlags::empty())?;
         let end = window.address() + window.len() as u64;
         for (address, length) in [
             (window.address(), window.len() + 1),
@@ -101,28 +98,20 @@ pub(super) fn run(check: &mut Check) {
         Ok(())
     });
     let replaced = |pages: &Pages, old: &Pages| -> Test<Ring> {
-        let ring = Ring::new()?;
-        attempt(
-            "register",
-            register(&ring.fd, REGISTER_BUFFERS, &[vector(old), vector(old)]),
-        )?;
+        let ring = Ring::with(&[vector(old), vector(old)])?;
         update(&ring.fd, 1, &[vector(pages)])?;
         Ok(ring)
     };
     check.run("buffer, replaced by another", || {
         let (old, mut new) = (attempt("map", Pages::small(20))?, Window::new(3, 7 * PAGE)?);
-        let ring = Ring::new()?;
-        let both = [vector(&old), vector(&old)];
-        attempt("register", register(&ring.fd, REGISTER_BUFFERS, &both))?;
+        let ring = Ring::with(&[vector(&old), vector(&old)])?;
         update(&ring.fd, 1, &[of(&new)])?;
         moved(&ring, 1, &mut new, 0, 7 * PAGE)?;
         attempt("unregister", register(&ring.fd, UNREGISTER_BUFFERS, &[]))
     });
     check.run("buffer, not replaced by memory that is not there", || {
         let old = attempt("map", Pages::small(20))?;
-        let ring = Ring::new()?;
-        let both = [vector(&old), vector(&old)];
-        attempt("register", register(&ring.fd, REGISTER_BUFFERS, &both))?;
+        let ring = Ring::with(&[vector(&old), vector(&old)])?;
         let hole = attempt("map", Pages::with_hole(16, 8))?;
         let whole = libc::iovec {
             iov_len: 16 * PAGE,
@@ -146,11 +135,7 @@ pub(super) fn run(check: &mut Check) {
         replaced(&new, &old).map(drop)
     });
     outlive::run(check, "buffer shared with another ring", |pages| {
-        let (first, second) = (Ring::new()?, Ring::new()?);
-        attempt(
-            "register",
-            register(&first.fd, REGISTER_BUFFERS, &[vector(pages)]),
-        )?;
+        let (first, second) = (Ring::with(&[vector(pages)])?, Ring::new()?);
         let clone = Clone {
             from: first.fd.as_raw_fd() as u32,
             flags: 0,
@@ -165,15 +150,14 @@ pub(super) fn run(check: &mut Check) {
         let Some(mut pages) = attempt("map", Pages::huge())? else {
             return Err(Stop::Skip("the kernel gave no huge page".into()));
         };
-        let ring = Ring::new()?;
         // It begins in the middle of the huge page.
         let (begin, length) = (3 * PAGE + 9, 500 * PAGE);
         let part = libc::iovec {
             iov_base: (pages.address() + begin as u64) as *mut libc::c_void,
             iov_len: length,
         };
-        attempt("register", register(&ring.fd, REGISTER_BUFFERS, &[part]))?;
-        let file = File::from(attempt("memfd", memfd_create("huge", MemfdFlags::CLOEXEC))?);
+        let ring = Ring::with(&[part])?;
+        let file = File::from(memory_file(MemfdFlags::empty())?);
         for inside in [0, 1, 7 * PAGE - 9, 333 * PAGE + 5] {
             let size = length - inside;
             let address = pages.address() + (begin + inside) as u64;
@@ -189,70 +173,49 @@ pub(super) fn run(check: &mut Check) {
         }
         attempt("unregister", register(&ring.fd, UNREGISTER_BUFFERS, &[]))
     });
-    outlive::run_of(check, "ring of buffers", 2, |pages| {
-        let ring = Ring::new()?;
-        let request = BufferRing {
-            address: pages.address(),
-            entries: ENTRIES,
-            group: 3,
-            flags: 0,
-            reserved: [0; 3],
-        };
-        told(
-            &ring.fd,
-            REGISTER_BUFFER_RING,
-            &request,
-            1,
-            "register a ring of buffers",
-        )?;
-        Ok(ring)
-    });
+    outlive::run_of(check, "ring of buffers", 2, ring_of_buffers);
     check.hold(
         "ring of buffers, given back by request",
         2,
         || {
-            let (ring, pages) = (Ring::new()?, attempt("map", Pages::small(2))?);
-            let request = BufferRing {
-                address: pages.address(),
-                entries: ENTRIES,
-                group: 3,
-                flags: 0,
-                reserved: [0; 3],
-            };
-            told(
-                &ring.fd,
-                REGISTER_BUFFER_RING,
-                &request,
-                1,
-                "register a ring of buffers",
-            )?;
-            Ok((ring, pages))
+            let pages = attempt("map", Pages::small(2))?;
+            Ok((ring_of_buffers(&pages)?, pages))
         },
         |(ring, _pages)| {
-            let request = BufferRing {
-                address: 0,
-                entries: 0,
-                group: 3,
-                flags: 0,
-                reserved: [0; 3],
-            };
-            told(
-                &ring.fd,
-                UNREGISTER_BUFFER_RING,
-                &request,
-                1,
-                "unregister a ring of buffers",
-            )
+            let what = "unregister a ring of buffers";
+            told(&ring.fd, UNREGISTER_BUFFER_RING, &buffers(0, 0), 1, what)
         },
     );
 }
 
+/// A ring with a ring of buffers in `pages`.
+fn ring_of_buffers(pages: &Pages) -> Test<Ring> {
+    let ring = Ring::new()?;
+    let request = buffers(pages.address(), ENTRIES);
+    let what = "register a ring of buffers";
+    told(&ring.fd, REGISTER_BUFFER_RING, &request, 1, what)?;
+    Ok(ring)
+}
+
+fn buffers(address: u64, entries: u32) -> BufferRing {
+    BufferRing {
+        address,
+        entries,
+        group: 3,
+        flags: 0,
+        reserved: [0; 3],
+    }
+}
+
 /// Writes a file from `length` bytes of buffer `index`, `inside` bytes behind its beginning, and reads it back into them.
-fn moved(ring: &Ring, index: u16, window: &mut Window, inside: usize, length: usize) -> Test {
-    let file = File::from(attempt(
-        "memfd",
-        memfd_create("moved", MemfdFlags::CLOEXEC),
-    )?);
+pub(super) fn moved(
+    ring: &Ring,
+    index: u16,
+    window: &mut Window,
+    inside: usize,
+    length: usize,
+) -> Test {
+    let file = File::from(memory_file(MemfdFlags::empty())?);
     let address = window.address() + inside as u64;
     window.fill(21);
     let expected = window.inside()[inside..inside + length].to_vec();
@@ -263,7 +226,7 @@ fn moved(ring: &Ring, index: u16, window: &mut Window, inside: usize, length: us
     )?;
     let mut out = vec![0; length];
     attempt("read the file", file.read_exact_at(&mut out, 3))?;
-    let wrong = out.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    let wrong = differing(&out, &expected);
     ensure(
         wrong == 0,
         format!("{wrong} of {length} bytes that were written are wrong"),

@@ -4,11 +4,11 @@
 //! Interface: docs/specs/edu.rst of QEMU; include/uapi/linux/vfio.h: regions of a device are read and written at offsets of its file
 //! (drivers/vfio/pci/vfio_pci_rdwr.c, 6.12).
 
-use super::{Container, IOVA, container};
+use super::{Container, IOVA, mapped};
 use crate::check::{Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl};
-use crate::window::{bytes, compare};
+use crate::window::{bytes, compare, differing};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
@@ -57,11 +57,9 @@ struct Device {
 pub(super) fn copies(group: &Path, name: &str) -> Test {
     // More than one word of a bitmap, and the last ones beyond its end.
     const PAGES: usize = 70;
-    let mut pages = attempt("map", Pages::small(PAGES))?;
+    let (container, mut pages) = mapped(group, Pages::small(PAGES))?;
     let mut expected = bytes(31, pages.len());
     pages.bytes().copy_from_slice(&expected);
-    let container = container(group)?;
-    attempt("map for the device", container.map(&pages, pages.len()))?;
     let device = device(&container, name)?;
     for (from, to, length) in [
         (0, 5 * PAGE, MOST),
@@ -73,12 +71,7 @@ pub(super) fn copies(group: &Path, name: &str) -> Test {
         device.copied(u64::from(BUFFER), IOVA + to as u64, length, RUN | TO_MEMORY)?;
         expected.copy_within(from..from + length, to);
     }
-    let wrong = pages
-        .bytes()
-        .iter()
-        .zip(&expected)
-        .filter(|(a, b)| a != b)
-        .count();
+    let wrong = differing(pages.bytes(), &expected);
     ensure(
         wrong == 0,
         format!("{wrong} bytes are not those that the device copied"),
