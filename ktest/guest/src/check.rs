@@ -358,3 +358,26 @@ fn word(name: &str) -> String {
 fn line(text: &str) -> String {
     text.replace('\n', " ").replace('#', "no.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_charge_is_for_exactly_what_is_held_or_there_is_none() {
+        let of = |pinned, locked| Some(Charged { pinned, locked });
+        let right =
+            |pinned: u64, locked: u64| as_charged(of(8, 4), of(8 + pinned, 4 + locked), 65).is_ok();
+        assert!(right(260, 0) && right(0, 260) && right(0, 0));
+        // Rings of old kernels beside pinned buffers.
+        assert!(right(260, 12));
+        for (pinned, locked) in [(256, 0), (264, 0), (0, 256), (0, 264), (0, 4), (4, 260)] {
+            assert!(!right(pinned, locked), "{pinned} {locked}");
+        }
+        assert!(
+            as_charged(of(8, 0), of(4, 0), 1).is_err(),
+            "given back while held"
+        );
+        assert!(as_charged(None, of(4, 0), 2).is_ok(), "not to be seen");
+    }
+}

@@ -2,15 +2,17 @@
 //! Planted bugs: each is the second of three patches, made from the tree at hand by a described edit, and must be caught
 //! with the right reason and named as the first bad one. The first and the third change nothing.
 //!
-//! Whole kernels are built and booted, so they are run by name:
+//! Whole kernels are built and booted, so they are run by name, each by itself or, those that let the guest go on, many at once:
 //! `KTEST_TREE=…/linux-6.12 cargo test -p ktest --test it planted -- --ignored --test-threads 1`
+//! `KTEST_TREE=…/linux-6.12 cargo test -p ktest --test it in_rounds -- --ignored --nocapture`
 
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
-use ktest::verdict::Outcome;
+use ktest::verdict::{Outcome, Verdict};
 use ktest::{KtestOptions, Progress};
 use regex::Regex;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An edit of one statement, whose result is a pass where nothing takes its path: the one that begins with the first call of `call` in `function`.
 #[derive(Debug, Deserialize)]
@@ -62,52 +64,84 @@ fn edited(text: &str, bug: &Planted) -> Option<String> {
     Some(format!("{}{new}{}", &text[..start], &text[stop..]))
 }
 
-/// A series of three patches in `dir`, of which the second is the bug.
-fn series(tree: &Utf8Path, bug: &Planted, dir: &Utf8Path) {
-    let original = std::fs::read_to_string(tree.join(&bug.file)).unwrap();
-    let first = format!("{original}/* the first of three changes nothing */\n");
-    let second = edited(&first, bug).expect("the tree has the statement that is edited");
-    let third = format!("{second}/* nor does the third */\n");
-    let states = [original, first, second, third];
-    for (index, pair) in states.windows(2).enumerate() {
-        for (side, text) in ["a", "b"].iter().zip(pair) {
-            let file = dir.join(side).join(&bug.file);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, text).unwrap();
+/// Writes a mail for each step of `states`, which are the texts of files; the first is the tree's.
+fn series(dir: &Utf8Path, states: &[BTreeMap<&Utf8Path, String>], subjects: &[String]) {
+    for (number, (pair, subject)) in states.windows(2).zip(subjects).enumerate() {
+        for (side, texts) in ["a", "b"].iter().zip(pair) {
+            for (file, text) in texts {
+                let file = dir.join(side).join(file);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, text).unwrap();
+            }
         }
-        let path = |side: &str| format!("{side}/{}", bug.file);
         let diff = proc::Command::new("git")
-            .args(["diff", "--no-index", "--no-prefix", "--no-color"])
-            .args([path("a"), path("b")])
+            .args(["diff", "--no-index", "--no-prefix", "--no-color", "a", "b"])
             .current_dir(dir)
             .run_unchecked()
             .unwrap();
-        let subject = ["test: before", &bug.what, "test: after"][index];
         let mail = format!(
             "Subject: [PATCH] {subject}\n\n---\n{}\n",
             diff.stdout_text()
         );
-        let number = index + 1;
+        let number = number + 1;
         std::fs::write(dir.join(format!("{number:04}-patch.patch")), mail).unwrap();
     }
 }
 
-fn caught(name: &str) {
+/// The files of `bugs` as the tree has them, with `comment` behind them, and as the bugs make them.
+fn texts<'b>(
+    tree: &Utf8Path,
+    files: impl IntoIterator<Item = &'b Planted>,
+    bugs: &[&Planted],
+    comment: &str,
+) -> BTreeMap<&'b Utf8Path, String> {
+    let read = |bug: &'b Planted| {
+        let text = std::fs::read_to_string(tree.join(&bug.file)).unwrap();
+        let mut text = format!("{text}{comment}");
+        for bug in bugs.iter().filter(|planted| planted.file == bug.file) {
+            text = edited(&text, bug).expect("the tree has the statement that is edited");
+        }
+        (bug.file.as_path(), text)
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn tree() -> Utf8PathBuf {
     let tree = std::env::var("KTEST_TREE").expect("KTEST_TREE names a kernel tree");
+    tree.into()
+}
+
+/// The verdict on the series in `root`.
+fn verdict(root: &Utf8Path, targets: Vec<String>) -> Verdict {
     // Without a word, the cache that the program uses.
     let cache = std::env::var("KTEST_CACHE").unwrap_or_else(|_| {
         let home = std::env::var("HOME").expect("HOME or KTEST_CACHE is set");
         format!("{home}/.cache/gup-toolkit")
     });
+    let mut options = KtestOptions::new(cache, root.join("runs"));
+    options.targets = targets;
+    options.progress = Progress::new(|sentence| eprintln!("{sentence}"));
+    let tree = Tree::open(tree()).unwrap();
+    ktest::run(&tree, Some(root), &options).unwrap()
+}
+
+fn caught(name: &str) {
     let bug = planted(name);
     let dir = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(dir.path()).unwrap();
-    series(Utf8Path::new(&tree), &bug, root);
-    let mut options = KtestOptions::new(cache, root.join("runs"));
-    options.targets = vec![bug.target.clone()];
-    options.progress = Progress::new(|sentence| eprintln!("{sentence}"));
-    let tree = Tree::open(&tree).unwrap();
-    let verdict = ktest::run(&tree, Some(root), &options).unwrap();
+    // The second of three is the bug; the others change nothing.
+    let (first, third) = (
+        "/* the first of three changes nothing */\n",
+        "/* the first of three changes nothing */\n/* nor does the third */\n",
+    );
+    let states = [("", false), (first, false), (first, true), (third, true)];
+    let states = states.map(|(comment, is_planted)| {
+        let bugs = [&bug];
+        texts(&tree(), bugs, &bugs[..usize::from(is_planted)], comment)
+    });
+    let subjects = ["test: before", &bug.what, "test: after"].map(str::to_owned);
+    series(root, &states, &subjects);
+    let verdict = verdict(root, vec![bug.target.clone()]);
     eprintln!("{name}: {:?}: {}", verdict.result, verdict.reason);
     let expected = Regex::new(&bug.reason).unwrap();
     let unseen = bug.result == [Outcome::Pass];
@@ -135,6 +169,67 @@ fn caught(name: &str) {
         unseen || expected.is_match(&format!("{reason} ")),
         "{reason}"
     );
+}
+
+/// Those that let the guest go on, one for each target a kernel. `KTEST_TARGETS` names the targets; without it all are asked.
+fn rounds(bugs: &[Planted]) -> Vec<Vec<&Planted>> {
+    let chosen = std::env::var("KTEST_TARGETS").unwrap_or_default();
+    let chosen: Vec<&str> = chosen.split(',').filter(|name| !name.is_empty()).collect();
+    let mut rounds: Vec<Vec<&Planted>> = Vec::new();
+    for bug in bugs {
+        if bug.result != [Outcome::Fail]
+            || !chosen.is_empty() && !chosen.contains(&bug.target.as_str())
+        {
+            continue;
+        }
+        let mut free = rounds
+            .iter_mut()
+            .filter(|round| round.iter().all(|other| other.target != bug.target));
+        match free.next() {
+            Some(round) => round.push(bug),
+            None => rounds.push(vec![bug]),
+        }
+    }
+    rounds
+}
+
+/// The same bugs with fewer boots: each patch of one series takes the bugs of the one before it away and plants one for each target.
+#[test]
+#[ignore = "builds and boots kernels; needs KTEST_TREE"]
+fn all_that_let_the_guest_go_on_are_caught_in_rounds() {
+    let bugs: Vec<Planted> = NAMES.iter().map(|name| planted(name)).collect();
+    let rounds = rounds(&bugs);
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(dir.path()).unwrap();
+    let all = || rounds.iter().flatten().copied();
+    let planted = rounds.iter().map(Vec::as_slice);
+    let states: Vec<BTreeMap<&Utf8Path, String>> = std::iter::once(&[][..])
+        .chain(planted)
+        .map(|bugs| texts(&tree(), all(), bugs, ""))
+        .collect();
+    let subjects: Vec<String> = (1..=rounds.len()).map(|n| format!("round {n}")).collect();
+    series(root, &states, &subjects);
+    let targets: BTreeSet<String> = all().map(|bug| bug.target.clone()).collect();
+    let verdict = verdict(root, targets.into_iter().collect());
+    eprintln!("{:?}: {}", verdict.result, verdict.reason);
+    let mut missed = Vec::new();
+    for (bugs, stage) in rounds.iter().zip(&verdict.patches) {
+        for bug in bugs {
+            let target = stage.targets.iter().find(|t| t.name == bug.target);
+            let found = target.map(|t| (t.result, t.reason.as_deref().unwrap_or_default()));
+            let expected = Regex::new(&bug.reason).unwrap();
+            let caught = found.is_some_and(|(result, reason)| {
+                bug.result.contains(&result) && expected.is_match(&format!("{reason} "))
+            });
+            let word = if caught { "caught" } else { "MISSED" };
+            eprintln!("{word} {}: {}: {found:?}", bug.target, bug.what);
+            if !caught {
+                missed.push(&bug.what);
+            }
+        }
+    }
+    assert_eq!(verdict.patches.len(), rounds.len());
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 macro_rules! bugs {
