@@ -69,7 +69,8 @@ pub(crate) fn run(check: &mut Check, title: &str, bytes: usize, mut body: impl F
 const REFUSED: usize = 64;
 /// So many of them are, where nothing else is said: none, one, half, all but one.
 pub(crate) const THERE: [usize; 4] = [0, 1, REFUSED / 2, REFUSED - 1];
-/// No object of ours takes more pages for itself: a ring of four entries takes three (io_uring/memmap.c: io_create_region(), 7.3).
+/// No object of ours is charged for more without memory of ours: a ring of four entries has two regions of a page or two (io_uring/memmap.c:
+/// io_create_region(), 7.3).
 const MOST_OWN: usize = 8;
 
 /// Which counter of the process shows what it holds. What its user is charged shows in none, but by the limit.
@@ -109,6 +110,8 @@ pub(crate) fn exact<B, H>(
                 let window = Window::new(*offset, *length)?;
                 let pages = window.spans() as usize;
                 let it = format!("{length} bytes at {offset}");
+                // What a work queue has not yet given back would be why it is refused.
+                std::thread::sleep(APART);
                 allow(own + pages - 1)?;
                 ensure(
                     take(window.address(), *length).is_err(),

@@ -279,6 +279,7 @@ bugs! {
     a_command_that_keeps_what_was_there_is_caught = "kept-where-memory-ends",
     a_camera_that_does_not_pin_for_long_is_caught = "longterm-forgotten-by-a-camera",
     pages_given_back_before_their_buffer_are_caught = "given-back-before-the-buffer",
+    pages_of_a_first_memory_that_are_kept_are_caught = "kept-of-a-first-memory",
     a_charge_for_one_more_is_caught = "charged-for-one-more",
     a_charge_of_a_refusal_is_caught = "charge-of-a-refusal-kept",
     a_charge_for_the_65th_is_caught = "charge-of-the-65th-kept",
