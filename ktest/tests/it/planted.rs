@@ -121,7 +121,7 @@ fn verdict(root: &Utf8Path, targets: Vec<String>) -> Verdict {
     let mut options = KtestOptions::new(cache, root.join("runs"));
     options.targets = targets;
     options.progress = Progress::new(|sentence| eprintln!("{sentence}"));
-    let tree = Tree::open(tree()).unwrap();
+    let tree = Tree::open(tree().as_str()).unwrap();
     ktest::run(&tree, Some(root), &options).unwrap()
 }
 
