@@ -143,7 +143,12 @@ pub(crate) fn words(tree: &Tree, report: &Report, api: Api) -> Result<Words, Err
             false => Ok(words),
         }
     });
-    let words = words.map(|words| words.with_iterators(&iterators));
+    let words = words.map(|words| Words {
+        tree_wide: words.api == Api::PutUserPage
+            && !words.introduced_first
+            && tree.kernel().is_none(),
+        ..words.with_iterators(&iterators)
+    });
     words.map_err(|why| Error::ApiMissing {
         api: match api {
             Api::PutUserPage => "put_user_page",
@@ -221,6 +226,22 @@ fn others_may_call(
         .collect()
 }
 
+/// The headers that a file includes by a name in quotes, and those that these include: the record that holds the pages may
+/// be in one of them.
+fn headers(tree: &Tree, sources: &mut Sources, of: &Source) -> Result<(), Error> {
+    let mut wanted: Vec<Utf8PathBuf> = of.includes().into_iter().collect();
+    while let Some(path) = wanted.pop() {
+        let same = |file: &Utf8PathBuf| file.as_str().cmp(path.as_str());
+        if sources.contains_key(&path) || tree.files().binary_search_by(same).is_err() {
+            continue;
+        }
+        let header = Source::whole(&path, base::read(tree, &path)?);
+        wanted.extend(header.includes());
+        sources.insert(path, header);
+    }
+    Ok(())
+}
+
 pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<Sources, Error> {
     let mut sources = Sources::new();
     let asks = |group: &&&Group| group.plan.iter().any(|step| step.when == When::WillPin);
@@ -228,18 +249,7 @@ pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<So
         for path in edits::files(report, group) {
             let path = Utf8PathBuf::from(path);
             let source = Source::whole(&path, base::read(tree, &path)?);
-            // The record that holds the pages may be in a header beside them.
-            for header in source.includes() {
-                if tree
-                    .files()
-                    .binary_search_by(|path| path.as_str().cmp(header.as_str()))
-                    .is_ok()
-                    && !sources.contains_key(&header)
-                {
-                    let bytes = base::read(tree, &header)?;
-                    sources.insert(header.clone(), Source::whole(&header, bytes));
-                }
-            }
+            headers(tree, &mut sources, &source)?;
             sources.insert(path, source);
         }
         let names = others_may_call(&sources, report, group);
@@ -291,13 +301,36 @@ fn plan(
             Ok(plan) => plans.push(plan),
             Err(reasons) => refused.push(Refused {
                 group: group.id.clone(),
-                subsystem: group.subsystem.clone(),
+                subsystem: subsystem(report, group),
                 reasons,
                 next: edits::next(report, group),
             }),
         }
     }
     (plans, refused)
+}
+
+/// Where a group is at home: the directory that its files share, or the directories of its acquires where they share none.
+fn subsystem(report: &Report, group: &Group) -> String {
+    // More would be a list in front of a sentence.
+    const SHOWN: usize = 3;
+    if group.subsystem != "." {
+        return group.subsystem.clone();
+    }
+    let sites = report.callsites.iter();
+    let acquires = sites.filter(|site| group.acquires.contains(&site.id));
+    let directories: BTreeSet<&str> = acquires
+        .filter_map(|site| site.path.rsplit_once('/'))
+        .map(|(directory, _)| directory)
+        .collect();
+    match directories.len() {
+        0 => group.subsystem.clone(),
+        more if more > SHOWN => {
+            let first: Vec<&str> = directories.into_iter().take(SHOWN).collect();
+            format!("{} and others", first.join(", "))
+        }
+        _ => directories.into_iter().collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// Every patch stands on those before it: a call that a fix has changed may be changed once more.
@@ -310,6 +343,10 @@ fn contents(
     let mut written = BTreeSet::new();
     let mut prepared = Vec::new();
     for (unit, mut plan) in patches {
+        if kernels.is_some() {
+            // An arm of #if cannot begin within a comment.
+            plan.without_comments();
+        }
         let touched = plan.finish(sources).map_err(Error::Unproven)?;
         let paths: Vec<Utf8PathBuf> = touched.keys().cloned().collect();
         for (path, edits) in touched {

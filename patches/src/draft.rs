@@ -13,7 +13,7 @@ use crate::options::{Api, ConvertOptions, Export};
 use crate::origin::Origin;
 use crate::series::Series;
 use crate::series::cover;
-use crate::series::maintainers;
+use crate::series::maintainers::Maintainers;
 use crate::series::scripts::{Script, checkpatch, get_maintainer};
 use crate::series::tested::NOT_TESTED;
 use crate::series::text;
@@ -83,6 +83,7 @@ pub(crate) struct Draft<'a> {
     store: Store,
     base: Oid,
     base_info: Base,
+    maintainers: Maintainers,
     seconds: i64,
     identity: Option<Identity>,
     commits: Vec<Oid>,
@@ -157,6 +158,7 @@ impl<'a> Draft<'a> {
                 tree: store.tree_id(base)?.to_string(),
                 public,
             },
+            maintainers: Maintainers::of(job.tree),
             store,
             base,
             seconds,
@@ -207,7 +209,10 @@ impl<'a> Draft<'a> {
             }
             None => None,
         };
-        let prefix = learnt.unwrap_or_else(|| unit::prefix_of(&unit));
+        let prefix = learnt.unwrap_or_else(|| match self.maintainers.names(&unit) {
+            true => unit.rsplit('/').next().unwrap_or(&unit).to_owned(),
+            false => unit::prefix_of(&unit),
+        });
         let tested = NOT_TESTED.to_owned();
         let signed = self.identity.as_ref();
         self.find_culprit(&mut plan)?;
@@ -298,13 +303,16 @@ impl<'a> Draft<'a> {
         }
         let checks = self.check(tree, options, &mails)?;
         let recipients = self.recipients(tree, options);
-        let lists = maintainers::lists_of_process(tree, NETDEV);
         for (patch, mail) in self
             .patches
             .iter()
             .zip(mails.iter_mut().filter(|m| !m.file.starts_with("0000-")))
         {
-            if patch.recipients.cc.iter().any(|cc| lists.contains(cc)) {
+            if patch
+                .files
+                .iter()
+                .any(|file| self.maintainers.sends(file, NETDEV))
+            {
                 let tree = if self.fixes.contains(&patch.subject) {
                     "net"
                 } else {

@@ -7,8 +7,9 @@
 //! `unpin_user_page*` of B is read as `put_user_page*` where A is of that era. Whether another patch is as good as theirs no
 //! program can tell: people judge that in a table, which is read along and held against what was computed.
 
+use crate::base;
 use crate::convert::{planned, words};
-use crate::edits::{Fix, Planned};
+use crate::edits::{Fix, Functions, Planned};
 use crate::error::Error;
 use crate::info::Replaced;
 use crate::lines;
@@ -86,7 +87,7 @@ pub fn compare(
 ) -> Result<Comparison, Error> {
     let table = |name: String| Table::read(set, &name).map_err(Error::Truth);
     let before = pair.split_once('-').map_or(pair, |(before, _)| before);
-    let ours = Ours::of(tree, report)?;
+    let ours = Ours::of(tree, report, None)?;
     let mut labels: BTreeMap<(String, String), Label> = BTreeMap::new();
     let truth = table(format!("truth-{pair}.tsv"))?;
     for row in truth.rows() {
@@ -152,8 +153,13 @@ struct Ours {
 }
 
 impl Ours {
-    fn of(tree: &Tree, report: &Report) -> Result<Ours, Error> {
-        let words = words(tree, report, Api::Auto)?;
+    /// `later`: what that tree declares for iterators is taken as given.
+    fn of(tree: &Tree, report: &Report, later: Option<&Tree>) -> Result<Ours, Error> {
+        let mut words = words(tree, report, Api::Auto)?;
+        if let Some(later) = later {
+            let header = base::read(later, Utf8Path::new("include/linux/uio.h"));
+            words = words.with_iterators(&Functions::Header(header.unwrap_or_default()));
+        }
         let (sources, plans, refused) = planned(tree, report, &Select::All, &words)?;
         let mut all = Planned::default();
         // What a page is freed by is another thing than what it was taken by.

@@ -2,7 +2,6 @@
 //! An acquire gets its pinning name; before 5.6 its text stays.
 
 use super::extract;
-use super::layout::{WIDTH, column, line_end, line_start};
 use super::literals::{self, Kind};
 use super::rename::Call;
 use super::replace::Edit;
@@ -20,8 +19,8 @@ pub(super) struct Acquired {
     pub edits: Vec<Edit>,
     /// The function that stands there now.
     pub becomes: String,
-    /// What a reviewer should decide, whole sentences.
-    pub notes: Vec<String>,
+    /// Its pages outlive the call, and its flags do not say for how long.
+    pub keeps_flags: bool,
     /// Changes in behaviour, whole sentences.
     pub changes: Vec<String>,
     /// What else the message must say, a paragraph each.
@@ -56,7 +55,7 @@ pub(super) fn acquire(
         return Ok(Acquired {
             edits: Vec::new(),
             becomes,
-            notes: Vec::new(),
+            keeps_flags: false,
             changes: Vec::new(),
             remarks: Vec::new(),
         });
@@ -71,14 +70,7 @@ pub(super) fn acquire(
     if pages.is_some_and(|at| source.slice(found.arguments[at]) == b"NULL") {
         return Err("it asks for no pages, so there is nothing to pin".into());
     }
-    let mut notes = Vec::new();
-    if site.case == Some(2) && !text.contains("FOLL_LONGTERM") {
-        notes.push(format!(
-            "{}() in {} keeps its flags. If user space controls how long these pages stay pinned, FOLL_LONGTERM belongs \
-             there; that changes which memory can be pinned and is left to a patch of its own.",
-            site.function, site.path
-        ));
-    }
+    let keeps_flags = site.case == Some(2) && !text.contains("FOLL_LONGTERM");
     let call = Call {
         bytes: &source.bytes,
         callee: found.callee,
@@ -99,7 +91,7 @@ pub(super) fn acquire(
     Ok(Acquired {
         edits,
         becomes,
-        notes,
+        keeps_flags,
         changes: Vec::new(),
         remarks,
     })
@@ -128,7 +120,7 @@ fn extracted(
     Ok(Acquired {
         edits,
         becomes: EXTRACT.to_owned(),
-        notes: Vec::new(),
+        keeps_flags: false,
         changes: Vec::new(),
         remarks: Vec::from_iter(freed),
     })
@@ -173,26 +165,18 @@ fn same_arguments(old: &str, new: &str, count: usize) -> Result<(), String> {
     }
 }
 
-/// Strings and comments of the function that name the old call: neither must name a function that is no longer called.
-/// A line of a comment that the new name would make too long stays.
+/// Strings of the function that name the old call, which is no longer made there.
 fn messages(source: &Source, found: &Found<'_>, old: &str, new: &str) -> Vec<Edit> {
     let body: Span = found.function.body_span;
-    let bytes = &source.bytes;
-    let fits = |kind: Kind, at: usize| {
-        let (start, end) = (line_start(bytes, at), line_end(bytes, at));
-        let grown = column(bytes[start..end].trim_ascii_end(), 0) + new.len();
-        kind == Kind::String || grown <= WIDTH + old.len()
-    };
-    literals::find(source.slice(body))
+    let text = source.slice(body);
+    literals::find(text)
         .into_iter()
-        .flat_map(|(kind, from, to)| {
-            let text = &source.slice(body)[from..to];
-            words(text, old)
-                .into_iter()
-                .map(move |at| (kind, body.start as usize + from + at))
+        .filter(|(kind, ..)| *kind == Kind::String)
+        .flat_map(|(_, from, to)| {
+            let start = body.start as usize + from;
+            let here = words(&text[from..to], old).into_iter();
+            here.map(move |at| Edit::new(start + at, start + at + old.len(), new))
         })
-        .filter(|(kind, at)| fits(*kind, *at))
-        .map(|(_, at)| Edit::new(at, at + old.len(), new))
         .collect()
 }
 

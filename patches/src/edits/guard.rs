@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A statement gets a condition, in the way in which the kernel writes it at that place.
 
-use super::layout::{self, begins_line, column, indent};
+use super::layout::{self, WIDTH, begins_line, column, indent};
 use super::replace::Edit;
 use super::source::Source;
 use super::walk::{self, every_part, holds, plain};
@@ -18,13 +18,19 @@ pub(super) fn guarded(
     (callee, arguments): (&str, &[String]),
     condition: &str,
 ) -> Result<Vec<Edit>, String> {
-    let Some((own @ Stmt::Expr(Expr::Call { .. }, span), above)) = path.split_last() else {
+    let Some((own @ Stmt::Expr(whole @ Expr::Call { .. }, span), above)) = path.split_last() else {
         return Err("it is part of a larger statement".into());
     };
     let bytes = &source.bytes;
     let (start, end) = (span.start as usize, span.end as usize);
     if !begins_line(bytes, start) {
         return Err("it does not begin its line".into());
+    }
+    let changes = every_part(whole, |part| {
+        matches!(part, Expr::Assign { .. } | Expr::Update { .. })
+    });
+    if changes {
+        return Err("its arguments change something, which the condition would leave out".into());
     }
     let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
     let wide = column(margin.as_bytes(), 0);
@@ -61,15 +67,32 @@ pub(super) fn guarded(
         Some(Stmt::Loop { .. }) => {
             let head = bytes[..start].trim_ascii_end().len();
             let outer = margin.strip_suffix('\t').unwrap_or(&margin);
+            let lines = |text: &str| text.lines().map(|line| column(line.as_bytes(), 0)).max();
+            let body = format!("{margin}{below}");
+            // One level less, where that is what a line lacks.
+            let body = match lines(&body) > Some(WIDTH) && plain_member(condition) {
+                true => format!(
+                    "{margin}if (!{condition})\n{margin}\tcontinue;\n{margin}{}",
+                    call(wide)
+                ),
+                false => body,
+            };
             Ok(vec![Edit::new(
                 head,
                 end,
-                format!(" {{\n{margin}{below}\n{outer}}}"),
+                format!(" {{\n{body}\n{outer}}}"),
             )])
         }
         Some(Stmt::Block(..)) | None => Ok(vec![Edit::new(start, end, below)]),
         Some(_) => Err("its place among the statements could not be read".into()),
     }
+}
+
+/// Whether a condition is a variable or a member, so that an exclamation mark negates all of it.
+fn plain_member(condition: &str) -> bool {
+    let rest = condition.replace("->", "");
+    rest.chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
 }
 
 /// The `if` around a loop that does nothing but release, where nothing else depends on it: one test before the loop says what

@@ -190,8 +190,9 @@ fn a_member_is_named_as_its_neighbours_are_and_serves_at_home_too() {
     -→→→for (i = 0; i < msg->op_nents; i++)
     -→→→→put_page(sg_page(&msg->op_sg[i]));
     +→→→for (i = 0; i < msg->op_nents; i++) {
-    +→→→→if (msg->op_need_unpin)
-    +→→→→→unpin_user_page(sg_page(&msg->op_sg[i]));
+    +→→→→if (!msg->op_need_unpin)
+    +→→→→→continue;
+    +→→→→unpin_user_page(sg_page(&msg->op_sg[i]));
     +→→→}
     ");
 }
@@ -418,5 +419,59 @@ fn an_iterator_of_unknown_kind_is_not_converted_as_if_it_were_known() {
     assert!(
         why[0].ends_with("whether its iterator is user-backed is not known"),
         "{why:?}"
+    );
+}
+
+#[test]
+fn a_line_that_the_condition_would_make_too_long_loses_a_level() {
+    let long = ARRAY
+        .replace("msg->op_sg[i]", "msg->op_scatterlist[i]")
+        .replace("*op_sg;", "*op_scatterlist;");
+    let long = long.replace("msg->op_sg;", "msg->op_scatterlist;");
+    let new = diff(WillPin, &long);
+    assert!(
+        new.contains("+→→→→if (!msg->op_need_unpin)\n+→→→→→continue;\n+→→→→unpin_user_page(sg_page(&msg->op_scatterlist[i]));"),
+        "{new}"
+    );
+}
+
+#[test]
+fn a_call_whose_arguments_count_on_cannot_be_left_out() {
+    let text = COPY.replace("put_page(io.pages[i]);", "put_page(io.pages[i++]);");
+    let new = diff(WillPin, &text);
+    assert!(
+        new.starts_with("refused") && new.contains("its arguments change something"),
+        "{new}"
+    );
+    // Unpinned whatever the iterator is, they count on as before.
+    assert!(diff(Always, &text).contains("+→→→unpin_user_page(io.pages[i++]);"));
+}
+
+#[test]
+fn a_message_tells_the_way_of_the_answer() {
+    let told = |text: &str| {
+        let (plan, _) = asking(WillPin, text).expect("it converts");
+        plan.remarks.into_iter().collect::<Vec<_>>().join("\n")
+    };
+    assert!(
+        told(BESIDE).contains(
+            "So toy_direct() asks iov_iter_extract_will_pin() before the iterator is advanced. A new member of struct \
+             toy_req, need_unpin, keeps the answer until the pages are released. toy_put() gets the answer as a new parameter. \
+             The pages are unpinned only if it says so."
+        ),
+        "{}",
+        told(BESIDE)
+    );
+    assert!(
+        told(RECORD).contains(
+            "and keeps the answer in st->need_unpin, a new member of struct toy_state. The pages"
+        ),
+        "{}",
+        told(RECORD)
+    );
+    assert!(
+        told(COPY).contains("and keeps the answer in need_unpin. The pages"),
+        "{}",
+        told(COPY)
     );
 }

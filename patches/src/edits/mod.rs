@@ -28,6 +28,7 @@ mod header;
 pub(crate) mod ladder;
 pub(crate) mod layout;
 mod literals;
+mod named;
 mod next;
 mod noted;
 mod pair;

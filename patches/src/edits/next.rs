@@ -7,10 +7,17 @@ use std::collections::BTreeSet;
 
 /// One sentence.
 pub(crate) fn next(report: &Report, group: &Group) -> String {
+    // What stands beside the acquires is looked at first.
+    let homes: BTreeSet<&str> = members(report, group)
+        .filter(|site| site.role == Role::Acquire)
+        .map(|site| site.path.as_str())
+        .collect();
     let of = |verdict: Verdict| -> Vec<&Callsite> {
-        members(report, group)
+        let mut found: Vec<&Callsite> = members(report, group)
             .filter(|site| site.role != Role::Dirty && site.verdict == verdict)
-            .collect()
+            .collect();
+        found.sort_by_key(|site| (!homes.contains(site.path.as_str()), &site.function));
+        found
     };
     let (mixed, unknown, kept) = (of(Verdict::Mixed), of(Verdict::Unknown), of(Verdict::Keep));
     if !mixed.is_empty() {
@@ -50,7 +57,8 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
                 are pinned, and unpin there instead of dropping another reference."
             .into();
     }
-    let rest: Vec<&Callsite> = members(report, group).collect();
+    let mut rest: Vec<&Callsite> = members(report, group).collect();
+    rest.sort_by_key(|site| &site.function);
     format!(
         "Convert {} by hand, all calls of the group in one patch.",
         functions(&rest)
@@ -61,7 +69,12 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
 fn functions(sites: &[&Callsite]) -> String {
     // As many as fit into a line of a mail.
     const SHOWN: usize = 2;
-    let names: BTreeSet<&str> = sites.iter().map(|site| site.function.as_str()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for site in sites {
+        if !names.contains(&site.function.as_str()) {
+            names.push(&site.function);
+        }
+    }
     let shown: Vec<String> = names
         .iter()
         .take(SHOWN)

@@ -6,7 +6,7 @@ use super::arms;
 use super::flag::{self, Carried};
 use super::guard::guarded;
 use super::layout;
-use super::reasons::{always, asked};
+use super::reasons::{always, asked, only_too_many};
 use super::release::release;
 use super::replace::{Edit, carry_out, columns_kept, ordered};
 use super::source::Source;
@@ -38,6 +38,8 @@ pub(crate) struct Planned {
     pub changes: BTreeSet<String>,
     /// What is left for a reviewer to decide, whole sentences.
     pub notes: BTreeSet<String>,
+    /// Functions whose flags do not say that their pages may stay pinned for long.
+    pub keep_flags: BTreeSet<String>,
     /// By function, the cases of pin_user_pages.rst that its acquires were given.
     pub cases: BTreeMap<String, BTreeSet<u8>>,
     /// What else its message must say, a paragraph each.
@@ -49,6 +51,8 @@ pub(crate) struct Planned {
     /// Loops that stay, with the reason, whole sentences.
     pub kept: BTreeSet<String>,
     pub(super) folds: Vec<Folded>,
+    /// Edits of comments by file, which give way to any other edit.
+    pub(super) comments: BTreeMap<Utf8PathBuf, Vec<Edit>>,
 }
 
 /// What a patch mends.
@@ -160,7 +164,7 @@ pub(crate) fn group(
     planned.mends(report, group);
     planned.known(report);
     planned.other_kernels(report);
-    planned.stale_comments(sources);
+    planned.stale_comments(sources, report);
     let changed = planned.edits.values().any(|edits| !edits.is_empty());
     if reasons.is_empty() && !changed {
         reasons.push("every call of the group already is what it should be".into());
@@ -170,25 +174,6 @@ pub(crate) fn group(
     } else {
         Err(reasons)
     }
-}
-
-/// That nothing is released in a group but references that are too many, below put_page(): the others go with the pages to
-/// whoever lets these go.
-fn only_too_many(report: &Report, group: &Group) -> Option<String> {
-    let kind = |site: &Callsite| {
-        let listed = catalogue().get(&site.call);
-        listed.map_or("", |function| function.kind.as_str())
-    };
-    let mut releases = members(report, group).filter(|site| site.role == Role::Release);
-    let first = releases.next()?;
-    let all = kind(first) == "raw" && releases.all(|site| kind(site) == "raw");
-    all.then(|| {
-        format!(
-            "{}:{} {}() in {}() only takes back references that are too many; the call that releases the pages themselves was \
-             not found",
-            first.path, first.line, first.call, first.function
-        )
-    })
 }
 
 /// What the audit's plan says of the members, and what has become of it.
@@ -294,7 +279,9 @@ impl Planned {
         }
         let acquired = acquire(source, site, words, whole_function)?;
         self.edit(source, acquired.edits);
-        self.notes.extend(acquired.notes);
+        if acquired.keeps_flags {
+            self.keep_flags.insert(site.function.clone());
+        }
         self.changes.extend(acquired.changes);
         self.remarks.extend(acquired.remarks);
         self.remarks
@@ -407,11 +394,15 @@ impl Planned {
             .sort_by(|a, b| (&a.path, a.line, &a.id).cmp(&(&b.path, b.line, &b.id)));
         self.changes.extend(other.changes);
         self.notes.extend(other.notes);
+        self.keep_flags.extend(other.keep_flags);
         for (function, cases) in other.cases {
             self.cases.entry(function).or_default().extend(cases);
         }
         self.remarks.extend(other.remarks);
         self.kept.extend(other.kept);
+        for (path, edits) in other.comments {
+            self.comments.entry(path).or_default().extend(edits);
+        }
         self.folds.extend(other.folds);
         self
     }
@@ -454,6 +445,7 @@ impl Planned {
             let edits = ordered(columns_kept(bytes, edits), bytes.len())
                 .map_err(|overlap| format!("edits of {path} overlap: {overlap:?}"))?;
             if !edits.is_empty() {
+                let edits = self.with_comments(&path, edits);
                 done.insert(path, edits);
             }
         }

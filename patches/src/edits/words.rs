@@ -28,6 +28,8 @@ pub(crate) struct Words {
     pub introduced_first: bool,
     /// The tree has iov_iter_extract_pages() and iov_iter_extract_will_pin() (since 6.3).
     pub extracts: bool,
+    /// The tree has put_user_page() and callers of it: what is converted belongs to a conversion of the whole tree.
+    pub tree_wide: bool,
 }
 
 /// The two signatures that the dirtying function has had.
@@ -112,6 +114,7 @@ impl Words {
                 split_loops: false,
                 introduced_first: false,
                 extracts: false,
+                tree_wide: false,
             });
         }
         match era {
@@ -133,6 +136,7 @@ impl Words {
                     split_loops: false,
                     introduced_first: false,
                     extracts: false,
+                    tree_wide: false,
                 })
             }
             Era::PutPage => Ok(Words {
@@ -145,6 +149,7 @@ impl Words {
                 split_loops: false,
                 introduced_first: !has("put_user_page"),
                 extracts: false,
+                tree_wide: false,
             }),
         }
     }

@@ -12,6 +12,11 @@ const WIDTH: usize = 72;
 /// Columns of a subject ("Documentation/process/submitting-patches.rst", 6.12: no more than 70 to 75).
 const SUBJECT: usize = 75;
 
+/// What a release by another name belongs to, where the tree has the name: the commit of 5.2 that introduced it. Broken as
+/// "scripts/checkpatch.pl" (5.4) reads a commit.
+const TREE_WIDE: &str = "This is part of a tree-wide conversion, as described in\n\
+                         commit fc1d8e7cca2d (\"mm: introduce put_user_page*(), placeholder\nversions\").";
+
 /// Breaks a paragraph into lines; later lines get `margin`.
 pub(crate) fn wrap(text: &str, first: &str, margin: &str) -> String {
     let mut result = first.to_owned();
@@ -147,10 +152,10 @@ fn case(number: u8, one: bool) -> &'static str {
     match (number, one) {
         (1, _) => " for short-term access to their data (case 1)",
         (2, true) => {
-            " that stay in use after it has returned (case 2, or case 1 if user space does not decide for how long)"
+            " that stay in use after it has returned (case 1, or case 2 if user space decides for how long)"
         }
         (2, false) => {
-            " that stay in use after they have returned (case 2, or case 1 if user space does not decide for how long)"
+            " that stay in use after they have returned (case 1, or case 2 if user space decides for how long)"
         }
         (3, _) => " for a device that follows mmu notifiers (case 3)",
         (4, _) => " for their struct page alone (case 4)",
@@ -219,8 +224,8 @@ fn fixed(fix: Fix, names: &Names<'_>) -> String {
     let (wrong, right) = match fix {
         Fix::Leak => (
             format!(
-                "{who} pin{takes} pages with {}, but {}release{releases} them with {}. That drops a single reference \
-                 and leaves the pin in place, so the pages are never freed and count as pinned for good.",
+                "{who} pin{takes} pages with {}, but {}release{releases} them with {}. That drops a single reference and not \
+                 the pin, so the pages still count as pinned when nobody uses them any more.",
                 calls(&old),
                 if same {
                     String::new()
@@ -299,7 +304,7 @@ pub(crate) fn message(
         _ => {
             say(paragraph(&format!(
                 "Release user pages that came from {} with {} instead of {}, so that later they can be told from pages \
-                 that merely carry an extra reference. What these functions do to the page count does not change yet.",
+                 that merely carry an extra reference. For now, the effect on the page count stays the same.",
                 if old.is_empty() {
                     "get_user_pages*()".to_owned()
                 } else {
@@ -308,6 +313,9 @@ pub(crate) fn message(
                 calls(&released),
                 calls(&before),
             )));
+            if words.tree_wide {
+                say(TREE_WIDE.to_owned());
+            }
         }
     }
     for remark in &plan.remarks {
@@ -332,8 +340,20 @@ pub(crate) fn message(
 
 /// What is for reviewers alone: it stands below the `---` of the mail and does not become history.
 pub(crate) fn for_review(plan: &Planned) -> Option<String> {
-    let notes = (!plan.notes.is_empty()).then(|| list(&plan.notes));
-    notes.map(|notes| format!("Left for review:\n\n{notes}\n"))
+    let mut notes = plan.notes.clone();
+    if !plan.keep_flags.is_empty() {
+        let who: BTreeSet<&str> = plan.keep_flags.iter().map(String::as_str).collect();
+        let (keep, their) = match who.len() {
+            1 => ("keeps", "its"),
+            _ => ("keep", "their"),
+        };
+        notes.insert(format!(
+            "{} {keep} {their} flags. If user space controls how long the pages stay pinned, FOLL_LONGTERM belongs there; \
+             that changes which memory can be pinned and is left to a patch of its own.",
+            calls(&who)
+        ));
+    }
+    (!notes.is_empty()).then(|| format!("Left for review:\n\n{}\n", list(&notes)))
 }
 
 /// A message whose words a template gave: subject, body, how it was tested, Signed-off-by.
@@ -439,6 +459,49 @@ mod tests {
             "{message}"
         );
         assert!(!flat.contains("set_page_dirty_lock"), "{message}");
+    }
+
+    #[test]
+    fn what_belongs_to_the_conversion_of_a_tree_names_its_commit_on_lines_that_a_checker_reads() {
+        let mut plan = Planned::default();
+        plan.replaced
+            .push(replaced("get_user_pages_fast", "get_user_pages_fast"));
+        plan.replaced.push(replaced("put_page", "put_user_page"));
+        let words = Words::of(
+            Api::Auto,
+            Era::PutUserPage,
+            &Functions::Header(header(Era::PutUserPage).into()),
+        )
+        .expect("the era has it");
+        let said = |words: &Words| message("misc: toy: x", &plan, words, "Not tested.", None);
+        assert!(!said(&words).contains("fc1d8e7cca2d"));
+        let words = Words {
+            tree_wide: true,
+            ..words
+        };
+        let said = said(&words);
+        assert!(
+            said.contains(
+                "\ncommit fc1d8e7cca2d (\"mm: introduce put_user_page*(), placeholder\nversions\").\n"
+            ),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn functions_that_keep_their_flags_are_named_in_one_note() {
+        let mut plan = Planned::default();
+        let note = |plan: &Planned| for_review(plan).map(|note| note.replace("\n   ", " "));
+        assert_eq!(note(&plan), None);
+        plan.keep_flags.insert("toy_run".into());
+        let one = note(&plan).expect("a note");
+        assert!(one.contains(" - toy_run() keeps its flags."), "{one}");
+        plan.keep_flags.insert("toy_map".into());
+        let two = note(&plan).expect("a note");
+        assert!(
+            two.contains(" - toy_map() and toy_run() keep their flags."),
+            "{two}"
+        );
     }
 
     fn replaced(call: &str, becomes: &str) -> crate::info::Replaced {

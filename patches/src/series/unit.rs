@@ -33,6 +33,13 @@ struct Subsystem {
     without: Vec<String>,
 }
 
+impl Subsystem {
+    /// What the paths begin with.
+    fn stem(&self) -> &str {
+        self.dir.trim_end_matches('*')
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
@@ -55,7 +62,7 @@ pub(crate) fn unit(path: &str) -> String {
             .to_owned();
     };
     match subsystem.unit {
-        Kind::Subsystem => subsystem.dir.clone(),
+        Kind::Subsystem => subsystem.stem().to_owned(),
         Kind::Driver => {
             let below = &path[subsystem.dir.len() + 1..];
             let name = below.split('/').next().unwrap_or(below);
@@ -68,8 +75,8 @@ fn subsystem(path: &str) -> Option<&'static Subsystem> {
     TABLE
         .iter()
         .filter(|entry| {
-            path.strip_prefix(entry.dir.as_str())
-                .is_some_and(|rest| rest.starts_with('/'))
+            let rest = path.strip_prefix(entry.stem());
+            rest.is_some_and(|rest| entry.dir.ends_with('*') || rest.starts_with('/'))
         })
         .max_by_key(|entry| entry.dir.len())
 }
@@ -79,10 +86,14 @@ pub(crate) fn prefix_of(unit: &str) -> String {
     let probe = format!("{unit}/");
     match subsystem(&probe) {
         Some(entry) => {
-            let driver = probe[entry.dir.len() + 1..].trim_end_matches('/');
+            let driver = probe[entry.stem().len()..].trim_matches('/');
             // What the prefix says already is not said again: "tee: shm", not "tee: tee_shm".
             let before = entry.prefix.trim_end_matches("{driver}");
-            let class = before.trim_end_matches([' ', ':', '/']);
+            let class = before.trim_end_matches([' ', ':', '/', '-']);
+            // The file that bears the subsystem's name is the subsystem itself.
+            if driver == class {
+                return class.to_owned();
+            }
             let short = driver
                 .strip_prefix(class)
                 .and_then(|rest| rest.strip_prefix('_'))
@@ -210,6 +221,28 @@ mod tests {
         assert_eq!(prefix_of("drivers/staging/media/foo"), "media: foo");
         assert_eq!(prefix_of("drivers/staging/foo"), "staging: foo");
         assert_eq!(prefix_of("drivers/misc/foo_drv"), "misc: foo");
+        assert_eq!(prefix_of("drivers/staging/media/foo"), "media: foo");
+        assert_eq!(prefix_of("drivers/vhost/vhost"), "vhost");
+        assert_eq!(prefix_of("drivers/vhost/scsi"), "vhost-scsi");
+    }
+
+    #[test]
+    fn files_that_begin_alike_are_one_unit() {
+        let prefix = |path: &str| prefix_of(&unit(path));
+        assert_eq!(prefix("arch/x86/kvm/svm.c"), "KVM: SVM");
+        assert_eq!(prefix("arch/x86/kvm/svm/sev.c"), "KVM: SVM");
+        assert_eq!(prefix("arch/x86/kvm/x86.c"), "KVM: x86");
+        assert_eq!(unit("arch/x86/kvm/vmx/a.c"), unit("arch/x86/kvm/vmx_b.c"));
+        assert_eq!(
+            prefix("drivers/fpga/dfl-afu-dma-region.c"),
+            "fpga: dfl: afu"
+        );
+        assert_eq!(prefix("drivers/fpga/dfl-fme-pr.c"), "fpga: dfl: fme");
+        assert_eq!(prefix("drivers/fpga/dfl.c"), "fpga: dfl");
+        assert_ne!(
+            unit("arch/powerpc/kvm/e500_mmu.c"),
+            unit("arch/powerpc/kvm/book3s_64_mmu_hv.c")
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A tree becomes a series: what stands in it, and what is refused.
 
-use super::{FILES, Fixture, HOST, put, text};
+use super::{CONTEXT, FILES, Fixture, HOST, put, text};
 use crate::apply::apply;
 use crate::error::Error;
 use crate::fixture::report;
@@ -11,7 +11,7 @@ use crate::options::{ApplyOptions, Export, Form, Select};
 use crate::series::Series;
 use crate::verify::audit;
 use crate::whole::convert;
-use callsites::report::Era;
+use callsites::report::{Era, Step, When};
 use camino::Utf8Path;
 use failure::{Exit, Failure};
 use proc::git::store;
@@ -366,4 +366,67 @@ fn carriage_returns_blanks_in_names_and_a_long_author_go_through_unchanged() {
         patched,
         bytes.replace("get_user_pages_fast", "pin_user_pages_fast")
     );
+}
+
+#[test]
+fn a_subject_names_the_tree_of_the_entry_of_its_files_and_the_subsystem_that_the_entry_is_titled_after()
+ {
+    let subject = |maintainers: &str, path: &str| {
+        let fixture = Fixture::of(&[(path, &format!("{HOST}\n{CONTEXT}"))]);
+        put(&fixture.path("tree"), "MAINTAINERS", maintainers);
+        let series = fixture.convert(&fixture.rehearsal()).expect("it converts");
+        let mail = text(&series.mails[1].bytes);
+        let line = mail.lines().find(|line| line.starts_with("Subject: "));
+        line.expect("a subject").to_owned()
+    };
+    let text = "NETWORKING [GENERAL]\nL:\tnetdev@vger.kernel.org\n\
+                P:\tDocumentation/process/maintainer-netdev.rst\nF:\tnet/\n\n\
+                VIRTUAL TOYS (VT)\nL:\tnetdev@vger.kernel.org\nF:\tdrivers/virt/virtual_toys/\n";
+    assert!(subject(text, "net/toy/send.c").contains("[PATCH net-next 1/1] net/toy: "));
+    // The same list, which is not what decides.
+    let other = subject(text, "drivers/virt/virtual_toys/dev.c");
+    assert!(other.contains("[PATCH 1/1] virtual_toys: "), "{other}");
+    assert!(subject("", "net/toy/send.c").contains("[PATCH 1/1] net/toy: "));
+}
+
+#[test]
+fn a_record_is_found_in_a_header_that_a_header_includes() {
+    let path = "drivers/misc/toy/dev.c";
+    let driver = format!("#include \"toy.h\"\n{HOST}\n{CONTEXT}");
+    let mut fixture = Fixture::of(&[(path, &driver)]);
+    let tree = fixture.path("tree");
+    put(&tree, "drivers/misc/toy/toy.h", "#include \"toy_i.h\"\n");
+    // A circle of headers ends.
+    let record = "#include \"toy.h\"\nstruct toy_state {\n\tint n;\n};\n";
+    put(&tree, "drivers/misc/toy/toy_i.h", record);
+    let group = &mut fixture.report.groups[0];
+    group.plan = vec![Step {
+        id: group.acquires[0].clone(),
+        becomes: "iov_iter_extract_pages".into(),
+        when: When::WillPin,
+        because: Vec::new(),
+    }];
+    let groups = [&fixture.report.groups[0]];
+    let sources = crate::convert::read(&fixture.tree(), &fixture.report, &groups).expect("read");
+    let header = &sources[Utf8Path::new("drivers/misc/toy/toy_i.h")];
+    assert_eq!(header.facts.records[0].tag, "toy_state");
+}
+
+#[test]
+fn a_group_that_shares_no_directory_is_named_after_its_acquires() {
+    let files = [
+        ("drivers/misc/toy/host.c", HOST),
+        ("net/toy/context.c", CONTEXT),
+    ];
+    let mut fixture = Fixture::of(&files);
+    let group = &mut fixture.report.groups[0];
+    group.convertible = false;
+    group.subsystem = ".".into();
+    group.blocked_by = vec!["nobody knows".into()];
+    match fixture.convert(&fixture.rehearsal()) {
+        Err(Error::Nothing { reasons, .. }) => {
+            assert_eq!(reasons, ["drivers/misc/toy: nobody knows"]);
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What maintainers converted between two trees, told from the trees alone: functions that took or released user pages
 //! plainly in the earlier one, and do so by the pinning API in the later one.
+//!
+//! A series of maintainers that converts iterators begins with the functions for it. They are taken as given where the later
+//! tree declares them: what is compared is the conversion.
 
 use super::{Comparison, Judged, Label, Ours, compared};
 use crate::error::Error;
@@ -19,7 +22,7 @@ pub fn compare_series(
     (report, after): (&Report, &Report),
     judged: Judged,
 ) -> Result<Comparison, Error> {
-    let ours = Ours::of(tree, report)?;
+    let ours = Ours::of(tree, report, Some(later))?;
     let mut functions = Vec::new();
     for ((path, function), label) in converted(report, after) {
         functions.push(compared(
@@ -113,5 +116,54 @@ mod tests {
         // A call that merely went is no conversion.
         let gone = OLD.replacen("\tput_page(toy->page);\n", "", 1);
         assert!(converted(&report(OLD), &report(&gone)).is_empty());
+    }
+
+    #[test]
+    fn the_functions_for_iterators_are_those_of_the_later_tree() {
+        const TEXT: &str = "static void f(struct toy *toy, struct iov_iter *from)\n{\n\tstruct page *page;\n\tsize_t off;\n\n\
+                            \tiov_iter_get_pages2(from, &page, 4096, 1, &off);\n\tput_page(page);\n}\n";
+        let dir = tempfile::tempdir().expect("a directory");
+        let dir = camino::Utf8Path::from_path(dir.path()).expect("UTF-8");
+        let tree = |name: &str, iterators: &str| {
+            let files = [
+                ("Makefile", "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"),
+                ("include/linux/mm.h", fixture::header(Era::Pin)),
+                ("include/linux/uio.h", iterators),
+                ("drivers/misc/toy.c", TEXT),
+            ];
+            for (path, text) in files {
+                let path = dir.join(name).join(path);
+                std::fs::create_dir_all(path.parent().expect("a file")).expect("a directory");
+                std::fs::write(path, text).expect("a file");
+            }
+            Tree::open(dir.join(name).as_str()).expect("a kernel tree")
+        };
+        let before = tree("before", "");
+        let later = tree(
+            "later",
+            "ssize_t iov_iter_extract_pages(struct iov_iter *i);\nbool iov_iter_extract_will_pin(const struct iov_iter *i);\n",
+        );
+        let mut report = report(TEXT);
+        let step = |site: &Callsite| callsites::report::Step {
+            id: site.id.clone(),
+            becomes: site.replacement.clone().unwrap_or_default(),
+            when: callsites::report::When::WillPin,
+            because: Vec::new(),
+        };
+        report.groups[0].plan = report.callsites.iter().map(step).collect();
+        let lent = Ours::of(&before, &report, Some(&later)).expect("it is planned");
+        let names: Vec<&str> = lent
+            .replaced
+            .iter()
+            .map(|call| call.becomes.as_str())
+            .collect();
+        assert_eq!(names, ["iov_iter_extract_pages", "unpin_user_page"]);
+        let own = Ours::of(&before, &report, Some(&before)).expect("it is planned");
+        assert!(own.replaced.is_empty());
+        assert!(
+            own.refused["g1"].contains("came with 6.3"),
+            "{:?}",
+            own.refused
+        );
     }
 }

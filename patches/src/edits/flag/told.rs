@@ -34,22 +34,30 @@ impl Carried {
         for told in &self.told {
             sentences.push(match told {
                 Told::Asked(function, place) => {
+                    let asks =
+                        format!("So {function}() asks {ASK}() before the iterator is advanced");
                     // A place that is a new member says so itself.
                     let member = place.rsplit(['.', '>']).next().unwrap_or_default();
                     let own = members.get(member).filter(|_| member.len() < place.len());
-                    let new = own.map_or(String::new(), |tag| {
-                        kept.insert(member);
-                        format!(", a new member of struct {tag}")
-                    });
-                    format!(
-                        "So {function}() asks {ASK}() before the iterator is advanced, and keeps the answer in {place}{new}."
-                    )
+                    match own {
+                        Some(tag) => {
+                            kept.insert(member);
+                            format!(
+                                "{asks}, and keeps the answer in {place}, a new member of struct {tag}."
+                            )
+                        }
+                        // The member that keeps it is told next.
+                        None if !members.is_empty() => format!("{asks}."),
+                        None => format!("{asks}, and keeps the answer in {place}."),
+                    }
                 }
                 Told::Member(name, _) if kept.contains(name.as_str()) => continue,
-                Told::Member(name, tag) => {
-                    format!("It is kept for the releases in {name}, a new member of struct {tag}.")
+                Told::Member(name, tag) => format!(
+                    "A new member of struct {tag}, {name}, keeps the answer until the pages are released."
+                ),
+                Told::Parameter(function) => {
+                    format!("{function}() gets the answer as a new parameter.")
                 }
-                Told::Parameter(function) => format!("{function}() gets it as a new parameter."),
             });
         }
         Some(sentences.join(" "))
