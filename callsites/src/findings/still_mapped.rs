@@ -9,9 +9,9 @@
 use super::paths::What;
 use super::view::View;
 use super::{helpers, visit};
-use crate::index::ir::{Expr, FileFacts, Function, Span, Stmt};
+use crate::index::ir::{Expr, FileFacts, Function, LoopKind, Span, Stmt};
 use crate::report::{Finding, Severity, Verdict};
-use refimpl::api::followed;
+use refimpl::api::{Does, acts, followed};
 
 /// Reports each such unmapping once.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -19,6 +19,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         for fact in &walked.facts {
             let Some(release) = fact.cause else { continue };
             if in_one_loop(walked.function, release, fact.at)
+                || over_other_lists(walked.function, release, fact.at)
                 || !of_user_pages(view, &walked, release)
             {
                 continue;
@@ -62,6 +63,39 @@ fn helper_unpins(file: &FileFacts, name: &str) -> bool {
         });
     }
     unpins
+}
+
+/// Whether both stand in loops over lists, and these are two lists: then the mappings are those of other objects.
+fn over_other_lists(function: &Function, a: Span, b: Span) -> bool {
+    match (list(function, a), list(function, b)) {
+        (Some(a), Some(b)) => a != b,
+        _ => false,
+    }
+}
+
+/// The head of the list that the innermost loop around `inner` walks, `list_for_each_entry(x, &owner->list, member)`.
+fn list(function: &Function, inner: Span) -> Option<String> {
+    let mut head = None;
+    visit::statements(&function.body, &mut |statement| {
+        let Stmt::Loop {
+            kind: LoopKind::Iterator { name, args, .. },
+            span,
+            ..
+        } = statement
+        else {
+            return;
+        };
+        if !acts().is(name, Does::WalksList) {
+            return;
+        }
+        let heads = args
+            .iter()
+            .find(|arg| matches!(visit::bare(arg), Expr::AddressOf(..)));
+        if let (true, Some(list)) = (span.start <= inner.start && inner.end <= span.end, heads) {
+            head = Some(visit::text(list));
+        }
+    });
+    head
 }
 
 fn in_one_loop(function: &Function, a: Span, b: Span) -> bool {

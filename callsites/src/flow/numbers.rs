@@ -9,16 +9,21 @@ use super::graph::Node;
 use super::origins::Origins;
 use super::places::parent;
 use super::state::{Call, SiteKey};
-use refimpl::api::{Place, followed};
-use std::collections::BTreeMap;
+use crate::index::ir::Expr;
+use crate::index::walk;
+use refimpl::api::{Does, Place, acts, followed};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The acquires whose frame numbers leave, each with the first place where one does.
-pub(crate) fn leaving(analysis: &Analysis) -> BTreeMap<SiteKey, SiteKey> {
-    let mut out = BTreeMap::new();
+/// The acquires whose frame numbers leave, each with the places where one does.
+pub(crate) type Leaving = BTreeMap<SiteKey, BTreeSet<SiteKey>>;
+
+/// The acquires whose frame numbers leave.
+pub(crate) fn leaving(analysis: &Analysis) -> Leaving {
+    let mut out = Leaving::new();
     let mut note = |site: SiteKey, values: &[Node]| {
         if values.iter().any(|value| analysis.node_carries(*value)) {
             for from in analysis.user_pages(values, false) {
-                out.entry(from).or_insert(site);
+                out.entry(from).or_default().insert(site);
             }
         }
     };
@@ -71,25 +76,75 @@ fn unfollowed(call: &Call) -> Vec<usize> {
     all.filter(|at| !known(*at)).collect()
 }
 
-/// The acquires of the same directory whose pages a release may find by their frame numbers again.
+/// The acquires of the same directory whose pages a release may find by their frame numbers again, each with a place where
+/// a number of it leaves.
 pub(crate) fn found_again<'l>(
     analysis: &Analysis,
-    leaving: &'l BTreeMap<SiteKey, SiteKey>,
+    leaving: &'l Leaving,
     site: SiteKey,
     origins: &Origins,
 ) -> impl Iterator<Item = (&'l SiteKey, &'l SiteKey)> {
     let by_number = origins.user.is_empty()
         && origins.other.is_empty()
-        && origins.found.iter().any(|from| {
-            let found = analysis.listed(*from);
-            found.is_some_and(|function| function.kind == "pfn")
-        });
+        && origins
+            .found
+            .iter()
+            .any(|from| is_by_number(analysis, *from));
     let here = parent(analysis.path(site));
-    // Somebody else's use of a number, a line of a log, keeps no page.
-    let near = move |(from, at): &(&SiteKey, &SiteKey)| {
-        let place = analysis.path(**at);
-        parent(analysis.path(**from)) == here
-            && (place == analysis.path(site) || place == analysis.path(**from))
+    // Somebody else's use of a number, a line of a log, keeps no page; a page table does, whoever fills it.
+    let near = move |from: &SiteKey, at: &SiteKey| {
+        let place = analysis.path(*at);
+        let maps = analysis
+            .calls_at(*at)
+            .any(|call| acts().is(&call.name, Does::MapsFrames));
+        place == analysis.path(site)
+            || place == analysis.path(*from)
+            || maps && parent(place) == here
     };
-    leaving.iter().filter(move |entry| by_number && near(entry))
+    leaving
+        .iter()
+        .filter(move |(from, _)| by_number && parent(analysis.path(**from)) == here)
+        .filter_map(move |(from, places)| Some((from, places.iter().find(|at| near(from, at))?)))
+}
+
+/// Whether a call finds a page by its frame number, or by the address that the kernel has for a frame of that number.
+fn is_by_number(analysis: &Analysis, from: SiteKey) -> bool {
+    match analysis.listed(from).map(|function| function.kind.as_str()) {
+        Some("pfn") => true,
+        Some("kernel address") => {
+            let body = &analysis.program.function(from.function).body;
+            let mut argument = None;
+            walk::expressions(body, &mut |expr| {
+                if let Expr::Call { args, span, .. } = expr {
+                    if *span == from.span {
+                        argument = args.first();
+                    }
+                }
+            });
+            let Some(argument) = argument else {
+                return false;
+            };
+            let mut found = is_address_of_frame(argument);
+            // `addr = __va(pfn << PAGE_SHIFT); page = virt_to_page(addr);`
+            if let Expr::Name(name, _) = argument {
+                walk::expressions(body, &mut |expr| {
+                    if let Expr::Assign { target, value, .. } = expr {
+                        let same = matches!(target.as_ref(), Expr::Name(other, _) if other == name);
+                        found |= same && is_address_of_frame(value);
+                    }
+                });
+            }
+            found
+        }
+        _ => false,
+    }
+}
+
+fn is_address_of_frame(expr: &Expr) -> bool {
+    let mut found = false;
+    walk::expression(expr, &mut |part| {
+        let listed = part.callee_name().and_then(|name| followed().get(name));
+        found |= listed.is_some_and(|function| function.kind == "address-of-frame");
+    });
+    found
 }

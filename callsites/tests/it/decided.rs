@@ -82,6 +82,72 @@ fn a_number_that_leaves_for_a_bitmap_or_an_index_decides_nothing() {
     }
 }
 
+/// The page tables of a driver's own mappings hold the numbers, and a walk of them finds the pages again.
+#[test]
+fn a_page_that_is_found_through_a_page_table_decides_nothing() {
+    for find in [
+        "page = virt_to_page(__va(pfn << PAGE_SHIFT));\n	put_page(page); //^ unknown",
+        "at = __va(pfn << PAGE_SHIFT);\n	put_page(virt_to_page(at)); //^ unknown",
+        "put_page(pfn_to_page(pfn)); //^ unknown",
+    ] {
+        let take = "int take(struct vm_area_struct *vma, unsigned long at, unsigned long *pfn)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	*pfn = page_to_pfn(page);
+	return 0;
+}
+";
+        let let_go = format!(
+            "void let_go(pte_t *pte)
+{{
+	struct page *page;
+	void *at;
+	unsigned long pfn = pte_pfn(*pte);
+
+	{find}
+}}
+"
+        );
+        let fault = "int fault(struct vm_area_struct *vma, unsigned long at)
+{
+	unsigned long pfn;
+
+	if (take(vma, at, &pfn))
+		return -EFAULT;
+	return remap_pfn_range(vma, at, pfn, PAGE_SIZE, vma->vm_page_prot);
+}
+";
+        let judged = check(&[
+            ("drivers/a/a.c", &format!("{take}{let_go}")),
+            ("drivers/a/b.c", fault),
+        ]);
+        assert!(
+            !group_of(&judged, "get_user_pages_fast").convertible,
+            "{find}"
+        );
+    }
+    // The address of memory that the driver has allocated is no frame number.
+    let own = "int f(unsigned long at, unsigned long *pfn)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	set_bit(page_to_pfn(page), seen);
+	put_page(page); //^ convert
+	return 0;
+}
+void g(struct a *a)
+{
+	put_page(virt_to_page(a->buffer)); //^ keep
+}
+";
+    check(&[("drivers/a/a.c", own)]);
+}
+
 #[test]
 fn a_number_in_an_array_of_numbers_is_followed() {
     let find = "for (pfn = 0; pfn < n; pfn++)

@@ -90,6 +90,10 @@ pub enum Does {
     DropsPins,
     /// Looks at what it is given, and does not keep it.
     Looks,
+    /// Walks the entries of a list.
+    WalksList,
+    /// Puts a frame number into a page table, where it can be found again.
+    MapsFrames,
 }
 
 /// What one function does, and to which of its arguments.
