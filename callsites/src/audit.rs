@@ -13,7 +13,7 @@ use crate::flow::scripts::Scripts;
 use crate::index::cache::{Last, Session};
 use crate::index::prefilter::Prefilter;
 use crate::index::shelf::Changes;
-use crate::index::{Index, NameSet, Shelf, ir::FileFacts};
+use crate::index::{Index, Module, NameSet, Shelf, ir::FileFacts};
 use crate::judge::judge;
 use crate::report::{Coverage, Report, SCHEMA};
 use crate::tree::{Defined, Tree};
@@ -102,6 +102,7 @@ pub fn audit(tree: &Tree, options: &AuditOptions) -> Result<Report, Error> {
             return Err(Error::NoSuchPath { path: path.clone() });
         }
     }
+    tree.settle(Module::features);
     let Some(jobs) = options.jobs else {
         return Ok(run(tree, options));
     };

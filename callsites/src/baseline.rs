@@ -160,6 +160,7 @@ mod tests {
                 version: "6.12.1".to_owned(),
                 module: false,
                 defines: Vec::new(),
+                decided: Vec::new(),
                 era: Era::Pin,
                 revision: None,
             },

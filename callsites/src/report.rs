@@ -37,10 +37,24 @@ pub struct TreeInfo {
     /// Macros that were given, "NAME=1".
     #[serde(default)]
     pub defines: Vec<String>,
+    /// Of a module: macros that its conditions ask, and that its own files decide; sorted by name.
+    #[serde(default)]
+    pub decided: Vec<Decided>,
     /// Which releasing functions the tree has.
     pub era: Era,
     /// The git revision, when the tree was read from one.
     pub revision: Option<String>,
+}
+
+/// A macro that the conditions of a module ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Its name.
+    pub name: String,
+    /// What it stands for; None where it is not defined.
+    pub value: Option<String>,
+    /// Where no header says so: the call that the release has, or cannot compile, in the arms of its condition.
+    pub because: Option<String>,
 }
 
 /// The three ages of the API, told by what the tree's headers declare.
@@ -217,6 +231,9 @@ pub struct EditSite {
     pub statement: Span,
     /// The callee's name.
     pub callee: Span,
+    /// The object-like macro that stands there for the callee.
+    #[serde(default)]
+    pub alias: Option<String>,
     /// Arguments of the call.
     pub arguments: Vec<Span>,
     /// The page array of a loop (`pages` of `put_page(pages[i])`), as written.

@@ -20,14 +20,15 @@ mod version;
 
 pub(crate) use directory::{read_kept, size_limit};
 pub use error::Error;
-pub use module::Kernel;
-pub use version::{Defined, VersionCode, era_of};
+pub use module::{Kernel, shared_headers};
+pub use version::{Defined, Features, Inferred, Told, VersionCode, era_of};
 
 use crate::embedded;
-use crate::report::{Era, TreeInfo, UnreadItem};
+use crate::report::{Decided, Era, TreeInfo, UnreadItem};
 use camino::{Utf8Path, Utf8PathBuf};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// A tree that was found to be a kernel's.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Tree {
     kernel: Option<Kernel>,
     /// Sorted by name.
     defines: Vec<(SmolStr, i64)>,
+    /// Of a module, once somebody has read its files for that.
+    features: OnceLock<Features>,
 }
 
 #[derive(Debug)]
@@ -116,6 +119,7 @@ impl Tree {
             overlay: BTreeMap::new(),
             kernel: None,
             defines: Vec::new(),
+            features: OnceLock::new(),
         };
         tree.version = tree
             .read(Utf8Path::new("Makefile"))
@@ -154,6 +158,7 @@ impl Tree {
             overlay: BTreeMap::new(),
             kernel: None,
             defines: Vec::new(),
+            features: OnceLock::new(),
         }
     }
 
@@ -180,6 +185,7 @@ impl Tree {
             }
         }
         self.overlay = files;
+        self.features = OnceLock::new();
         self.era = self.told_era();
         self
     }
@@ -216,6 +222,19 @@ impl Tree {
         Defined {
             code: VersionCode::of(&self.version),
             names: self.defines.clone(),
+            module: self.features.get().cloned(),
+        }
+    }
+
+    /// The macros that whoever audits has given, sorted by name.
+    pub fn defines(&self) -> &[(SmolStr, i64)] {
+        &self.defines
+    }
+
+    /// Sees to it that the files of a module have been read for what decides its conditions; of a kernel nothing is done.
+    pub(crate) fn settle(&self, read: impl FnOnce(&Tree) -> Features) {
+        if self.kernel.is_some() {
+            self.features.get_or_init(|| read(self));
         }
     }
 
@@ -280,9 +299,30 @@ impl Tree {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect(),
+            decided: self.decided(),
             era: self.era,
             revision: self.repository().map(|(_, commit)| commit.to_owned()),
         }
+    }
+
+    /// What the files of a module say of macros that its conditions ask.
+    fn decided(&self) -> Vec<Decided> {
+        let Some(features) = self.features.get() else {
+            return Vec::new();
+        };
+        let told = features.told.iter().map(|(name, told)| {
+            let from = features.inferred.iter().find(|one| one.name == *name);
+            let value = match told {
+                Told::Absent => None,
+                Told::Text { text, .. } => Some(text.to_string()),
+            };
+            Decided {
+                name: name.to_string(),
+                value,
+                because: from.map(|one| format!("{}() at {}:{}", one.call, one.path, one.line)),
+            }
+        });
+        told.collect()
     }
 
     /// The bytes of any file of the tree.

@@ -15,6 +15,7 @@ use crate::origin::{Origin, origin};
 use crate::series::Series;
 use crate::series::unit;
 use callsites::index::ir::Linkage;
+use callsites::index::ladder::Ladder;
 use callsites::report::{Group, Report, When};
 use callsites::tree::{Kernel, Tree, VersionCode};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -72,16 +73,17 @@ pub(crate) fn prepare(
     if plans.is_empty() {
         return Err(nothing(&refused));
     }
-    let kernels = match options.oldest {
-        None => None,
-        Some(oldest) => Some(Kernels {
-            oldest,
+    let kernels = match tree.kernel().is_some() || options.oldest.is_some() {
+        false => None,
+        true => Some(Kernels {
+            oldest: options.oldest,
             audited: VersionCode::of(tree.version())
                 .ok_or_else(|| Error::Unproven(format!("{} is no release", tree.version())))?,
+            ladder: Ladder::of(tree),
         }),
     };
     let plans = unit::patches(plans, module(tree).as_deref());
-    let patches = contents(&sources, plans, kernels)?;
+    let patches = contents(&sources, plans, kernels.as_ref())?;
     Ok(Conversion {
         words,
         sources,
@@ -337,7 +339,7 @@ fn subsystem(report: &Report, group: &Group) -> String {
 fn contents(
     sources: &Sources,
     patches: Vec<(String, Planned)>,
-    kernels: Option<Kernels>,
+    kernels: Option<&Kernels>,
 ) -> Result<Vec<Prepared>, Error> {
     let mut so_far: BTreeMap<Utf8PathBuf, Vec<Edit>> = BTreeMap::new();
     let mut written = BTreeSet::new();
@@ -352,7 +354,7 @@ fn contents(
         for (path, edits) in touched {
             upon(so_far.entry(path).or_default(), edits);
         }
-        written.extend(plan.replaced.iter().map(|call| call.becomes.clone()));
+        written.extend(plan.written.iter().cloned());
         let floor = match kernels {
             None => None,
             Some(kernels) => {
@@ -361,22 +363,28 @@ fn contents(
                 floor.map_err(|why| kernels.refused(why))?
             }
         };
+        let arms = floor
+            .as_ref()
+            .zip(kernels)
+            .filter(|(_, kernels)| kernels.oldest.is_some());
         let mut files = Files::new();
         for path in paths {
             let bytes = &sources[&path].bytes;
             let whole = ordered(so_far[&path].clone(), bytes.len()).map_err(|overlap| {
                 Error::Unproven(format!("edits of {path} overlap: {overlap:?}"))
             })?;
-            let after = match (&floor, kernels) {
-                (Some(floor), Some(kernels)) => floor
-                    .carry_out(bytes, &whole)
+            let after = match arms {
+                Some((floor, kernels)) => floor
+                    .carry_out(&kernels.ladder, bytes, &whole)
                     .map_err(|why| kernels.refused(format!("{path}: {why}")))?,
-                _ => carry_out(bytes, &whole),
+                None => carry_out(bytes, &whole),
             };
             files.insert(path, after);
         }
-        if let (Some(floor), Some(kernels)) = (&floor, kernels) {
-            plan.stands_in_arms(kernels, floor);
+        match (&floor, arms) {
+            (_, Some((floor, kernels))) => plan.stands_in_arms(kernels, floor),
+            (Some(floor), None) => plan.needs(floor),
+            (None, None) => {}
         }
         prepared.push(Prepared {
             unit,

@@ -62,6 +62,7 @@ pub(crate) fn report(era: Era, files: &[(&str, &str)]) -> Report {
             version: "6.12.1".into(),
             module: false,
             defines: Vec::new(),
+            decided: Vec::new(),
             era,
             revision: None,
         },

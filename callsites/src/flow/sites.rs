@@ -239,6 +239,7 @@ impl<'p> Visitor<'p, '_, '_> {
                 edit: EditSite {
                     statement: found.statement,
                     callee: name_span,
+                    alias: (name != function.name.as_str()).then(|| name.to_string()),
                     arguments: args.iter().map(Expr::span).collect(),
                     array: found.array,
                     range: found.range,

@@ -3,8 +3,8 @@
 
 use super::words;
 use crate::report::{
-    Callsite, Coverage, Evidence, Finding, Group, NotCompiled, Report, Severity, UnreadItem,
-    Verdict,
+    Callsite, Coverage, Evidence, Finding, Group, NotCompiled, Report, Severity, TreeInfo,
+    UnreadItem, Verdict,
 };
 use std::io;
 
@@ -244,7 +244,27 @@ pub(super) fn write_summary(
         words::number(report.groups.len(), "group")
     )?;
     write_count_of_findings(report, out)?;
-    write_coverage(coverage, out)
+    write_coverage(coverage, out)?;
+    write_taken(&report.tree, out)
+}
+
+/// The macros of which no header says whether they are defined, and what tells.
+fn write_taken(tree: &TreeInfo, out: &mut dyn io::Write) -> io::Result<()> {
+    for macros in &tree.decided {
+        let Some(because) = &macros.because else {
+            continue;
+        };
+        let taken = match macros.value {
+            Some(_) => "defined",
+            None => "not defined",
+        };
+        writeln!(
+            out,
+            "  no header says whether {} is defined; for Linux {} it is {taken}, as {because} tells",
+            macros.name, tree.version
+        )?;
+    }
+    Ok(())
 }
 
 /// What was read and what was not: of the tree, or of that part of it which was asked for.

@@ -30,7 +30,7 @@ pub(crate) struct Group {
     pub(crate) main: usize,
     /// The group and the arm it stands in.
     pub(super) parent: Option<(usize, usize)>,
-    has_else: bool,
+    pub(super) has_else: bool,
 }
 
 /// The keyword of a preprocessor line and what follows it, comments and continuations removed.

@@ -22,6 +22,7 @@
 
 pub(crate) mod alike;
 pub(crate) mod arguments;
+pub(crate) mod arms;
 pub mod body;
 pub(crate) mod build;
 pub(crate) mod cache;
@@ -31,6 +32,7 @@ pub(crate) mod control;
 pub(crate) mod declare;
 pub(crate) mod expressions;
 pub(crate) mod facts;
+pub mod features;
 pub(crate) mod function;
 pub(crate) mod initialisers;
 pub mod ir;
@@ -52,5 +54,6 @@ pub use crate::lex;
 pub use build::Index;
 pub use facts::parse;
 pub(crate) use facts::{parse_for, parse_items, parse_more};
+pub use features::Module;
 pub(crate) use shelf::Shelf;
 pub use wanted::{NameSet, Wanted};

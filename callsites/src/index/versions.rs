@@ -6,10 +6,11 @@
 //! are one step from the version, and names that are defined in one of its arms only, decide too. A condition that
 //! asks anything else stays open.
 
+use super::arms::{self, Arms};
 use super::conditions::{Group, directive, groups};
 use super::ir::{NotCompiled, Span};
 use super::lex::{Kind, Mode, Token, tokens};
-use crate::tree::{Defined, VersionCode};
+use crate::tree::{Defined, Told, VersionCode};
 use memchr::memmem;
 use refimpl::api::{Role, acts, followed};
 use smol_str::SmolStr;
@@ -20,19 +21,40 @@ use std::ops::Range;
 /// ends here. What is deeper stays open.
 const DEPTH: u32 = 32;
 
+/// What is compiled of a file.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    /// The tokens.
+    pub(super) tokens: Vec<Token>,
+    /// The calls of the catalogue in the others.
+    pub(super) left_out: Vec<NotCompiled>,
+    /// Macros that the arms of a module tell of, each with whether it is defined and the token of the function that tells.
+    pub(super) inferred: Vec<(SmolStr, bool, Token)>,
+}
+
 /// The tokens of a file that are compiled, as far as what is defined tells, and the calls of the catalogue in the others.
 pub(super) fn live(
     bytes: &[u8],
     all: Vec<Token>,
     given: &Defined,
 ) -> (Vec<Token>, Vec<NotCompiled>) {
+    let live = settled(bytes, all, given);
+    (live.tokens, live.left_out)
+}
+
+/// The same, with what the arms tell of macros that nobody defines.
+pub(super) fn settled(bytes: &[u8], all: Vec<Token>, given: &Defined) -> Live {
     let mentions = |word: &str| memmem::find(bytes, word.as_bytes()).is_some();
     let of_version = given.code.is_some()
         && (mentions("LINUX_VERSION_CODE")
             || mentions("KERNEL_VERSION")
             || acts().vendor_codes().any(mentions));
-    if !of_version && !given.names.iter().any(|(name, _)| mentions(name)) {
-        return (all, Vec::new());
+    let is_module = given.module.is_some() && mentions("#");
+    if !of_version && !is_module && !given.names.iter().any(|(name, _)| mentions(name)) {
+        return Live {
+            tokens: all,
+            ..Live::default()
+        };
     }
     let (macros, functions) = macros(bytes, &all);
     let mut known = Known {
@@ -41,13 +63,16 @@ pub(super) fn live(
         functions,
         defined: HashMap::new(),
         left_out: Vec::new(),
+        inferred: Vec::new(),
     };
     let mut dead = vec![false; all.len()];
-    for group in groups(bytes, &all).0 {
+    let groups = groups(bytes, &all).0;
+    for group in &groups {
         if !dead.get(group.directives[0]).is_none_or(|dead| *dead) {
-            known.decide(bytes, &all, &group, &mut dead);
+            known.decide(bytes, &all, (group, &groups), &mut dead);
         }
     }
+    let inferred = std::mem::take(&mut known.inferred);
     let calls = known.left_out.into_iter().flat_map(|(range, condition)| {
         let condition = SmolStr::from(condition);
         let all = &all;
@@ -55,7 +80,23 @@ pub(super) fn live(
     });
     let calls = calls.collect();
     let kept = all.iter().zip(dead).filter(|(_, dead)| !*dead);
-    (kept.map(|(token, _)| *token).collect(), calls)
+    Live {
+        tokens: kept.map(|(token, _)| *token).collect(),
+        left_out: calls,
+        inferred,
+    }
+}
+
+/// What decides conditions where a file itself says nothing.
+pub(super) fn outside<'g>(given: &'g Defined) -> Known<'g> {
+    Known {
+        given,
+        macros: HashMap::new(),
+        functions: HashMap::new(),
+        defined: HashMap::new(),
+        left_out: Vec::new(),
+        inferred: Vec::new(),
+    }
 }
 
 /// The call of the catalogue whose name is token `at`.
@@ -139,7 +180,7 @@ fn mentions_version(text: &str) -> bool {
         || acts().vendor_codes().any(|code| text.contains(code))
 }
 
-struct Known<'g> {
+pub(super) struct Known<'g> {
     given: &'g Defined,
     macros: HashMap<String, String>,
     functions: Functions,
@@ -147,10 +188,18 @@ struct Known<'g> {
     defined: HashMap<String, bool>,
     /// Arms that are not compiled, with their conditions.
     left_out: Vec<(Range<usize>, String)>,
+    /// What arms tell of macros.
+    inferred: Vec<(SmolStr, bool, Token)>,
 }
 
 impl Known<'_> {
-    fn decide(&mut self, bytes: &[u8], all: &[Token], group: &Group, dead: &mut [bool]) {
+    fn decide(
+        &mut self,
+        bytes: &[u8],
+        all: &[Token],
+        (group, groups): (&Group, &[Group]),
+        dead: &mut [bool],
+    ) {
         let asks = group.arms.iter().any(|arm| {
             let text = &arm.condition;
             let words = tokens(text.as_bytes(), 0, text.len(), Mode::MacroBody);
@@ -161,12 +210,13 @@ impl Known<'_> {
                         || self.functions.contains_key(&*word)
                         || self.defined.contains_key(&*word)
                         || self.given.value(&word).is_some()
+                        || self.given.told(&word).is_some()
                 })
         });
-        if !asks {
+        if !asks && self.given.module.is_none() {
             return;
         }
-        let values: Vec<Option<bool>> = group
+        let mut values: Vec<Option<bool>> = group
             .arms
             .iter()
             .zip(&group.directives)
@@ -175,6 +225,26 @@ impl Known<'_> {
                 self.truth(&arm.condition, matches!(word.as_str(), "ifdef" | "ifndef"))
             })
             .collect();
+        if let Some(features) = &self.given.module {
+            let arms = Arms {
+                bytes,
+                all,
+                group,
+                groups,
+                own: &features.own,
+                code: self.given.code,
+            };
+            for (n, (tells, value)) in arms.tell(&values) {
+                values[n] = Some(value);
+                self.inferred.extend(
+                    arms::named(&group.arms[n].condition)
+                        .map(|(name, plain)| (name, value == plain, tells)),
+                );
+            }
+        }
+        if !asks && values.iter().all(Option::is_none) {
+            return;
+        }
         // An arm is compiled when it is true and none before it may be.
         let taken = values.iter().position(|value| *value == Some(true));
         let open = |n: usize| values[n].is_none() && taken.is_none_or(|taken| n < taken);
@@ -209,8 +279,8 @@ impl Known<'_> {
         }
     }
 
-    fn truth(&self, condition: &str, asks_if_defined: bool) -> Option<bool> {
-        // `#ifdef X` and `#ifndef X` come as `X` and `!X`.
+    /// Whether a condition holds; `#ifdef X` and `#ifndef X` come as `X` and `!X`, with `asks_if_defined`.
+    pub(super) fn truth(&self, condition: &str, asks_if_defined: bool) -> Option<bool> {
         let name = condition.strip_prefix('!').unwrap_or(condition);
         if asks_if_defined && self.given.value(name).is_some() {
             return Some(!condition.starts_with('!'));
@@ -218,6 +288,9 @@ impl Known<'_> {
         if asks_if_defined {
             if let Some(defined) = self.defined.get(name) {
                 return Some(*defined != condition.starts_with('!'));
+            }
+            if let Some(told) = self.given.told(name) {
+                return Some((*told != Told::Absent) != condition.starts_with('!'));
             }
             if self.is_vendors(name) {
                 return Some(condition.starts_with('!'));
@@ -248,6 +321,61 @@ impl Known<'_> {
     }
 }
 
+/// The binary operators of a condition, those that bind least first (ISO C, 6.6 and 6.10.1).
+const OPERATORS: [&[&[u8]]; 10] = [
+    &[b"||"],
+    &[b"&&"],
+    &[b"|"],
+    &[b"^"],
+    &[b"&"],
+    &[b"==", b"!="],
+    &[b"<", b"<=", b">", b">="],
+    &[b"<<", b">>"],
+    &[b"+", b"-"],
+    &[b"*", b"/", b"%"],
+];
+
+/// What an operator makes of two values; one side alone may decide `||` and `&&`.
+fn applied(operator: &[u8], left: Option<i64>, right: Option<i64>) -> Option<i64> {
+    match (operator, left, right) {
+        (b"||", Some(a), _) | (b"||", _, Some(a)) if a != 0 => return Some(1),
+        (b"&&", Some(0), _) | (b"&&", _, Some(0)) => return Some(0),
+        _ => {}
+    }
+    let (a, b) = (left?, right?);
+    let bits = || u32::try_from(b).ok().filter(|bits| *bits < i64::BITS);
+    match operator {
+        b"||" => Some(0),
+        b"&&" => Some(1),
+        b"|" => Some(a | b),
+        b"^" => Some(a ^ b),
+        b"&" => Some(a & b),
+        b"==" => Some(i64::from(a == b)),
+        b"!=" => Some(i64::from(a != b)),
+        b"<" => Some(i64::from(a < b)),
+        b"<=" => Some(i64::from(a <= b)),
+        b">" => Some(i64::from(a > b)),
+        b">=" => Some(i64::from(a >= b)),
+        b"<<" => a.checked_shl(bits()?),
+        b">>" => a.checked_shr(bits()?),
+        b"+" => a.checked_add(b),
+        b"-" => a.checked_sub(b),
+        b"*" => a.checked_mul(b),
+        b"/" => a.checked_div(b),
+        _ => a.checked_rem(b),
+    }
+}
+
+/// An integer constant: decimal, octal or hexadecimal.
+fn number(word: &str) -> Option<i64> {
+    let digits = word.trim_end_matches(['u', 'U', 'l', 'L']);
+    match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(digits) => i64::from_str_radix(digits, 16).ok(),
+        None if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(digits, 8).ok(),
+        None => digits.parse().ok(),
+    }
+}
+
 /// Reads a condition; None for what the version does not decide.
 struct Reader<'k> {
     known: &'k Known<'k>,
@@ -270,44 +398,35 @@ impl Reader<'_> {
         found
     }
 
+    /// A whole expression: `a ? b : c` binds least.
     fn either(&mut self) -> Option<i64> {
-        let mut value = self.both();
-        while self.takes(b"||") {
-            value = match (value, self.both()) {
-                (Some(a), _) | (_, Some(a)) if a != 0 => Some(1),
-                (Some(_), Some(_)) => Some(0),
-                _ => None,
-            };
+        let asked = self.binary(0);
+        if !self.takes(b"?") {
+            return asked;
         }
-        value
+        let yes = self.either();
+        if !self.takes(b":") {
+            return None;
+        }
+        let no = self.either();
+        match asked {
+            Some(0) => no,
+            Some(_) => yes,
+            None => yes.filter(|yes| no == Some(*yes)),
+        }
     }
 
-    fn both(&mut self) -> Option<i64> {
-        let mut value = self.compared();
-        while self.takes(b"&&") {
-            value = match (value, self.compared()) {
-                (Some(0), _) | (_, Some(0)) => Some(0),
-                (Some(_), Some(_)) => Some(1),
-                _ => None,
-            };
-        }
-        value
-    }
-
-    fn compared(&mut self) -> Option<i64> {
-        let left = self.one();
-        let test: fn(i64, i64) -> bool = match self.text() {
-            b"<" => |a, b| a < b,
-            b"<=" => |a, b| a <= b,
-            b">" => |a, b| a > b,
-            b">=" => |a, b| a >= b,
-            b"==" => |a, b| a == b,
-            b"!=" => |a, b| a != b,
-            _ => return left,
+    fn binary(&mut self, level: usize) -> Option<i64> {
+        let Some(operators) = OPERATORS.get(level) else {
+            return self.one();
         };
-        self.at += 1;
-        let right = self.one();
-        Some(i64::from(test(left?, right?)))
+        let mut left = self.binary(level + 1);
+        while let Some(operator) = operators.iter().find(|one| self.text() == **one) {
+            self.at += 1;
+            let right = self.binary(level + 1);
+            left = applied(operator, left, right);
+        }
+        left
     }
 
     fn one(&mut self) -> Option<i64> {
@@ -321,6 +440,15 @@ impl Reader<'_> {
         if self.takes(b"!") {
             return self.one().map(|value| i64::from(value == 0));
         }
+        if self.takes(b"-") {
+            return self.one().and_then(i64::checked_neg);
+        }
+        if self.takes(b"~") {
+            return self.one().map(|value| !value);
+        }
+        if self.takes(b"+") {
+            return self.one();
+        }
         if self.takes(b"(") {
             let value = self.either();
             return if self.takes(b")") { value } else { None };
@@ -329,7 +457,7 @@ impl Reader<'_> {
         let word = String::from_utf8_lossy(token.text(self.bytes)).into_owned();
         self.at += 1;
         match (token.kind, word.as_str()) {
-            (Kind::Number, _) => word.trim_end_matches(['u', 'U', 'l', 'L']).parse().ok(),
+            (Kind::Number, _) => number(&word),
             (Kind::Ident, "LINUX_VERSION_CODE") => Some(i64::from(self.known.given.code?.0)),
             (Kind::Ident, "KERNEL_VERSION") => self.version(),
             (Kind::Ident, "defined") => {
@@ -346,6 +474,8 @@ impl Reader<'_> {
                     return Some(1);
                 }
                 let defined = self.known.defined.get(&name).copied();
+                let told = self.known.given.told(&name);
+                let defined = defined.or(told.map(|told| *told != Told::Absent));
                 let vendors = self.known.is_vendors(&name).then_some(false);
                 defined.or(vendors).map(i64::from)
             }
@@ -364,7 +494,14 @@ impl Reader<'_> {
                     (_, Some(false)) => Some(0),
                     (Some(text), _) => self.known.value(text, self.depth),
                     (None, Some(true)) => Some(1),
-                    (None, None) => self.known.is_vendors(&word).then_some(0),
+                    (None, None) => match self.known.given.told(&word) {
+                        Some(Told::Absent) => Some(0),
+                        Some(Told::Text { params: None, text }) => {
+                            self.known.value(text, self.depth)
+                        }
+                        Some(Told::Text { .. }) => None,
+                        None => self.known.is_vendors(&word).then_some(0),
+                    },
                 }
             }
             _ => None,
@@ -419,7 +556,19 @@ impl Reader<'_> {
 
     /// A macro with its arguments: one of the file, or the release of a vendor as a number.
     fn applied(&mut self, name: &str, arguments: &[String]) -> Option<i64> {
-        let Some((params, text)) = self.known.functions.get(name) else {
+        let own = self.known.functions.get(name);
+        let own = own.map(|(params, text)| (params.clone(), text.clone()));
+        let told = || match self.known.given.told(name)? {
+            Told::Text {
+                params: Some(params),
+                text,
+            } => {
+                let params = params.iter().map(ToString::to_string).collect::<Vec<_>>();
+                Some((params, text.to_string()))
+            }
+            _ => None,
+        };
+        let Some((params, text)) = own.or_else(told) else {
             let parts = acts().vendor_version(name)?;
             let values = arguments
                 .iter()

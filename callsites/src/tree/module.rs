@@ -54,14 +54,21 @@ impl Kernel {
 }
 
 /// The directory of the Makefile that this one includes and has nothing beside, "include /usr/src/…-common/Makefile".
-fn shared_headers(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+pub fn shared_headers(directory: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut bytes = Vec::new();
     directory::read(&directory.join("Makefile"), &mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let included = text.lines().find_map(|line| line.strip_prefix("include "));
     let makefile = Utf8Path::new(included?.trim());
-    (makefile.is_absolute() && makefile.file_name() == Some("Makefile"))
-        .then(|| makefile.parent().map(Utf8Path::to_owned))?
+    let named = makefile
+        .parent()
+        .filter(|_| makefile.is_absolute() && makefile.file_name() == Some("Makefile"))?;
+    // A package that was unpacked elsewhere still names where it is installed; what it names lies beside it then.
+    let beside = || Some(directory.parent()?.join(named.file_name()?));
+    match named.is_dir() {
+        true => Some(named.to_owned()),
+        false => beside().filter(|beside| beside.join("Makefile").is_file()),
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +144,15 @@ mod tests {
             (kernel.version(), kernel.era()),
             ("6.1.9", Era::PutUserPage)
         );
+        // Unpacked elsewhere, not installed.
+        let installed = "include /usr/src/no-such-headers/common/Makefile\n";
+        fs::write(root.join("amd64/Makefile"), installed).unwrap();
+        let kernel = Kernel::open(root.join("amd64").as_str()).unwrap();
+        assert_eq!(kernel.version(), "6.1.9");
+        let installed = installed.replace("common", "another");
+        fs::write(root.join("amd64/Makefile"), installed).unwrap();
+        let error = Kernel::open(root.join("amd64").as_str()).unwrap_err();
+        assert!(matches!(error, Error::NotKernel { .. }));
         fs::write(root.join("amd64/Makefile"), "all:\n").unwrap();
         let error = Kernel::open(root.join("amd64").as_str()).unwrap_err();
         assert!(matches!(error, Error::NotKernel { .. }));

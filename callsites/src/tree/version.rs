@@ -4,6 +4,7 @@
 use crate::lex::{Kind, Mode, tokens};
 use crate::report::Era;
 use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A release as LINUX_VERSION_CODE counts it: a byte each for the second and the third number.
 #[derive(
@@ -40,6 +41,48 @@ pub struct Defined {
     pub code: Option<VersionCode>,
     /// Object-like macros and their values, sorted by name.
     pub names: Vec<(SmolStr, i64)>,
+    /// Of a module outside the kernel: what its own files say of names that its conditions ask.
+    pub module: Option<Features>,
+}
+
+/// What decides conditions in a module beside the release.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Features {
+    /// What is known of macros.
+    pub told: BTreeMap<SmolStr, Told>,
+    /// Functions of the catalogue that the module defines itself, as a function or a macro.
+    pub own: BTreeSet<SmolStr>,
+    /// The macros of which no header says whether they are defined, and what tells.
+    pub inferred: Vec<Inferred>,
+}
+
+/// What is known of a macro.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Told {
+    /// It is not defined.
+    Absent,
+    /// It stands for a text.
+    Text {
+        /// Of one that takes arguments.
+        params: Option<Vec<SmolStr>>,
+        /// As it is written.
+        text: SmolStr,
+    },
+}
+
+/// A macro that is taken as defined, or as not defined, because a release cannot have the other arm of its condition.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Inferred {
+    /// Its name.
+    pub name: SmolStr,
+    /// Whether it is taken as defined.
+    pub defined: bool,
+    /// The file that tells.
+    pub path: SmolStr,
+    /// 1-based: where the function stands.
+    pub line: u32,
+    /// The function of the catalogue that tells.
+    pub call: SmolStr,
 }
 
 impl Defined {
@@ -48,7 +91,7 @@ impl Defined {
     pub(crate) fn release(code: u32) -> Self {
         Defined {
             code: Some(VersionCode(code)),
-            names: Vec::new(),
+            ..Defined::default()
         }
     }
 
@@ -58,6 +101,11 @@ impl Defined {
             .names
             .binary_search_by(|(other, _)| other.as_str().cmp(name));
         found.ok().map(|at| self.names[at].1)
+    }
+
+    /// What the files of a module say of a name.
+    pub(crate) fn told(&self, name: &str) -> Option<&Told> {
+        self.module.as_ref()?.told.get(name)
     }
 }
 

@@ -199,6 +199,7 @@ fn a_mismatch_is_mended_by_the_release_of_the_other_kind() {
     release.edit = Some(EditSite {
         statement: release.span,
         callee,
+        alias: None,
         arguments: vec![],
         array: None,
         range: None,

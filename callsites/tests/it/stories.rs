@@ -59,6 +59,7 @@ fn report() -> Report {
             version: "6.12.117".into(),
             module: false,
             defines: Vec::new(),
+            decided: Vec::new(),
             era: Era::Pin,
             revision: None,
         },

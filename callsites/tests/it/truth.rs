@@ -52,6 +52,7 @@ fn report() -> Report {
             version: "5.4.59".into(),
             module: false,
             defines: Vec::new(),
+            decided: Vec::new(),
             era: Era::PutUserPage,
             revision: None,
         },

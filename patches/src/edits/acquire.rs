@@ -25,6 +25,8 @@ pub(super) struct Acquired {
     pub changes: Vec<String>,
     /// What else the message must say, a paragraph each.
     pub remarks: Vec<String>,
+    /// How many arguments the function that stands there now is given, where these are the old ones.
+    pub arguments: Option<usize>,
 }
 
 /// Plans the edits of one acquire. `whole_function`: every call of that name in the function is converted, so that
@@ -58,6 +60,7 @@ pub(super) fn acquire(
             keeps_flags: false,
             changes: Vec::new(),
             remarks: Vec::new(),
+            arguments: None,
         });
     }
     if becomes == EXTRACT {
@@ -94,6 +97,7 @@ pub(super) fn acquire(
         keeps_flags,
         changes: Vec::new(),
         remarks,
+        arguments: Some(found.arguments.len()),
     })
 }
 
@@ -123,6 +127,7 @@ fn extracted(
         keeps_flags: false,
         changes: Vec::new(),
         remarks: Vec::from_iter(freed),
+        arguments: None,
     })
 }
 

@@ -2,10 +2,12 @@
 //! A module that is built for many kernels: what is converted stands in an arm for those that have the functions, and
 //! what the older ones compile stays as it was.
 
+use super::literals;
 use super::replace::carry_out;
 use super::{Edit, Planned};
 use crate::error::Error;
-use callsites::index::ladder;
+use callsites::index::ladder::{self, Ladder};
+use callsites::index::lex;
 use callsites::report::{NotCompiled, Report, Role};
 use callsites::tree::VersionCode;
 use refimpl::api::catalogue;
@@ -13,89 +15,166 @@ use refimpl::version::KernelVersion;
 use std::collections::BTreeSet;
 
 /// Which kernels a module is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Kernels {
-    /// The oldest that it must still build for.
-    pub oldest: VersionCode,
+    /// The oldest that it must still build for; None where the audited one is enough.
+    pub oldest: Option<VersionCode>,
     /// The one that was audited.
     pub audited: VersionCode,
+    /// What each of them compiles.
+    pub ladder: Ladder,
 }
 
-/// From where on a conversion is right.
+/// For which kernels a conversion is right: those from one release on, and before another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Floor {
-    /// The first release that gets what is converted.
-    pub from: VersionCode,
-    /// Releases before it, one for each stretch that the conditions of the files tell apart.
-    below: Vec<VersionCode>,
+    /// The first release that gets what is converted; None where all older ones do.
+    pub from: Option<VersionCode>,
+    /// The first one after it that does not; None where all newer ones do.
+    pub until: Option<VersionCode>,
+    /// One of those for which it is right.
+    within: VersionCode,
+    /// Releases for which it is not, one for each stretch that the conditions of the files tell apart.
+    others: Vec<VersionCode>,
 }
 
 impl Kernels {
     /// Why the oldest cannot be kept.
-    pub(crate) fn refused(self, why: String) -> Error {
+    pub(crate) fn refused(&self, why: String) -> Error {
         Error::Oldest {
-            oldest: self.oldest.to_string(),
+            oldest: self.oldest.unwrap_or(self.audited).to_string(),
             why,
         }
     }
 
-    /// The first release from which on all compile the calls that the audited one does and have what is written; None where
-    /// that is the oldest.
+    /// The releases around the audited one that all compile the calls that it does and have what is written; None where these
+    /// are all of them, from the oldest on.
     ///
     /// # Errors
     /// A sentence, when the oldest is not older than the audited kernel.
     pub(crate) fn floor(
-        self,
+        &self,
         files: &[&[u8]],
-        written: &BTreeSet<String>,
+        written: &BTreeSet<(String, Option<usize>)>,
     ) -> Result<Option<Floor>, String> {
-        if self.oldest > self.audited {
+        // Without an oldest one it is told from where on the patch is right, however old that is.
+        let oldest = self.oldest.unwrap_or(VersionCode(0));
+        if oldest > self.audited {
             return Err(format!(
-                "Linux {} is older than {}, the oldest that was asked for",
-                self.audited, self.oldest
+                "Linux {} is older than {oldest}, the oldest that was asked for",
+                self.audited
             ));
         }
-        let functions = written.iter().filter_map(|name| catalogue().get(name));
-        let since = functions.clone().filter_map(|function| function.since);
-        let since = since.map(|version| {
-            VersionCode(u32::from(version.major) << 16 | u32::from(version.minor) << 8)
+        let functions = written.iter().filter_map(|(name, arguments)| {
+            let function = catalogue().get(name)?;
+            Some((function, *arguments))
         });
-        let mut releases: BTreeSet<VersionCode> = since.collect();
-        releases.extend(files.iter().flat_map(|bytes| ladder::named(bytes)));
-        releases.retain(|release| (self.oldest..self.audited).contains(release));
-        releases.extend([self.oldest, self.audited]);
+        let mut releases: BTreeSet<VersionCode> = written
+            .iter()
+            .flat_map(|(name, _)| ladder::changes(name))
+            .collect();
+        releases.extend(files.iter().flat_map(|bytes| self.ladder.named(bytes)));
+        releases.retain(|release| *release >= oldest);
+        releases.extend([oldest, self.audited]);
+        let calls = |bytes: &[u8], release| self.ladder.calls(bytes, release);
+        let now: Vec<_> = files
+            .iter()
+            .map(|bytes| calls(bytes, self.audited))
+            .collect();
         let right = |release: VersionCode| {
             let number = release.to_string().parse::<KernelVersion>();
-            let has = number.is_ok_and(|number| functions.clone().all(|f| f.exists_in(number)));
-            let same =
-                |bytes: &&[u8]| ladder::calls(bytes, release) == ladder::calls(bytes, self.audited);
-            has && files.iter().all(same)
+            let has = number.is_ok_and(|number| {
+                functions.clone().all(|(function, arguments)| {
+                    let mut forms = function.signatures.iter();
+                    function.exists_in(number)
+                        && arguments.is_none_or(|count| {
+                            forms.any(|form| form.args == count && form.exists_in(number))
+                        })
+                })
+            });
+            has && files
+                .iter()
+                .zip(&now)
+                .all(|(bytes, now)| calls(bytes, release) == *now)
         };
-        let above = releases.iter().rev().take_while(|release| right(**release));
-        let from = *above
-            .last()
-            .ok_or("the audited kernel lacks what would be written")?;
-        let below: Vec<VersionCode> = releases.range(..from).copied().collect();
-        Ok((!below.is_empty()).then_some(Floor { from, below }))
+        if !right(self.audited) {
+            return Err("the audited kernel lacks what would be written".to_owned());
+        }
+        let older = releases.range(..=self.audited).rev();
+        let from = older.copied().take_while(|release| right(*release)).last();
+        let from = from.filter(|from| *from > oldest);
+        let newer = releases.range(self.audited..);
+        let until = newer.copied().find(|release| !right(*release));
+        let others = releases.iter().copied().filter(|release| {
+            from.is_some_and(|from| *release < from) || until.is_some_and(|until| *release >= until)
+        });
+        let others: Vec<VersionCode> = others.collect();
+        Ok((!others.is_empty()).then_some(Floor {
+            from,
+            until,
+            within: self.audited,
+            others,
+        }))
     }
 }
 
 impl Floor {
-    /// The file with `edits` in arms of their own, where none of the older kernels compiles what they change anyway.
+    /// The condition under which the conversion is compiled, and the one under which it is not.
+    fn conditions(&self) -> (String, String) {
+        let number = |code: VersionCode| {
+            format!(
+                "KERNEL_VERSION({}, {}, {})",
+                code.0 >> 16,
+                code.0 >> 8 & 0xff,
+                code.0 & 0xff
+            )
+        };
+        let than = |sign: &str, code| format!("LINUX_VERSION_CODE {sign} {}", number(code));
+        match (self.from, self.until) {
+            (Some(from), Some(until)) => (
+                format!("{} && {}", than(">=", from), than("<", until)),
+                format!("{} || {}", than("<", from), than(">=", until)),
+            ),
+            (None, Some(until)) => (than("<", until), than(">=", until)),
+            (from, None) => {
+                let from = from.unwrap_or(self.within);
+                (than(">=", from), than("<", from))
+            }
+        }
+    }
+
+    /// The kernels for which the conversion is right: "5.6 and later", "5.9 to before 6.5".
+    fn words(&self) -> String {
+        match (self.from, self.until) {
+            (Some(from), Some(until)) => format!("{from} and later, and before {until}"),
+            (None, Some(until)) => format!("kernels before {until}"),
+            (from, None) => format!("{} and later", from.unwrap_or(self.within)),
+        }
+    }
+
+    /// The file with `edits` in arms of their own, where none of the other kernels compiles what they change anyway.
     ///
     /// # Errors
-    /// A sentence, when that cannot be written or would change what an older kernel compiles.
-    pub(crate) fn carry_out(&self, bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, String> {
-        let guarded = self.guarded(bytes);
-        let version = self.from.0;
-        let number = format!(
-            "KERNEL_VERSION({}, {}, {})",
-            version >> 16,
-            version >> 8 & 0xff,
-            version & 0xff
-        );
+    /// A sentence, when that cannot be written or would change what another kernel compiles.
+    pub(crate) fn carry_out(
+        &self,
+        ladder: &Ladder,
+        bytes: &[u8],
+        edits: &[Edit],
+    ) -> Result<Vec<u8>, String> {
+        // A comment, or what a message says, is not worth an arm.
+        let no_code = literals::find(bytes);
+        let in_code = |edit: &&Edit| {
+            let (start, end) = (edit.span.start as usize, edit.span.end as usize);
+            !no_code
+                .iter()
+                .any(|(_, from, to)| *from <= start && end <= *to)
+        };
+        let edits: Vec<Edit> = edits.iter().filter(in_code).cloned().collect();
+        let guarded = self.guarded(ladder, bytes);
+        let (condition, opposite) = self.conditions();
         let mut arms = Vec::new();
-        for hunk in hunks(bytes, edits) {
+        for hunk in hunks(bytes, &edits) {
             let (old, new) = (&bytes[hunk.start..hunk.end], hunk.text.as_slice());
             if old == new || guarded.iter().any(|at| (hunk.start..hunk.end).contains(at)) {
                 arms.push(Edit::new(hunk.start, hunk.end, new));
@@ -107,10 +186,10 @@ impl Floor {
                 );
             }
             let mut text = Vec::new();
-            match (old.is_empty(), new.is_empty()) {
-                (_, true) => line(&mut text, &format!("#if LINUX_VERSION_CODE < {number}")),
-                _ => {
-                    line(&mut text, &format!("#if LINUX_VERSION_CODE >= {number}"));
+            match new.is_empty() {
+                true => line(&mut text, &format!("#if {opposite}")),
+                false => {
+                    line(&mut text, &format!("#if {condition}"));
                     text.extend_from_slice(new);
                 }
             }
@@ -122,29 +201,29 @@ impl Floor {
             arms.push(Edit::new(hunk.start, hunk.end, text));
         }
         let laddered = with_header(carry_out(bytes, &arms));
-        for release in &self.below {
-            if ladder::words(bytes, *release) != ladder::words(&laddered, *release) {
+        for release in &self.others {
+            if ladder.words(bytes, *release) != ladder.words(&laddered, *release) {
                 return Err(format!("it would change what Linux {release} compiles"));
             }
         }
-        match ladder::words(&laddered, self.from)
-            == ladder::words(&carry_out(bytes, edits), self.from)
+        match ladder.words(&laddered, self.within)
+            == ladder.words(&carry_out(bytes, &edits), self.within)
         {
             true => Ok(laddered),
             false => Err("its arms do not give what was converted".into()),
         }
     }
 
-    /// Where calls stand that no older kernel compiles.
-    fn guarded(&self, bytes: &[u8]) -> Vec<usize> {
-        let older: BTreeSet<u32> = self
-            .below
+    /// Where calls stand that no other kernel compiles.
+    fn guarded(&self, ladder: &Ladder, bytes: &[u8]) -> Vec<usize> {
+        let others: BTreeSet<u32> = self
+            .others
             .iter()
-            .flat_map(|release| ladder::calls(bytes, *release))
+            .flat_map(|release| ladder.calls(bytes, *release))
             .map(|span| span.start)
             .collect();
-        let calls = ladder::calls(bytes, self.from);
-        let calls = calls.iter().filter(|span| !older.contains(&span.start));
+        let calls = ladder.calls(bytes, self.within);
+        let calls = calls.iter().filter(|span| !others.contains(&span.start));
         calls.map(|span| span.start as usize).collect()
     }
 }
@@ -181,13 +260,26 @@ impl Planned {
         }
     }
 
-    /// What is converted stands in arms for newer kernels only, and the message says so.
-    pub(crate) fn stands_in_arms(&mut self, kernels: Kernels, floor: &Floor) {
+    /// What is converted stands in arms for some kernels only, and the message says so.
+    pub(crate) fn stands_in_arms(&mut self, kernels: &Kernels, floor: &Floor) {
         self.notes.retain(|note| !is_of_other_kernels(note));
+        let oldest = kernels.oldest.unwrap_or(kernels.audited);
         self.remarks.insert(format!(
-            "The module is built for kernels from {} on. What is converted stands in arms for {} and later; what older \
-             kernels compile is as before.",
-            kernels.oldest, floor.from
+            "The module is built for kernels from {oldest} on. What is converted stands in arms for {}; what the others \
+             compile is as before.",
+            floor.words()
+        ));
+    }
+
+    /// Which kernels can still build the module: the message says so.
+    pub(crate) fn needs(&mut self, floor: &Floor) {
+        let than = match (floor.from, floor.until) {
+            (Some(from), Some(until)) => format!("from {from} on and before {until}"),
+            (None, Some(until)) => format!("before {until}"),
+            (from, None) => format!("from {} on", from.unwrap_or(floor.within)),
+        };
+        self.remarks.insert(format!(
+            "The module is then for kernels {than}: others lack what is called here, or compile other arms of it."
         ));
     }
 }
@@ -199,27 +291,21 @@ struct Hunk {
     text: Vec<u8>,
 }
 
-/// The edits by the lines that they touch; those that touch the same or neighbouring lines are one.
+/// The edits by the statements that they touch; those that touch the same or neighbouring lines are one.
 fn hunks(bytes: &[u8], edits: &[Edit]) -> Vec<Hunk> {
     let mut ranges: Vec<(usize, usize, Vec<Edit>)> = Vec::new();
     for edit in edits {
         let (from, to) = (edit.span.start as usize, edit.span.end as usize);
-        let start = bytes[..from]
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
+        let start = line_start(bytes, from);
         let ends_a_line = to > start && bytes[to - 1] == b'\n';
         let end = match ends_a_line {
             true => to,
-            false => {
-                to + bytes[to..]
-                    .iter()
-                    .position(|b| *b == b'\n')
-                    .map_or(bytes.len() - to, |at| at + 1)
-            }
+            false => next_line(bytes, to),
         };
+        let (start, end) = whole(bytes, start, end);
         match ranges.last_mut().filter(|last| start <= last.1) {
             Some(last) => {
+                last.0 = last.0.min(start);
                 last.1 = last.1.max(end);
                 last.2.push(edit.clone());
             }
@@ -242,31 +328,72 @@ fn hunks(bytes: &[u8], edits: &[Edit]) -> Vec<Hunk> {
     hunks.collect()
 }
 
-/// Without the lines that stay at its beginning and at its end.
+/// Lines that no parenthesis leads out of: a condition of the preprocessor must not stand in the arguments of a macro, and
+/// reads badly in those of a function. As they are, where a line of the preprocessor stands in between.
+fn whole(bytes: &[u8], start: usize, end: usize) -> (usize, usize) {
+    let (mut from, mut to) = (start, end);
+    loop {
+        match balance(&bytes[from..to]) {
+            None => return (start, end),
+            Some((0, 0)) => return (from, to),
+            Some((0, _)) if to < bytes.len() => to = next_line(bytes, to),
+            Some((1.., _)) if from > 0 => from = line_start(bytes, from - 1),
+            Some(_) => return (start, end),
+        }
+    }
+}
+
+/// How many parentheses close in the text that open before it, and how many open that close behind it; None where a line of
+/// the preprocessor stands in it.
+fn balance(text: &[u8]) -> Option<(usize, usize)> {
+    let (mut before, mut open) = (0, 0);
+    for token in lex::tokens(text, 0, text.len(), lex::Mode::File) {
+        match (token.kind, token.text(text)) {
+            (lex::Kind::Directive, _) => return None,
+            (lex::Kind::Punct, b"(" | b"[") => open += 1,
+            (lex::Kind::Punct, b")" | b"]") if open == 0 => before += 1,
+            (lex::Kind::Punct, b")" | b"]") => open -= 1,
+            _ => {}
+        }
+    }
+    Some((before, open))
+}
+
+fn line_start(bytes: &[u8], at: usize) -> usize {
+    let before = bytes[..at].iter().rposition(|byte| *byte == b'\n');
+    before.map_or(0, |end| end + 1)
+}
+
+fn next_line(bytes: &[u8], at: usize) -> usize {
+    let end = bytes[at..].iter().position(|byte| *byte == b'\n');
+    end.map_or(bytes.len(), |end| at + end + 1)
+}
+
+/// Without the lines that stay at its beginning and at its end, as far as no parenthesis leads from them into it.
 fn trimmed(bytes: &[u8], mut start: usize, mut end: usize, mut text: Vec<u8>) -> Hunk {
     fn first(text: &[u8]) -> &[u8] {
-        let end = text
-            .iter()
-            .position(|b| *b == b'\n')
-            .map_or(text.len(), |at| at + 1);
-        &text[..end]
+        &text[..next_line(text, 0)]
     }
     fn last(text: &[u8]) -> &[u8] {
         let body = text.strip_suffix(b"\n").unwrap_or(text);
-        let start = body
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
-        &text[start..]
+        &text[line_start(body, body.len())..]
     }
+    let is_whole = |text: &[u8]| balance(text).is_none_or(|balance| balance == (0, 0));
     while start < end && !text.is_empty() && first(&bytes[start..end]) == first(&text) {
         let length = first(&text).len();
+        if !is_whole(&text[..length]) {
+            break;
+        }
         text.drain(..length);
         start += length;
     }
     while start < end && !text.is_empty() && last(&bytes[start..end]) == last(&text) {
         let length = last(&text).len();
-        text.truncate(text.len() - length);
+        let rest = text.len() - length;
+        if !is_whole(&text[rest..]) {
+            break;
+        }
+        text.truncate(rest);
         end -= length;
     }
     Hunk { start, end, text }
@@ -307,24 +434,34 @@ mod tests {
 
     fn kernels(oldest: &str) -> Kernels {
         Kernels {
-            oldest: VersionCode::of(oldest).unwrap(),
+            oldest: VersionCode::of(oldest),
             audited: VersionCode::of("6.12.0").unwrap(),
+            ladder: Ladder::default(),
         }
+    }
+
+    fn written(names: &[(&str, Option<usize>)]) -> BTreeSet<(String, Option<usize>)> {
+        let names = names.iter();
+        names
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect()
     }
 
     #[test]
     fn what_older_kernels_lack_stands_in_an_arm() {
-        let written = BTreeSet::from(["unpin_user_page".to_owned()]);
+        let written = written(&[("unpin_user_page", None)]);
         let floor = kernels("5.4")
             .floor(&[RELEASE.as_bytes()], &written)
             .unwrap()
             .unwrap();
-        assert_eq!(floor.from.to_string(), "5.6");
+        assert_eq!(floor.words(), "5.6 and later");
         let edits = [
             edit(RELEASE, "\tint i;\n\n", ""),
             edit(RELEASE, "put_page", "unpin_user_page"),
         ];
-        let laddered = floor.carry_out(RELEASE.as_bytes(), &edits).unwrap();
+        let laddered = floor
+            .carry_out(&Ladder::default(), RELEASE.as_bytes(), &edits)
+            .unwrap();
         assert_eq!(
             String::from_utf8(laddered).unwrap(),
             "#include <linux/mm.h>\n#include <linux/version.h>\n\nvoid f(struct page *p)\n{\n#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 6, 0)\n\tunpin_user_page(p);\n#else\n\tint i;\n\n\tput_page(p);\n#endif\n\tg();\n}\n"
@@ -333,7 +470,7 @@ mod tests {
 
     #[test]
     fn where_all_kernels_have_it_there_is_no_arm() {
-        let written = BTreeSet::from(["unpin_user_page".to_owned()]);
+        let written = written(&[("unpin_user_page", None)]);
         let floor = kernels("5.10").floor(&[RELEASE.as_bytes()], &written);
         assert_eq!(floor, Ok(None));
         assert!(
@@ -346,12 +483,12 @@ mod tests {
     #[test]
     fn an_arm_that_older_kernels_do_not_compile_stays_one() {
         let text = "#include <linux/version.h>\n#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)\nget_user_pages(a, b, c, d, e);\n#else\nget_user_pages(a, b, c, d);\n#endif\nput_page(p);\n";
-        let written = BTreeSet::from(["unpin_user_page".to_owned(), "pin_user_pages".to_owned()]);
+        let written = written(&[("unpin_user_page", None), ("pin_user_pages", Some(4))]);
         let floor = kernels("5.4")
             .floor(&[text.as_bytes()], &written)
             .unwrap()
             .unwrap();
-        assert_eq!(floor.from.to_string(), "6.5");
+        assert_eq!(floor.words(), "6.5 and later");
         let edits = [
             edit(
                 text,
@@ -360,7 +497,9 @@ mod tests {
             ),
             edit(text, "put_page", "unpin_user_page"),
         ];
-        let laddered = floor.carry_out(text.as_bytes(), &edits).unwrap();
+        let laddered = floor
+            .carry_out(&Ladder::default(), text.as_bytes(), &edits)
+            .unwrap();
         assert_eq!(
             String::from_utf8(laddered).unwrap(),
             "#include <linux/version.h>\n#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)\nget_user_pages(a, b, c, d, e);\n#else\npin_user_pages(a, b, c, d);\n#endif\n#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)\nunpin_user_page(p);\n#else\nput_page(p);\n#endif\n"
@@ -371,16 +510,78 @@ mod tests {
     fn a_macro_of_several_lines_is_refused() {
         let text = "#define F(p) do { \\\n\tput_page(p); \\\n} while (0)\n";
         let floor = kernels("5.4")
-            .floor(
-                &[text.as_bytes()],
-                &BTreeSet::from(["unpin_user_page".to_owned()]),
-            )
+            .floor(&[text.as_bytes()], &written(&[("unpin_user_page", None)]))
             .unwrap()
             .unwrap();
         let refused = floor.carry_out(
+            &Ladder::default(),
             text.as_bytes(),
             &[edit(text, "put_page", "unpin_user_page")],
         );
         assert!(refused.unwrap_err().contains("in the middle of a macro"));
+    }
+
+    /// What `text` becomes where `old` becomes `new` for kernels from 5.6 on.
+    fn laddered(text: &str, old: &str, new: &str) -> String {
+        let written = written(&[("unpin_user_page", None)]);
+        let files = [text.as_bytes()];
+        let floor = kernels("5.4").floor(&files, &written).unwrap().unwrap();
+        let edits = [edit(text, old, new)];
+        let laddered = floor.carry_out(&Ladder::default(), text.as_bytes(), &edits);
+        String::from_utf8(laddered.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_arm_holds_whole_calls() {
+        let text = "#include <linux/version.h>\n\tn = min(get_user_pages_fast(a, b,\n\t\tc, d),\n\t\te);\n\tput_page(p);\n";
+        let arms = laddered(text, "get_user_pages_fast", "pin_user_pages_fast");
+        assert_eq!(
+            arms,
+            "#include <linux/version.h>\n#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 6, 0)\n\tn = min(pin_user_pages_fast(a, b,\n\t\tc, d),\n\t\te);\n#else\n\tn = min(get_user_pages_fast(a, b,\n\t\tc, d),\n\t\te);\n#endif\n\tput_page(p);\n"
+        );
+        // From its later lines, too.
+        let text = "#include <linux/version.h>\n\tf(a,\n\t  put_page(p));\n";
+        let arms = laddered(text, "put_page", "unpin_user_page");
+        assert!(
+            arms.contains("0)\n\tf(a,\n\t  unpin_user_page(p));\n#else\n\tf(a,\n"),
+            "{arms}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_code_gets_no_arm() {
+        let text = "#include <linux/version.h>\n\t/* put_page() below */\n\tput_page(p);\n";
+        assert_eq!(laddered(text, "put_page()", "unpin_user_page()"), text);
+        let text = "#include <linux/version.h>\n\tpr_err(\"put_page(%p)\", p);\n\tput_page(p);\n";
+        assert_eq!(laddered(text, "put_page(%", "unpin_user_page(%"), text);
+    }
+
+    #[test]
+    fn what_is_right_for_the_audited_kernel_alone_stands_in_an_arm_for_it() {
+        let text = "#include <linux/version.h>\n#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)\nget_user_pages(a, b, c, d, e);\n#else\nget_user_pages(a, b, c, d);\n#endif\nput_page(p);\n";
+        let kernels = Kernels {
+            audited: VersionCode::of("5.10").unwrap(),
+            ..kernels("5.4")
+        };
+        let written = written(&[("unpin_user_page", None), ("pin_user_pages", Some(5))]);
+        let floor = kernels.floor(&[text.as_bytes()], &written);
+        let floor = floor.unwrap().unwrap();
+        assert_eq!(floor.words(), "5.6 and later, and before 6.5");
+        let edits = [edit(text, "put_page", "unpin_user_page")];
+        let arms = floor.carry_out(&kernels.ladder, text.as_bytes(), &edits);
+        let arms = String::from_utf8(arms.unwrap()).unwrap();
+        assert!(
+            arms.ends_with("#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 6, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)\nunpin_user_page(p);\n#else\nput_page(p);\n#endif\n"),
+            "{arms}"
+        );
+    }
+
+    #[test]
+    fn a_call_is_written_only_where_its_arguments_are_right() {
+        // A wrapper in a header gives older kernels the four arguments of get_user_pages(); pin_user_pages() has none.
+        let text = "#include <linux/version.h>\nget_user_pages(a, b, c, d);\nput_page(p);\n";
+        let written = written(&[("unpin_user_page", None), ("pin_user_pages", Some(4))]);
+        let floor = kernels("5.4").floor(&[text.as_bytes()], &written);
+        assert_eq!(floor.unwrap().unwrap().words(), "6.5 and later");
     }
 }

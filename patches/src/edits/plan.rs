@@ -50,6 +50,8 @@ pub(crate) struct Planned {
     pub trailers: Vec<String>,
     /// Loops that stay, with the reason, whole sentences.
     pub kept: BTreeSet<String>,
+    /// Functions that are called now, each with its number of arguments where that is what it was.
+    pub written: BTreeSet<(String, Option<usize>)>,
     pub(super) folds: Vec<Folded>,
     /// Edits of comments by file, which give way to any other edit.
     pub(super) comments: BTreeMap<Utf8PathBuf, Vec<Edit>>,
@@ -247,6 +249,7 @@ impl Planned {
             let function = self.cases.entry(site.function.clone()).or_default();
             function.insert(case);
         }
+        self.written.insert((becomes.clone(), None));
         self.replaced.push(Replaced {
             id: site.id.clone(),
             path: site.path.clone(),
@@ -278,6 +281,8 @@ impl Planned {
             return Err("whether its iterator is user-backed is not known".into());
         }
         let acquired = acquire(source, site, words, whole_function)?;
+        self.written
+            .insert((acquired.becomes.clone(), acquired.arguments));
         self.edit(source, acquired.edits);
         if acquired.keeps_flags {
             self.keep_flags.insert(site.function.clone());
@@ -403,6 +408,7 @@ impl Planned {
         for (path, edits) in other.comments {
             self.comments.entry(path).or_default().extend(edits);
         }
+        self.written.extend(other.written);
         self.folds.extend(other.folds);
         self
     }

@@ -41,7 +41,8 @@ impl Call<'_> {
         if !many_lines {
             let line = column(&self.bytes[line_start(self.bytes, start)..whole_end], 0);
             let new = line - old + name.len() + rest.len();
-            if new <= 80 || self.arguments.len() < 2 && new <= 100 {
+            // A line that was too long before is left to whoever wrote it.
+            if new <= 80 || name.len() <= old || self.arguments.len() < 2 && new <= 100 {
                 return rename();
             }
         }
@@ -54,6 +55,10 @@ impl Call<'_> {
         let text = match aligned {
             Some(text) => text,
             None => layout::call(name, &arguments, begin, rest),
+        };
+        let text = match layout::indent(self.bytes, start).contains(&b'\t') {
+            false if layout::indent(self.bytes, start).len() >= 4 => text.replace('\t', "        "),
+            _ => text,
         };
         Edit::new(start, whole_end, text)
     }
@@ -143,6 +148,33 @@ mod tests {
             "unpin_user_pages",
         );
         assert_eq!(new, "\tunpin_user_pages(map->pages,\n\t\t\t map->count);\n");
+    }
+
+    #[test]
+    fn a_file_that_is_indented_by_blanks_stays_so() {
+        let source = "            release_pages(request->window.pages, request->window.lengths);\n";
+        let arguments = ["request->window.pages", "request->window.lengths"];
+        let new = rename(source, "release_pages", &arguments, "unpin_user_pages");
+        assert_eq!(
+            new,
+            "            unpin_user_pages(request->window.pages,\n                             request->window.lengths);\n"
+        );
+    }
+
+    #[test]
+    fn a_line_that_does_not_grow_is_not_broken() {
+        let source = "\t\t\tn = get_user_pages_compatible(request->window.start, request->window.len, pages);\n";
+        let arguments = ["request->window.start", "request->window.len", "pages"];
+        let new = rename(
+            source,
+            "get_user_pages_compatible",
+            &arguments,
+            "pin_user_pages",
+        );
+        assert_eq!(
+            new,
+            source.replace("get_user_pages_compatible", "pin_user_pages")
+        );
     }
 
     #[test]

@@ -131,7 +131,9 @@ impl Source {
             (None, Some(edit)) => (edit.callee, site.span, edit.arguments.clone()),
             (None, None) => return Err("its call could not be read"),
         };
-        if self.slice(callee) != site.call.as_bytes() {
+        let alias = site.edit.as_ref().and_then(|edit| edit.alias.as_ref());
+        let written = alias.unwrap_or(&site.call);
+        if self.slice(callee) != written.as_bytes() {
             return Err("the file is not the one that was audited");
         }
         Ok(Found {

@@ -38,6 +38,7 @@ fn a_name_that_is_given_decides() {
                 .iter()
                 .map(|(name, value)| ((*name).into(), *value))
                 .collect(),
+            module: None,
         };
         let all = tokens(bytes, 0, bytes.len(), Mode::File);
         let kept = live(bytes, all, &given).0;
@@ -115,6 +116,7 @@ fn what_only_a_vendor_defines_is_not_defined() {
     let given = Defined {
         code: Some(VersionCode(4 << 16 | 18 << 8)),
         names: vec![("RHEL_RELEASE_CODE".into(), 8 << 8 | 4)],
+        module: None,
     };
     let all = tokens(code.as_bytes(), 0, code.len(), Mode::File);
     let kept = live(code.as_bytes(), all, &given).0;
@@ -138,4 +140,36 @@ fn a_condition_without_end_ends() {
     assert!(compiled(&deep).contains('b'));
     assert!(compiled("#define A A + LINUX_VERSION_CODE\n#if A\nb\n#endif").contains('b'));
     assert!(compiled("#if KERNEL_VERSION(\nb\n#endif").contains('b'));
+}
+
+#[test]
+fn conditions_compute() {
+    for (condition, holds) in [
+        (
+            "LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(6, 12, 0) >> 8",
+            true,
+        ),
+        (
+            "LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0) && (!defined(RHEL_RELEASE_CODE) || RHEL_RELEASE_CODE -0 < RHEL_RELEASE_VERSION(9, 6))",
+            false,
+        ),
+        ("LINUX_VERSION_CODE >= 0x060c00", true),
+        ("(LINUX_VERSION_CODE & 0xff0000) == 0x050000", false),
+        (
+            "LINUX_VERSION_CODE < KERNEL_VERSION(5, 0, 0) ? 1 : 0",
+            false,
+        ),
+        ("1 + 2 * 3 == 7 && LINUX_VERSION_CODE", true),
+        ("-1 < 0 && ~0 == -1 && LINUX_VERSION_CODE", true),
+        ("10 - 3 - 2 == 5 && LINUX_VERSION_CODE", true),
+        ("LINUX_VERSION_CODE / 0", true),
+    ] {
+        let text = format!("#if {condition}\nb\n#else\nc\n#endif");
+        let compiled = compiled(&text);
+        // What has no value stays open, and both arms with it.
+        match condition.ends_with("/ 0") {
+            true => assert!(compiled.contains("b #else c"), "{compiled}"),
+            false => assert_eq!(compiled, if holds { "b" } else { "c" }, "{condition}"),
+        }
+    }
 }
