@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A module outside the kernel, compiled against the headers of several kernels: as it is, and after each patch.
 //!
-//! The module is copied; its own Makefile builds it, as `make -C HEADERS M=COPY modules` does (Documentation/kbuild/modules.rst,
-//! 6.12).
+//! The module is copied; kbuild builds it, as `make -C HEADERS M=COPY modules` does (Documentation/kbuild/modules.rst, 6.12), in
+//! the directory whose Makefile names an object. A module whose own Makefile has more to do, such as to write a header, is built
+//! by that one, with the variables by which such Makefiles are told of a kernel.
 
-use super::prepared::{Ready, ready};
+use super::prepared::{Ready, With, ready};
 use crate::error::Error;
 use crate::progress::Progress;
 use callsites::tree::Tree;
@@ -66,6 +67,9 @@ pub struct Compiled {
     pub error: Option<String>,
     /// Warnings, without where they stand.
     pub warnings: BTreeSet<String>,
+    /// How it was compiled, where that was not asked for: in another directory, by another Makefile or compiler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Compiles the module, and the module after each patch of the series.
@@ -103,27 +107,37 @@ pub fn run_module(
         });
     };
     let mut subjects = vec!["as it is".to_owned()];
+    let mut touched = BTreeSet::new();
     if let Some(dir) = series {
         let series = Series::read(dir).map_err(not_applied)?;
+        let files = series.info.patches.iter().flat_map(|patch| &patch.files);
+        touched.extend(files.map(|file| Utf8PathBuf::from(file.as_str())));
         subjects.extend(series.info.patches.into_iter().map(|patch| patch.subject));
     }
-    let prepared = options.headers.iter();
+    let prepared = options.headers.iter().enumerate();
     let prepared: Vec<Ready> = prepared
-        .map(|headers| ready(headers, options))
+        .map(|(at, headers)| ready(headers, options, &work.join(format!("headers-{at}"))))
         .collect::<Result<_, _>>()?;
+    let places = places(tree, &touched);
+    // The first way in which the module itself is built is that of the patched one.
+    let mut ways: Vec<Option<Way>> = vec![None; prepared.len()];
     let mut stages = Vec::new();
     for (count, subject) in subjects.into_iter().enumerate() {
         let mut kernels = Vec::new();
-        for (headers, prepared) in options.headers.iter().zip(&prepared) {
-            let name = headers.file_name().unwrap_or("headers").to_owned();
-            let configured = match prepared {
-                Ready::With(words) => words,
+        for (at, ready) in prepared.iter().enumerate() {
+            let name = options.headers[at]
+                .file_name()
+                .unwrap_or("headers")
+                .to_owned();
+            let ready = match ready {
+                Ready::With(ready) => ready,
                 Ready::Not(why) => {
                     kernels.push(Compiled {
                         headers: name,
                         built: false,
                         error: Some(why.clone()),
                         warnings: BTreeSet::new(),
+                        by: None,
                     });
                     continue;
                 }
@@ -131,18 +145,36 @@ pub fn run_module(
             options
                 .progress
                 .say(&format!("building {subject} against {name}"));
-            let copy = work.join(format!("{count}-{}", kernels.len()));
-            match (series, count) {
+            let place = work.join(format!("{count}-{at}"));
+            let copied = |to: &Utf8Path| match (series, count) {
                 (Some(dir), 1..) => {
                     let options = ApplyOptions {
                         limit: Some(count),
-                        ..ApplyOptions::full(&copy)
+                        ..ApplyOptions::full(to)
                     };
-                    patches::apply(tree, dir, &options).map_err(not_applied)?;
+                    patches::apply(tree, dir, &options).map(drop)
                 }
-                _ => patches::copy(tree, &copy).map_err(not_applied)?,
+                _ => patches::copy(tree, to),
+            };
+            let tried = match (&ways[at], count) {
+                (Some(way), _) => vec![way.clone()],
+                (None, 0) => places.clone(),
+                (None, _) => places.first().cloned().into_iter().collect(),
+            };
+            let mut first: Option<Compiled> = None;
+            for (n, way) in tried.iter().enumerate() {
+                let copy = place.with_file_name(format!("{count}-{at}-{n}"));
+                copied(&copy).map_err(not_applied)?;
+                let compiled = compile(&copy, way, ready, name.clone(), options)?;
+                let built = compiled.built;
+                if built {
+                    ways[at] = Some(way.clone());
+                    first = Some(compiled);
+                    break;
+                }
+                first.get_or_insert(compiled);
             }
-            kernels.push(compile(&copy, (headers, configured), name, options)?);
+            kernels.extend(first);
         }
         stages.push(ModuleStage { subject, kernels });
     }
@@ -152,6 +184,111 @@ pub fn run_module(
     })
 }
 
+/// How a module is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    /// By kbuild, in these directories one after another.
+    Kbuild(Vec<Utf8PathBuf>),
+    /// By the Makefile of a directory.
+    Makefile(Utf8PathBuf),
+}
+
+impl Way {
+    /// As it is told; None where nothing is to be told of it.
+    fn told(&self) -> Option<String> {
+        let named = |path: &Utf8PathBuf| match path.as_str() {
+            "" => "its own Makefile".to_owned(),
+            path => format!("{path}/Makefile"),
+        };
+        match self {
+            Way::Kbuild(places) if places.iter().all(|place| place.as_str().is_empty()) => None,
+            Way::Kbuild(places) => {
+                let places: Vec<&str> = places.iter().map(|place| place.as_str()).collect();
+                Some(format!("in {}", places.join(", ")))
+            }
+            Way::Makefile(place) => Some(format!("by {}", named(place))),
+        }
+    }
+}
+
+/// The variables by which a module's own Makefile is told which kernel it is built for: those that the modules use that were
+/// read when this was written.
+const OF_KERNEL: [&str; 9] = [
+    "KDIR",
+    "KERNEL_DIR",
+    "KERNELDIR",
+    "KERNEL_SRC",
+    "KSRC",
+    "KOBJ",
+    "KERNEL_PATH",
+    "KBUILD_DIR",
+    "BUILDSYSTEM_DIR",
+];
+
+/// The ways to build the module, the likeliest first. `touched` are the files of a series: only what is built from them matters.
+fn places(tree: &Tree, touched: &BTreeSet<Utf8PathBuf>) -> Vec<Way> {
+    let text = |directory: &Utf8Path, name: &str| {
+        let bytes = tree.read(&directory.join(name)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let mut directories: BTreeSet<&Utf8Path> = BTreeSet::new();
+    for path in tree.files() {
+        directories.extend(path.ancestors().skip(1));
+    }
+    let names_objects = |directory: &Utf8Path| {
+        ["Kbuild", "Makefile"].iter().any(|name| {
+            let lines = text(directory, name);
+            lines.is_some_and(|text| {
+                text.lines()
+                    .any(|line| line.trim_start().starts_with("obj-"))
+            })
+        })
+    };
+    let kbuild: BTreeSet<&Utf8Path> = directories
+        .iter()
+        .copied()
+        .filter(|directory| names_objects(directory))
+        .collect();
+    let mut chosen: BTreeSet<&Utf8Path> = BTreeSet::new();
+    for path in touched {
+        let mut above = path.ancestors().skip(1);
+        chosen.extend(above.find(|directory| kbuild.contains(directory)));
+    }
+    if chosen.is_empty() {
+        // Those that no other one leads to.
+        let inner = |directory: &&Utf8Path| {
+            let mut above = directory.ancestors().skip(1);
+            above.any(|above| kbuild.contains(above))
+        };
+        chosen = kbuild
+            .iter()
+            .copied()
+            .filter(|place| !inner(place))
+            .collect();
+    }
+    let mut ways = Vec::new();
+    if !chosen.is_empty() {
+        let places = chosen.iter().map(|place| place.to_path_buf());
+        ways.push(Way::Kbuild(places.collect()));
+    }
+    let roots = chosen.iter().flat_map(|place| place.ancestors());
+    let mut makefiles: Vec<&Utf8Path> = roots
+        .filter(|directory| text(directory, "Makefile").is_some())
+        .collect();
+    // From within outwards: the Makefile of a whole project may build much that is no module.
+    makefiles.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+    makefiles.dedup();
+    ways.extend(
+        makefiles
+            .into_iter()
+            .map(|path| Way::Makefile(path.to_owned())),
+    );
+    if ways.is_empty() {
+        ways.push(Way::Kbuild(vec![Utf8PathBuf::new()]));
+    }
+    ways
+}
+
 fn not_applied(error: patches::Error) -> Error {
     let exit = error.exit();
     Error::Series(Box::new(error), exit)
@@ -159,30 +296,58 @@ fn not_applied(error: patches::Error) -> Error {
 
 fn compile(
     copy: &Utf8Path,
-    (headers, configured): (&Utf8Path, &[String]),
+    way: &Way,
+    ready: &With,
     name: String,
     options: &ModuleBuild,
 ) -> Result<Compiled, Error> {
-    let variables = options
-        .kbuild
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    let output = proc::Command::new("make")
-        .arg("-C")
-        .arg(headers)
-        .args(configured)
-        .arg(format!("M={copy}"))
-        .arg(format!("-j{}", options.jobs.max(1)))
-        .args(variables)
-        .arg("modules")
-        .env("LC_ALL", "C")
-        .deadline(COMPILE)
-        .run_unchecked()
-        .map_err(|source| Error::Child {
-            what: format!("build the module against {headers}"),
-            source: Box::new(source),
-        })?;
-    let said = output.stderr_text();
+    let variables = || {
+        let given = options
+            .kbuild
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        ready.words.iter().cloned().chain(given)
+    };
+    let jobs = format!("-j{}", options.jobs.max(1));
+    let kbuild = |place: &Utf8PathBuf| {
+        proc::Command::new("make")
+            .arg("-C")
+            .arg(&ready.headers)
+            .arg(format!("M={}", join(copy, place)))
+            .arg(&jobs)
+            .args(variables())
+            .arg("modules")
+    };
+    let commands = match way {
+        Way::Kbuild(places) => places.iter().map(kbuild).collect(),
+        Way::Makefile(place) => {
+            let of_kernel = OF_KERNEL.map(|name| format!("{name}={}", ready.headers));
+            vec![
+                proc::Command::new("make")
+                    .arg("-C")
+                    .arg(join(copy, place))
+                    .arg(&jobs)
+                    .args(of_kernel)
+                    .args(variables()),
+            ]
+        }
+    };
+    let (mut built, mut said) = (true, String::new());
+    for command in commands {
+        let output = command
+            .env("LC_ALL", "C")
+            .deadline(COMPILE)
+            .run_unchecked()
+            .map_err(|source| Error::Child {
+                what: format!("build the module against {}", ready.headers),
+                source: Box::new(source),
+            })?;
+        built &= output.success();
+        said.push_str(&output.stderr_text());
+        said.push('\n');
+    }
+    // What a Makefile does when it is asked for nothing may be no module.
+    built &= matches!(way, Way::Kbuild(_)) || has_module(copy);
     let message = |line: &str, kind: &str| {
         line.split_once(kind)
             .map(|(_, said)| said.trim().to_owned())
@@ -191,17 +356,40 @@ fn compile(
         .lines()
         .find(|line| line.contains("error: ") || line.contains("ERROR: "));
     let error = error.or(said.lines().find(|line| !line.trim().is_empty()));
+    let told = way.told().into_iter().chain(ready.note.clone());
+    let told: Vec<String> = told.collect();
     Ok(Compiled {
         headers: name,
-        built: output.success(),
+        built,
         error: error
-            .filter(|_| !output.success())
+            .filter(|_| !built)
             .map(|line| line.replace(&format!("{copy}/"), "")),
         warnings: said
             .lines()
             .filter_map(|line| message(line, "warning: "))
             .collect(),
+        by: (!told.is_empty()).then(|| told.join("; ")),
     })
+}
+
+/// Whether a module was made somewhere below.
+fn has_module(directory: &Utf8Path) -> bool {
+    let entries = directory.read_dir_utf8().into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        match is_directory {
+            true => has_module(entry.path()),
+            false => entry.path().extension() == Some("ko"),
+        }
+    })
+}
+
+/// A path below a directory; the empty one is the directory itself.
+fn join(copy: &Utf8Path, place: &Utf8Path) -> Utf8PathBuf {
+    match place.as_str().is_empty() {
+        true => copy.to_owned(),
+        false => copy.join(place),
+    }
 }
 
 impl ModuleReport {
@@ -237,6 +425,9 @@ impl ModuleReport {
                     (false, true) => "FAIL",
                 };
                 let _infallible = write!(text, "  {word:4} {}", kernel.headers);
+                if let Some(by) = &kernel.by {
+                    let _infallible = write!(text, " ({by})");
+                }
                 if let Some(error) = &kernel.error {
                     let _infallible = write!(text, ": {error}");
                 }
@@ -270,6 +461,7 @@ mod tests {
             headers: "h".into(),
             built,
             error: None,
+            by: None,
             warnings: warnings
                 .iter()
                 .map(|warning| (*warning).to_owned())

@@ -10,7 +10,8 @@ use super::module::ModuleBuild;
 use super::run::{compilers, home_of};
 use super::shadow::write_file;
 use crate::error::Error;
-use camino::Utf8Path;
+use callsites::tree::shared_headers;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::time::Duration;
@@ -18,23 +19,43 @@ use std::time::Duration;
 /// A bound, and not a measurement: it compiles kbuild's own programs, objtool among them.
 const PREPARE: Duration = Duration::from_secs(1800);
 
-/// Words behind `make -C HEADERS` that say where it is configured.
+/// What a module is built with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct With {
+    /// The directory of `make -C`.
+    pub(super) headers: Utf8PathBuf,
+    /// Words behind it: where it is configured, and the compiler.
+    pub(super) words: Vec<String>,
+    /// What is not as the headers say.
+    pub(super) note: Option<String>,
+}
+
+/// Whether a module can be built.
 pub(super) enum Ready {
-    /// These.
-    With(Vec<String>),
+    /// With that.
+    With(With),
     /// It cannot be configured: what make said first.
     Not(String),
 }
 
-/// Sees to it that a module can be built with `headers`.
+/// Sees to it that a module can be built with `headers`; what has to be written for that goes to `place`.
 ///
 /// # Errors
 /// The cache cannot be written, make cannot be started, or another process prepares the same.
-pub(super) fn ready(headers: &Utf8Path, options: &ModuleBuild) -> Result<Ready, Error> {
+pub(super) fn ready(
+    headers: &Utf8Path,
+    options: &ModuleBuild,
+    place: &Utf8Path,
+) -> Result<Ready, Error> {
     let is_there = |name: &str| headers.join(name).exists();
     let is_source = is_there("Kconfig") && is_there("scripts/kconfig");
     if !is_source || is_there("include/config/auto.conf") || is_there(".config") {
-        return Ok(Ready::With(Vec::new()));
+        let (words, note) = compiler(headers, options);
+        return Ok(Ready::With(With {
+            headers: relocated(headers, place)?,
+            words,
+            note,
+        }));
     }
     let root = headers.canonicalize_utf8().unwrap_or(headers.to_owned());
     let output =
@@ -52,7 +73,7 @@ pub(super) fn ready(headers: &Utf8Path, options: &ModuleBuild) -> Result<Ready, 
     kbuild.progress = options.progress.clone();
     let (words, prepared) = (with(&output, &kbuild), output.join("prepared"));
     if std::fs::read_to_string(&prepared).is_ok_and(|before| before == now) {
-        return Ok(Ready::With(words));
+        return Ok(Ready::With(configured(headers, words)));
     }
     let name = root.file_name().unwrap_or("the kernel");
     options
@@ -77,7 +98,69 @@ pub(super) fn ready(headers: &Utf8Path, options: &ModuleBuild) -> Result<Ready, 
         }
     }
     write_file(&prepared, now.as_bytes())?;
-    Ok(Ready::With(words))
+    Ok(Ready::With(configured(headers, words)))
+}
+
+fn configured(headers: &Utf8Path, words: Vec<String>) -> With {
+    With {
+        headers: headers.to_owned(),
+        words,
+        note: None,
+    }
+}
+
+/// The headers where make finds all of them: the Makefile of a package that was unpacked and not installed includes one that
+/// is not there, so that a directory with another Makefile stands for it.
+fn relocated(headers: &Utf8Path, place: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+    let makefile = std::fs::read_to_string(headers.join("Makefile")).unwrap_or_default();
+    let mut included = makefile
+        .lines()
+        .filter_map(|line| line.strip_prefix("include /"));
+    let missing = included.any(|path| !Utf8Path::new("/").join(path.trim()).is_file());
+    let shared = match missing {
+        true => shared_headers(headers).and_then(|shared| shared.canonicalize_utf8().ok()),
+        false => None,
+    };
+    let Some(shared) = shared else {
+        return Ok(headers.to_owned());
+    };
+    let real = headers.canonicalize_utf8().unwrap_or(headers.to_owned());
+    std::fs::create_dir_all(place).map_err(Error::io("make directory", place))?;
+    let entries = real.read_dir_utf8().map_err(Error::io("list", &real))?;
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", &real))?;
+        if entry.file_name() != "Makefile" {
+            let link = place.join(entry.file_name());
+            std::os::unix::fs::symlink(entry.path(), &link).map_err(Error::io("link", &link))?;
+        }
+    }
+    let makefile = format!("include {shared}/Makefile\n");
+    write_file(&place.join("Makefile"), makefile.as_bytes())?;
+    Ok(place.to_owned())
+}
+
+/// Another compiler where the one that Debian's headers name is not installed, and that there is another.
+fn compiler(headers: &Utf8Path, options: &ModuleBuild) -> (Vec<String>, Option<String>) {
+    let given = |name: &str| options.kbuild.iter().any(|(other, _)| other == name);
+    let named = std::fs::read_to_string(headers.join(".kernelvariables")).unwrap_or_default();
+    let named = named.lines().find_map(|line| {
+        let value = line.strip_prefix("CC = ")?;
+        value.rsplit([' ', ')']).next().map(str::to_owned)
+    });
+    match named {
+        Some(named)
+            if !given("CC")
+                && !given("LLVM")
+                && !given("CROSS_COMPILE")
+                && named.starts_with("gcc-")
+                && proc::on_path(&named).is_none()
+                && proc::on_path("gcc").is_some() =>
+        {
+            let note = format!("CC=gcc, as {named} of these headers is not installed");
+            (vec!["CC=gcc".to_owned()], Some(note))
+        }
+        _ => (Vec::new(), None),
+    }
 }
 
 fn with(output: &Utf8Path, kbuild: &Kbuild) -> Vec<String> {
@@ -92,7 +175,6 @@ fn with(output: &Utf8Path, kbuild: &Kbuild) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::progress::Progress;
-    use camino::Utf8PathBuf;
 
     /// Sources whose make leaves what it was asked for, and fails where `broken` stands beside them.
     fn sources(dir: &tempfile::TempDir) -> Utf8PathBuf {
@@ -124,13 +206,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (root, options) = (sources(&dir), options(&dir));
         std::fs::write(root.join("broken"), "").unwrap();
-        let Ready::Not(why) = ready(&root, &options).unwrap() else {
+        let place = root.with_file_name("place");
+        let Ready::Not(why) = ready(&root, &options, &place).unwrap() else {
             panic!("it cannot be configured");
         };
         assert_eq!(why, "make defconfig: no flex");
         std::fs::remove_file(root.join("broken")).unwrap();
-        let words = |root: &Utf8Path| match ready(root, &options).unwrap() {
-            Ready::With(words) => words,
+        let words = |root: &Utf8Path| match ready(root, &options, &place).unwrap() {
+            Ready::With(with) => with.words,
             Ready::Not(why) => panic!("{why}"),
         };
         let first = words(&root);
@@ -147,5 +230,45 @@ mod tests {
         std::fs::create_dir_all(root.join("include/config")).unwrap();
         std::fs::write(root.join("include/config/auto.conf"), "").unwrap();
         assert_eq!(words(&root), [] as [String; 0]);
+    }
+
+    #[test]
+    fn headers_that_were_unpacked_elsewhere_lead_to_those_beside_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        let (amd64, common) = (root.join("h-amd64"), root.join("h-common"));
+        for directory in [&amd64, &common] {
+            std::fs::create_dir_all(directory.join("include")).unwrap();
+        }
+        std::fs::write(common.join("Makefile"), "VERSION = 5\n").unwrap();
+        std::fs::write(amd64.join(".config"), "").unwrap();
+        let makefile = "include /no/such/place/h-common/Makefile\n";
+        std::fs::write(amd64.join("Makefile"), makefile).unwrap();
+        let variables = "override ARCH = x86\nCC = $(CCACHE) $(CROSS_COMPILE)gcc-3.2\n";
+        std::fs::write(amd64.join(".kernelvariables"), variables).unwrap();
+        let place = root.join("place");
+        let mut options = options(&dir);
+        options.kbuild.clear();
+        let with = |options: &ModuleBuild, place: &Utf8Path| match ready(&amd64, options, place) {
+            Ok(Ready::With(with)) => with,
+            _ => panic!("they are ready"),
+        };
+        let one = with(&options, &place);
+        assert_eq!(one.headers, place);
+        let text = std::fs::read_to_string(place.join("Makefile")).unwrap();
+        assert_eq!(text, format!("include {common}/Makefile\n"));
+        assert!(place.join("include").is_dir() && place.join(".config").is_file());
+        if proc::on_path("gcc").is_some() {
+            assert_eq!(one.words, ["CC=gcc"]);
+            assert!(one.note.unwrap().contains("gcc-3.2"));
+        }
+        // Whoever names a compiler gets that one; and what is installed is taken as it is.
+        options.kbuild = vec![("CC".into(), "cc".into())];
+        std::fs::write(amd64.join("Makefile"), "all:\n").unwrap();
+        let two = with(&options, &root.join("other"));
+        assert_eq!(
+            (two.headers, two.words, two.note),
+            (amd64.clone(), vec![], None)
+        );
     }
 }
