@@ -35,13 +35,6 @@ pub(crate) fn build(
     Ok(came(&built))
 }
 
-/// What no target can boot is not booted.
-pub(crate) fn ktest() -> Came {
-    let reason =
-        "no target boots a module outside the kernel: that it compiles says nothing of its pins";
-    Came::Skipped(reason.to_owned(), None)
-}
-
 fn came(built: &ModuleReport) -> Came {
     let details = built.text().lines().map(str::to_owned).collect();
     let all = built.stages.first().map_or(0, |base| base.kernels.len());

@@ -49,6 +49,9 @@ pub(crate) struct OfModule {
     pub(crate) oldest: Option<String>,
 }
 
+/// What the verdict on a module outside the kernel does not say.
+pub(crate) const NOT_RUN: &str = "compiled, not run: no target boots a module outside the kernel";
+
 /// What came of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stage {
@@ -108,9 +111,15 @@ impl Record {
     }
 
     /// The verdict on the whole: "pass" needs a passed trial of the converted code, a failure anywhere is "fail", and a
-    /// run in which nothing tried the converted code is "inconclusive".
+    /// run in which nothing tried the converted code is "inconclusive". The trial of a module outside the kernel is that it is
+    /// compiled: it has no stage that boots, so none is skipped.
     pub(crate) fn verdict(&self) -> &'static str {
-        let tried = |stage: &&Stage| matches!(stage.name.as_str(), "after" | "ktest");
+        let outside = self.inputs.module.is_some();
+        let tried = |stage: &&Stage| match stage.name.as_str() {
+            "after" | "ktest" => true,
+            "build" => outside,
+            _ => false,
+        };
         let ended = |result| {
             self.stages
                 .iter()
@@ -157,6 +166,28 @@ mod tests {
             tools: BTreeMap::new(),
             stages: stages.collect(),
         }
+    }
+
+    #[test]
+    fn a_module_outside_the_kernel_passes_where_it_is_compiled() {
+        use Ended::{Failed, Passed, Skipped};
+        let verdict = |build| {
+            let mut record = record(&[("audit", Passed), ("build", build)]);
+            assert_ne!(
+                record.verdict(),
+                "pass",
+                "of a kernel, compiling is no trial"
+            );
+            record.inputs.module = Some(OfModule {
+                place: "drv".into(),
+                headers: vec![],
+                oldest: None,
+            });
+            record.verdict()
+        };
+        assert_eq!(verdict(Passed), "pass");
+        assert_eq!(verdict(Skipped), "inconclusive");
+        assert_eq!(verdict(Failed), "fail");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::kbuild::Variables;
 use crate::pipeline::progress::{Came, Progress};
 use crate::pipeline::{module, stages, userspace};
 use crate::runs::directory::{self, Run};
-use crate::runs::record::{Inputs, OfModule, Record, SCHEMA};
+use crate::runs::record::{Inputs, NOT_RUN, OfModule, Record, SCHEMA};
 use crate::runs::{page, shown};
 use crate::verbs::{audit, build, convert};
 use crate::{places, stopping, tree};
@@ -263,7 +263,6 @@ fn outside(
     progress.stage("build", |run| {
         module::build(tree, series, &options, &run.dir.join("build.json"))
     })?;
-    progress.stage("ktest", |_| Ok(module::ktest()))?;
     Ok(())
 }
 
@@ -320,7 +319,11 @@ fn finish(common: &Common, progress: &Progress<'_>) -> Result<(), Failure> {
     let output = common.output.as_deref();
     let record = &progress.record;
     if common.json {
-        let value = json!({ "schema": "pipeline/1", "run": run.id, "result": record.verdict(), "record": record, "verdict": shown.verdict });
+        let not_checked = record.inputs.module.as_ref().map(|_| NOT_RUN);
+        let value = json!({
+            "schema": "pipeline/1", "run": run.id, "result": record.verdict(), "not_checked": not_checked, "record": record,
+            "verdict": shown.verdict,
+        });
         return deliver_json(output, &value);
     }
     deliver(output, |to| summary(&run.id, record, to))
@@ -353,9 +356,11 @@ fn summary(id: &str, record: &Record, to: &mut dyn Write) -> Result<(), Failure>
             writeln!(to, "      hint: {hint}")?;
         }
     }
+    let not_run = record.inputs.module.as_ref();
+    let not_run = not_run.map_or(String::new(), |_| format!("; {NOT_RUN}"));
     writeln!(
         to,
-        "{}: {passed} passed, {failed} failed, {skipped} skipped",
+        "{}: {passed} passed, {failed} failed, {skipped} skipped{not_run}",
         record.verdict()
     )?;
     Ok(writeln!(to, "target/runs/{id}/report.html")?)
