@@ -15,7 +15,7 @@ use super::view::{View, kept};
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::index::lex::is_ident;
-use crate::report::{Callsite, Finding, Group, Role, Severity, Verdict};
+use crate::report::{Callsite, Era, Finding, Group, Role, Severity, Verdict};
 use camino::Utf8Path;
 use refimpl::api::{Dirties, Does, Function as Known, Sleeps, acts, followed};
 use std::collections::BTreeSet;
@@ -276,6 +276,11 @@ fn writes(view: &View<'_>, file: usize, span: Span) -> bool {
             let Some(flags) = form.and_then(|form| args.get(form.flags?)) else {
                 return;
             };
+            // Before 5.2 the fast functions took `int write` (73b0140bf0fe).
+            if view.input.released == Era::PutPage && name.contains("fast") {
+                writes |= !matches!(visit::text(flags).as_str(), "0" | "false");
+                return;
+            }
             writes |= says_write(flags)
                 || matches!(visit::bare(flags), Expr::Name(name, _) if is_given_write(function, name));
         });
@@ -360,12 +365,15 @@ fn unlocked(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     {
         return None;
     }
-    let origins: Option<Vec<_>> = site
-        .origins
-        .iter()
-        .map(|text| Origin::parse(text))
-        .collect();
-    origins?;
+    // Of an iterator they are a user's where the call would be converted.
+    let converted = matches!(site.verdict, Verdict::Convert | Verdict::Done);
+    let of_user = |text: &String| match converted {
+        true => Origin::of_kind(text).is_some(),
+        false => Origin::parse(text).is_some(),
+    };
+    if !site.origins.iter().all(of_user) {
+        return None;
+    }
     let file = view.file(&site.path)?;
     let function = view.files[file]
         .functions

@@ -53,12 +53,19 @@ void frob_unmap(struct frob *frob)\n\
 \tunpin_user_pages(&frob->page, 1);\n\
 }\n";
 
-const PATHS: [(&str, &str); 5] = [
+/// Before 5.2 a number told whether to write.
+const EARLY: &str = "int frob_early(struct frob *frob, unsigned long start)\n\
+{\n\
+\treturn __get_user_pages_fast(start, 1, frob->writes, &frob->page);\n\
+}\n";
+
+const PATHS: [(&str, &str); 6] = [
     ("net/frob/take.c", TAKES),
     ("net/frob/give.c", GIVES),
     ("net/frob/either.c", CHOOSES),
     ("net/frob/flags.c", FLAGS),
     ("mm/give.c", GIVES),
+    ("net/frob/early.c", EARLY),
 ];
 
 /// The callsite of `call`, which stands once in the sources.
@@ -304,6 +311,21 @@ fn pages_taken_for_writing_and_never_dirtied_are_reported_once() {
 }
 
 #[test]
+fn a_number_told_the_fast_functions_to_write_before_5_2() {
+    let never = |acquire: &str, origin: &str| {
+        let acquire = site(acquire, Role::Acquire, Verdict::Convert, &[]);
+        let release = site("put_page", Role::Release, Verdict::Convert, &[origin]);
+        let found = found_in(Era::PutPage, &[acquire, release]);
+        found.iter().any(|f| f.name == "dirty-never")
+    };
+    assert!(never(
+        "__get_user_pages_fast",
+        "__get_user_pages_fast net/frob/early.c:3"
+    ));
+    assert!(!never("get_user_pages_fast", GET));
+}
+
+#[test]
 fn dirtying_user_pages_without_their_lock_is_reported() {
     let found = findings(&[site(
         "set_page_dirty",
@@ -319,6 +341,11 @@ fn dirtying_user_pages_without_their_lock_is_reported() {
         ]
     );
     assert!(findings(&[site("set_page_dirty", Role::Dirty, Verdict::Unknown, &[])]).is_empty());
+    // Of an iterator they are a user's where the call would be converted.
+    let iterator = ["iov_iter_get_pages2 net/frob/take.c:3"];
+    let of_iterator = |verdict| site("set_page_dirty", Role::Dirty, verdict, &iterator);
+    assert_eq!(findings(&[of_iterator(Verdict::Convert)]).len(), 1);
+    assert!(findings(&[of_iterator(Verdict::Keep)]).is_empty());
     // The rules are about callers, and mm/ is none.
     let mut inside = site("set_page_dirty", Role::Dirty, Verdict::Keep, &[GET]);
     inside.path = "mm/give.c".into();
