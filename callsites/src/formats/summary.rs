@@ -4,6 +4,7 @@
 use super::text::{self, Style};
 use super::words;
 use crate::report::{Callsite, Finding, Group, Report, Severity, Verdict};
+use failure::counted;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -43,7 +44,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> i
         writeln!(
             out,
             "{} with nothing to do: done, or they stay\n",
-            words::number(quiet, "group")
+            counted(quiet, "group")
         )?;
     }
     text::write_summary(report, &style, out)
@@ -68,14 +69,14 @@ impl<'a> Work<'a> {
     fn write(&self, name: &str, style: &Style, out: &mut dyn io::Write) -> io::Result<()> {
         let mut parts = Vec::new();
         if self.convertible > 0 {
-            let groups = words::number(self.convertible, "group");
+            let groups = counted(self.convertible, "group");
             parts.push(format!(
                 "{groups} convertible with {}",
-                words::number(self.calls, "call")
+                counted(self.calls, "call")
             ));
         }
         if self.blocked > 0 {
-            parts.push(format!("{} blocked", words::number(self.blocked, "group")));
+            parts.push(format!("{} blocked", counted(self.blocked, "group")));
         }
         let errors = self
             .findings
@@ -83,10 +84,10 @@ impl<'a> Work<'a> {
             .filter(|f| f.severity == Severity::Error)
             .count();
         if !self.findings.is_empty() {
-            let findings = words::number(self.findings.len(), "finding");
+            let findings = counted(self.findings.len(), "finding");
             parts.push(match errors {
                 0 => findings,
-                _ => format!("{findings}, {errors} of severity error"),
+                _ => format!("{findings}, {}", counted(errors, "error")),
             });
         }
         writeln!(

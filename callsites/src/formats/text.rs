@@ -6,6 +6,7 @@ use crate::report::{
     Callsite, Coverage, Evidence, Finding, Group, NotCompiled, Report, Severity, TreeInfo,
     UnreadItem, Verdict,
 };
+use failure::counted;
 use std::io;
 
 /// Every escape sequence that a report for a terminal has of its own.
@@ -204,14 +205,17 @@ fn write_tree(report: &Report, style: &Style, out: &mut dyn io::Write) -> io::Re
 }
 
 fn write_count_of_findings(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let at = |s| report.findings.iter().filter(|f| f.severity == s).count();
+    let at = |severity, name| {
+        let findings = report.findings.iter();
+        counted(findings.filter(|f| f.severity == severity).count(), name)
+    };
     writeln!(
         out,
-        "  {}: {} of severity error, {} warning, {} note",
-        words::number(report.findings.len(), "finding"),
-        at(Severity::Error),
-        at(Severity::Warning),
-        at(Severity::Note)
+        "  {}: {}, {}, {}",
+        counted(report.findings.len(), "finding"),
+        at(Severity::Error, "error"),
+        at(Severity::Warning, "warning"),
+        at(Severity::Note, "note")
     )
 }
 
@@ -229,7 +233,7 @@ pub(super) fn write_summary(
     writeln!(
         out,
         "  {}: {}",
-        words::number(report.callsites.len(), "callsite"),
+        counted(report.callsites.len(), "callsite"),
         counts.join(", ")
     )?;
     let convertible = report.groups.iter().filter(|g| g.convertible).count();
@@ -241,7 +245,7 @@ pub(super) fn write_summary(
     writeln!(
         out,
         "  {}: {convertible} convertible, {blocked} blocked",
-        words::number(report.groups.len(), "group")
+        counted(report.groups.len(), "group")
     )?;
     write_count_of_findings(report, out)?;
     write_coverage(coverage, out)?;
@@ -273,21 +277,21 @@ fn write_coverage(coverage: &Coverage, out: &mut dyn io::Write) -> io::Result<()
         writeln!(
             out,
             "  {} asked for, {} with callsites; pages were followed through all {} of the tree",
-            words::number(asked.files, "file"),
+            counted(asked.files, "file"),
             asked.files_with_callsites,
-            words::number(coverage.files_walked, "file"),
+            counted(coverage.files_walked, "file"),
         )?;
     } else {
         writeln!(
             out,
             "  {} walked, {} with hits, {} parsed, {}",
-            words::number(coverage.files_walked, "file"),
+            counted(coverage.files_walked, "file"),
             coverage.files_with_hits,
             coverage.files_parsed,
-            words::number(coverage.functions, "function")
+            counted(coverage.functions, "function")
         )?;
         if coverage.releases_of_other_pages > 0 {
-            let releases = words::number(coverage.releases_of_other_pages, "release");
+            let releases = counted(coverage.releases_of_other_pages, "release");
             writeln!(out, "  {releases} of other pages not listed")?;
         }
     }
@@ -308,7 +312,7 @@ fn write_coverage(coverage: &Coverage, out: &mut dyn io::Write) -> io::Result<()
         .filter(|call| asked(&call.path))
         .collect();
     if !left_out.is_empty() {
-        let calls = words::number(left_out.len(), "call");
+        let calls = counted(left_out.len(), "call");
         writeln!(out, "  {calls} in arms of #if that are not compiled")?;
     }
     for call in left_out {

@@ -129,8 +129,3 @@ pub(super) fn counts(report: &Report) -> Vec<(Verdict, usize)> {
         })
         .collect()
 }
-
-/// `1 file`, `2 files`.
-pub(super) fn number(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}

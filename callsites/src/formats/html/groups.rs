@@ -8,6 +8,7 @@ use super::standing::{Standing, causes, marked};
 use super::{Beside, Known};
 use crate::formats::words;
 use crate::report::{Callsite, Confidence, Evidence, Group, Role, Verdict};
+use failure::counted;
 use maud::{Markup, html};
 use page::{Ids, List, Mark, Note, Row, diff, excerpt, list, mark, soft};
 use std::collections::BTreeSet;
@@ -100,7 +101,7 @@ fn tags(members: &[&Callsite], known: &Known, beside: &Beside) -> Markup {
     let cases: BTreeSet<u8> = members.iter().filter_map(|site| site.case).collect();
     let cases: Vec<String> = cases.iter().map(u8::to_string).collect();
     html! {
-        (words::number(members.len(), "call"))
+        (counted(members.len(), "call"))
         @if !cases.is_empty() { ", case " (cases.join(" and ")) }
         @match &known.evidence {
             Some((state, word)) => { " " (mark(*state, word)) }
@@ -128,8 +129,8 @@ fn in_short(group: &Group, members: &[&Callsite], standing: Standing, known: &Kn
             let causes = causes(members).into_iter();
             let causes: Vec<String> = causes
                 .map(|(cause, count, _)| match cause {
-                    "mixed origin" => format!("{} of mixed origin", words::number(count, "call")),
-                    cause => format!("{} {cause}", words::number(count, "call")),
+                    "mixed origin" => format!("{} of mixed origin", counted(count, "call")),
+                    cause => format!("{} {cause}", counted(count, "call")),
                 })
                 .collect();
             match causes.is_empty() {
@@ -149,8 +150,8 @@ fn body(
     ids: &Ids,
 ) -> Markup {
     html! {
-        p class="dim" { "Group " code { (group.id) } ": " (words::number(group.acquires.len(), "acquire")) ", "
-            (group.dirties.len()) " dirtying, " (words::number(group.releases.len(), "release")) "." }
+        p class="dim" { "Group " code { (group.id) } ": " (counted(group.acquires.len(), "acquire")) ", "
+            (group.dirties.len()) " dirtying, " (counted(group.releases.len(), "release")) "." }
         @if standing == Standing::Blocked {
             section {
                 h3 { "What stands in the way" }

@@ -15,6 +15,7 @@ pub use excerpts::Excerpts;
 
 use super::words;
 use crate::report::Report;
+use failure::counted;
 use maud::{Markup, html};
 use page::{Ids, List, Mark, Part, Row, Sheet, list, soft};
 use std::collections::BTreeMap;
@@ -95,9 +96,9 @@ pub(super) fn page(report: &Report, excerpts: &Excerpts) -> String {
 fn about(report: &Report) -> Markup {
     let coverage = &report.coverage;
     html! {
-        (words::number(report.callsites.len(), "call")) " of page-pinning functions in "
-        (words::number(report.groups.len(), "group")) " that share their pages; "
-        (words::number(coverage.files_walked, "file")) " walked, " (coverage.files_with_hits) " with a call. Era of "
+        (counted(report.callsites.len(), "call")) " of page-pinning functions in "
+        (counted(report.groups.len(), "group")) " that share their pages; "
+        (counted(coverage.files_walked, "file")) " walked, " (coverage.files_with_hits) " with a call. Era of "
         (words::era(report.tree.era)) "."
         @if let Some(revision) = &report.tree.revision { " Revision " (revision) "." }
         @if let Some(asked) = &report.coverage.asked { " Asked for: " (soft(&asked.paths.join(", "))) "." }
