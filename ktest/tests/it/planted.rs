@@ -27,6 +27,17 @@ struct Planted {
     statement: String,
     result: Vec<Outcome>,
     reason: String,
+    /// Other targets that notice what it leaves: what a user is charged is the machine's.
+    #[serde(default)]
+    noticed_by: Vec<String>,
+}
+
+impl Planted {
+    /// Whether both can be in one kernel, each seen by its own target alone.
+    fn goes_with(&self, other: &Planted) -> bool {
+        let notices = |a: &Planted, b: &Planted| a.noticed_by.contains(&b.target);
+        self.target != other.target && !notices(self, other) && !notices(other, self)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -184,7 +195,7 @@ fn rounds(bugs: &[Planted]) -> Vec<Vec<&Planted>> {
         }
         let mut free = rounds
             .iter_mut()
-            .filter(|round| round.iter().all(|other| other.target != bug.target));
+            .filter(|round| round.iter().all(|other| other.goes_with(bug)));
         match free.next() {
             Some(round) => round.push(bug),
             None => rounds.push(vec![bug]),

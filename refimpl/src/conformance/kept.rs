@@ -14,6 +14,7 @@ const FILES: &[&str] = &[
     include_str!("../../data/traces/disk.trace"),
     include_str!("../../data/traces/extract.trace"),
     include_str!("../../data/traces/fork.trace"),
+    include_str!("../../data/traces/fork-boundary.trace"),
     include_str!("../../data/traces/fork-file.trace"),
     include_str!("../../data/traces/hugetlb.trace"),
     include_str!("../../data/traces/large-misuse.trace"),

@@ -7,7 +7,7 @@
 //! are split or copied by other rules.
 
 use super::{Area, Mm, PageIndex, Pte, Vma};
-use crate::page::{Kind, Memory, Misuse, Pfn};
+use crate::page::{FolioId, Kind, Memory, Misuse, Pfn};
 
 impl Mm {
     /// pin_user_pages*() was called by this process once (MMF_HAS_PINNED).
@@ -43,7 +43,7 @@ impl Mm {
             };
             if area == Area::Anon {
                 let version = memory.version();
-                let pinned = self.has_pinned && memory.folio_maybe_dma_pinned(id);
+                let pinned = self.has_pinned && looks_pinned(memory, id);
                 let own = memory.folio(id).exclusive || !version.knows_exclusive();
                 if own && pinned && version.copies_early() {
                     continue;
@@ -114,4 +114,14 @@ impl Mm {
         self.zap(memory, at);
         self.fault_anon(memory, vma, at, true, None)
     }
+}
+
+/// folio_needs_cow_for_dma() as fork() asks it: since 5.19 with the reference of the child taken already, so that a page with one
+/// reference less than looks pinned is copied too (mm/memory.c: copy_present_ptes() of 6.12, copy_present_pte() of 6.1).
+fn looks_pinned(memory: &mut Memory, id: FolioId) -> bool {
+    let childs = i32::from(memory.version().knows_exclusive());
+    memory.folio_ref_add(id, childs);
+    let pinned = memory.folio_maybe_dma_pinned(id);
+    memory.folio_ref_add(id, -childs);
+    pinned
 }

@@ -285,6 +285,39 @@ fn an_entry_of_a_large_folio_of_a_file_goes_by_itself() {
     assert_eq!(counts(&memory, &mm, 0), (cached + 1, 1));
 }
 
+/// mm/memory.c: copy_present_ptes() takes the child's reference before it asks whether the page may be pinned; copy_present_page() of 5.9 to
+/// 5.18 asks first.
+#[test]
+fn fork_copies_a_page_that_looks_pinned_with_the_childs_reference() {
+    let bias = crate::page::GUP_PIN_COUNTING_BIAS;
+    for (version, references, copies) in [
+        (Version::V6_12, bias - 2, false),
+        (Version::V6_12, bias - 1, true),
+        (Version::V7_3, bias - 1, true),
+        (Version::V6_1, bias - 1, true),
+        (Version::V5_10, bias - 1, false),
+        (Version::V5_10, bias, true),
+    ] {
+        let mut memory = Memory::new(version);
+        let (_, mut mm) = world(Area::Anon, 1, 0);
+        mm.access(&mut memory, at(0), true).unwrap();
+        let id = memory.page_folio(mm.pte(at(0)).unwrap().pfn).unwrap();
+        memory.folio_ref_add(id, references - memory.folio(id).refcount);
+        mm.note_pinned();
+        assert!(mm.fork(&mut memory));
+        let mapped = if copies { 1 } else { 2 };
+        assert_eq!(
+            memory.folio(id).mapcount,
+            mapped,
+            "{} {references}",
+            version.name()
+        );
+        // What is looked at is given back.
+        let held = references + i32::from(!copies);
+        assert_eq!(memory.folio(id).refcount, held);
+    }
+}
+
 /// mm/memory.c: copy_present_page() is for pages that are the parent's own (PageAnonExclusive()); one that an earlier child had may be full of
 /// plain references and look pinned, and is shared all the same.
 #[test]
