@@ -144,7 +144,7 @@ pub(crate) fn parent(path: &Utf8Path) -> &str {
 }
 
 /// How near two files are: shared leading directories, with the same file nearest and public headers before strangers.
-pub(super) fn closeness(here: &Utf8Path, there: &Utf8Path) -> u32 {
+pub(crate) fn closeness(here: &Utf8Path, there: &Utf8Path) -> u32 {
     let (here, there) = (here.as_str(), there.as_str());
     if here == there {
         return 1000;

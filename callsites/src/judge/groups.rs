@@ -6,9 +6,10 @@
 //! known, stops each group whose pages it is given and joins none of them. What only marks pages dirty, or unpins what is
 //! pinned already, joins nothing either. A group in which nothing is to be converted is stopped by nobody.
 
-use crate::flow::places::parent;
+use crate::flow::places::{closeness, parent};
 use crate::report::{Callsite, Group, Role, Verdict};
 use camino::Utf8Path;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins members that share pages. `shares[i]` are the indices of the acquires whose pages callsite `i` is given.
@@ -128,10 +129,11 @@ fn group(callsites: &[Callsite], members: &[usize], others: &[usize]) -> Group {
     }
     let acquires = ids(Role::Acquire);
     let releases = ids(Role::Release);
-    let mut blocked_by: Vec<String> = members
-        .iter()
-        .chain(others)
-        .filter_map(|at| blocks(&callsites[*at]))
+    let mut blocking: Vec<usize> = members.iter().chain(others).copied().collect();
+    blocking.sort_by_key(|at| Reverse(near(callsites, members, *at)));
+    let mut blocked_by: Vec<String> = blocking
+        .into_iter()
+        .filter_map(|at| blocks(&callsites[at]))
         .collect();
     // Before 5.6 an acquire stays as it is: a group whose releases are converted already has nothing left to change.
     let converts = members
@@ -160,6 +162,17 @@ fn group(callsites: &[Callsite], members: &[usize], others: &[usize]) -> Group {
         blocked_by,
         plan: Vec::new(),
     }
+}
+
+/// How near a callsite stands to what takes the pages: whoever looks for what stops a group begins beside it.
+fn near(callsites: &[Callsite], members: &[usize], at: usize) -> u32 {
+    let acquires = members
+        .iter()
+        .map(|member| &callsites[*member])
+        .filter(|other| other.role == Role::Acquire);
+    let path = Utf8Path::new(&callsites[at].path);
+    let steps = acquires.map(|other| closeness(Utf8Path::new(&other.path), path));
+    steps.max().unwrap_or(0)
 }
 
 fn blocks(site: &Callsite) -> Option<String> {

@@ -613,6 +613,33 @@ struct pool { struct page *pages[8]; int n; struct device *dev; };
 }
 
 #[test]
+fn what_stops_a_group_is_named_from_the_acquire_on() {
+    let drop = |name: &str| {
+        format!(
+            "static void {name}(struct frob *frob)\n{{\n\tput_page(frob->page); //^ mixed\n}}\nvoid {name}_own(struct frob *frob)\n{{\n\
+             \tfrob->page = alloc_page(GFP_KERNEL);\n\t{name}(frob);\n}}\n"
+        )
+    };
+    let take = "#include \"frob.h\"\nint frob_take(struct frob *frob, unsigned long at)\n{\n\
+                \tint got = get_user_pages_fast(at, 1, FOLL_WRITE, &frob->page);\n\n\
+                \tdma_map_page(frob->dev, frob->page, 0, PAGE_SIZE, DMA_FROM_DEVICE);\n\treturn got;\n}\n";
+    let header = "struct frob { struct page *page; struct device *dev; };\n";
+    let far = format!("#include \"../b/frob.h\"\n{}", drop("frob_far"));
+    let judged = check(&[
+        ("drivers/a/far.c", &far),
+        ("drivers/b/frob.h", header),
+        ("drivers/b/take.c", &format!("{take}{}", drop("frob_near"))),
+    ]);
+    let group = group_of(&judged, "get_user_pages_fast");
+    let places: Vec<bool> = group
+        .blocked_by
+        .iter()
+        .map(|why| why.starts_with("drivers/b/take.c"))
+        .collect();
+    assert_eq!(places, [true, false], "{:?}", group.blocked_by);
+}
+
+#[test]
 fn a_group_in_which_all_stays_is_stopped_by_nobody() {
     let judged = check(&[(
         "kernel/a.c",
