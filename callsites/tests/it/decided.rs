@@ -137,7 +137,7 @@ fn a_page_that_is_found_through_a_page_table_decides_nothing() {
 	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
 		return -EFAULT;
 	set_bit(page_to_pfn(page), seen);
-	put_page(page); //^ convert
+	put_page(page); //^ keep
 	return 0;
 }
 void g(struct a *a)
