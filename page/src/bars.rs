@@ -2,7 +2,7 @@
 //! Headline figures and stacked bars. A click on either filters what is below.
 
 use crate::mark::Mark;
-use crate::row::Facet;
+use crate::row::{Facet, value};
 use crate::soft::soft;
 use maud::{Markup, html};
 
@@ -38,11 +38,12 @@ pub struct Bar {
 /// The figures in a row that wraps.
 pub fn figures(figures: &[Figure]) -> Markup {
     html! {
-        div class="figures" {
+        // Four beside each other or eight: no row of them is left with one alone.
+        div class=(if figures.len() % 4 == 0 { "figures by-four" } else { "figures" }) {
             @for figure in figures {
                 @match &figure.facet {
-                    Some((name, value)) => {
-                        button type="button" class={ "figure " (figure.mark.class()) } data-facet=(name) data-value=(value) aria-pressed="false" {
+                    Some((name, of)) => {
+                        button type="button" class={ "figure " (figure.mark.class()) } data-facet=(name) data-value=(value(of)) aria-pressed="false" {
                             (inside(figure))
                         }
                     }
@@ -86,7 +87,7 @@ fn total(bar: &Bar) -> usize {
 
 fn one(bar: &Bar, most: usize) -> Markup {
     html! {
-        button type="button" class="bar" data-facet=(bar.facet.0) data-value=(bar.facet.1) aria-pressed="false" {
+        button type="button" class="bar" data-facet=(bar.facet.0) data-value=(value(&bar.facet.1)) aria-pressed="false" {
             span class="label" { (soft(&bar.label)) }
             (drawn(bar, most))
             span class="total" { (total(bar)) }
@@ -121,7 +122,7 @@ fn drawn(bar: &Bar, most: usize) -> Markup {
 fn said(bar: &Bar) -> String {
     let parts = bar.parts.iter().filter(|part| part.2 > 0);
     let parts: Vec<String> = parts
-        .map(|(_, word, count)| format!("{count} {word}"))
+        .map(|(_, word, count)| format!("{word} {count}"))
         .collect();
     parts.join(", ")
 }

@@ -35,5 +35,5 @@ pub use row::{Facet, List, Row, list};
 pub use sequence::{Sequence, Step, sequence};
 pub use sheet::{Ids, Part, Sheet};
 pub use soft::{number, soft};
-pub use source::{Note, console, excerpt};
+pub use source::{Note, Window, console, excerpt};
 pub use visible::{hidden, line, visible};

@@ -8,6 +8,11 @@ use maud::{Markup, html};
 /// What a line can be filtered by: a facet's name and the line's value, such as `("state", "convert")`.
 pub type Facet = (&'static str, String);
 
+/// A facet's value as it stands in an attribute: values are told apart by their lines, so a stranger's name gets no second one.
+pub(crate) fn value(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
 /// A line that opens.
 #[derive(Debug)]
 pub struct Row {
@@ -57,7 +62,7 @@ fn row(row: &Row) -> Markup {
     let facets: Vec<String> = row
         .facets
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, of)| format!("{name}={}", value(of)))
         .collect();
     html! {
         details class="row" id=(row.id) data-facets=(facets.join("\n")) data-size=(row.size) open[row.open] {

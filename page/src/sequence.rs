@@ -28,7 +28,11 @@ pub struct Sequence {
     pub end: Vec<String>,
 }
 
-/// The story as a table with a column for each who.
+/// Lifelines up to which the table fits so many pixels: a lifeline takes 120 of them, what stands beside them 270. The style sheet has a
+/// rule for each width, which writes the steps below each other where there is less room.
+const WIDTHS: [(usize, &str); 2] = [(5, "sequence w880"), (8, "sequence w1240")];
+
+/// The story as a table with a column for each who; where the page is narrow, as a list of steps that say who.
 pub fn sequence(story: &Sequence) -> Markup {
     let mut lifelines: Vec<&str> = Vec::new();
     for step in &story.steps {
@@ -37,9 +41,11 @@ pub fn sequence(story: &Sequence) -> Markup {
         }
     }
     let columns = lifelines.len() + 2;
+    let width = WIDTHS.iter().find(|(most, _)| lifelines.len() <= *most);
+    let class = width.map_or("sequence", |(_, class)| class);
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label=(story.title) {
-            table class="sequence" {
+        div class="sequences" {
+            table class=(class) aria-label=(story.title) {
                 thead { tr {
                     th scope="col" { "step" }
                     @for who in &lifelines { th scope="col" class="who" { (who) } }
@@ -51,7 +57,7 @@ pub fn sequence(story: &Sequence) -> Markup {
                         tr {
                             td class="n" { (index + 1) }
                             @for who in &lifelines {
-                                td class="life" { @if *who == step.who { span class="act" { (soft(&step.what)) } } }
+                                td class="life" { @if *who == step.who { span class="act" data-who=(who) { (soft(&step.what)) } } }
                             }
                             td class="changes" { @for change in &step.changes { div { (soft(change)) } } }
                         }
@@ -68,4 +74,30 @@ pub fn sequence(story: &Sequence) -> Markup {
 
 fn again(columns: usize, said: &str) -> Markup {
     html! { tr class="again" { td colspan=(columns) { (said) } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_says_who_and_a_story_of_many_stands_below_itself() {
+        let story = |who: usize| Sequence {
+            title: "a story".into(),
+            steps: (0..who)
+                .map(|at| Step {
+                    who: format!("w{at}"),
+                    what: "acts".into(),
+                    changes: vec![],
+                })
+                .collect(),
+            repeats_from: None,
+            end: vec![],
+        };
+        let drawn = |who: usize| sequence(&story(who)).into_string();
+        assert!(drawn(2).contains("data-who=\"w1\">acts"));
+        for (who, class) in [(5, "sequence w880"), (8, "sequence w1240"), (9, "sequence")] {
+            assert!(drawn(who).contains(&format!("class=\"{class}\"")), "{who}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub struct Sheet {
     pub title: String,
     /// A sentence below the title.
     pub about: Markup,
+    /// What a search finds, as it stands in the empty field: "function, file, call or reason".
+    pub finds: &'static str,
     /// In order.
     pub parts: Vec<Part>,
 }
@@ -62,6 +64,25 @@ impl Ids {
     pub fn part(&self, name: &str) -> String {
         format!("{}{name}", self.0)
     }
+
+    /// The number of the run that a part belongs to, where there are several.
+    fn run(part: &str) -> Option<&str> {
+        let (run, _) = part.split_once('.')?;
+        run.bytes().all(|byte| byte.is_ascii_digit()).then_some(run)
+    }
+}
+
+fn links(parts: &[Part]) -> Markup {
+    html! {
+        @for part in parts {
+            li { a href={ "#" (part.id) } { (part.name) @if let Some(count) = part.count { " " span class="n" { (count) } } } }
+        }
+    }
+}
+
+/// The name of a part with that of its run.
+fn heading(part: &Part) -> Markup {
+    html! { @if let Some(run) = Ids::run(&part.id) { "Run " (run) ": " } (part.name) }
 }
 
 impl Sheet {
@@ -89,8 +110,8 @@ impl Sheet {
                     (self.navigation())
                     main id="content" tabindex="-1" {
                         @for part in &self.parts {
-                            section class="part" id=(part.id) aria-label=(part.name) {
-                                h2 { a href={ "#" (part.id) } { (part.name) } @if let Some(count) = part.count { " " span class="n" { (count) } } }
+                            section class="part" id=(part.id) aria-labelledby={ (part.id) "-name" } {
+                                h2 id={ (part.id) "-name" } { a href={ "#" (part.id) } { (heading(part)) } @if let Some(count) = part.count { " " span class="n" { (count) } } }
                                 (part.body)
                             }
                         }
@@ -133,12 +154,15 @@ impl Sheet {
         html! {
             nav aria-label="parts and search" {
                 ul {
-                    @for part in &self.parts {
-                        li { a href={ "#" (part.id) } { (part.name) @if let Some(count) = part.count { " " span class="n" { (count) } } } }
+                    @for parts in self.parts.chunk_by(|a, b| Ids::run(&a.id) == Ids::run(&b.id)) {
+                        @match parts.first().and_then(|part| Ids::run(&part.id)) {
+                            Some(run) => { li class="run" { b { "Run " (run) } ul { (links(parts)) } } }
+                            None => { (links(parts)) }
+                        }
                     }
                 }
                 form id="ask" role="search" {
-                    input id="find" type="search" aria-label="search" placeholder="function, file, call or reason" autocomplete="off" spellcheck="false";
+                    input id="find" type="search" aria-label="search" placeholder=(self.finds) autocomplete="off" spellcheck="false";
                     select id="sort" aria-label="order" {
                         option value="" { "by state" }
                         option value="name" { "by place" }

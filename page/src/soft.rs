@@ -15,14 +15,18 @@ pub fn soft(text: &str) -> Markup {
         let mut start = 0;
         for (at, c) in word.char_indices() {
             let end = at + c.len_utf8();
-            let anyway = matches!(c, '/' | ',' | '|' | '=' | '(' | '@');
+            // A bracket that begins a word belongs to it, and so does one that closes.
+            let anyway = matches!(c, '/' | ',' | '|' | '=' | '@') || c == '(' && at > 0;
             let if_long = matches!(c, '_' | '.' | ':' | '-');
             let rest = &word[end..];
-            // What is left of the name up to its next slash decides whether it fits.
-            let name = word[start..end].len() + rest.find(['/', ',', '(']).unwrap_or(rest.len());
+            // What is left of the name up to its next slash decides whether it fits; its brackets are part of it.
+            let left = rest.find(['/', ',', '(']).unwrap_or(rest.len());
+            let brackets = if rest[left..].starts_with("()") { 2 } else { 0 };
+            let name = word[start..end].len() + left + brackets;
             let ends = anyway && word.len() > FITS / 2 || if_long && name > FITS;
             let arrow = c == '-' && rest.starts_with('>');
-            if ends && !arrow && !rest.trim_end().trim_end_matches(')').is_empty() {
+            let closes = rest.starts_with(')');
+            if ends && !arrow && !closes && !rest.trim_end().trim_end_matches(')').is_empty() {
                 word[start..end].render_to(&mut out);
                 out.push_str("<wbr>");
                 start = end;
@@ -51,6 +55,20 @@ mod tests {
             "in drivers/<wbr>misc/<wbr>a.c:12 &lt;b&gt;&amp;a_short_name get_<wbr>user_<wbr>pages_<wbr>of_a_very_long_name()"
         );
         assert_eq!(soft_text(&soft), text);
+    }
+
+    #[test]
+    fn a_bracket_stays_with_what_it_opens_and_closes() {
+        let plain = |text: &str| soft(text).into_string();
+        // 26 characters: one more than fits, so that it may end after an underscore instead of between its brackets.
+        assert_eq!(
+            plain("kvmppc_xive_cleanup_vcpu()"),
+            "kvmppc_<wbr>xive_cleanup_vcpu()"
+        );
+        assert_eq!(
+            plain("(unpin_user_page drivers"),
+            "(unpin_user_page drivers"
+        );
     }
 
     fn soft_text(html: &str) -> String {

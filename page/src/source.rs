@@ -15,37 +15,30 @@ pub struct Note {
     pub class: &'static str,
 }
 
-/// Lines of `path` from line `first` on, those that have a note marked. The script of the page colours them when they are seen.
-pub fn excerpt<'a>(
-    path: &str,
-    first: u32,
-    lines: impl IntoIterator<Item = &'a str>,
-    notes: &[Note],
-) -> Markup {
-    html! {
-        figure class="src" {
-            figcaption { (soft(path)) }
-            (numbered(first, lines, notes))
-        }
-    }
+/// Lines that follow each other: the number of the first, and the lines.
+pub type Window<'a> = (u32, Vec<&'a str>);
+
+/// Lines of `path`, those that have a note marked. The script of the page colours them when they are seen.
+pub fn excerpt(path: &str, windows: &[Window<'_>], notes: &[Note]) -> Markup {
+    figure("src", path, windows, notes)
 }
 
 /// Lines of a console.
-pub fn console<'a>(
-    title: &str,
-    first: u32,
-    lines: impl IntoIterator<Item = &'a str>,
-    notes: &[Note],
-) -> Markup {
+pub fn console(title: &str, windows: &[Window<'_>], notes: &[Note]) -> Markup {
+    figure("src console", title, windows, notes)
+}
+
+fn figure(class: &str, title: &str, windows: &[Window<'_>], notes: &[Note]) -> Markup {
     html! {
-        figure class="src console" {
+        figure class=(class) {
             figcaption { (soft(title)) }
-            (numbered(first, lines, notes))
+            // A line between two lists says that lines are left out.
+            @for (first, lines) in windows { (numbered(*first, lines, notes)) }
         }
     }
 }
 
-fn numbered<'a>(first: u32, lines: impl IntoIterator<Item = &'a str>, notes: &[Note]) -> Markup {
+fn numbered(first: u32, lines: &[&str], notes: &[Note]) -> Markup {
     html! {
         ol start=(first) {
             @for (number, line) in (first..).zip(lines) {
@@ -54,7 +47,7 @@ fn numbered<'a>(first: u32, lines: impl IntoIterator<Item = &'a str>, notes: &[N
                     Some(note) => {
                         li class={ "hit " (note.class) } {
                             (line)
-                            @for note in &said { span class="note" { (note.label) } }
+                            @for note in &said { " " span class="note" { (soft(&note.label)) } }
                         }
                     }
                     None => { li { (line) } }

@@ -1,16 +1,49 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A series as parts of a page: each mail as it will be read, with what is known of its patch.
 
+use crate::edits::next;
 use crate::info::{Check, Outcome, Patch, PatchChecks, Refused};
 use crate::mbox::Mail;
 use crate::series::Series;
+use callsites::report::{Group, Report};
 use mail_parser::{Address, MessageParser};
 use maud::{Markup, html};
-use page::{Ids, List, Mark, Part, Row, list, mail, mark, soft};
-use std::collections::BTreeSet;
+use page::{Cell, Facet, Ids, List, Mark, Part, Row, list, mail, mark, soft};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What to do next about each group of `report` that is blocked, in one sentence.
+pub fn next_steps(report: &Report) -> BTreeMap<String, String> {
+    let blocked = |group: &&Group| !group.convertible && !group.blocked_by.is_empty();
+    report
+        .groups
+        .iter()
+        .filter(blocked)
+        .map(|group| (group.id.clone(), next(report, group)))
+        .collect()
+}
+
+/// What is known of the patches of a series beside it.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// What the groups of a patch can be filtered by, by the id of a group.
+    pub facets: BTreeMap<String, Vec<Facet>>,
+    /// What the kernels did, by the place of the patch in the series.
+    pub ran: Vec<Vec<Ran>>,
+}
+
+/// What a kernel with a patch did, beside the kernel without it.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// "build", "boot", or a target.
+    pub what: String,
+    /// Of the base.
+    pub base: Cell,
+    /// Of the kernel with this patch and those before it.
+    pub patched: Cell,
+}
 
 /// The parts of a page on `series`.
-pub fn parts(series: &Series, ids: &Ids) -> Vec<Part> {
+pub fn parts(series: &Series, beside: &Beside, ids: &Ids) -> Vec<Part> {
     let info = &series.info;
     let mut rows: Vec<Row> = Vec::new();
     for mail in &series.mails {
@@ -24,6 +57,7 @@ pub fn parts(series: &Series, ids: &Ids) -> Vec<Part> {
                 &info.patches[at],
                 series.checks.patches.get(at),
                 mail,
+                beside,
                 ids,
             ),
             None => letter(mail, &series.checks.series, ids),
@@ -44,7 +78,7 @@ pub fn parts(series: &Series, ids: &Ids) -> Vec<Part> {
             id: ids.part("refused"),
             name: "Left alone".into(),
             count: Some(info.refused.len()),
-            body: refused(&info.refused, ids),
+            body: refused(&info.refused, beside, ids),
         });
     }
     parts
@@ -75,7 +109,14 @@ fn together(checks: &[Check]) -> (Mark, &'static str) {
     }
 }
 
-fn patched(at: usize, patch: &Patch, checks: Option<&PatchChecks>, mail: &Mail, ids: &Ids) -> Row {
+fn patched(
+    at: usize,
+    patch: &Patch,
+    checks: Option<&PatchChecks>,
+    mail: &Mail,
+    beside: &Beside,
+    ids: &Ids,
+) -> Row {
     let all = checks.map_or(&[][..], |checks| checks.checks.as_slice());
     let (state, word) = together(all);
     let directories: BTreeSet<&str> = patch
@@ -84,6 +125,13 @@ fn patched(at: usize, patch: &Patch, checks: Option<&PatchChecks>, mail: &Mail, 
         .map(|file| file.rsplit_once('/').map_or("", |(directory, _)| directory))
         .collect();
     let directories = directories.into_iter().filter(|name| !name.is_empty());
+    let mut facets: BTreeSet<Facet> = directories.map(|name| ("under", name.to_owned())).collect();
+    let of_groups = patch
+        .groups
+        .iter()
+        .filter_map(|group| beside.facets.get(group));
+    facets.extend(of_groups.flatten().cloned());
+    let ran = beside.ran.get(at).map_or(&[][..], Vec::as_slice);
     let replaced = patch
         .callsites
         .iter()
@@ -96,19 +144,22 @@ fn patched(at: usize, patch: &Patch, checks: Option<&PatchChecks>, mail: &Mail, 
         cells: vec![
             ("where", soft(&file_names(&patch.files))),
             ("", html! { (page::number(replaced, "call")) }),
-            ("why", in_short(all)),
+            ("why", html! { (in_short(all)) (in_few_words(ran)) }),
         ],
-        facets: directories.map(|name| ("under", name.to_owned())).collect(),
+        facets: facets.into_iter().collect(),
         size: patch.callsites.len(),
         body: html! {
             section { h3 { "Checks" } (table(all)) }
-            @if let Some(shown) = checks.and_then(|checks| checks.shown.as_ref()) {
-                @for (file, architectures) in &shown.compiled {
-                    p { (mark(Mark::Good, "compiled")) " " (soft(file)) " for " (architectures.iter().cloned().collect::<Vec<_>>().join(", ")) }
-                }
+            @if let Some(shown) = checks.and_then(|checks| checks.shown.as_ref()).filter(|shown| !shown.compiled.is_empty()) {
+                section { h3 { "Compiled" } ul { @for (file, architectures) in &shown.compiled {
+                    li { (soft(file)) " for " (architectures.iter().cloned().collect::<Vec<_>>().join(", ")) }
+                } } }
             }
-            section { h3 { "Base against patched" } (calls(patch, checks, ids)) }
-            section { h3 { "To" } (recipients(patch)) }
+            section { h3 { "Base against patched" }
+                (calls(patch, checks, ids))
+                (compared(ran))
+            }
+            section { h3 { "Recipients" } (recipients(patch)) }
             section { h3 { "The mail" } (read(mail)) }
         },
         open: false,
@@ -151,6 +202,37 @@ fn in_short(checks: &[Check]) -> Markup {
     html! { @for check in checks { @let (state, _) = marked(check.outcome); (mark(state, &check.name)) " " } }
 }
 
+/// The same of what the kernels did: the worst of it is said.
+fn in_few_words(ran: &[Ran]) -> Markup {
+    let patched = || ran.iter().map(|one| &one.patched);
+    let any = |state: Mark| patched().find(|(mark, ..)| *mark == state);
+    let worst = any(Mark::Bad).or_else(|| any(Mark::Unsure));
+    let word = match (worst, any(Mark::Good)) {
+        (Some((state, word, _)), _) => Some((*state, format!("kernel: {word}"))),
+        (None, Some(_)) => Some((Mark::Good, "kernel".to_owned())),
+        (None, None) => None,
+    };
+    html! { @if let Some((state, word)) = word { (mark(state, &word)) } }
+}
+
+/// What the kernels did, with and without the patch.
+fn compared(ran: &[Ran]) -> Markup {
+    let cell = |(state, word, to): &Cell| match to {
+        Some(to) => html! { a href={ "#" (to) } { (mark(*state, word)) } },
+        None => mark(*state, word),
+    };
+    html! {
+        @if !ran.is_empty() {
+            table class="plain" {
+                thead { tr { th scope="col" { "kernel" } th scope="col" { "base" } th scope="col" { "patched" } } }
+                tbody { @for one in ran {
+                    tr { th scope="row" { (soft(&one.what)) } td data-of="base" { (cell(&one.base)) } td data-of="patched" { (cell(&one.patched)) } }
+                } }
+            }
+        }
+    }
+}
+
 fn table(checks: &[Check]) -> Markup {
     html! {
         @if checks.is_empty() { p { (mark(Mark::Skipped, "nothing was checked")) } }
@@ -176,9 +258,9 @@ fn calls(patch: &Patch, checks: Option<&PatchChecks>, ids: &Ids) -> Markup {
             @let (state, word) = seen(&call.id);
             tr {
                 td { a href={ "#" (ids.of("call", &call.id)) } { (soft(&format!("{}:{}", call.path, call.line))) } " " code { (soft(&format!("{}()", call.function))) } }
-                td { code { (soft(&call.call)) } }
-                td { @if call.call == call.becomes { span class="dim" { "stays" } } @else { code { (soft(&call.becomes)) } } }
-                td { (mark(state, word)) }
+                td data-of="base" { code { (soft(&call.call)) } }
+                td data-of="patched" { @if call.call == call.becomes { span class="dim" { "stays" } } @else { code { (soft(&call.becomes)) } } }
+                td data-of="seen" { (mark(state, word)) }
             }
         } }
     } }
@@ -235,12 +317,12 @@ fn addresses(address: &Address<'_>) -> String {
     address.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn refused(groups: &[Refused], ids: &Ids) -> Markup {
+fn refused(groups: &[Refused], beside: &Beside, ids: &Ids) -> Markup {
     let rows = groups.iter().map(|group| Row {
         id: ids.of("refused", &group.group),
         state: (Mark::Stop, "left alone".into()),
         name: match group.subsystem.as_str() {
-            "" => "several subsystems".into(),
+            "" | "." => "several subsystems".into(),
             subsystem => subsystem.into(),
         },
         cells: vec![(
@@ -252,11 +334,15 @@ fn refused(groups: &[Refused], ids: &Ids) -> Markup {
                     .map_or(String::new(), |why| crate::series::shortened(why)),
             ),
         )],
-        facets: vec![("under", group.subsystem.clone())],
+        facets: match beside.facets.get(&group.group) {
+            Some(facets) => facets.clone(),
+            None => vec![("under", group.subsystem.clone())],
+        },
         size: group.reasons.len(),
         body: html! {
             ul class="said-of" { @for why in &group.reasons { li { (soft(why)) } } }
-            p { a href={ "#" (ids.of("group", &group.group)) } { "the group" } }
+            @if !group.next.is_empty() { h3 { "What to do next" } p class="said-of" { (soft(&group.next)) } }
+            p { a href={ "#" (ids.of("group", &group.group)) } { "The group" } }
         },
         open: false,
     });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The list of formats, their names, and the one function that writes them.
 
-use super::html::Excerpts;
+use super::html::{Beside, Excerpts};
 use super::shown::shown;
 use super::visible::{Visible, json};
 use super::{csv, html, quickfix, sarif, summary, text};
@@ -116,15 +116,20 @@ pub fn write(report: &Report, format: Format, out: &mut dyn io::Write) -> io::Re
         }
         Format::Html => {
             // Without its tree: the lines that the report itself quotes.
-            out.write_all(html::page(report, &Excerpts::default()).as_bytes())
+            out.write_all(html::page(report, &Excerpts::default(), &Beside::default()).as_bytes())
         }
     }
 }
 
-/// Writes the page of `report` with the source around its calls.
+/// Writes the page of `report` with the source around its calls, and what is known beside it.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_page(report: &Report, excerpts: &Excerpts, out: &mut dyn io::Write) -> io::Result<()> {
-    out.write_all(html::page(report, excerpts).as_bytes())
+pub fn write_page(
+    report: &Report,
+    excerpts: &Excerpts,
+    beside: &Beside,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    out.write_all(html::page(report, excerpts, beside).as_bytes())
 }

@@ -61,7 +61,7 @@ fn evidence(line: u32, text: &str) -> Evidence {
     }
 }
 
-fn report() -> Report {
+pub(crate) fn report() -> Report {
     let mut acquire = site(
         "a1",
         12,
@@ -240,7 +240,7 @@ fn html_is_one_page_without_a_network_and_draws_the_flow() {
         assert!(!page.contains(outside), "the page reaches out: {outside}");
     }
     assert_eq!(
-        page.matches("<svg class=\"flow\"").count(),
+        page.matches("<svg class=\"flow across\"").count(),
         1,
         "one group has both ends"
     );
@@ -250,6 +250,70 @@ fn html_is_one_page_without_a_network_and_draws_the_flow() {
     );
     let parts = page.find("<main").expect("opened")..page.find("</main>").expect("closed");
     insta::assert_snapshot!(page[parts].replace("><", ">\n<"));
+}
+
+#[test]
+fn what_else_a_release_is_given_and_under_which_condition_it_runs_is_drawn() {
+    let mut report = report();
+    let elsewhere = "alloc_page drivers/misc/frobber/other.c:3";
+    report.callsites[1].origins.push(elsewhere.into());
+    let step = |becomes: &str, id: &str| Step {
+        id: id.into(),
+        becomes: becomes.into(),
+        when: When::WillPin,
+        because: vec![],
+    };
+    report.groups[1].plan = vec![
+        step("iov_iter_extract_pages", "a1"),
+        step("unpin_user_page", "r1"),
+    ];
+    let page = |report: &Report| {
+        let mut out = Vec::new();
+        write(report, Format::Html, &mut out).expect("a Vec takes every byte");
+        String::from_utf8(out).expect("all formats are UTF-8")
+    };
+    let drawn = page(&report);
+    let plain = written(Format::Html);
+    for what in [
+        "pages of other origin",
+        elsewhere,
+        "if iov_iter_extract_will_pin()<",
+    ] {
+        assert!(drawn.contains(what), "{what}");
+        assert!(!plain.contains(what), "{what} is not said of every group");
+    }
+    let edges = |page: &str| page.matches("class=\"edge\"").count();
+    // One more from the other pages to the release, in each of the two forms.
+    assert_eq!(edges(&drawn), edges(&plain) + 2);
+}
+
+#[test]
+fn a_group_is_found_by_where_it_stands_where_it_lies_and_what_was_found_in_its_functions() {
+    let facets = callsites::formats::html::of_groups(&report());
+    let of = |group: &str| {
+        facets[group]
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+    };
+    for wanted in [
+        "state=convert",
+        "severity=error",
+        "rule=leak-on-error-path",
+        "under=drivers/misc/frobber",
+        "call=convert",
+    ] {
+        assert!(
+            of("0a1b2c").contains(&wanted.to_owned()),
+            "{wanted}: {:?}",
+            of("0a1b2c")
+        );
+    }
+    assert!(
+        of("3d4e5f").contains(&"cause=not known".to_owned()),
+        "{:?}",
+        of("3d4e5f")
+    );
 }
 
 fn log() -> serde_json::Value {

@@ -27,7 +27,8 @@
   for (const list of lists) {
     list.names = new Set(list.rows.flatMap((item) => [...item.facets.keys()]));
     list.more = make("button", "", { type: "button", className: "more", hidden: true });
-    list.element.after(list.more);
+    list.none = make("p", "", { className: "none", hidden: true });
+    list.element.after(list.none, list.more);
     list.more.addEventListener("click", () => { list.limit += PORTION * 4; show(); });
     new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting) && !list.more.hidden) list.more.click(); },
       { rootMargin: "600px" }).observe(list.more);
@@ -37,10 +38,16 @@
   const text = (item) => item.text ??= [item.row.querySelector("summary"), ...$(".said-of", item.row)]
     .map((element) => element.textContent).join(" ").toLowerCase();
 
+  // What is pressed filters every list below it: one whose lines do not have the facet at all shows none of them.
+  const firsts = new Map();
+  for (const button of buttons) if (!firsts.has(button.dataset.facet)) firsts.set(button.dataset.facet, button);
+  for (const list of lists) {
+    list.above = new Set([...firsts].filter(([, button]) => button.compareDocumentPosition(list.element) & Node.DOCUMENT_POSITION_PRECEDING).map(([name]) => name));
+  }
   const wanted = new Map();
   const matches = (list, item, words) => {
     for (const [name, values] of wanted) {
-      if (list.names.has(name) && !(item.facets.get(name) ?? []).some((value) => values.has(value) ||
+      if (!list.above.has(name) && !(item.facets.get(name) ?? []).some((value) => values.has(value) ||
           (name === "under" && [...values].some((one) => value.startsWith(`${one}/`))))) return false;
     }
     return words.every((word) => text(item).includes(word));
@@ -76,6 +83,8 @@
       }
       list.more.hidden = count <= list.limit;
       list.more.textContent = `${count - list.limit} more`;
+      list.none.hidden = count > 0;
+      list.none.textContent = `None of ${list.rows.length} ${list.what}${list.rows.length === 1 ? "" : "s"} is about that.`;
       said.push(`${count} of ${list.rows.length} ${list.what}${list.rows.length === 1 ? "" : "s"}`);
     }
     shown.replaceChildren(asked ? said.join(", ") : "");
@@ -161,7 +170,7 @@
         if (element.tagName === "DETAILS") element.open = true;
         element.hidden = false;
       }
-      target.scrollIntoView({ block: target.classList.contains("row") || target.tagName === "LI" ? "center" : "start" });
+      target.scrollIntoView({ block: target.tagName === "LI" ? "center" : "start" });
       (target.querySelector(":scope > summary") ?? target).focus({ preventScroll: true });
       return;
     }

@@ -9,8 +9,8 @@ use super::table::{Cell, Table};
 use super::trace::Trace;
 use maud::{Markup, html};
 use page::{
-    Figure, Heat, Ids, List, Mark, Part, Row, Sequence, Sheet, Step, figures, heat, list, number,
-    sequence, soft,
+    Facet, Figure, Heat, Ids, List, Mark, Part, Row, Sequence, Sheet, Step, figures, heat, list,
+    number, sequence, soft,
 };
 
 /// The page of a report on scenarios.
@@ -19,6 +19,7 @@ pub fn report(report: &Report) -> String {
     let rows = report.scenarios.iter().map(|one| scenario(one, &ids));
     Sheet {
         title: "What policies for pinned pages allow and break".into(),
+        finds: "scenario, property or word",
         about: html! { "Every scenario explored to the end: a property that holds does so in every run, and one that is broken has a story that shows how." },
         parts: vec![
             Part {
@@ -214,21 +215,27 @@ pub fn table(table: &Table) -> String {
     let blocks = table
         .cells
         .chunk_by(|a, b| (a.driver, a.callsites) == (b.driver, b.callsites));
-    let rows = blocks
-        .enumerate()
-        .filter_map(|(at, cells)| block(at, cells, &columns, &ids));
+    let rows = blocks.filter_map(|cells| block(cells, &columns, &ids));
+    let rows: Vec<Row> = rows.collect();
     let states: usize = table.cells.iter().map(|cell| cell.states).sum();
     Sheet {
         title: "Policies for pinned pages".into(),
         about: html! { (number(table.cells.len(), "combination")) " of policy, device and mistake, " (states) " states, each explored to the end." },
+        finds: "device, mistake or policy",
         parts: vec![
+            Part {
+                id: ids.part("overview"),
+                name: "Overview".into(),
+                count: None,
+                body: at_one_look(table, &ids),
+            },
             Part {
                 id: ids.part("table"),
                 name: "Policy against property".into(),
-                count: Some(table.cells.len()),
+                count: Some(rows.len()),
                 body: list(&List {
                     what: "combination of device and mistake",
-                    rows: rows.collect(),
+                    rows,
                     nothing: "No combination was asked for.",
                 }),
             },
@@ -245,7 +252,100 @@ pub fn table(table: &Table) -> String {
     .html()
 }
 
-fn block(at: usize, cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<Row> {
+/// What holds and what does not, and the whole matrix with a number for each combination: a table for each kind of mistake.
+fn at_one_look(table: &Table, ids: &Ids) -> Markup {
+    let holding = table
+        .cells
+        .iter()
+        .filter(|cell| cell.broken.is_empty())
+        .count();
+    let mut mistakes: Vec<Callsites> = Vec::new();
+    for cell in &table.cells {
+        if !mistakes.contains(&cell.callsites) {
+            mistakes.push(cell.callsites);
+        }
+    }
+    html! {
+        (figures(&[
+            Figure {
+                count: holding,
+                what: "hold".into(),
+                mark: Mark::Good,
+                sentence: "combinations in which nothing can go wrong that the model knows of.".into(),
+                facet: Some(("result", "holds".into())),
+            },
+            Figure {
+                count: table.cells.len() - holding,
+                what: "broken".into(),
+                mark: Mark::Bad,
+                sentence: "combinations in which a run ends badly.".into(),
+                facet: Some(("result", "broken".into())),
+            },
+            Figure {
+                count: table.cells.iter().map(|cell| cell.states).sum(),
+                what: "states".into(),
+                mark: Mark::Note,
+                sentence: "explored, each once and none left out.".into(),
+                facet: None,
+            },
+        ]))
+        @for (at, callsites) in mistakes.into_iter().enumerate() {
+            details open[at == 0] {
+                summary { "Policy against device, callsites " b { (callsites.name()) } }
+                (of_mistake(table, callsites, ids))
+            }
+        }
+    }
+}
+
+/// Every policy against every device, with one kind of mistake: how many properties are broken.
+fn of_mistake(table: &Table, callsites: Callsites, ids: &Ids) -> Markup {
+    let cells = || {
+        table
+            .cells
+            .iter()
+            .filter(|cell| cell.callsites == callsites)
+    };
+    let (mut devices, mut policies) = (Vec::new(), Vec::new());
+    for cell in cells() {
+        if !devices.contains(&cell.driver) {
+            devices.push(cell.driver);
+        }
+        if !policies.contains(&cell.policy) {
+            policies.push(cell.policy);
+        }
+    }
+    let rows = policies.iter().map(|policy| {
+        let cell = |driver: &Driver| {
+            let cell = cells().find(|cell| cell.policy == *policy && cell.driver == *driver);
+            let to = Some(block_id(*driver, callsites, ids));
+            match cell.map(|cell| cell.broken.len()) {
+                None => (Mark::Skipped, "not asked".to_owned(), None),
+                Some(0) => (Mark::Good, "holds".to_owned(), to),
+                Some(count) => (Mark::Bad, format!("{count} broken"), to),
+            }
+        };
+        (
+            html! { (policy.name()) },
+            devices.iter().map(cell).collect(),
+        )
+    });
+    heat(&Heat {
+        title: format!("policies against devices, callsites {}", callsites.name()),
+        corner: "policy".into(),
+        columns: devices
+            .iter()
+            .map(|driver| (driver.name().to_owned(), "device".to_owned()))
+            .collect(),
+        rows: rows.collect(),
+    })
+}
+
+fn block_id(driver: Driver, callsites: Callsites, ids: &Ids) -> String {
+    ids.of("table", &format!("{}/{}", driver.name(), callsites.name()))
+}
+
+fn block(cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<Row> {
     let Cell {
         driver, callsites, ..
     } = *cells.first()?;
@@ -269,10 +369,7 @@ fn block(at: usize, cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<R
         "whether the device ever gets to write".into(),
     ));
     Some(Row {
-        id: ids.of(
-            "table",
-            &format!("{}/{}", Driver::name(driver), callsites.name()),
-        ),
+        id: block_id(driver, callsites, ids),
         state: match holding {
             0 => (Mark::Bad, "none holds".into()),
             some => (Mark::Good, format!("{some} hold")),
@@ -288,10 +385,16 @@ fn block(at: usize, cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<R
                 )),
             ),
         ],
-        facets: vec![
-            ("device", driver.name().into()),
-            ("callsites", callsites.name().into()),
-        ],
+        facets: {
+            let results = [("holds", holding > 0), ("broken", holding < cells.len())];
+            let results = results.into_iter().filter(|(_, there)| *there);
+            let mut facets: Vec<Facet> = results
+                .map(|(word, _)| ("result", word.to_owned()))
+                .collect();
+            facets.push(("device", driver.name().into()));
+            facets.push(("callsites", callsites.name().into()));
+            facets
+        },
         size: cells.iter().map(|cell| cell.states).sum(),
         body: heat(&Heat {
             title: format!("device {}, callsites {}", driver.name(), callsites.name()),
@@ -299,7 +402,7 @@ fn block(at: usize, cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<R
             columns: headings,
             rows: rows.collect(),
         }),
-        open: at == 0,
+        open: false,
     })
 }
 
@@ -342,7 +445,19 @@ mod tests {
         let table = table(&options).unwrap();
         let page = super::table(&table);
         let broken: usize = table.cells.iter().map(|cell| cell.broken.len()).sum();
-        assert_eq!(page.matches("<td class=\"cell m-bad\">").count(), broken);
+        let (overview, rest) = page.split_once("id=\"table\"").unwrap();
+        let bad = "<td class=\"cell m-bad\"";
+        assert_eq!(rest.matches(bad).count(), broken);
+        let not_holding = table
+            .cells
+            .iter()
+            .filter(|cell| !cell.broken.is_empty())
+            .count();
+        assert_eq!(
+            overview.matches(bad).count(),
+            not_holding,
+            "one for each combination"
+        );
         let device = table.cells.iter().filter(|cell| cell.device_writes).count();
         assert_eq!(page.matches(">writes<").count(), device);
     }

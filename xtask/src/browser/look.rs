@@ -10,9 +10,9 @@ use serde_json::Value;
 /// From a telephone to a wide screen, in pixels.
 pub(crate) const WIDTHS: [u32; 4] = [400, 800, 1300, 2000];
 /// Evaluated in the page.
-const LOOK: &str = include_str!("look.js");
+pub(crate) const LOOK: &str = include_str!("look.js");
 /// Opens the first rows of each list, so that what is inside is looked at too.
-const OPEN: &str = "document.querySelectorAll('.list').forEach(list => [...list.querySelectorAll(':scope > .row')].slice(0, 6).forEach(row => row.open = true))";
+pub(crate) const OPEN: &str = "document.querySelectorAll('.list').forEach(list => [...list.querySelectorAll(':scope > .row')].slice(0, 6).forEach(row => { row.open = true; [...row.querySelectorAll('details')].slice(0, 3).forEach(inner => inner.open = true); })); new Promise(done => setTimeout(done, 50))";
 /// Words that are typed letter by letter; each letter filters anew.
 const TYPED: &str = "(async () => {
   const find = document.getElementById('find');
@@ -58,7 +58,7 @@ pub(crate) struct AtWidth {
     pub(crate) width: u32,
     /// Pixels by which the page is wider than the window.
     pub(crate) too_wide: i64,
-    /// Words that are broken inside.
+    /// Words that are broken inside, and what is cut off.
     pub(crate) broken: Vec<String>,
 }
 
@@ -73,9 +73,8 @@ impl Looked {
     }
 }
 
-/// Looks at `page`, closed and with its first rows open.
-pub(crate) fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
-    tab.complaints.clear();
+/// What a page costs: milliseconds to the first paint, the best of three, and those of the worst keystroke.
+pub(crate) fn cost(tab: &mut Tab, page: &Utf8Path) -> Result<(Option<f64>, Option<f64>), Failure> {
     let mut first_paint: Option<f64> = None;
     for _ in 0..3 {
         tab.open(page, "", 1300)?;
@@ -85,7 +84,13 @@ pub(crate) fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
             (best, now) => best.or(now),
         };
     }
-    let keystroke = tab.evaluate(TYPED)?.as_f64();
+    Ok((first_paint, tab.evaluate(TYPED)?.as_f64()))
+}
+
+/// Looks at `page`, closed and with its first rows open.
+pub(crate) fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
+    tab.complaints.clear();
+    let (first_paint, keystroke) = cost(tab, page)?;
     let mut widths = Vec::new();
     for width in WIDTHS {
         tab.open(page, "", width)?;
@@ -116,7 +121,16 @@ pub(crate) fn look(tab: &mut Tab, page: &Utf8Path) -> Result<Looked, Failure> {
     })
 }
 
-/// Pictures of a page in `dir`: its head, and what each of `fragments` leads to, at a narrow and a wide width, light and dark.
+/// Widths and colours of pictures: a telephone, a tablet, a laptop in both colours, and a wide screen.
+const PICTURES: [(u32, &str); 5] = [
+    (400, "light"),
+    (800, "dark"),
+    (1300, "light"),
+    (1300, "dark"),
+    (2000, "light"),
+];
+
+/// Pictures of a page in `dir`: its head, and what each of `fragments` leads to.
 pub(crate) fn pictures(
     tab: &mut Tab,
     page: &Utf8Path,
@@ -126,7 +140,7 @@ pub(crate) fn pictures(
     std::fs::create_dir_all(dir)?;
     let name = page.file_stem().unwrap_or("page");
     let mut files = Vec::new();
-    for (width, scheme) in [(400, "light"), (1300, "light"), (1300, "dark")] {
+    for (width, scheme) in PICTURES {
         tab.prefer(scheme)?;
         for (at, fragment) in std::iter::once(&String::new()).chain(fragments).enumerate() {
             tab.open(page, fragment, width)?;

@@ -6,6 +6,7 @@
 
 pub(crate) mod devtools;
 pub(crate) mod look;
+pub(crate) mod many;
 mod socket;
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,16 @@
 
 use crate::runs::record::{Ended, Record, Stage};
 use crate::runs::shown::Shown;
-use callsites::formats::html::{Beside, Excerpts, Known};
-use callsites::report::Report;
+use callsites::formats::html::{Beside, Excerpts, FINDS, Known};
+use callsites::report::{Callsite, Report};
 use ktest::Verdict;
+use ktest::formats::html::Consoles;
 use ktest::verdict::Evidence;
 use maud::{Markup, html};
-use page::{Ids, Mark, Part, Sheet, mark, soft};
+use page::{Facet, Ids, Mark, Part, Sheet, mark, soft};
 use patches::Series;
+use patches::shown::Ran;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The page.
 pub(crate) fn page(runs: &[Shown]) -> String {
@@ -30,19 +33,16 @@ pub(crate) fn page(runs: &[Shown]) -> String {
         });
     }
     for (at, run) in runs.iter().enumerate() {
-        let (ids, prefix) = match runs.len() {
-            1 => (Ids::plain(), String::new()),
-            _ => (Ids::of_run(at + 1), format!("Run {}: ", at + 1)),
+        let ids = match runs.len() {
+            1 => Ids::plain(),
+            _ => Ids::of_run(at + 1),
         };
-        let of_run = parts_of(run, &ids).into_iter();
-        parts.extend(of_run.map(|part| Part {
-            name: format!("{prefix}{}", part.name),
-            ..part
-        }));
+        parts.extend(parts_of(run, &ids, runs.len() > 1));
     }
     Sheet {
         title,
         about,
+        finds: FINDS,
         parts,
     }
     .html()
@@ -57,13 +57,16 @@ pub(crate) fn of_series(
     audit: &Report,
     excerpts: &Excerpts,
     verdict: Option<&Verdict>,
+    consoles: &Consoles,
 ) -> String {
     let ids = Ids::plain();
-    let beside = beside(Some(series), verdict, &ids);
-    let mut parts = patches::shown::parts(series, &ids);
+    let beside = beside(Some(audit), Some(series), verdict, &ids);
+    let facets = callsites::formats::html::of_groups(audit);
+    let mut parts =
+        patches::shown::parts(series, &of_patches(series, verdict, &facets, &ids), &ids);
     if let Some(verdict) = verdict {
-        let consoles = ktest::formats::html::Consoles::new();
-        parts.extend(ktest::formats::html::parts(verdict, &consoles, &ids));
+        let of_kernels = of_kernels(Some(series), Some(audit), consoles.clone(), &facets);
+        parts.extend(ktest::formats::html::parts(verdict, &of_kernels, &ids));
     }
     parts.extend(callsites::formats::html::parts(
         audit, excerpts, &beside, &ids,
@@ -75,6 +78,7 @@ pub(crate) fn of_series(
     Sheet {
         title: series.info.title.clone(),
         about: html! { (patches) " for Linux " (series.info.base.version) ", as they will be read, and what they rest on." },
+        finds: FINDS,
         parts,
     }
     .html()
@@ -122,37 +126,118 @@ fn verdict(record: &Record) -> Markup {
     mark(state, record.verdict())
 }
 
-fn parts_of(run: &Shown, ids: &Ids) -> Vec<Part> {
+fn parts_of(run: &Shown, ids: &Ids, one_of_several: bool) -> Vec<Part> {
     let mut parts = vec![Part {
         id: ids.part("run"),
         name: "The run".into(),
         count: None,
-        body: section(run),
+        body: section(run, one_of_several),
     }];
-    let beside = beside(run.series.as_ref(), run.verdict.as_ref(), ids);
-    if let Some(audit) = &run.audit {
+    let (audit, series) = (run.audit.as_ref(), run.series.as_ref());
+    let facets = audit.map(callsites::formats::html::of_groups);
+    let facets = facets.unwrap_or_default();
+    if let Some(audit) = audit {
         parts.extend(callsites::formats::html::parts(
             audit,
             &run.excerpts,
-            &beside,
+            &beside(Some(audit), series, run.verdict.as_ref(), ids),
             ids,
         ));
     }
-    if let Some(series) = &run.series {
-        parts.extend(patches::shown::parts(series, ids));
+    if let Some(series) = series {
+        let of_patches = of_patches(series, run.verdict.as_ref(), &facets, ids);
+        parts.extend(patches::shown::parts(series, &of_patches, ids));
     }
     if let Some(verdict) = &run.verdict {
-        parts.extend(ktest::formats::html::parts(verdict, &run.consoles, ids));
+        let of_kernels = of_kernels(series, audit, run.consoles.clone(), &facets);
+        parts.extend(ktest::formats::html::parts(verdict, &of_kernels, ids));
     }
     parts
 }
 
-/// What the series and the verdict know of each group.
-fn beside(series: Option<&Series>, verdict: Option<&Verdict>, ids: &Ids) -> Beside {
+/// What is known of a report that no series was made of: what to do next about its groups.
+pub(crate) fn of_audit(audit: &Report) -> Beside {
+    beside(Some(audit), None, None, &Ids::plain())
+}
+
+/// What the groups of each patch can be filtered by, and what the kernels did with it.
+fn of_patches(
+    series: &Series,
+    verdict: Option<&Verdict>,
+    facets: &BTreeMap<String, Vec<Facet>>,
+    ids: &Ids,
+) -> patches::shown::Beside {
+    let numbers = 1..=series.info.patches.len();
+    let ran = numbers.map(|number| {
+        let compared = verdict.map(|verdict| ktest::formats::html::compared(verdict, number, ids));
+        let compared = compared.unwrap_or_default().into_iter();
+        compared
+            .map(|(what, base, patched)| Ran {
+                what,
+                base,
+                patched,
+            })
+            .collect()
+    });
+    patches::shown::Beside {
+        facets: facets.clone(),
+        ran: ran.collect(),
+    }
+}
+
+/// What the patch of each kernel can be filtered by, and the names of the calls that were watched on them.
+fn of_kernels(
+    series: Option<&Series>,
+    audit: Option<&Report>,
+    consoles: Consoles,
+    facets: &BTreeMap<String, Vec<Facet>>,
+) -> ktest::formats::html::Beside {
+    let patches = series.map_or(&[][..], |series| &series.info.patches);
+    let mut of_kernels: BTreeMap<usize, Vec<Facet>> = BTreeMap::new();
+    for (at, patch) in patches.iter().enumerate() {
+        let known = patch.groups.iter().filter_map(|group| facets.get(group));
+        let known: BTreeSet<Facet> = known.flatten().cloned().collect();
+        // What the base did is part of what is said of every patch.
+        for kernel in [0, at + 1] {
+            of_kernels
+                .entry(kernel)
+                .or_default()
+                .extend(known.iter().cloned());
+        }
+    }
+    for facets in of_kernels.values_mut() {
+        facets.sort();
+        facets.dedup();
+    }
+    let calls = audit.map_or(&[][..], |audit| &audit.callsites).iter();
+    let name = |site: &Callsite| {
+        format!(
+            "{}:{} {}() {}",
+            site.path, site.line, site.function, site.call
+        )
+    };
+    ktest::formats::html::Beside {
+        consoles,
+        facets: of_kernels,
+        calls: calls.map(|site| (site.id.clone(), name(site))).collect(),
+    }
+}
+
+/// What the series and the verdict know of each group, and what to do next about those that are left.
+fn beside(
+    audit: Option<&Report>,
+    series: Option<&Series>,
+    verdict: Option<&Verdict>,
+    ids: &Ids,
+) -> Beside {
     let mut beside = Beside {
         tried: verdict.is_some(),
         ..Beside::default()
     };
+    for (group, next) in audit.map(patches::shown::next_steps).unwrap_or_default() {
+        let known: &mut Known = beside.groups.entry(group).or_default();
+        known.next = Some(next);
+    }
     let Some(series) = series else {
         return beside;
     };
@@ -162,6 +247,7 @@ fn beside(series: Option<&Series>, verdict: Option<&Verdict>, ids: &Ids) -> Besi
             patch: Some((patch.subject.clone(), patches::shown::patch_id(at, ids))),
             mail: mail.map(|mail| String::from_utf8_lossy(&mail.bytes).into_owned()),
             evidence: verdict.and_then(|verdict| reached(verdict, at + 1)),
+            next: None,
         };
         for group in &patch.groups {
             beside.groups.insert(group.clone(), known.clone());
@@ -176,7 +262,7 @@ fn reached(verdict: &Verdict, number: usize) -> Option<(Mark, String)> {
         .patches
         .iter()
         .find(|stage| stage.number == number)?;
-    let mut calls: std::collections::BTreeMap<&str, Evidence> = std::collections::BTreeMap::new();
+    let mut calls: BTreeMap<&str, Evidence> = BTreeMap::new();
     for call in stage.targets.iter().flat_map(|target| &target.callsites) {
         let known = calls.entry(&call.id).or_insert(call.evidence);
         *known = call.evidence.max(*known);
@@ -196,12 +282,13 @@ fn reached(verdict: &Verdict, number: usize) -> Option<(Mark, String)> {
     })
 }
 
-fn section(run: &Shown) -> Markup {
+fn section(run: &Shown, one_of_several: bool) -> Markup {
     let record = &run.record;
     html! {
-        p { (verdict(record)) " " (about(run)) }
+        // The head of a page on one run says what was asked for.
+        p { (verdict(record)) @if one_of_several { " " (about(run)) } }
         table class="plain stages" {
-            thead { tr { th scope="col" { "stage" } th scope="col" { "result" } th scope="col" { "what came of it" } th scope="col" class="n" { "seconds" } } }
+            thead { tr { th scope="col" { "stage" } th scope="col" { "result" } th scope="col" { "what came of it" } th scope="col" class="n" { "took" } } }
             tbody { @for stage in &record.stages { (stage_row(stage)) } }
         }
         @if !record.tools.is_empty() {
@@ -234,7 +321,7 @@ fn stage_row(stage: &Stage) -> Markup {
                 @if let Some(hint) = &stage.hint { div { "hint: " code { (soft(hint)) } } }
             }
             // The sum of no seconds at all is -0.0.
-            td class="n" { (format!("{:.1}", stage.seconds.abs())) }
+            td class="n" { (format!("{:.1} s", stage.seconds.abs())) }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::runs::directory;
 use crate::runs::record::{Ended, Inputs, Record, SCHEMA, Stage};
 use callsites::formats::html::Excerpts;
 use callsites::report::Report;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use ktest::Verdict;
 use ktest::formats::html::Consoles;
 use ktest::verdict::Outcome;
@@ -86,12 +86,21 @@ struct Tool {
     version: String,
 }
 
-/// Shards put together, of which `part` is one.
-pub(crate) fn together(verdict: Verdict, part: &Shown) -> Shown {
+/// Shards put together: what the first was begun with, and what the kernels of all of them printed.
+pub(crate) fn together(verdict: Verdict, parts: &[Shown]) -> Shown {
     let mut record = of_verdict(&verdict);
-    record.tools.clone_from(&part.record.tools);
-    let targets = &mut record.inputs.targets;
-    targets.clone_from(&part.record.inputs.targets);
+    let mut consoles = Consoles::new();
+    if let Some(part) = parts.first() {
+        record.tools.clone_from(&part.record.tools);
+        let targets = &mut record.inputs.targets;
+        targets.clone_from(&part.record.inputs.targets);
+    }
+    for (number, texts) in parts.iter().flat_map(|part| &part.consoles) {
+        consoles
+            .entry(*number)
+            .or_default()
+            .extend(texts.iter().cloned());
+    }
     Shown {
         id: verdict.run.clone(),
         record,
@@ -99,7 +108,7 @@ pub(crate) fn together(verdict: Verdict, part: &Shown) -> Shown {
         excerpts: Excerpts::default(),
         series: None,
         mails: Vec::new(),
-        consoles: part.consoles.clone(),
+        consoles,
         verdict: Some(verdict),
     }
 }
@@ -156,18 +165,24 @@ fn json<T: DeserializeOwned>(dir: &Utf8Path, name: &str) -> Result<Option<T>, Fa
     })
 }
 
-/// What each kernel of a run has printed: of `ktest` in the run's directory, of `pipeline` in that of its run of ktest.
-fn consoles(dir: &Utf8Path, verdict: Option<&Verdict>) -> Result<Consoles, Failure> {
+/// What each kernel of a run has printed: of `ktest` in the run's directory, of `pipeline` in that of its run of ktest, of a run whose
+/// kernels several machines booted in those of their shards.
+pub(crate) fn consoles(dir: &Utf8Path, verdict: Option<&Verdict>) -> Result<Consoles, Failure> {
     let Some(verdict) = verdict else {
         return Ok(Consoles::new());
     };
-    let nested = dir.join("ktest").join(&verdict.run);
+    let mut places = vec![dir.to_owned(), dir.join("ktest").join(&verdict.run)];
+    let shards = dir.join("shards").read_dir_utf8().into_iter().flatten();
+    let mut shards: Vec<Utf8PathBuf> = shards.flatten().map(|entry| entry.into_path()).collect();
+    shards.sort();
+    places.extend(shards);
     let mut consoles = Consoles::new();
     for stage in std::iter::once(&verdict.base).chain(&verdict.patches) {
-        for place in [dir, &nested] {
+        for place in &places {
             let kernel = place.join(format!("{:02}", stage.number));
             if let Some(bytes) = directory::file(&kernel, "console.log")? {
-                consoles.insert(stage.number, String::from_utf8_lossy(&bytes).into_owned());
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                consoles.entry(stage.number).or_default().push(text);
             }
         }
     }
@@ -209,7 +224,7 @@ mod tests {
         std::fs::write(dir.join("verdict.json"), verdict.to_string()).unwrap();
         std::fs::write(dir.join("run.json"), asked.to_string()).unwrap();
         let part = read(dir).unwrap();
-        let whole = together(part.verdict.clone().unwrap(), &part);
+        let whole = together(part.verdict.clone().unwrap(), std::slice::from_ref(&part));
         for shown in [part, whole] {
             let html = page(&[shown]);
             for text in ["<h1>Linux 6.12</h1>", "targets: vmci", "cc 12"] {

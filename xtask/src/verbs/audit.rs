@@ -4,6 +4,7 @@
 use crate::console::{Console, deliver, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Audit, Common};
+use crate::runs::page;
 use crate::{places, tree};
 use callsites::AuditOptions;
 use callsites::baseline::{Baseline, Compared};
@@ -255,6 +256,7 @@ fn show(
         Format::Html => Ok(formats::write_page(
             report,
             &Excerpts::of(tree, report),
+            &page::of_audit(report),
             to,
         )?),
         format => Ok(formats::write(report, format, to)?),

@@ -6,14 +6,17 @@
 //! after an edit is measured in a copy of the tree.
 
 use crate::browser::look::Looked;
+use crate::browser::many::{MANY, many};
 use crate::browser::{self, devtools};
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Bench, Common, Measured};
 use crate::kbuild::Variables;
+use crate::runs::page;
 use crate::verbs::{audit, build, look};
 use crate::{places, tree};
 use callsites::formats::{self, html::Excerpts};
+use callsites::report::Report;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use ktest::{KtestOptions, measure};
@@ -34,6 +37,25 @@ struct Row {
     wall_seconds: f64,
     peak_mib: f64,
     times_rg: f64,
+}
+
+/// What pages cost.
+#[derive(Debug, Serialize)]
+struct OfPage {
+    /// That of the audit.
+    #[serde(flatten)]
+    audit: Looked,
+    /// One with more groups than any kernel has.
+    many: Many,
+}
+
+/// What a page of many groups costs.
+#[derive(Debug, Serialize)]
+struct Many {
+    groups: usize,
+    bytes: u64,
+    first_paint_ms: Option<f64>,
+    keystroke_ms: Option<f64>,
 }
 
 /// Runs `bench`.
@@ -73,7 +95,15 @@ pub(crate) fn run(
             writeln!(to, "Linux {}, {files} .c and .h files", tree.version())?;
             show_audit(to, &rows)?;
             if let Some(page) = &page {
-                look::told(page, to)?;
+                look::told(&page.audit, to)?;
+                let Many {
+                    groups,
+                    bytes,
+                    first_paint_ms,
+                    keystroke_ms,
+                } = &page.many;
+                let name = format!("a page of {groups} groups");
+                look::tell_cost(&name, *bytes, *first_paint_ms, *keystroke_ms, to)?;
             }
             Ok(show_verdicts(to, &verdicts)?)
         })?;
@@ -82,7 +112,7 @@ pub(crate) fn run(
 }
 
 /// The page of the audit in a browser: its size, its first paint, and what a keystroke in its search costs.
-fn of_the_page(tree: &Tree, common: &Common, console: &Console) -> Result<Option<Looked>, Failure> {
+fn of_the_page(tree: &Tree, common: &Common, console: &Console) -> Result<Option<OfPage>, Failure> {
     if common.dry_run {
         return Ok(None);
     }
@@ -93,23 +123,34 @@ fn of_the_page(tree: &Tree, common: &Common, console: &Console) -> Result<Option
     }
     let report = callsites::audit(tree, &audit::options(common, &[])?)?;
     let dir = tempfile::tempdir()?;
-    let file = Utf8PathBuf::from_path_buf(dir.path().join("audit.html")).map_err(|path| {
-        Failure::new(
-            Exit::Infrastructure,
-            format!("{} is not UTF-8", path.display()),
-        )
+    let dir = Utf8Path::from_path(dir.path()).ok_or_else(|| {
+        let path = dir.path().display();
+        Failure::new(Exit::Infrastructure, format!("{path} is not UTF-8"))
     })?;
-    deliver(Some(&file), |to| {
-        Ok(formats::write_page(
-            &report,
-            &Excerpts::of(tree, &report),
-            to,
-        )?)
-    })?;
-    let seen = browser::look::look(&mut devtools::Tab::start()?, &file)?;
-    Ok(Some(Looked {
-        page: "the page of the audit".into(),
-        ..seen
+    let write = |name: &str, report: &Report, excerpts: &Excerpts| {
+        let file = dir.join(name);
+        deliver(Some(&file), |to| {
+            let beside = page::of_audit(report);
+            Ok(formats::write_page(report, excerpts, &beside, to)?)
+        })?;
+        Ok::<_, Failure>(file)
+    };
+    let mut tab = devtools::Tab::start()?;
+    let file = write("audit.html", &report, &Excerpts::of(tree, &report))?;
+    let seen = browser::look::look(&mut tab, &file)?;
+    let file = write("many.html", &many(&report), &Excerpts::default())?;
+    let (first_paint_ms, keystroke_ms) = browser::look::cost(&mut tab, &file)?;
+    Ok(Some(OfPage {
+        audit: Looked {
+            page: "the page of the audit".into(),
+            ..seen
+        },
+        many: Many {
+            groups: MANY,
+            bytes: std::fs::metadata(&file)?.len(),
+            first_paint_ms,
+            keystroke_ms,
+        },
     }))
 }
 

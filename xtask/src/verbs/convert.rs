@@ -12,6 +12,7 @@ use callsites::report::Report;
 use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::counted;
+use ktest::formats::html::Consoles;
 use patches::series::Outcome;
 use patches::{ConvertOptions, Export, Select, Series, Signer};
 use serde_json::json;
@@ -55,7 +56,13 @@ pub(crate) fn run(common: &Common, args: &Convert, console: &Console) -> Result<
         "the series in {dir} is complete, but the patched tree was not audited"
     ));
     let series = proven(common, &args.module, &dir, &report, &options, console)?;
-    let html = page::of_series(&series, &report, &Excerpts::of(&tree, &report), None);
+    let html = page::of_series(
+        &series,
+        &report,
+        &Excerpts::of(&tree, &report),
+        None,
+        &Consoles::new(),
+    );
     deliver_as_it_is(Some(&dir.join(page::OF_SERIES)), |to| {
         Ok(to.write_all(html.as_bytes())?)
     })?;

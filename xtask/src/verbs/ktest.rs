@@ -85,8 +85,9 @@ pub(crate) fn run(
         options.callsites = report.callsites.clone();
     }
     let verdict = ktest::run(&tree, args.series.as_deref(), &options)?;
-    record(args, &tree, report.as_ref(), &verdict, console)?;
-    show(common, args, &places::runs().join(&verdict.run), &verdict)
+    let run = places::runs().join(&verdict.run);
+    record(args, &tree, report.as_ref(), (&verdict, &run), console)?;
+    show(common, args, &run, &verdict)
 }
 
 /// The callsites that the series may touch, where there is one.
@@ -108,7 +109,7 @@ fn record(
     args: &Ktest,
     tree: &Tree,
     report: Option<&Report>,
-    verdict: &Verdict,
+    (verdict, run): (&Verdict, &Utf8Path),
     console: &Console,
 ) -> Result<(), Failure> {
     let Some(dir) = &args.series else {
@@ -120,7 +121,8 @@ fn record(
     if let (Some(report), true) = (report, page.is_file()) {
         let series = patches::Series::read(dir)?;
         let excerpts = Excerpts::of(tree, report);
-        let html = page::of_series(&series, report, &excerpts, Some(verdict));
+        let consoles = shown::consoles(run, Some(verdict))?;
+        let html = page::of_series(&series, report, &excerpts, Some(verdict), &consoles);
         deliver(Some(&page), |to| Ok(to.write_all(html.as_bytes())?))?;
     }
     Ok(())

@@ -47,17 +47,33 @@ pub(crate) fn run(common: &Common, args: &Look, console: &Console) -> Result<Exi
     })
 }
 
-/// What was seen of one page, in lines.
-pub(crate) fn told(one: &Looked, to: &mut dyn Write) -> std::io::Result<()> {
+/// What a page costs, in a line.
+pub(crate) fn tell_cost(
+    page: &str,
+    bytes: u64,
+    first_paint: Option<f64>,
+    keystroke: Option<f64>,
+    to: &mut dyn Write,
+) -> std::io::Result<()> {
     let ms =
         |value: Option<f64>| value.map_or("not measured".to_owned(), |ms| format!("{ms:.0} ms"));
     writeln!(
         to,
-        "{}: {:.2} MB, first paint {}, a keystroke's filter {}",
-        one.page,
-        one.bytes as f64 / 1e6,
-        ms(one.first_paint_ms),
-        ms(one.keystroke_ms)
+        "{page}: {:.2} MB, first paint {}, a keystroke's filter {}",
+        bytes as f64 / 1e6,
+        ms(first_paint),
+        ms(keystroke)
+    )
+}
+
+/// What was seen of one page, in lines.
+pub(crate) fn told(one: &Looked, to: &mut dyn Write) -> std::io::Result<()> {
+    tell_cost(
+        one.page.as_str(),
+        one.bytes,
+        one.first_paint_ms,
+        one.keystroke_ms,
+        to,
     )?;
     for at in &one.widths {
         let fits = match at.too_wide {
@@ -65,8 +81,8 @@ pub(crate) fn told(one: &Looked, to: &mut dyn Write) -> std::io::Result<()> {
             _ => "fits".to_owned(),
         };
         let broken = match at.broken.as_slice() {
-            [] => "no word broken".to_owned(),
-            words => format!("broken words: {}", words.join(", ")),
+            [] => "no word broken, nothing cut off".to_owned(),
+            words => format!("broken: {}", words.join(", ")),
         };
         writeln!(to, "  {:>4} pixels: {fits}, {broken}", at.width)?;
     }

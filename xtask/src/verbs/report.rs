@@ -106,7 +106,7 @@ fn put_together(runs: Vec<Shown>) -> Result<(Vec<Shown>, Exit), Failure> {
         if exit == Exit::Clean {
             exit = merged.exit();
         }
-        others.extend(parts.first().map(|part| shown::together(merged, part)));
+        others.push(shown::together(merged, &parts));
     }
     Ok((others, exit))
 }

@@ -3,21 +3,22 @@
 //!
 //! A line goes from an acquire over its holders to every call that names it among its origins. Where no call of the group
 //! names any acquire, each acquire is joined to each release with a dashed line, since all that is known is that they share
-//! pages.
+//! pages. What else a call of the group is given stands in a box of its own: it is what makes a release a mixed one.
 
 use super::standing::marked;
 use crate::formats::words;
-use crate::report::{Callsite, Role};
+use crate::report::{Callsite, Group, Role, When};
 use maud::Markup;
 use page::{Edge, Flow, Ids, Node};
+use std::collections::BTreeSet;
 
 /// Calls in a column beyond which a drawing is taller than a wall.
 const TALLEST: usize = 40;
 /// Holders that are named in one box; the rest are counted.
 const HOLDERS: usize = 4;
 
-/// Draws `members`; None when there is nothing to connect or the drawing would be too tall.
-pub(super) fn flow(members: &[&Callsite], ids: &Ids) -> Option<Markup> {
+/// Draws the calls of `group`; None when there is nothing to connect or the drawing would be too tall.
+pub(super) fn flow(group: &Group, members: &[&Callsite], ids: &Ids) -> Option<Markup> {
     let (acquires, others): (Vec<&Callsite>, Vec<&Callsite>) =
         members.iter().partition(|site| site.role == Role::Acquire);
     if acquires.is_empty() || others.is_empty() || acquires.len().max(others.len()) > TALLEST {
@@ -43,13 +44,21 @@ pub(super) fn flow(members: &[&Callsite], ids: &Ids) -> Option<Markup> {
             sure: true,
             label: None,
         });
-        nodes.push(middle(&holders));
+        nodes.push(match holders.split_first() {
+            Some((first, rest)) => named(1, first, rest),
+            None => continue,
+        });
     }
     let last = if ends.iter().any(|end| *end >= acquires.len()) {
         2
     } else {
         1
     };
+    let strangers = strangers(&others, &acquires);
+    let outside = (!strangers.is_empty()).then(|| {
+        nodes.push(named(0, "pages of other origin", &strangers));
+        nodes.len() - 1
+    });
     let mut sure = Vec::new();
     let first = nodes.len();
     for (index, site) in others.iter().enumerate() {
@@ -60,7 +69,7 @@ pub(super) fn flow(members: &[&Callsite], ids: &Ids) -> Option<Markup> {
                     from: *end,
                     to: first + index,
                     sure: true,
-                    label: condition(site),
+                    label: condition(group, site),
                 });
             }
         }
@@ -73,17 +82,27 @@ pub(super) fn flow(members: &[&Callsite], ids: &Ids) -> Option<Markup> {
                     from: *end,
                     to,
                     sure: false,
-                    label: condition(site),
+                    label: condition(group, site),
                 }));
             }
         }
     }
     edges.extend(sure);
+    for (index, site) in others.iter().enumerate() {
+        let foreign = foreign(site, &acquires).next().is_some();
+        edges.extend(outside.filter(|_| foreign).map(|from| Edge {
+            from,
+            to: first + index,
+            sure: true,
+            label: condition(group, site),
+        }));
+    }
     let columns = match last {
         1 => vec!["taken", "dirtied and given back"],
         _ => vec!["taken", "held in, passed to", "dirtied and given back"],
     };
     Some(page::flow(&Flow {
+        id: ids.of("flow", &group.id),
         title: "the way of the pages from acquire to release".into(),
         columns,
         nodes,
@@ -105,37 +124,72 @@ fn holder(origin: &str) -> Option<&str> {
     (!origin.starts_with("released in ")).then_some(origin)
 }
 
+/// The origins of a call that are no acquire of its group; what was dropped or passed on is none.
+fn foreign<'s>(site: &'s Callsite, acquires: &[&Callsite]) -> impl Iterator<Item = &'s str> {
+    let places: Vec<String> = acquires
+        .iter()
+        .map(|acquire| format!("{}:{}", acquire.path, acquire.line))
+        .collect();
+    let own = move |origin: &str| {
+        let mut words = origin.split_whitespace();
+        words.any(|word| {
+            places
+                .iter()
+                .any(|place| word.trim_end_matches([',', ';', ')']) == place)
+        })
+    };
+    let origins = site.origins.iter().map(String::as_str);
+    origins.filter(move |origin| !own(origin))
+}
+
+/// All of them, each once.
+fn strangers<'s>(others: &[&'s Callsite], acquires: &[&Callsite]) -> Vec<&'s str> {
+    let all: BTreeSet<&str> = others
+        .iter()
+        .flat_map(|site| foreign(site, acquires))
+        .collect();
+    all.into_iter().collect()
+}
+
 /// Under which condition the call runs, as far as the audit says.
-fn condition(site: &Callsite) -> Option<String> {
+fn condition(group: &Group, site: &Callsite) -> Option<String> {
     let dirty = site
         .edit
         .as_ref()
-        .and_then(|edit| edit.dirty_condition.as_deref());
-    match (dirty, site.guards.as_slice()) {
-        (Some(when), _) if when != "true" => Some(format!("dirty if {when}")),
-        (_, []) => None,
-        (_, guards) => Some(format!("with {}", guards.join(" and "))),
-    }
+        .and_then(|edit| edit.dirty_condition.as_deref())
+        .filter(|when| *when != "true");
+    let step = group.plan.iter().find(|step| step.id == site.id);
+    let asks = step.is_some_and(|step| step.when == When::WillPin);
+    let said = [
+        asks.then(|| "if iov_iter_extract_will_pin()".to_owned()),
+        dirty.map(|when| format!("dirtied if {when}")),
+        (!site.guards.is_empty()).then(|| format!("with {}", site.guards.join(" and "))),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
-fn middle(holders: &[&str]) -> Node {
-    let more = holders.len().saturating_sub(HOLDERS);
-    let mut lines: Vec<String> = holders
+/// A box of names: the first few, and how many more there are.
+fn named(column: usize, head: &str, names: &[&str]) -> Node {
+    let more = names.len().saturating_sub(HOLDERS);
+    let mut lines: Vec<String> = names
         .iter()
-        .skip(1)
-        .take(HOLDERS - 1)
+        .take(HOLDERS)
         .map(|line| (*line).to_owned())
         .collect();
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
     Node {
-        column: 1,
+        column,
         mark: None,
-        head: holders.first().copied().unwrap_or_default().to_owned(),
+        head: head.to_owned(),
         lines,
         link: None,
-        title: holders.join("; "),
+        title: std::iter::once(head)
+            .chain(names.iter().copied())
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 

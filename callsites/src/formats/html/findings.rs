@@ -2,12 +2,12 @@
 //! A line for each finding; opened, the way that leads there, line by line in the source.
 
 use super::excerpts::Excerpts;
-use super::overview::under;
+use super::groups::Made;
 use crate::findings::rules;
 use crate::formats::words;
 use crate::report::{Evidence, Finding, Report, Severity};
 use maud::{Markup, html};
-use page::{Ids, List, Mark, Note, Row, excerpt, list, soft};
+use page::{Ids, List, Mark, Note, Row, Window, excerpt, list, soft};
 use std::collections::BTreeSet;
 
 /// Steps nearer than this are shown in one piece of source: two windows would overlap.
@@ -15,7 +15,7 @@ const NEAR: u32 = 2 * AROUND;
 /// Lines around a step: a way has many, and each needs no more than the statement it stands in and the test that follows.
 const AROUND: u32 = 4;
 
-pub(super) fn findings(report: &Report, excerpts: &Excerpts, ids: &Ids) -> Markup {
+pub(super) fn findings(report: &Report, made: Made<'_>) -> Markup {
     let mut all: Vec<&Finding> = report.findings.iter().collect();
     // The sort is stable: within a severity they stay in the order of the tree.
     all.sort_by_key(|finding| finding.severity);
@@ -23,13 +23,13 @@ pub(super) fn findings(report: &Report, excerpts: &Excerpts, ids: &Ids) -> Marku
     html! {
         (list(&List {
             what: "finding",
-            rows: all.iter().enumerate().map(|(index, finding)| row(index, finding, excerpts, ids)).collect(),
+            rows: all.iter().enumerate().map(|(index, finding)| row(index, finding, made)).collect(),
             nothing: "Nothing was found that is wrong.",
         }))
         @if !names.is_empty() {
             h3 { "What the rules look for" }
             @for name in names { @for rule in rules::named(name) {
-                details id=(ids.of("rule", name)) {
+                details id=(made.ids.of("rule", name)) {
                     summary { b { (name) } " " (rule.id) }
                     pre class="message" { (rule.documentation()) }
                 }
@@ -46,11 +46,8 @@ fn marked(severity: Severity) -> Mark {
     }
 }
 
-fn row(index: usize, finding: &Finding, excerpts: &Excerpts, ids: &Ids) -> Row {
+fn row(index: usize, finding: &Finding, made: Made<'_>) -> Row {
     let severity = words::severity(finding.severity);
-    let mut facets = under(&finding.path);
-    facets.push(("severity", severity.into()));
-    facets.push(("rule", finding.name.clone()));
     let place = format!("{}:{}", finding.path, finding.line);
     // A report that another program wrote need not have ids.
     let id = match finding.id.as_str() {
@@ -58,16 +55,16 @@ fn row(index: usize, finding: &Finding, excerpts: &Excerpts, ids: &Ids) -> Row {
         id => id.to_owned(),
     };
     Row {
-        id: ids.of("finding", &id),
+        id: made.ids.of("finding", &id),
         state: (marked(finding.severity), severity.into()),
         name: finding.name.clone(),
         cells: vec![
             ("where", soft(&place)),
             ("why wide", soft(&finding.message)),
         ],
-        facets,
+        facets: made.facets.finding(finding),
         size: finding.evidence.len(),
-        body: body(finding, excerpts, ids),
+        body: body(finding, made.excerpts, made.ids),
         open: false,
     }
 }
@@ -77,7 +74,7 @@ fn body(finding: &Finding, excerpts: &Excerpts, ids: &Ids) -> Markup {
         p class="said-of" { b { (soft(&format!("{}()", finding.function))) } ": " (soft(&finding.message)) " "
             a href={ "#" (ids.of("rule", &finding.name)) } { "What the rule looks for" } }
         @if finding.evidence.is_empty() {
-            (piece(&finding.path, &[Note { line: finding.line, label: "here".into(), class: marked(finding.severity).class() }], excerpts))
+            (figure(&finding.path, &[vec![Note { line: finding.line, label: "here".into(), class: marked(finding.severity).class() }]], excerpts))
         } @else {
             section { h3 { "The way" } (way(finding, excerpts)) }
         }
@@ -85,9 +82,10 @@ fn body(finding: &Finding, excerpts: &Excerpts, ids: &Ids) -> Markup {
     }
 }
 
-/// The steps in the order in which they are walked: their texts, then the source with the steps' numbers on it.
+/// The steps in the order in which they are walked: their texts, then the source with the steps' numbers on it, a figure for each file
+/// that the way comes through.
 fn way(finding: &Finding, excerpts: &Excerpts) -> Markup {
-    let mut pieces: Vec<(&str, Vec<Note>)> = Vec::new();
+    let mut files: Vec<(&str, Vec<Vec<Note>>)> = Vec::new();
     for (number, Evidence { path, line, text }) in (1..).zip(&finding.evidence) {
         let said =
             aside(text).map_or_else(|| number.to_string(), |said| format!("{number}: {said}"));
@@ -96,20 +94,24 @@ fn way(finding: &Finding, excerpts: &Excerpts) -> Markup {
             label: said,
             class: marked(finding.severity).class(),
         };
-        match pieces.last_mut() {
-            Some((of, notes))
-                if of == path && notes.iter().any(|note| note.line.abs_diff(*line) <= NEAR) =>
-            {
-                notes.push(note);
+        match files.last_mut() {
+            Some((of, pieces)) if of == path => {
+                let near = |notes: &&mut Vec<Note>| {
+                    notes.iter().any(|note| note.line.abs_diff(*line) <= NEAR)
+                };
+                match pieces.iter_mut().find(near) {
+                    Some(notes) => notes.push(note),
+                    None => pieces.push(vec![note]),
+                }
             }
-            _ => pieces.push((path, vec![note])),
+            _ => files.push((path, vec![vec![note]])),
         }
     }
     html! {
         ol class="walk said-of" { @for Evidence { path, line, text } in &finding.evidence {
             li { span class="place" { (soft(&format!("{path}:{line}"))) } " " code { (soft(text)) } }
         } }
-        @for (path, notes) in &pieces { (piece(path, notes, excerpts)) }
+        @for (path, pieces) in &files { (figure(path, pieces, excerpts)) }
     }
 }
 
@@ -118,17 +120,31 @@ fn aside(text: &str) -> Option<&str> {
     text.rsplit_once("  (")?.1.strip_suffix(')')
 }
 
-fn piece(path: &str, notes: &[Note], excerpts: &Excerpts) -> Markup {
-    let lines = notes.iter().map(|note| note.line);
-    let from = lines
-        .clone()
-        .min()
-        .unwrap_or(1)
-        .saturating_sub(AROUND)
-        .max(1);
-    let to = lines.max().unwrap_or(1) + AROUND;
-    match excerpts.between(path, from, to) {
-        Some((first, lines)) => excerpt(path, first, lines, notes),
-        None => html! {},
+/// The source around each piece of a way, in the order of the lines: what is walked back has a smaller number than the step before.
+fn figure(path: &str, pieces: &[Vec<Note>], excerpts: &Excerpts) -> Markup {
+    let mut ranges: Vec<(u32, u32)> = pieces
+        .iter()
+        .filter_map(|notes| {
+            let lines = notes.iter().map(|note| note.line);
+            let (first, last) = (lines.clone().min()?, lines.max()?);
+            Some((
+                first.saturating_sub(AROUND).max(1),
+                last.saturating_add(AROUND),
+            ))
+        })
+        .collect();
+    ranges.sort_unstable();
+    let mut apart: Vec<(u32, u32)> = Vec::new();
+    for (from, to) in ranges {
+        match apart.last_mut() {
+            Some((_, end)) if from <= end.saturating_add(1) => *end = to.max(*end),
+            _ => apart.push((from, to)),
+        }
     }
+    let windows: Vec<Window<'_>> = apart
+        .into_iter()
+        .filter_map(|(from, to)| excerpts.between(path, from, to))
+        .collect();
+    let notes: Vec<Note> = pieces.iter().flatten().cloned().collect();
+    html! { @if !windows.is_empty() { (excerpt(path, &windows, &notes)) } }
 }

@@ -3,11 +3,11 @@
 
 use super::drawing;
 use super::excerpts::Excerpts;
-use super::overview::{of_group, under};
+use super::facets::{Facets, subsystem};
 use super::standing::{Standing, causes, marked};
 use super::{Beside, Known};
 use crate::formats::words;
-use crate::report::{Callsite, Confidence, Evidence, Group, Role, Verdict};
+use crate::report::{Callsite, Confidence, Evidence, Group, Role, Step, Verdict, When};
 use failure::counted;
 use maud::{Markup, html};
 use page::{Ids, List, Mark, Note, Row, diff, excerpt, list, mark, soft};
@@ -20,17 +20,24 @@ const NEAR: u32 = 2 * AROUND;
 /// Lines around a call: enough to see its arguments and the test of what it returned, as in the excerpts of findings.
 const AROUND: u32 = 5;
 
+/// What the rows of a page are made of beside the report.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'r> {
+    pub(super) excerpts: &'r Excerpts,
+    pub(super) facets: &'r Facets<'r>,
+    pub(super) ids: &'r Ids,
+}
+
 pub(super) fn groups(
     groups: &[(&Group, Vec<&Callsite>)],
-    excerpts: &Excerpts,
     beside: &Beside,
-    ids: &Ids,
+    made: Made<'_>,
 ) -> Markup {
     let mut rows: Vec<(Standing, Row)> = groups
         .iter()
         .map(|(group, members)| {
             let standing = Standing::of(group, members);
-            let row = row(group, members, standing, excerpts, beside, ids);
+            let row = row(group, members, standing, beside, made);
             (standing, row)
         })
         .collect();
@@ -46,38 +53,23 @@ fn row(
     group: &Group,
     members: &[&Callsite],
     standing: Standing,
-    excerpts: &Excerpts,
     beside: &Beside,
-    ids: &Ids,
+    made: Made<'_>,
 ) -> Row {
     let nothing = Known::default();
     let known = beside.groups.get(&group.id).unwrap_or(&nothing);
-    let mut facets = of_group(group, members);
-    facets.push(("state", standing.word().into()));
-    if standing == Standing::Blocked {
-        let causes = causes(members).into_iter();
-        facets.extend(causes.map(|(cause, ..)| ("cause", cause.to_owned())));
-    }
-    let verdicts: BTreeSet<&str> = members
-        .iter()
-        .map(|site| words::verdict(site.verdict))
-        .collect();
-    facets.extend(verdicts.into_iter().map(|word| ("call", word.to_owned())));
     Row {
-        id: ids.of("group", &group.id),
+        id: made.ids.of("group", &group.id),
         state: (standing.mark(), standing.word().into()),
-        name: match group.subsystem.as_str() {
-            "" => "several subsystems".into(),
-            subsystem => subsystem.into(),
-        },
+        name: subsystem(group).into(),
         cells: vec![
             ("where", soft(&files(members))),
             ("", tags(members, known, beside)),
             ("why", soft(&in_short(group, members, standing, known))),
         ],
-        facets,
+        facets: made.facets.group(group, members),
         size: members.len(),
-        body: body(group, members, standing, excerpts, known, ids),
+        body: body(group, members, standing, known, made),
         open: false,
     }
 }
@@ -133,9 +125,13 @@ fn in_short(group: &Group, members: &[&Callsite], standing: Standing, known: &Kn
                     cause => format!("{} {cause}", counted(count, "call")),
                 })
                 .collect();
-            match causes.is_empty() {
+            let why = match causes.is_empty() {
                 true => group.blocked_by.first().cloned().unwrap_or_default(),
                 false => causes.join(", "),
+            };
+            match &known.next {
+                Some(next) => format!("{why}. Next: {next}"),
+                None => why,
             }
         }
     }
@@ -145,10 +141,17 @@ fn body(
     group: &Group,
     members: &[&Callsite],
     standing: Standing,
-    excerpts: &Excerpts,
     known: &Known,
-    ids: &Ids,
+    made: Made<'_>,
 ) -> Markup {
+    let ids = made.ids;
+    // As the pages go: taken, dirtied, given back.
+    let mut in_order = members.to_vec();
+    in_order.sort_by_key(|site| match site.role {
+        Role::Acquire => 0,
+        Role::Dirty => 1,
+        Role::Release => 2,
+    });
     html! {
         p class="dim" { "Group " code { (group.id) } ": " (counted(group.acquires.len(), "acquire")) ", "
             (group.dirties.len()) " dirtying, " (counted(group.releases.len(), "release")) "." }
@@ -157,15 +160,18 @@ fn body(
                 h3 { "What stands in the way" }
                 ul class="said-of" { @for why in &group.blocked_by { li { (soft(why)) } } }
                 h3 { "What to do next" }
-                ul { @for (_, _, next) in causes(members) { li { (next) } } }
+                @match &known.next {
+                    Some(next) => p class="said-of" { (soft(next)) },
+                    None => ul { @for (_, _, next) in causes(members) { li { (next) } } },
+                }
             }
         }
-        @if let Some(flow) = drawing::flow(members, ids) { section { h3 { "The way of the pages" } (flow) } }
+        @if let Some(flow) = drawing::flow(group, members, ids) { section { h3 { "The way of the pages" } (flow) } }
         section {
             h3 { "The calls" }
-            ol class="calls" { @for site in members { (call(site, ids)) } }
+            ol class="calls" { @for site in in_order { (call(site, group.plan.iter().find(|step| step.id == site.id), ids)) } }
         }
-        (source(members, excerpts))
+        (source(members, made.excerpts))
         @if let Some((subject, link)) = &known.patch {
             section {
                 h3 { "The patch: " a href={ "#" (link) } { (soft(subject)) } }
@@ -175,7 +181,7 @@ fn body(
     }
 }
 
-fn call(site: &Callsite, ids: &Ids) -> Markup {
+fn call(site: &Callsite, step: Option<&Step>, ids: &Ids) -> Markup {
     // An acquire says where its pages go, and among that where they are released; the others say where theirs come from.
     let (released, others): (Vec<&str>, Vec<&str>) = site
         .origins
@@ -198,10 +204,25 @@ fn call(site: &Callsite, ids: &Ids) -> Markup {
                 @if !site.guards.is_empty() { span { "built only with " code { (soft(&site.guards.join(" and "))) } } }
             }
             p { (soft(&site.reason)) }
+            @if let Some(step) = step { (planned(step)) }
             (named(heading, &others))
             (named("", &released))
             (walk(&site.evidence))
         }
+    }
+}
+
+/// Under which condition a call becomes another, and what sees to that.
+fn planned(step: &Step) -> Markup {
+    let set_up = step.because.iter();
+    let set_up: Vec<String> = set_up
+        .map(|by| format!("{}() in {}()", by.call, by.function))
+        .collect();
+    html! {
+        @if step.when == When::WillPin {
+            p { "Pins only where " code { "iov_iter_extract_will_pin()" } " says so of the iterator before it moves." }
+        }
+        @if !set_up.is_empty() { p { "The iterator is always user-backed: " (soft(&set_up.join(", "))) "." } }
     }
 }
 
@@ -258,19 +279,17 @@ fn source(members: &[&Callsite], excerpts: &Excerpts) -> Markup {
                 })
                 .collect();
             let title = format!("{} in {}()", first.path, first.function);
-            Some(excerpt(&title, number, lines, &notes))
+            Some(excerpt(&title, &[(number, lines)], &notes))
         })
         .collect();
     html! { @if !drawn.is_empty() { section { h3 { "The source" } @for piece in drawn { (piece) } } } }
 }
 
 /// Calls that share their pages with no other call.
-pub(super) fn alone(sites: &[&Callsite], excerpts: &Excerpts, ids: &Ids) -> Markup {
+pub(super) fn alone(sites: &[&Callsite], made: Made<'_>) -> Markup {
     let rows = sites.iter().map(|site| {
-        let mut facets = under(&site.path);
-        facets.push(("call", words::verdict(site.verdict).into()));
         Row {
-            id: ids.of("alone", &site.id),
+            id: made.ids.of("alone", &site.id),
             state: (marked(site.verdict), words::verdict(site.verdict).into()),
             name: format!("{}()", site.function),
             cells: vec![
@@ -278,9 +297,9 @@ pub(super) fn alone(sites: &[&Callsite], excerpts: &Excerpts, ids: &Ids) -> Mark
                 ("", html! { code { (soft(&words::change(site))) } }),
                 ("why", soft(&site.reason)),
             ],
-            facets,
+            facets: made.facets.alone(site),
             size: 1,
-            body: html! { ol class="calls" { (call(site, ids)) } (source(&[*site], excerpts)) },
+            body: html! { ol class="calls" { (call(site, None, made.ids)) } (source(&[*site], made.excerpts)) },
             open: false,
         }
     });

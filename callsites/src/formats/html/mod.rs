@@ -6,16 +6,20 @@
 
 mod drawing;
 mod excerpts;
+mod facets;
 mod findings;
 mod groups;
 mod overview;
 mod standing;
 
 pub use excerpts::Excerpts;
+pub use facets::of_groups;
 
 use super::words;
-use crate::report::Report;
+use crate::report::{NotCompiled, Report};
+use facets::Facets;
 use failure::counted;
+use groups::Made;
 use maud::{Markup, html};
 use page::{Ids, List, Mark, Part, Row, Sheet, list, soft};
 use std::collections::BTreeMap;
@@ -38,11 +42,22 @@ pub struct Known {
     pub mail: Option<String>,
     /// How far its calls got: executed, booted, built.
     pub evidence: Option<(Mark, String)>,
+    /// What to do about it next, where it is blocked.
+    pub next: Option<String>,
 }
+
+/// What a search finds on a page on a report.
+pub const FINDS: &str = "function, file, call or reason";
 
 /// The parts of a page on `report`.
 pub fn parts(report: &Report, excerpts: &Excerpts, beside: &Beside, ids: &Ids) -> Vec<Part> {
     let groups = words::groups(report);
+    let facets = Facets::of(report, &groups);
+    let made = Made {
+        excerpts,
+        facets: &facets,
+        ids,
+    };
     let mut parts = vec![
         Part {
             id: ids.part("overview"),
@@ -54,7 +69,7 @@ pub fn parts(report: &Report, excerpts: &Excerpts, beside: &Beside, ids: &Ids) -
             id: ids.part("groups"),
             name: "Groups".into(),
             count: Some(groups.len()),
-            body: groups::groups(&groups, excerpts, beside, ids),
+            body: groups::groups(&groups, beside, made),
         },
     ];
     let alone = words::ungrouped(report);
@@ -63,14 +78,14 @@ pub fn parts(report: &Report, excerpts: &Excerpts, beside: &Beside, ids: &Ids) -
             id: ids.part("alone"),
             name: "Calls of no group".into(),
             count: Some(alone.len()),
-            body: groups::alone(&alone, excerpts, ids),
+            body: groups::alone(&alone, made),
         });
     }
     parts.push(Part {
         id: ids.part("findings"),
         name: "Findings".into(),
         count: Some(report.findings.len()),
-        body: findings::findings(report, excerpts, ids),
+        body: findings::findings(report, made),
     });
     parts.push(Part {
         id: ids.part("unread"),
@@ -78,16 +93,26 @@ pub fn parts(report: &Report, excerpts: &Excerpts, beside: &Beside, ids: &Ids) -
         count: Some(report.coverage.unread.len()),
         body: unread(report, ids),
     });
+    let dead = &report.coverage.not_compiled;
+    if !dead.is_empty() {
+        parts.push(Part {
+            id: ids.part("dead"),
+            name: "Not compiled".into(),
+            count: Some(dead.len()),
+            body: not_compiled(dead, ids),
+        });
+    }
     parts
 }
 
 /// The page of an audit alone.
-pub(super) fn page(report: &Report, excerpts: &Excerpts) -> String {
+pub(super) fn page(report: &Report, excerpts: &Excerpts, beside: &Beside) -> String {
     let ids = Ids::plain();
     Sheet {
         title: format!("Page pinning in Linux {}", report.tree.version),
         about: about(report),
-        parts: parts(report, excerpts, &Beside::default(), &ids),
+        finds: FINDS,
+        parts: parts(report, excerpts, beside, &ids),
     }
     .html()
 }
@@ -120,7 +145,11 @@ fn unread(report: &Report, ids: &Ids) -> Markup {
                 ("where", soft(&function)),
                 ("why wider said-of", soft(&item.why)),
             ],
-            facets: overview::under(&item.path),
+            facets: {
+                let mut facets = facets::under(&item.path);
+                facets.push(("state", overview::UNREAD.into()));
+                facets
+            },
             size: 1,
             body: html! { p { (soft(&item.why)) } },
             open: false,
@@ -130,5 +159,30 @@ fn unread(report: &Report, ids: &Ids) -> Markup {
         what: "place not read",
         rows: rows.collect(),
         nothing: "Every function that names a call was read.",
+    })
+}
+
+/// Calls in arms of `#if` that the kernel of the tree leaves out.
+fn not_compiled(calls: &[NotCompiled], ids: &Ids) -> Markup {
+    let rows = calls.iter().enumerate().map(|(at, call)| Row {
+        id: ids.of("dead", &(at + 1).to_string()),
+        state: (Mark::Skipped, "not judged".into()),
+        name: call.call.clone(),
+        cells: vec![
+            ("where", soft(&format!("{}:{}", call.path, call.line))),
+            (
+                "why wider said-of",
+                soft(&format!("compiled only where {}", call.condition)),
+            ),
+        ],
+        facets: facets::under(&call.path),
+        size: 1,
+        body: html! { p { "The " (words::role(call.role)) " stands in an arm that this release, or a macro that was given, leaves out: " code { (soft(&call.condition)) } } },
+        open: false,
+    });
+    list(&List {
+        what: "call not compiled",
+        rows: rows.collect(),
+        nothing: "",
     })
 }

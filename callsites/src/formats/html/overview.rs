@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What there is to do, at one look.
 
+use super::facets::{SEVERAL, subsystem};
 use super::standing::{Standing, causes};
 use crate::formats::words;
 use crate::report::{Callsite, Group, Report, Severity};
 use maud::{Markup, html};
-use page::{Bar, Facet, Figure, Mark, bars, figures};
+use page::{Bar, Figure, Mark, bars, figures};
 use std::collections::BTreeMap;
 
-/// The name of what spans more than one subsystem.
-const SEVERAL: &str = "several subsystems";
+/// The state of what could not be read.
+pub(super) const UNREAD: &str = "not read";
 
 type Members<'a> = [(&'a Group, Vec<&'a Callsite>)];
 
@@ -97,8 +98,8 @@ fn headline(report: &Report, groups: &Members<'_>) -> Vec<Figure> {
         count: report.coverage.unread.len(),
         what: "not read".into(),
         mark: Mark::Unsure,
-        sentence: "functions or files that could not be read; the reasons are listed below.".into(),
-        facet: None,
+        sentence: "functions or files that could not be read; each says why.".into(),
+        facet: Some(("state", UNREAD.into())),
     });
     figures
 }
@@ -106,7 +107,7 @@ fn headline(report: &Report, groups: &Members<'_>) -> Vec<Figure> {
 fn by_subsystem(groups: &Members<'_>) -> Vec<Bar> {
     let mut tops: BTreeMap<String, [usize; 4]> = BTreeMap::new();
     for (group, members) in groups {
-        let counts = tops.entry(top(&group.subsystem)).or_default();
+        let counts = tops.entry(top(subsystem(group))).or_default();
         counts[Standing::of(group, members) as usize] += 1;
     }
     let mut bars: Vec<([usize; 4], Bar)> = tops
@@ -131,7 +132,7 @@ fn by_subsystem(groups: &Members<'_>) -> Vec<Bar> {
 fn top(subsystem: &str) -> String {
     let mut names = subsystem.split('/');
     match (names.next(), names.next()) {
-        (None | Some(""), _) => SEVERAL.into(),
+        (None, _) => SEVERAL.into(),
         (Some(first @ ("arch" | "drivers" | "sound")), Some(second)) => format!("{first}/{second}"),
         (Some(first), _) => first.into(),
     }
@@ -168,32 +169,13 @@ fn by_rule(report: &Report) -> Vec<Bar> {
         .map(|(name, [errors, warnings, notes])| Bar {
             label: name.into(),
             parts: vec![
-                (Mark::Bad, "of severity error", errors),
-                (Mark::Stop, "of severity warning", warnings),
-                (Mark::Note, "of severity note", notes),
+                (Mark::Bad, "error", errors),
+                (Mark::Stop, "warning", warnings),
+                (Mark::Note, "note", notes),
             ],
             facet: ("rule", name.into()),
         })
         .collect();
     bars.sort_by_key(|bar| std::cmp::Reverse((bar.parts[0].2, bar.parts[1].2)));
     bars
-}
-
-/// What a place can be filtered by: the directory in which it lies.
-pub(super) fn under(path: &str) -> Vec<Facet> {
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    vec![("under", directory.to_owned())]
-}
-
-/// The same of a group: every directory with a member, and the bar under which it is counted.
-pub(super) fn of_group(group: &Group, members: &[&Callsite]) -> Vec<Facet> {
-    let mut directories: Vec<Facet> = members.iter().flat_map(|site| under(&site.path)).collect();
-    if group.subsystem.is_empty() {
-        directories.push(("under", SEVERAL.into()));
-    }
-    directories.push(("under", group.subsystem.clone()));
-    directories.sort();
-    directories.dedup();
-    directories.retain(|(_, directory)| !directory.is_empty());
-    directories
 }

@@ -93,8 +93,9 @@ pub(super) fn run(
         deliver(output, |to| Ok(writeln!(to, "{}", prepared.home)?))?;
         return Ok(Exit::Clean);
     }
+    let home = prepared.home.clone();
     follow(common, args, prepared, console, &|verdict| {
-        record(args, tree, report.as_ref(), verdict, console)
+        record(args, tree, report.as_ref(), (verdict, &home), console)
     })
 }
 

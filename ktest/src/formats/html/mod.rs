@@ -2,29 +2,38 @@
 //! A verdict as parts of a page: kernels against targets with a word for each, what the counters and consoles showed, and what
 //! was not run, said as plainly as what was.
 
+mod complaints;
+mod not_run;
+
 use super::stages;
-use crate::verdict::{Evidence, Exercise, Outcome, Splat, Stage, Target, Verdict};
+use crate::verdict::{Evidence, Exercise, Outcome, Stage, Target, Verdict};
+use complaints::complaints;
 use maud::{Markup, html};
+use not_run::not_run;
 use page::{
-    Figure, Heat, Ids, List, Mark, Note, Part, Pins, Row, console, figures, heat, list, mark,
-    number, pins, soft,
+    Cell, Facet, Figure, Heat, Ids, List, Mark, Part, Pins, Row, figures, heat, list, mark, number,
+    pins, soft,
 };
 use std::collections::BTreeMap;
 
-/// What each kernel printed, by its number in the series, as far as it is at hand.
-pub type Consoles = BTreeMap<usize, String>;
+/// What each kernel printed, by its number in the series, as far as it is at hand: of one that several machines booted there are
+/// several.
+pub type Consoles = BTreeMap<usize, Vec<String>>;
 
-/// Lines of a console around a complaint: its trace stands below it.
-const BEFORE: usize = 3;
-const AFTER: usize = 24;
-/// Last lines of a console that are shown where a kernel did not end well.
-const LAST: usize = 30;
-/// In characters: a console line that is longer says nothing more.
-const LONGEST: usize = 400;
+/// What is known of the kernels of a verdict beside it.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// What they printed.
+    pub consoles: Consoles,
+    /// What a kernel's patch can be filtered by, by its number; the base has what all of them have.
+    pub facets: BTreeMap<usize, Vec<Facet>>,
+    /// Where the calls stand, by their ids.
+    pub calls: BTreeMap<String, String>,
+}
 
 /// The parts of a page on `verdict`.
-pub fn parts(verdict: &Verdict, consoles: &Consoles, ids: &Ids) -> Vec<Part> {
-    let rows = stages(verdict).flat_map(|stage| kernel(stage, consoles, ids));
+pub fn parts(verdict: &Verdict, beside: &Beside, ids: &Ids) -> Vec<Part> {
+    let rows = stages(verdict).flat_map(|stage| kernel(stage, beside, ids));
     vec![
         Part {
             id: ids.part("verdicts"),
@@ -48,6 +57,42 @@ pub fn parts(verdict: &Verdict, consoles: &Consoles, ids: &Ids) -> Vec<Part> {
             }),
         },
     ]
+}
+
+/// What came of building and booting a kernel, and of each of its targets: name, on the base, and on the kernel with the patches up to
+/// `number`.
+pub fn compared(verdict: &Verdict, number: usize, ids: &Ids) -> Vec<(String, Cell, Cell)> {
+    let stage = verdict.patches.iter().find(|stage| stage.number == number);
+    let Some(stage) = stage else {
+        return Vec::new();
+    };
+    let (base, patched) = (cells(&verdict.base, ids), cells(stage, ids));
+    let on_base = |name: &str| {
+        let cell = base.iter().find(|(known, _)| known == name);
+        cell.map_or_else(absent, |(_, cell)| cell.clone())
+    };
+    patched
+        .into_iter()
+        .map(|(name, cell)| (name.clone(), on_base(&name), cell))
+        .collect()
+}
+
+/// What was done with a kernel, and what came of it.
+fn cells(stage: &Stage, ids: &Ids) -> Vec<(String, Cell)> {
+    let cell = |outcome: Outcome, name: &str| {
+        let to = target_id(stage, name, ids);
+        (marked(outcome), word(outcome).to_owned(), Some(to))
+    };
+    let build = Some(("build".to_owned(), cell(stage.build.result, "kernel")));
+    let boot = stage.boot.as_ref();
+    let boot = boot.map(|boot| ("boot".to_owned(), cell(boot.result, "kernel")));
+    let targets = stage.targets.iter();
+    let targets = targets.map(|target| (target.name.clone(), cell(target.result, &target.name)));
+    build.into_iter().chain(boot).chain(targets).collect()
+}
+
+fn absent() -> Cell {
+    (Mark::Skipped, "not run".to_owned(), None)
 }
 
 fn marked(outcome: Outcome) -> Mark {
@@ -90,25 +135,25 @@ fn headline(verdict: &Verdict) -> Vec<Figure> {
             &[Outcome::Pass],
             "pass",
             Mark::Good,
-            "targets that did what they should, and it was seen.",
+            "runs of a target on a kernel that did what they should, and it was seen.",
         ),
         (
             &[Outcome::Fail, Outcome::Crash, Outcome::Timeout],
             "fail",
             Mark::Bad,
-            "targets that did something else, crashed or hung.",
+            "runs that did something else, crashed or hung.",
         ),
         (
             &[Outcome::Inconclusive],
             "inconclusive",
             Mark::Unsure,
-            "targets of which too little was seen for a verdict.",
+            "runs of which too little was seen for a verdict.",
         ),
         (
             &[Outcome::Skip],
             "skipped",
             Mark::Skipped,
-            "targets that were not run; that is no pass.",
+            "runs that were left out; that is no pass.",
         ),
     ];
     let mut all: Vec<Figure> = kinds
@@ -155,80 +200,52 @@ fn matrix(verdict: &Verdict, ids: &Ids) -> Markup {
             names.push(&target.name);
         }
     }
-    let columns = ["build", "boot"].into_iter().chain(names.iter().copied());
+    // A run in user space boots nothing; its kernels need no column for that.
+    let boots = stages(verdict).any(|stage| stage.boot.is_some());
+    let columns: Vec<&str> = std::iter::once("build")
+        .chain(boots.then_some("boot"))
+        .chain(names.iter().copied())
+        .collect();
     let rows = stages(verdict).map(|stage| {
-        let cell = |outcome: Outcome, name: &str| (marked(outcome), word(outcome).to_owned(), Some(target_id(stage, name, ids)));
-        let absent = || (Mark::Skipped, "not run".to_owned(), None);
-        let mut cells = vec![cell(stage.build.result, "kernel")];
-        cells.push(stage.boot.as_ref().map_or_else(absent, |boot| cell(boot.result, "kernel")));
-        for name in &names {
-            let target = stage.targets.iter().find(|target| target.name == *name);
-            cells.push(target.map_or_else(absent, |target| cell(target.result, name)));
-        }
-        let name = html! { (if stage.number == 0 { "base: ".to_owned() } else { format!("{}. ", stage.number) }) (soft(&stage.subject)) };
-        (name, cells)
+        let known = cells(stage, ids);
+        let cell = |name: &&str| {
+            let cell = known.iter().find(|(known, _)| known == name);
+            cell.map_or_else(absent, |(_, cell)| cell.clone())
+        };
+        (
+            html! { (soft(&subject(stage))) },
+            columns.iter().map(cell).collect(),
+        )
     });
+    let shared = shared(&names);
     heat(&Heat {
         title: "kernels against targets".into(),
         corner: "kernel".into(),
         columns: columns
-            .map(|name| (name.to_owned(), format!("target {name}")))
+            .iter()
+            .map(|name| {
+                (
+                    name.strip_prefix(shared).unwrap_or(name).to_owned(),
+                    (*name).to_owned(),
+                )
+            })
             .collect(),
         rows: rows.collect(),
     })
 }
 
-/// What no target reached, kernel by kernel.
-fn not_run(verdict: &Verdict) -> Markup {
-    let partly: Vec<(&Stage, &Exercise)> = verdict
-        .patches
-        .iter()
-        .filter_map(|stage| Some((stage, stage.exercise.as_ref()?)))
-        .filter(|(_, exercise)| exercise.reason().is_some())
-        .collect();
-    let watched = verdict.patches.iter().any(|stage| stage.exercise.is_some());
-    let mut skipped: Vec<(&str, &str)> = stages(verdict)
-        .flat_map(|stage| &stage.targets)
-        .filter(|target| target.result == Outcome::Skip)
-        .map(|target| {
-            (
-                target.name.as_str(),
-                target.reason.as_deref().unwrap_or("no reason was given"),
-            )
-        })
-        .collect();
-    skipped.sort_unstable();
-    skipped.dedup();
-    let never: Vec<&Stage> = verdict
-        .patches
-        .iter()
-        .filter(|stage| stage.targets.is_empty())
-        .collect();
-    html! {
-        h3 { "What was not run" }
-        @if !watched {
-            p { (mark(Mark::Skipped, "not watched")) " Which of the changed functions ran was not watched in this run." }
-        } @else if partly.is_empty() && never.is_empty() {
-            p { "Every function that a patch changes ran, and every call in them that was watched." }
-        }
-        @for (name, why) in skipped { p { (mark(Mark::Skipped, "skipped")) " " (soft(name)) ": " (soft(why)) } }
-        @for stage in never {
-            p { (mark(Mark::Skipped, "no target")) " " (soft(&stage.subject)) @if let Some(why) = &stage.build.reason { ": " (soft(why)) } }
-        }
-        @for (stage, exercise) in partly {
-            p { b { (soft(&stage.subject)) } }
-            ul {
-                @for function in &exercise.not_run {
-                    li { (mark(Mark::Skipped, "not run")) " " code { (soft(&function.function)) } @if let Some(why) = &function.why { ": " (soft(why)) } }
-                }
-                @for call in &exercise.calls_not_run { li { (mark(Mark::Skipped, "not run")) " " code { (soft(call)) } } }
-            }
-        }
-    }
+/// The directories that all names begin with: they would be repeated above every column.
+fn shared<'n>(names: &[&'n str]) -> &'n str {
+    let Some((first, others)) = names.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return "";
+    };
+    let mut ends = first.match_indices('/').map(|(at, _)| &first[..=at]);
+    ends.rfind(|start| others.iter().all(|name| name.starts_with(start)))
+        .unwrap_or_default()
 }
 
 /// A row for the kernel itself, then one for each target.
-fn kernel(stage: &Stage, consoles: &Consoles, ids: &Ids) -> Vec<Row> {
+fn kernel(stage: &Stage, beside: &Beside, ids: &Ids) -> Vec<Row> {
     let build = &stage.build;
     let boot = stage.boot.as_ref();
     let worst = boot.map_or(build.result, |boot| boot.result.max(build.result));
@@ -243,11 +260,11 @@ fn kernel(stage: &Stage, consoles: &Consoles, ids: &Ids) -> Vec<Row> {
         state: (marked(worst), word(worst).into()),
         name: subject(stage),
         cells: vec![
-            ("where", html! { "kernel" }),
+            ("", html! { "kernel" }),
             ("", html! { @if build.seconds >= 0.5 { (seconds) } }),
             ("why", soft(reason.map_or("", String::as_str))),
         ],
-        facets: vec![("result", facet(worst).into()), ("target", "kernel".into())],
+        facets: facets(stage, worst, "kernel", beside),
         size: splats.len(),
         body: html! {
             @if let Some(reason) = reason { p class="said-of" { (soft(reason)) } }
@@ -255,7 +272,7 @@ fn kernel(stage: &Stage, consoles: &Consoles, ids: &Ids) -> Vec<Row> {
             @for warning in &build.new_warnings { p { (mark(Mark::Bad, "new warning")) " " code { (soft(warning)) } } }
             @for warning in &build.uncompared_warnings { p { (mark(Mark::Unsure, "warning, old or new")) " " code { (soft(warning)) } } }
             @if let Some(exercise) = &stage.exercise { (ran(exercise)) }
-            (complaints(stage, worst, splats, consoles))
+            (complaints(stage, worst, splats, &beside.consoles))
         },
         open: false,
     }];
@@ -263,7 +280,7 @@ fn kernel(stage: &Stage, consoles: &Consoles, ids: &Ids) -> Vec<Row> {
         stage
             .targets
             .iter()
-            .map(|target| one(stage, target, consoles, ids)),
+            .map(|target| one(stage, target, beside, ids)),
     );
     rows
 }
@@ -284,7 +301,24 @@ fn ran(exercise: &Exercise) -> Markup {
     }
 }
 
-fn one(stage: &Stage, target: &Target, consoles: &Consoles, ids: &Ids) -> Row {
+fn facets(stage: &Stage, outcome: Outcome, target: &str, beside: &Beside) -> Vec<Facet> {
+    let own = [
+        ("result", facet(outcome).to_owned()),
+        ("target", target.to_owned()),
+    ];
+    let of_patch = beside.facets.get(&stage.number).into_iter().flatten();
+    own.into_iter().chain(of_patch.cloned()).collect()
+}
+
+/// Which kernel a target ran on, in two words: its subject stands on the line of the kernel itself.
+fn on(stage: &Stage) -> String {
+    match stage.number {
+        0 => "on the base".into(),
+        number => format!("on patch {number}"),
+    }
+}
+
+fn one(stage: &Stage, target: &Target, beside: &Beside, ids: &Ids) -> Row {
     let reason = target.reason.as_deref().unwrap_or_default();
     let tests = number(target.subtests.len(), "subtest");
     let counters = target
@@ -297,26 +331,39 @@ fn one(stage: &Stage, target: &Target, consoles: &Consoles, ids: &Ids) -> Row {
     Row {
         id: target_id(stage, &target.name, ids),
         state: (marked(target.result), word(target.result).into()),
-        name: subject(stage),
+        name: target.name.clone(),
         cells: vec![
-            ("where", soft(&target.name)),
-            ("", html! { (tests) }),
+            ("", html! { (on(stage)) }),
+            ("", html! { @if !target.subtests.is_empty() { (tests) } }),
             ("why", soft(&short)),
         ],
-        facets: vec![
-            ("result", facet(target.result).into()),
-            ("target", target.name.clone()),
-        ],
+        facets: facets(stage, target.result, &target.name, beside),
         size: target.subtests.len(),
         body: html! {
             @if !reason.is_empty() { p class="said-of" { (soft(reason)) } }
-            @if let Some(drift) = target.drift_pages { p { "After all repetitions " (drift) " fewer pages were free than before." } }
+            p { "Ran " (on(stage)) ": " (soft(&stage.subject)) }
+            @if let Some(drift) = target.drift_pages { p { (drifted(drift)) } }
             (counted(target))
             (subtests(target))
-            (evidence(target, ids))
-            (complaints(stage, target.result, &target.splats, consoles))
+            (evidence(target, beside, ids))
+            (complaints(stage, target.result, &target.splats, &beside.consoles))
         },
         open: false,
+    }
+}
+
+/// How many free pages went missing over the repetitions of a target.
+fn drifted(pages: i64) -> String {
+    let count = pages.unsigned_abs();
+    let (noun, were) = if count == 1 {
+        ("page", "was")
+    } else {
+        ("pages", "were")
+    };
+    match pages {
+        0 => "After all repetitions as many pages were free as before.".into(),
+        1.. => format!("After all repetitions {count} {noun} fewer {were} free than before."),
+        _ => format!("After all repetitions {count} {noun} more {were} free than before."),
     }
 }
 
@@ -363,7 +410,7 @@ fn subtests(target: &Target) -> Markup {
     }
 }
 
-fn evidence(target: &Target, ids: &Ids) -> Markup {
+fn evidence(target: &Target, beside: &Beside, ids: &Ids) -> Markup {
     let said = |evidence: Evidence| match evidence {
         Evidence::Executed => (Mark::Good, "executed"),
         Evidence::Booted => (Mark::Note, "booted, not seen running"),
@@ -374,94 +421,38 @@ fn evidence(target: &Target, ids: &Ids) -> Markup {
         @if !target.callsites.is_empty() {
             section { h3 { "Calls" } ul { @for call in &target.callsites {
                 @let (state, word) = said(call.evidence);
-                li { (mark(state, word)) " " a href={ "#" (ids.of("call", &call.id)) } { (soft(&call.id)) } }
+                li { (mark(state, word)) " " a href={ "#" (ids.of("call", &call.id)) } { (soft(beside.calls.get(&call.id).unwrap_or(&call.id))) } }
             } } }
         }
     }
 }
 
-/// What the kernel complained about, on the console where that is at hand.
-fn complaints(stage: &Stage, result: Outcome, splats: &[Splat], consoles: &Consoles) -> Markup {
-    let lines: Vec<String> = consoles
-        .get(&stage.number)
-        .map(|text| {
-            text.lines()
-                .map(|line| line.chars().take(LONGEST).collect())
-                .collect()
-        })
-        .unwrap_or_default();
-    let badly = matches!(result, Outcome::Crash | Outcome::Timeout) && splats.is_empty();
-    html! {
-        @if !splats.is_empty() {
-            section {
-                h3 { "Complaints on the console" }
-                @for splat in splats {
-                    p class="said-of" { (mark(Mark::Bad, &splat.kind)) " " (soft(&splat.told())) " (line " (splat.console_line) ")" }
-                }
-                @for (first, from, to) in windows(splats, lines.len()) {
-                    (console(&format!("console of {}, line {}", stage.subject, first), first, lines[from..to].iter().map(String::as_str), &notes(splats)))
-                }
-            }
-        }
-        @if badly && !lines.is_empty() {
-            @let from = lines.len().saturating_sub(LAST);
-            section {
-                h3 { "The last lines of the console" }
-                (console(&format!("console of {}", stage.subject), from as u32 + 1, lines[from..].iter().map(String::as_str), &[]))
-            }
-        }
-    }
-}
-
-fn notes(splats: &[Splat]) -> Vec<Note> {
-    let notes = splats.iter().map(|splat| Note {
-        line: u32::try_from(splat.console_line).unwrap_or(u32::MAX),
-        label: splat.kind.clone(),
-        class: "m-bad",
-    });
-    notes.collect()
-}
-
-/// The lines around complaints: number of the first, and the range, 0-based; windows that touch are one.
-fn windows(splats: &[Splat], lines: usize) -> Vec<(u32, usize, usize)> {
-    let mut windows: Vec<(usize, usize)> = Vec::new();
-    let mut places: Vec<usize> = splats.iter().map(|splat| splat.console_line).collect();
-    places.sort_unstable();
-    for place in places {
-        let from = place.saturating_sub(BEFORE + 1);
-        let to = (place + AFTER).min(lines);
-        match windows.last_mut() {
-            Some((_, end)) if from <= *end => *end = to.max(*end),
-            _ if from < to => windows.push((from, to)),
-            _ => {}
-        }
-    }
-    let numbered = windows
-        .into_iter()
-        .map(|(from, to)| (from as u32 + 1, from, to));
-    numbered.collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::complaints::tests::stage;
     use super::*;
 
-    fn splat(line: usize) -> Splat {
-        Splat {
-            kind: "warning".into(),
-            first_line: "WARNING: at mm/gup.c".into(),
-            console_line: line,
-            function: None,
-            trace: Vec::new(),
-            times: 1,
-        }
+    #[test]
+    fn a_line_of_a_target_says_its_name_and_the_directories_of_all_are_not_repeated() {
+        assert_eq!(
+            shared(&["drivers/misc/a.c", "drivers/misc/b.c", "drivers/x/c.c"]),
+            "drivers/"
+        );
+        assert_eq!(shared(&["drivers/a.c", "net/b.c"]), "");
+        assert_eq!(shared(&["drivers/a.c"]), "", "one name is told whole");
+        let row = &kernel(&stage(3, vec![]), &Beside::default(), &Ids::plain())[1];
+        assert_eq!(row.name, "vmci");
     }
 
     #[test]
-    fn windows_around_complaints_touch_nobody_twice_and_end_with_the_console() {
-        let found = windows(&[splat(10), splat(20), splat(100)], 110);
-        assert_eq!(found, [(7, 6, 44), (97, 96, 110)]);
-        assert_eq!(windows(&[splat(10)], 0), [], "there is no console");
-        assert_eq!(windows(&[splat(500)], 110), [], "it is another console");
+    fn pages_that_went_missing_and_pages_that_came_back_are_said_in_english() {
+        for (pages, words) in [
+            (3, "3 pages fewer were"),
+            (1, "1 page fewer was"),
+            (-1, "1 page more was"),
+            (0, "as many pages"),
+        ] {
+            assert!(drifted(pages).contains(words), "{}", drifted(pages));
+        }
     }
 }
