@@ -72,9 +72,12 @@ fn record(fields: &[String], out: &mut dyn io::Write) -> io::Result<()> {
     write!(out, "{}\r\n", quoted.join(","))
 }
 
+/// What a sheet takes for the beginning of a formula; the wide forms are those of East Asian keyboards.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
 /// A field as it is written. What a sheet would take for a formula has an apostrophe before it.
 fn quote(field: &str) -> String {
-    let field = &match field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let field = &match field.starts_with(FORMULA) {
         true => format!("'{}", visible(field, &[])),
         false => visible(field, &[]).into_owned(),
     };
@@ -101,6 +104,7 @@ mod tests {
     fn a_field_is_no_formula_and_moves_no_cursor() {
         assert_eq!(quote("=1+1.c"), "'=1+1.c");
         assert_eq!(quote("@SUM"), "'@SUM");
+        assert_eq!(quote("＝1+1"), "'＝1+1");
         assert_eq!(quote("a\x1b[31mb"), "a\\u{1b}[31mb");
     }
 }

@@ -27,6 +27,6 @@ mod words;
 
 pub use format::{Format, UnknownFormat, write, write_page};
 pub use sarif::uri_path;
-pub(crate) use shown::shown;
+pub use shown::shown;
 pub use text::STYLES;
 pub use words::{role, severity, verdict};

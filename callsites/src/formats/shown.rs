@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A report in which every text stays on its line: a file whose name holds a line end is one line of output, not two.
+//! A report, or a verdict, in which every text stays on its line: a file whose name holds a line end is one line of output, not two.
 
 use super::visible::{hidden, line};
-use crate::report::Report;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io;
 
-/// The report itself where nothing in it needs to be changed, as in every tree that was not made to deceive.
-pub(crate) fn shown(report: &Report) -> io::Result<Cow<'_, Report>> {
+/// The whole itself where nothing in it needs to be changed, as in every tree that was not made to deceive.
+///
+/// # Errors
+/// Of what JSON has no form for, such as a number that is infinite where a text has to be changed.
+pub fn shown<T: Serialize + DeserializeOwned + Clone>(whole: &T) -> io::Result<Cow<'_, T>> {
     let mut seen = Seen(false);
-    serde_json::to_writer(&mut seen, report)?;
+    serde_json::to_writer(&mut seen, whole)?;
     if !seen.0 {
-        return Ok(Cow::Borrowed(report));
+        return Ok(Cow::Borrowed(whole));
     }
-    // By way of a value, so that no text of a report is forgotten.
-    let mut value = serde_json::to_value(report)?;
+    // By way of a value, so that no text is forgotten.
+    let mut value = serde_json::to_value(whole)?;
     clean(&mut value);
     Ok(Cow::Owned(serde_json::from_value(value)?))
 }

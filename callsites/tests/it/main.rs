@@ -19,6 +19,7 @@ mod rules_of_groups;
 mod rules_on_a_tree;
 mod sarif_schema;
 mod stories;
+mod strange;
 mod truth;
 mod versions;
 mod window;

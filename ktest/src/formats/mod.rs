@@ -4,6 +4,8 @@
 //! KTAP and JUnit carry leaves for everything that decides: the build, the boot, each subtest, the pins, the console and the verdict
 //! of each target, what ran of a patch, and the run. A reader that counts leaves comes to the same result.
 
+#[cfg(test)]
+mod corpus;
 pub mod html;
 mod junit;
 mod ktap;
@@ -14,6 +16,7 @@ mod text;
 
 use crate::error::Error;
 use crate::verdict::{Outcome, Stage, Verdict};
+use callsites::formats::shown;
 use callsites::formats::visible::{json, visible};
 use camino::Utf8PathBuf;
 use std::io::Write;
@@ -54,7 +57,12 @@ impl std::str::FromStr for Format {
 /// [`Error::Io`] when `to` cannot be written.
 pub fn write(verdict: &Verdict, format: Format, to: &mut dyn Write) -> Result<(), Error> {
     let text = match format {
-        Format::Text => visible(&text::text(verdict), &[]).into_owned(),
+        Format::Text => {
+            // Each text stays on its line: a name with a line end in it would be a result of its own.
+            let plain = shown(verdict)
+                .map_err(|error| Error::Internal(format!("write a verdict as text: {error}")))?;
+            visible(&text::text(&plain), &[]).into_owned()
+        }
         Format::Ktap => ktap::ktap(verdict),
         Format::Json => {
             let mut bytes = Vec::new();

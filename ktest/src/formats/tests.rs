@@ -41,7 +41,7 @@ fn target(result: Outcome, pins: Pins, reason: Option<&str>) -> Target {
     }
 }
 
-fn verdict() -> Verdict {
+pub(super) fn verdict() -> Verdict {
     let base = stage("Linux 6.12", target(Outcome::Pass, Pins::new(0, 0), None));
     let reason = Some("pins acquired 1, released 0");
     let mut bad = target(Outcome::Fail, Pins::new(1, 0), reason);
