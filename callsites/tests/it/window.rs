@@ -102,6 +102,66 @@ fn a_cursor_that_passes_pages_of_both_kinds_decides_nothing() {
     check(&[("drivers/a/a.c", &two_ways(both, undo))]);
 }
 
+/// A helper that takes back what lies between two ends; the cursor of its caller began at `began`.
+fn by_helper(began: &str, said: &str) -> String {
+    format!(
+        "struct toy_cmd {{
+	struct scatterlist *list;
+	unsigned int count;
+}};
+static void toy_revert(struct scatterlist *p, struct scatterlist *end)
+{{
+	while (p != end) {{
+		put_page(sg_page(p)); //^ {said}
+		p = sg_next(p);
+	}}
+}}
+static int toy_map(struct toy_cmd *cmd, struct iov_iter *iter, struct scatterlist *list)
+{{
+	struct scatterlist *at = {began};
+	struct page *pages[8];
+	size_t off;
+	int n = 0;
+	ssize_t got = iov_iter_get_pages2(iter, pages, 32768, 8, &off); //^ convert
+
+	while (got > 0) {{
+		if (got & 511)
+			goto undo;
+		sg_set_page(at, pages[n++], 4096, off);
+		at = sg_next(at);
+		got -= 4096;
+	}}
+	return n;
+undo:
+	toy_revert(list, at);
+	return -EINVAL;
+}}
+static int toy_copy(struct toy_cmd *cmd, struct scatterlist *sg, int n)
+{{
+	int i;
+
+	for (i = 0; i < n; i++)
+		sg_set_page(&sg[i], alloc_page(GFP_KERNEL), 4096, 0);
+	return 0;
+}}
+int toy_fill(struct toy_cmd *cmd, struct iov_iter *iter)
+{{
+	int ret = toy_map(cmd, iter, cmd->list);
+
+	if (ret < 0)
+		ret = toy_copy(cmd, cmd->list, cmd->count);
+	return ret;
+}}
+"
+    )
+}
+
+#[test]
+fn a_helper_that_is_given_both_ends_lets_go_what_its_callers_stored_between_them() {
+    check(&[("drivers/a/a.c", &by_helper("list", "convert"))]);
+    check(&[("drivers/a/a.c", &by_helper("cmd->list", "mixed"))]);
+}
+
 #[test]
 fn a_start_that_is_not_where_the_cursor_began_decides_nothing() {
     let undo = "			for (p = cmd->list; p != sg; p++)
