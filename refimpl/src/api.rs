@@ -243,12 +243,19 @@ struct Replacement {
 struct Data {
     function: Vec<Function>,
     carriers: Option<Carriers>,
+    fragments: Option<Fragments>,
 }
 
 /// The reason and the source beside them are for people.
 #[derive(Debug, Deserialize)]
 struct Carriers {
     types: BTreeSet<String>,
+}
+
+/// As [`Carriers`].
+#[derive(Debug, Deserialize)]
+struct Fragments {
+    releases: BTreeSet<String>,
 }
 
 impl Signature {
@@ -339,6 +346,7 @@ pub struct Catalogue {
     /// Where each stands: the audit asks of every name in a tree.
     by_name: FxHashMap<String, usize>,
     carriers: BTreeSet<String>,
+    fragments: BTreeSet<String>,
 }
 
 impl Catalogue {
@@ -356,6 +364,11 @@ impl Catalogue {
     /// Whether the record of that tag (without `struct`) carries pages of every origin for all of the kernel.
     pub fn is_carrier(&self, tag: &str) -> bool {
         self.carriers.contains(tag)
+    }
+
+    /// Whether the function of that name drops the reference of a fragment of any socket buffer.
+    pub fn drops_fragments(&self, name: &str) -> bool {
+        self.fragments.contains(name)
     }
 
     /// All functions, sorted by name.
@@ -444,6 +457,10 @@ fn read(wanted: fn(&Function) -> bool) -> Catalogue {
         carriers: audit
             .carriers
             .map(|carriers| carriers.types)
+            .unwrap_or_default(),
+        fragments: audit
+            .fragments
+            .map(|fragments| fragments.releases)
             .unwrap_or_default(),
     }
 }

@@ -71,6 +71,7 @@ impl Analysis {
     ) -> (Self, (Answers, Scripts)) {
         let mut library = Library::new(files, hits, shelf, answers);
         ahead::read(&mut library);
+        ahead::numbers(&mut library);
         let (mut round, mut more) = (0, true);
         let mut asked = BTreeSet::new();
         loop {

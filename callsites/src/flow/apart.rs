@@ -42,34 +42,91 @@ pub(super) fn by_named_table(analysis: &Analysis, sites: &[Site], all: &mut [Ori
         if origins.user.is_empty() {
             continue;
         }
-        let mine = match homes.get(&site.key.function) {
-            Some(mine) => mine.clone(),
-            // Or the function gives the objects their table itself.
-            None => {
-                let names = names_of(site.key.function);
-                let all = kinds.values().flatten().copied();
-                all.filter(|at| names.contains(&analysis.tables[*at].name))
-                    .collect()
-            }
-        };
-        let Some(first) = mine.first() else {
-            continue;
-        };
-        let kind = &analysis.tables[*first].record;
-        let siblings = kinds.get(kind.as_str()).into_iter().flatten();
-        let siblings: Vec<usize> = siblings.copied().collect();
-        let mut elsewhere = BTreeSet::new();
-        origins.user.retain(|from| {
-            let names = names_of(from.function);
-            let names_one = |at: &usize| names.contains(&analysis.tables[*at].name);
-            let stays = !siblings.iter().any(names_one) || mine.iter().any(names_one);
-            if !stays {
-                elsewhere.insert(*from);
-            }
-            stays
-        });
-        origins.elsewhere = elsewhere;
+        let home = homes.get(&site.key.function).cloned().unwrap_or_default();
+        // Or the function gives the objects their table itself.
+        let names = names_of(site.key.function);
+        let all = kinds.values().flatten().copied();
+        let gives = all.filter(|at| names.contains(&analysis.tables[*at].name));
+        for mine in [home, gives.collect()] {
+            let Some(first) = mine.first() else { continue };
+            let kind = &analysis.tables[*first].record;
+            let siblings = kinds.get(kind.as_str()).into_iter().flatten();
+            let siblings: Vec<usize> = siblings.copied().collect();
+            origins.user.retain(|from| {
+                let names = names_of(from.function);
+                let names_one = |at: &usize| names.contains(&analysis.tables[*at].name);
+                let stays = !siblings.iter().any(names_one) || mine.iter().any(names_one);
+                if !stays {
+                    origins.elsewhere.insert(*from);
+                }
+                stays
+            });
+        }
+        by_given_table(analysis, site, origins, &kinds);
     }
+}
+
+/// `buf->ops = &these_ops; … put_page(buf->page);`: a function that gives its objects a table which was not read has no pages
+/// of an acquire that gives its own, in the same member, another.
+fn by_given_table(
+    analysis: &Analysis,
+    site: &Site,
+    origins: &mut Origins,
+    kinds: &BTreeMap<&str, Vec<usize>>,
+) {
+    let body = |function: FnId| &analysis.program.function(function).body;
+    let here = given(body(site.key.function));
+    if here.is_empty() {
+        return;
+    }
+    let is_table = |name: &SmolStr| {
+        let mut all = kinds.values().flatten();
+        all.any(|at| analysis.tables[*at].name == *name)
+    };
+    let mut elsewhere = BTreeSet::new();
+    origins.user.retain(|from| {
+        let other = given(body(from.function)).iter().any(|(field, table)| {
+            let mut same = here.iter().filter(|(own, _)| own == field).peekable();
+            is_table(table) && same.peek().is_some() && same.all(|(_, own)| own != table)
+        });
+        if other {
+            elsewhere.insert(*from);
+        }
+        !other
+    });
+    origins.elsewhere.extend(elsewhere);
+}
+
+/// The members that a body gives the address of a variable, each with that variable.
+fn given(body: &[Stmt]) -> Vec<(SmolStr, SmolStr)> {
+    fn address(value: &Expr) -> Option<&SmolStr> {
+        match value {
+            Expr::AddressOf(inner, _) => match inner.as_ref() {
+                Expr::Name(name, _) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+    let mut out = Vec::new();
+    walk::expressions(body, &mut |expr| match expr {
+        Expr::Assign {
+            op, target, value, ..
+        } if op == "=" => {
+            if let (Expr::Field { name, .. }, Some(table)) = (target.as_ref(), address(value)) {
+                out.push((name.clone(), table.clone()));
+            }
+        }
+        Expr::Initialiser { items, .. } => {
+            for item in items {
+                if let (Some(name), Some(table)) = (item.fields.last(), address(&item.value)) {
+                    out.push((name.clone(), table.clone()));
+                }
+            }
+        }
+        _ => {}
+    });
+    out
 }
 
 /// The names whose addresses a body takes, or that stand in its initialisers.

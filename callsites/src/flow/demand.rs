@@ -12,7 +12,7 @@ use super::iterators::Backing;
 use super::places::{is_inside, parent};
 use super::program::{FnId, Program, alias_of};
 use super::state::{FieldId, Object, Owner, SiteKey};
-use super::tables::NOTIFIER_TABLES;
+use super::tables::{NOTIFIER_TABLES, Table};
 use super::want::Want;
 use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
@@ -99,6 +99,8 @@ fn deciding(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             callers(analysis, call.site.function, wants);
         }
     }
+    let_go(analysis, wants);
+    siblings(analysis, wants);
     for table in &analysis.tables {
         let path = &analysis.program.file(table.file).path;
         if NOTIFIER_TABLES.contains(&table.record.as_str()) && directories.contains(parent(path)) {
@@ -107,6 +109,96 @@ fn deciding(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
                     from: path.clone(),
                     name: name.to_string(),
                 });
+            }
+        }
+    }
+}
+
+/// The functions of the tables that stand beside one whose functions acquire pages: which objects have those pages is
+/// told from what the other tables' functions do with theirs.
+fn siblings(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+    let acquires = analysis.state.calls.iter().filter(|call| {
+        let listed = followed().get(&call.name).filter(|_| call.listed);
+        listed.is_some_and(|function| function.role == Role::Acquire)
+    });
+    let acquiring: FastSet<FnId> = acquires.map(|call| call.site.function).collect();
+    let home = |table: &Table| {
+        let path = &analysis.program.file(table.file).path;
+        (table.record.clone(), parent(path).to_owned())
+    };
+    let mut kinds: BTreeSet<_> = BTreeSet::new();
+    let mut seen: BTreeSet<_> = BTreeSet::new();
+    let mut twice: BTreeSet<_> = BTreeSet::new();
+    for table in &analysis.tables {
+        if !seen.insert(home(table)) {
+            twice.insert(home(table));
+        }
+    }
+    for table in analysis
+        .tables
+        .iter()
+        .filter(|table| twice.contains(&home(table)))
+    {
+        let mut entries = table.entries.iter();
+        let acquires = entries.any(|(_, name)| {
+            let functions = analysis.program.resolve(name, table.file);
+            functions
+                .iter()
+                .any(|function| acquiring.contains(function))
+        });
+        if acquires {
+            kinds.insert(home(table));
+        }
+    }
+    for table in analysis
+        .tables
+        .iter()
+        .filter(|table| kinds.contains(&home(table)))
+    {
+        for (_, name) in &table.entries {
+            wants.insert(Want::Definition {
+                from: analysis.program.file(table.file).path.clone(),
+                name: name.to_string(),
+            });
+        }
+    }
+}
+
+/// Who in its file calls a function that takes pages, and who one that lets them go: whether one of them sees to both
+/// decides until when the pages are held.
+fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
+    let mut asks = |function: FnId| {
+        let definition = analysis.program.function(function);
+        wants.insert(Want::Callers {
+            from: analysis.program.path_of(function).to_owned(),
+            name: definition.name.to_string(),
+            private: definition.linkage == Linkage::Static,
+        });
+    };
+    for call in analysis.state.calls.iter().filter(|call| call.listed) {
+        let Some(function) = followed()
+            .get(&call.name)
+            .filter(|function| function.role == Role::Release && !function.is_pinning())
+        else {
+            continue;
+        };
+        let Some(at) = function.page_argument(call.args.len()) else {
+            continue;
+        };
+        let array = function.takes_array(call.args.len());
+        let file = analysis.program.file_of(call.site.function);
+        for from in analysis.user_pages(&call.args[at], array) {
+            // Pages of an iterator are let go when its I/O is done, whoever does it.
+            let plain = analysis
+                .listed(from)
+                .is_some_and(|acquire| !acquire.is_pinning() && acquire.kind != "iter");
+            if plain && analysis.program.file_of(from.function) == file {
+                asks(from.function);
+                // And of what calls one that lets them go: it may have another name for the rest of the driver.
+                asks(call.site.function);
+                for caller in analysis.callers(call.site.function) {
+                    asks(*caller);
+                }
             }
         }
     }

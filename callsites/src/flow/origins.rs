@@ -3,16 +3,19 @@
 
 use super::analysis::Analysis;
 use super::apart;
+use super::conditions::{block_of, same};
 use super::graph::Obj;
 use super::hash::{FastMap, FastSet};
 use super::iterators::Backing;
 use super::mapping;
 use super::numbers;
+use super::owned;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
 use super::window;
-use crate::index::ir::Span;
+use crate::index::ir::{Expr, Span, Stmt};
+use crate::index::walk;
 use refimpl::api::{Count, Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +45,8 @@ pub(crate) struct Origins {
     /// Acquires whose frame numbers leave for a place that is not followed, where the page is found by such a number:
     /// each with that place.
     pub numbers: BTreeMap<SiteKey, SiteKey>,
+    /// The call stands where the fragments of all socket buffers let go their pages.
+    pub fragments: bool,
     /// What stopped the analysis.
     pub open: BTreeSet<String>,
 }
@@ -180,7 +185,65 @@ pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
         }
     }
     by_number(analysis, sites, &mut all);
+    of_fragments(analysis, sites, &mut all);
     all
+}
+
+/// Socket buffers go through queues to whoever ends them: what drops the reference of a fragment is given the pages of
+/// all acquires that put theirs into one, and any other.
+fn of_fragments(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    let ends = |site: &Site| {
+        let function = analysis.program.function(site.key.function);
+        followed().is(&site.name, Role::Release) && followed().drops_fragments(&function.name)
+    };
+    if !sites.iter().any(ends) {
+        return;
+    }
+    let put = in_fragments(analysis);
+    for (_, origins) in sites
+        .iter()
+        .zip(all.iter_mut())
+        .filter(|(site, _)| ends(site))
+    {
+        if !put.is_empty() {
+            origins.user.extend(&put);
+            origins.fragments = true;
+        }
+    }
+}
+
+/// The acquires whose own references go into fragments of socket buffers.
+fn in_fragments(analysis: &Analysis) -> BTreeSet<SiteKey> {
+    let mut out = BTreeSet::new();
+    for call in analysis.state.calls.iter().filter(|call| call.listed) {
+        let stores = followed()
+            .get(&call.name)
+            .filter(|function| (function.role, function.kind.as_str()) == (Role::Store, "skb"));
+        let Some(page) = stores
+            .and_then(|function| function.page_argument(call.args.len()))
+            .and_then(|at| call.args.get(at))
+        else {
+            continue;
+        };
+        // What the function took a reference of its own for says nothing of the acquire's.
+        let own = analysis.state.references.iter().any(|(reference, values)| {
+            reference.function == call.site.function
+                && values.iter().any(|value| page.contains(value))
+        });
+        if own {
+            continue;
+        }
+        let objects = analysis.objects(page);
+        out.extend(
+            objects
+                .iter()
+                .filter_map(|object| match analysis.state.what(*object) {
+                    Object::Page(from) if analysis.is_user(*from) => Some(*from),
+                    _ => None,
+                }),
+        );
+    }
+    out
 }
 
 /// Notes which releases of pages found by frame number may find pages that were acquired.
@@ -330,6 +393,49 @@ fn is_allocation(analysis: &Analysis, site: SiteKey) -> bool {
         .is_some_and(|function| function.role == Role::Allocate)
 }
 
+/// Whether a function drops as many references on a page, on one way, as it takes: in no block stands a second call that
+/// drops one.
+fn pairs(analysis: &Analysis, reference: SiteKey, site: &Site) -> bool {
+    let body = &analysis.program.function(reference.function).body;
+    let dropped = page_of_call(body, site.key.span);
+    let taken = page_of_call(body, reference.span);
+    let (Some(dropped), Some(taken)) = (dropped, taken) else {
+        return false;
+    };
+    if !same(owned::page_of(dropped), owned::page_of(taken)) {
+        return false;
+    }
+    let block = block_of(body, site.key.span);
+    let mut drops = 0;
+    for statement in block {
+        if let Stmt::Expr(call, _) = statement {
+            let listed = call.callee_name().and_then(|name| followed().get(name));
+            let releases = listed.is_some_and(|listed| listed.role == Role::Release);
+            let page = page_of_call(std::slice::from_ref(statement), call.span());
+            drops += usize::from(
+                releases
+                    && page.is_some_and(|page| same(owned::page_of(page), owned::page_of(taken))),
+            );
+        }
+    }
+    drops <= 1
+}
+
+/// The page argument of the call of the catalogue at a place.
+fn page_of_call(body: &[Stmt], at: Span) -> Option<&Expr> {
+    let mut found = None;
+    walk::expressions(body, &mut |expr| {
+        if let (Expr::Call { args, span, .. }, Some(name)) = (expr, expr.callee_name()) {
+            if *span == at {
+                let listed = followed().get(name);
+                let position = listed.and_then(|listed| listed.page_argument(args.len()));
+                found = position.and_then(|position| args.get(position));
+            }
+        }
+    });
+    found
+}
+
 /// References on the pages of one release that are named: one decides the verdict, and nobody reads more of them.
 const EXTRA: usize = 64;
 
@@ -375,7 +481,16 @@ fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
                     .flatten()
                     .any(|node| stored.iter().any(|field| analysis.leads(*field, *node)))
             });
-            if (same_values || through_field) && origins.extra.len() < EXTRA {
+            // `get_page(page); … put_page(page);` on what somebody else acquired: the function ends what it began.
+            let acquired_here = || {
+                let mut acquires = origins.user.iter();
+                acquires.any(|from| from.function == reference.function)
+            };
+            let kept = !stored.is_empty();
+            if same_values && !kept && !acquired_here() && pairs(analysis, *reference, site) {
+                origins.under.append(&mut origins.user);
+                origins.own.insert(*reference);
+            } else if (same_values || through_field) && origins.extra.len() < EXTRA {
                 origins.extra.insert(*reference);
             }
         }

@@ -9,6 +9,7 @@ mod near;
 mod until;
 
 pub(crate) use near::Seen;
+pub(super) use near::{has_asked, put_untouched};
 
 use crate::flow::analysis::Analysis;
 use crate::flow::graph::Node;
@@ -34,6 +35,8 @@ pub(crate) struct Uses {
     pub cpu_write: Option<SiteKey>,
     /// The CPU maps or reads their data.
     pub cpu_read: Option<SiteKey>,
+    /// They go into fragments of socket buffers.
+    pub sent: Option<SiteKey>,
     /// They are marked dirty.
     pub dirty: Option<SiteKey>,
     /// Only struct page is looked at.
@@ -93,6 +96,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
                     (Role::Dirty, _) if mapping::hands_on_dirty_bit(analysis, site) => None,
                     (Role::Dirty, _) => Some(|uses| &mut uses.dirty),
                     (Role::Use, "dma") => Some(|uses| &mut uses.dma),
+                    (Role::Store, "skb") => Some(|uses| &mut uses.sent),
                     (Role::Use, "cpu-write" | "cpu-write-address") => {
                         Some(|uses| &mut uses.cpu_write)
                     }
@@ -241,12 +245,18 @@ pub(super) fn judge(
         );
     };
     if function.is_pinning() {
-        return say(
-            Verdict::Done,
-            None,
-            Confidence::High,
-            format!("{}() pins its pages already", site.name),
-        );
+        let reason = match analysis.backing(site.key) {
+            Some(Backing::Kernel) => format!(
+                "{}() takes nothing here: the iterator walks pages of the kernel, not of user space",
+                site.name
+            ),
+            Some(Backing::Either) => format!(
+                "{}() pins the pages of a user-backed iterator already, and takes nothing on those of another",
+                site.name
+            ),
+            Some(Backing::User) | None => format!("{}() pins its pages already", site.name),
+        };
+        return say(Verdict::Done, None, Confidence::High, reason);
     }
     if site.null_pages {
         let reason =
@@ -267,8 +277,17 @@ pub(super) fn judge(
         let reason = "the iterator walks pages of the kernel, not of user space".to_owned();
         return say(Verdict::Keep, None, Confidence::High, reason);
     }
+    if function.kind == "iter" && near::put_before_use(analysis, site) {
+        let reason = "the reference is dropped before anything is done with the page: whoever goes on to use it relies on another";
+        return say(
+            Verdict::Keep,
+            Some(4),
+            Confidence::Medium,
+            reason.to_owned(),
+        );
+    }
     if function.kind == "iter" && member_iterator(analysis, site) {
-        let reason = "the iterator is a member of a record that others set up, and may walk memory of the kernel";
+        let reason = "the iterator is a member of a record that others set up, and may walk memory of the kernel: see which of the two they set it up with";
         return say(Verdict::Unknown, None, Confidence::Low, reason.to_owned());
     }
     let near = near::surroundings(analysis, files, seen, site.key);
@@ -287,6 +306,17 @@ pub(super) fn judge(
         .iter()
         .all(|function| reachable.contains(function))
         && !uses.released_in.is_empty();
+    let elsewhere = |function: &&FnId| !reachable.contains(*function);
+    let outside: Vec<FnId> = uses.released_in.iter().filter(elsewhere).copied().collect();
+    if near.notifier_in_file && !near.pins_too && near::hands_out(analysis, site.key) {
+        if let Some(other) = near::unwatched(analysis, files, seen, &outside) {
+            let reason = format!(
+                "some of those who are handed the pages ask an mmu notifier about them, and {} does not: give the latter a call of its own that pins",
+                near::place_of_function(analysis, other)
+            );
+            return say(Verdict::Mixed, None, Confidence::Medium, reason);
+        }
+    }
     // How long the pages are held: a page of an iterator only until its I/O is done.
     let lasting = function.kind != "iter"
         && uses.held.is_some()
@@ -317,8 +347,6 @@ pub(super) fn judge(
             reason.to_owned(),
         );
     }
-    let elsewhere = |function: &&FnId| !reachable.contains(*function);
-    let outside: Vec<FnId> = uses.released_in.iter().filter(elsewhere).copied().collect();
     let untouched = uses.dma.is_none() && uses.cpu_write.is_none() && uses.held.is_none();
     if untouched && !outside.is_empty() && near::notify(analysis, files, seen, &outside) {
         let reason = "whoever is handed the pages watches the mapping with an mmu notifier until it puts them, so they need not be pinned";
@@ -343,6 +371,10 @@ pub(super) fn judge(
             Confidence::High,
             reason,
         );
+    }
+    if uses.sent.is_some() {
+        let reason = "the pages stand in a socket buffer until it is sent or received".to_owned();
+        return say(Verdict::Convert, Some(1), Confidence::High, reason);
     }
     if let (Some(held), true) = (&uses.held, lasting) {
         let reason = format!("the pages stay in {held} until they are let go");
@@ -423,8 +455,12 @@ pub(super) fn judge(
         );
     }
     let reason = match uses.handed_on.first() {
-        Some(name) => format!("the pages are given to {name}(), which was not followed"),
-        None => "what is done with the pages was not found".to_owned(),
+        Some(name) => format!(
+            "the pages are given to {name}(), which was not followed: see what it does with them and who puts them"
+        ),
+        None => {
+            "what is done with the pages was not found: see who uses what holds them".to_owned()
+        }
     };
     say(Verdict::Unknown, None, Confidence::Low, reason)
 }

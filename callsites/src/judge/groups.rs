@@ -39,12 +39,17 @@ pub(super) fn join(callsites: &mut [Callsite], shares: &[Vec<usize>]) -> Vec<Gro
             let of = leader(&mut leaders, *acquire);
             stopped.entry(of).or_default().insert(member);
         }
+        // One more pin is its own.
+        if callsites[member].role == Role::Acquire {
+            continue;
+        }
         // Its own place is with what is to be converted, and near.
         let rank = |acquire: &&usize| {
             let acquire = &callsites[**acquire];
             let done = matches!(acquire.verdict, Verdict::Done | Verdict::Keep);
             (
                 done,
+                acquire.path != callsites[member].path,
                 parent(Utf8Path::new(&acquire.path))
                     != parent(Utf8Path::new(&callsites[member].path)),
             )
@@ -98,11 +103,13 @@ fn leader(leaders: &mut [usize], mut at: usize) -> usize {
 fn joins(callsites: &[Callsite], member: usize, acquires: &[usize]) -> bool {
     let site = &callsites[member];
     match (site.role, site.verdict) {
-        (Role::Acquire, _) | (Role::Release, Verdict::Convert | Verdict::Keep) => true,
-        (Role::Release, Verdict::Done) => {
+        (Role::Release, Verdict::Convert | Verdict::Keep) => true,
+        // One more pin on pages that another call has pinned, or the end of one: nothing changes together with them.
+        (Role::Acquire | Role::Release, Verdict::Done) => {
             let mut acquires = acquires.iter().map(|at| &callsites[*at]);
             acquires.any(|acquire| acquire.verdict != Verdict::Done)
         }
+        (Role::Acquire, _) => true,
         (Role::Release, Verdict::Mixed | Verdict::Unknown) | (Role::Dirty, _) => false,
     }
 }
@@ -183,6 +190,7 @@ fn blocks(site: &Callsite) -> Option<String> {
     let why = match site.verdict {
         Verdict::Convert | Verdict::Done => return None,
         Verdict::Keep => "must stay",
+        Verdict::Mixed if site.role == Role::Acquire => "serves more than one purpose",
         Verdict::Mixed => "releases pages of more than one origin",
         Verdict::Unknown => "is not known",
     };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Verdicts on releases and on calls that mark pages dirty, from the origins of their pages.
+//! Verdicts on releases, from the origins of their pages.
 
 use super::classify::{self, Judgement};
 use super::verdict::{name_of, names_of, place_of};
 use crate::flow::analysis::Analysis;
 use crate::flow::iterators::Backing;
+use crate::flow::library::Files;
 use crate::flow::origins::Origins;
 use crate::flow::sites::Site;
 use crate::flow::state::SiteKey;
@@ -14,12 +15,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the verdict on a release rests on besides its origins.
 pub(super) struct Known<'k> {
+    /// The tree.
+    pub files: &'k dyn Files,
     /// The verdicts on all acquires.
     pub acquires: &'k BTreeMap<SiteKey, Judgement>,
     /// The pinning acquires whose pins the pinning API ends.
     pub unpinned: &'k BTreeSet<SiteKey>,
     /// The age of the API.
     pub era: Era,
+}
+
+impl Known<'_> {
+    /// Whether what an acquire takes must stay a plain reference.
+    pub(super) fn stays(&self, from: &SiteKey) -> bool {
+        let judged = self.acquires.get(from);
+        judged.is_some_and(|judged| judged.verdict == Verdict::Keep)
+    }
+}
+
+/// What a call does with the pages that it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Drops references.
+    Drops,
+    /// Marks them dirty.
+    Dirties,
 }
 
 pub(super) fn say(
@@ -41,9 +61,8 @@ pub(super) fn release(
     site: &Site,
     origins: &Origins,
     known: &Known<'_>,
-    near: bool,
+    near: Option<SiteKey>,
 ) -> Judgement {
-    let acquires = known.acquires;
     let listed = followed().get(&site.name);
     if listed.is_some_and(|function| function.is_pinning()) {
         return say(
@@ -56,35 +75,38 @@ pub(super) fn release(
     if origins.user.is_empty() {
         return release_of_others(analysis, site, origins, known, near);
     }
-    let stays = |from: &SiteKey| {
-        let judged = acquires.get(from);
-        judged.is_some_and(|judged| judged.verdict == Verdict::Keep)
-    };
-    if origins.user.iter().all(stays) {
-        // No reference that ends here ever becomes a pin.
-        let mut judgement = of_user_pages(analysis, origins, known);
-        if !origins.other.is_empty() {
-            let others = names_of(analysis, &origins.other).join(", ");
-            judgement.reason += &format!("; what comes from {others} is no user page");
-        }
-        return judgement;
-    }
     if let Some(judgement) = beside_pins(analysis, site, origins, known) {
         return judgement;
     }
     // A plain release ends no pin that the pinning API ends.
     let mut origins = origins.clone();
-    if !origins
-        .user
-        .iter()
-        .all(|from| known.unpinned.contains(from))
-    {
-        origins.user.retain(|from| !known.unpinned.contains(from));
+    let ended = &origins.user & known.unpinned;
+    if ended != origins.user {
+        origins.user.retain(|from| !ended.contains(from));
     }
     let origins = &origins;
+    if let Some(judgement) = of_one_purpose(analysis, site, origins, known, Act::Drops) {
+        return judgement;
+    }
+    if origins.user.iter().all(|from| known.stays(from)) {
+        // No reference that ends here ever becomes a pin.
+        let mut judgement = beside_others(analysis, origins, known, Act::Drops);
+        if !ended.is_empty() {
+            let pins = names_of(analysis, &ended).join(", ");
+            judgement.reason += &format!("; the pins of {pins} are ended by the pinning API");
+        }
+        return judgement;
+    }
+    if origins.fragments {
+        let reason = format!(
+            "drops the reference of a fragment of any socket buffer: those that {} took, and those on pages of the kernel; a buffer must say which it holds before one of them can be unpinned",
+            names_of(analysis, &origins.user).join(", ")
+        );
+        return say(Verdict::Mixed, None, Confidence::High, reason);
+    }
     if !origins.extra.is_empty() {
         let reason = format!(
-            "the page also took {}, and either reference may be the one dropped here",
+            "the page also took {}, and either reference may be the one dropped here: each needs a release of its own",
             names_of(analysis, &origins.extra).join(", ")
         );
         return say(Verdict::Mixed, None, Confidence::Medium, reason);
@@ -99,7 +121,7 @@ pub(super) fn release(
     }
     if !origins.other.is_empty() {
         let reason = format!(
-            "drops references on user pages ({}) and on others ({})",
+            "drops references on user pages ({}) and on others ({}): whoever stores a page here must leave word of what it is",
             names_of(analysis, &origins.user).join(", "),
             names_of(analysis, &origins.other).join(", ")
         );
@@ -107,7 +129,7 @@ pub(super) fn release(
     }
     if !origins.own.is_empty() {
         let reason = format!(
-            "drops references on user pages ({}) and what {} took on pages that others hold",
+            "drops references on user pages ({}) and what {} took on pages that others hold: whoever stores a page here must leave word of which it is",
             names_of(analysis, &origins.user).join(", "),
             names_of(analysis, &origins.own).join(", ")
         );
@@ -120,12 +142,12 @@ pub(super) fn release(
     });
     if extracted {
         let reason = format!(
-            "drops a plain reference on pages of {}, which pins those of user space and takes none on others",
+            "drops a plain reference on pages of {}, which pins those of user space and takes none on others: see what took the reference",
             names_of(analysis, &origins.user).join(", ")
         );
         return say(Verdict::Mixed, None, Confidence::Medium, reason);
     }
-    of_user_pages(analysis, origins, known)
+    of_user_pages(analysis, origins, known, Act::Drops)
 }
 
 /// The verdict on a plain release that is given pages whose pins the pinning API ends, and others: none of these pins
@@ -176,8 +198,64 @@ fn frees(site: &Site) -> bool {
         .is_some_and(|function| matches!(function.kind.as_str(), "free" | "free-address"))
 }
 
+/// The verdict on a call that is given pages of acquires that serve several purposes, where its own function tells which
+/// one it serves.
+pub(super) fn of_one_purpose(
+    analysis: &Analysis,
+    site: &Site,
+    origins: &Origins,
+    known: &Known<'_>,
+    act: Act,
+) -> Option<Judgement> {
+    let several = |from: &SiteKey| {
+        let judged = known.acquires.get(from);
+        judged.is_some_and(|judged| judged.verdict == Verdict::Mixed)
+    };
+    let plain = |from: &SiteKey| several(from) || known.stays(from);
+    if !origins.user.iter().any(several) || !origins.user.iter().all(plain) {
+        return None;
+    }
+    let names = names_of(analysis, &origins.user).join(", ");
+    let does = match act {
+        Act::Drops => "drops what",
+        Act::Dirties => "marks dirty what",
+    };
+    let (case, why) = if classify::has_asked(analysis, known.files, site.key.function) {
+        (
+            3,
+            "this function asks an mmu notifier whether the mapping has changed, so the pages need not be pinned for it",
+        )
+    } else if act == Act::Drops && classify::put_untouched(analysis, site) {
+        (4, "nothing is done with the page before it is put again")
+    } else {
+        return None;
+    };
+    let reason = format!("{does} {names} took, which must stay here: {why}");
+    Some(say(Verdict::Keep, Some(case), Confidence::Medium, reason))
+}
+
+/// The verdict on a call of whose user pages all must stay, whatever other pages it is given.
+pub(super) fn beside_others(
+    analysis: &Analysis,
+    origins: &Origins,
+    known: &Known<'_>,
+    act: Act,
+) -> Judgement {
+    let mut judgement = of_user_pages(analysis, origins, known, act);
+    if !origins.other.is_empty() {
+        let others = names_of(analysis, &origins.other).join(", ");
+        judgement.reason += &format!("; what comes from {others} is no user page");
+    }
+    judgement
+}
+
 /// The verdict on a call that is given user pages only.
-fn of_user_pages(analysis: &Analysis, origins: &Origins, known: &Known<'_>) -> Judgement {
+pub(super) fn of_user_pages(
+    analysis: &Analysis,
+    origins: &Origins,
+    known: &Known<'_>,
+    act: Act,
+) -> Judgement {
     let acquires = known.acquires;
     let names = names_of(analysis, &origins.user).join(", ");
     let judged: Vec<&Judgement> = origins
@@ -201,12 +279,28 @@ fn of_user_pages(analysis: &Analysis, origins: &Origins, known: &Known<'_>) -> J
         .map(|judgement| judgement.confidence)
         .max()
         .unwrap_or(Confidence::Low);
+    if verdicts.contains(&Verdict::Mixed) {
+        let reason = match act {
+            Act::Drops => format!(
+                "drops what {names} took for callers of which some watch the mapping and others ought to pin: it follows whichever of them it serves"
+            ),
+            Act::Dirties => format!(
+                "marks dirty what {names} took for callers of which some watch the mapping and others ought to pin"
+            ),
+        };
+        return say(Verdict::Mixed, None, Confidence::Medium, reason);
+    }
     let keeps = verdicts.contains(&Verdict::Keep);
     let converts = verdicts.contains(&Verdict::Convert) || verdicts.contains(&Verdict::Done);
     if keeps && converts {
-        let reason = format!(
-            "drops references of acquires that must stay and of others that ought to pin ({names})"
-        );
+        let reason = match act {
+            Act::Drops => format!(
+                "drops references of acquires that must stay and of others that ought to pin ({names}): whoever takes the pages must leave word which of the two it was"
+            ),
+            Act::Dirties => format!(
+                "marks dirty pages of acquires that must stay and of others that ought to pin ({names})"
+            ),
+        };
         return say(Verdict::Mixed, case, confidence, reason);
     }
     if keeps {
@@ -217,14 +311,22 @@ fn of_user_pages(analysis: &Analysis, origins: &Origins, known: &Known<'_>) -> J
             Verdict::Keep,
             case,
             confidence,
-            format!("drops what {names} took, which must stay: {why}"),
+            match act {
+                Act::Drops => format!("drops what {names} took, which must stay: {why}"),
+                Act::Dirties => format!("marks dirty what {names} took, which must stay: {why}"),
+            },
         );
     }
     // Before 5.6 there is no pin that a plain put of pages of the kernel could be told apart from.
     if !iterators.is_empty() && known.era != Era::Pin {
-        let reason = format!(
-            "drops references of {names}, which are on user pages only when the iterator is user-backed"
-        );
+        let reason = match act {
+            Act::Drops => format!(
+                "drops references of {names}, which are on user pages only when the iterator is user-backed: remember of the iterator which it is, beside the pages"
+            ),
+            Act::Dirties => format!(
+                "marks dirty pages of {names}, which are user pages only when the iterator is user-backed"
+            ),
+        };
         return say(Verdict::Mixed, case, Confidence::Medium, reason);
     }
     if verdicts.contains(&Verdict::Unknown) {
@@ -232,15 +334,18 @@ fn of_user_pages(analysis: &Analysis, origins: &Origins, known: &Known<'_>) -> J
             Verdict::Unknown,
             None,
             Confidence::Low,
-            format!("what {names} holds its pages for is not known"),
+            format!("what {names} holds its pages for is not known, and this call follows it"),
         );
     }
-    let reason = if iterators.contains(&Backing::Either) {
-        format!(
+    let reason = match (act, iterators.contains(&Backing::Either)) {
+        (Act::Drops, true) => format!(
             "drops references that {names} took: pins once the pages are extracted, where iov_iter_extract_will_pin() says so of the iterator"
-        )
-    } else {
-        format!("drops references on user pages that {names} took")
+        ),
+        (Act::Drops, false) => format!("drops references on user pages that {names} took"),
+        (Act::Dirties, true) => format!(
+            "marks dirty the pages that {names} took: pinned once they are extracted, where iov_iter_extract_will_pin() says so of the iterator"
+        ),
+        (Act::Dirties, false) => format!("marks dirty the user pages that {names} took"),
     };
     say(Verdict::Convert, case, confidence, reason)
 }
@@ -250,7 +355,7 @@ fn release_of_others(
     site: &Site,
     origins: &Origins,
     known: &Known<'_>,
-    near: bool,
+    near: Option<SiteKey>,
 ) -> Judgement {
     if classify::in_api(analysis, site.key) {
         let reason = "this is the implementation of the API itself".to_owned();
@@ -267,6 +372,14 @@ fn release_of_others(
         let reason = format!(
             "frees what was allocated: the other arm of the condition has the user pages ({})",
             name_of(analysis, put)
+        );
+        return say(Verdict::Keep, None, Confidence::High, reason);
+    }
+    let here = |reference: &SiteKey| reference.function == site.key.function;
+    if !origins.own.is_empty() && origins.own.iter().all(here) {
+        let reason = format!(
+            "drops the reference that {} took in this function",
+            names_of(analysis, &origins.own).join(", ")
         );
         return say(Verdict::Keep, None, Confidence::High, reason);
     }
@@ -324,63 +437,13 @@ fn release_of_others(
         return say(Verdict::Keep, None, Confidence::Medium, reason);
     }
     let why = origins.open.iter().next().cloned().unwrap_or_default();
-    if near {
-        return say(Verdict::Unknown, None, Confidence::Low, why);
+    if let Some(acquire) = near {
+        let reason = format!(
+            "{why}; the pages of {} beside it were not followed to their end: see whether they come here",
+            name_of(analysis, acquire)
+        );
+        return say(Verdict::Unknown, None, Confidence::Low, reason);
     }
     let reason = format!("no page that get_user_pages*() took was found to come here ({why})");
     say(Verdict::Keep, None, Confidence::Low, reason)
-}
-
-pub(super) fn dirty(
-    analysis: &Analysis,
-    site: &Site,
-    origins: &Origins,
-    known: &Known<'_>,
-) -> Judgement {
-    if classify::in_api(analysis, site.key) {
-        return say(
-            Verdict::Keep,
-            None,
-            Confidence::High,
-            "this is the implementation of the API itself".to_owned(),
-        );
-    }
-    // Whoever has a reference of his own on an acquired page marks that page.
-    let mut origins = origins.clone();
-    if origins.user.is_empty() {
-        origins.user.append(&mut origins.under);
-    }
-    let origins = &origins;
-    // A page is marked dirty in the same way whoever holds it: where all that is acquired is pinned, nothing is left.
-    let pins = |from: &SiteKey| {
-        analysis
-            .listed(*from)
-            .is_some_and(|listed| listed.is_pinning())
-    };
-    if !origins.user.is_empty() && origins.user.iter().all(pins) {
-        let names = names_of(analysis, &origins.user).join(", ");
-        let mut reason = format!("marks dirty pages that are pinned already ({names})");
-        if !origins.other.is_empty() {
-            let others = names_of(analysis, &origins.other).join(", ");
-            reason += &format!(", and others ({others})");
-        }
-        return say(Verdict::Done, None, Confidence::High, reason);
-    }
-    if !origins.other.is_empty() {
-        let reason = format!(
-            "marks user pages and others dirty ({})",
-            names_of(analysis, &origins.other).join(", ")
-        );
-        return say(Verdict::Mixed, None, Confidence::Medium, reason);
-    }
-    let mut judgement = of_user_pages(analysis, origins, known);
-    judgement.reason = judgement.reason.replacen(
-        "drops references on user pages that",
-        "marks dirty the user pages that",
-        1,
-    );
-    judgement.reason = judgement
-        .reason
-        .replacen("drops what", "marks dirty what", 1);
-    judgement
 }

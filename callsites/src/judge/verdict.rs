@@ -2,10 +2,11 @@
 //! Verdicts: from the solved flow to the callsites and groups of a report.
 
 use super::classify::{self, Judgement, Uses};
+use super::dirty::dirty;
 use super::entry::{callsite, identity};
 use super::groups;
 use super::plan;
-use super::release::{Known, dirty, release, say};
+use super::release::{Known, release, say};
 use crate::flow::analysis::Analysis;
 use crate::flow::hash::FastSet;
 use crate::flow::iterators::Backing;
@@ -88,7 +89,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
             }
         }
     }
-    let unpinned = unpinned(&sites, &origins);
+    let unpinned = unpinned(analysis, &sites, &origins);
     let open: Vec<&Site> = sites
         .iter()
         .filter(|site| role(site) == Role::Acquire && open_ended(analysis, site, &uses))
@@ -104,8 +105,14 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
             && analysis.backing(site.key) != Some(Backing::Kernel)
             && !unpinned.contains(&site.key)
     });
-    let acquiring: FastSet<&str> = open.map(|site| parent(analysis.path(site.key))).collect();
+    let mut acquiring: BTreeMap<&str, SiteKey> = BTreeMap::new();
+    for site in open {
+        acquiring
+            .entry(parent(analysis.path(site.key)))
+            .or_insert(site.key);
+    }
     let known = Known {
+        files,
         acquires: &judgements,
         unpinned: &unpinned,
         era,
@@ -115,7 +122,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
     let mut releases_of_other_pages = 0;
     let mut ordinals: BTreeMap<(String, SmolStr, SmolStr), usize> = BTreeMap::new();
     for (site, origins) in sites.into_iter().zip(origins) {
-        let near = acquiring.contains(parent(analysis.path(site.key)));
+        let near = acquiring.get(parent(analysis.path(site.key))).copied();
         let judgement = match role(&site) {
             _ if site.beyond => not_followed(),
             Role::Acquire => judgements[&site.key].clone(),
@@ -197,6 +204,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
         })
         .collect();
     let mut groups = groups::join(&mut callsites, &shares);
+    stop_sent(&sites, &uses, &callsites, &mut groups);
     let known = (callsites.as_slice(), sites.as_slice(), origins.as_slice());
     plan::add(analysis, &sources, known, &mut groups);
     Judged {
@@ -217,6 +225,31 @@ fn leaves_by_number(analysis: &Analysis, judgement: &mut Judgement, at: SiteKey)
     }
 }
 
+/// Stops the groups whose pages go into socket buffers, where what ends the fragments of those was not found.
+fn stop_sent(
+    sites: &[Site],
+    uses: &BTreeMap<SiteKey, Uses>,
+    callsites: &[Callsite],
+    groups: &mut [Group],
+) {
+    let sent: BTreeSet<&str> = sites
+        .iter()
+        .zip(callsites)
+        .filter(|(site, _)| uses.get(&site.key).is_some_and(|uses| uses.sent.is_some()))
+        .map(|(_, callsite)| callsite.id.as_str())
+        .collect();
+    let stopped = groups.iter_mut().filter(|group| {
+        group.convertible && group.acquires.iter().any(|id| sent.contains(id.as_str()))
+    });
+    for group in stopped {
+        group.convertible = false;
+        group.blocked_by.push(
+            "the pages go into socket buffers, and whoever ends a buffer drops a plain reference on the page of each fragment"
+                .to_owned(),
+        );
+    }
+}
+
 /// What is said of a call that has too many others before it in its function.
 fn not_followed() -> Judgement {
     let reason = "its function holds more calls than are followed in one".to_owned();
@@ -231,15 +264,21 @@ pub(super) fn role(site: &Site) -> Role {
     }
 }
 
-/// The acquires whose pages some release of the pinning API is given.
-fn unpinned(sites: &[Site], origins: &[Origins]) -> BTreeSet<SiteKey> {
+/// The pinning acquires whose pages some release of the pinning API is given.
+fn unpinned(analysis: &Analysis, sites: &[Site], origins: &[Origins]) -> BTreeSet<SiteKey> {
     let pinning = |site: &Site| {
         let listed = followed().get(&site.name);
         role(site) == Role::Release && listed.is_some_and(|function| function.is_pinning())
     };
+    // A plain reference ends with a plain release, whoever unpins pages in the same place.
+    let pins = |from: &SiteKey| {
+        let acquire = analysis.listed(*from);
+        acquire.is_some_and(|function| function.is_pinning())
+    };
     let both = sites.iter().zip(origins);
     both.filter(|(site, _)| pinning(site))
         .flat_map(|(_, origins)| origins.user.iter().copied())
+        .filter(pins)
         .collect()
 }
 

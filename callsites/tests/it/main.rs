@@ -18,6 +18,7 @@ mod rules_of_flow;
 mod rules_of_groups;
 mod rules_on_a_tree;
 mod sarif_schema;
+mod shared;
 mod stories;
 mod strange;
 mod truth;

@@ -79,6 +79,7 @@ fn the_catalogue_is_well_formed() {
 fn what_only_the_audit_asks_for_stands_apart() {
     let [api, audit] = DATA.map(data);
     assert!(api.carriers.is_none() && audit.carriers.is_some());
+    assert!(api.fragments.is_none() && audit.fragments.is_some());
     for entry in api.function {
         assert!(OF_THE_API.contains(&entry.role), "{:?}", entry.names);
         assert_ne!(entry.sleeps, Sleeps::Unsaid, "{:?}", entry.names);

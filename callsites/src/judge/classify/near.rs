@@ -2,19 +2,23 @@
 //! What stands near an acquire in the source: mmu notifiers, and whose mm the pages belong to.
 
 use crate::flow::analysis::Analysis;
+use crate::flow::conditions::block_of;
+use crate::flow::graph::{Node, Obj};
 use crate::flow::hash::FastMap;
 use crate::flow::library::Files;
 use crate::flow::places::parent;
 use crate::flow::program::FnId;
-use crate::flow::state::{Call, FieldId, SiteKey};
+use crate::flow::sites::Site;
+use crate::flow::state::{Call, FieldId, Object, SiteKey};
 use crate::flow::tables::NOTIFIER_TABLES;
 use crate::flow::text;
-use crate::index::ir::{Expr, Stmt};
+use crate::index::ir::{Expr, OutlineItem, OutlineKind, Stmt};
 use crate::index::walk;
 use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
 use refimpl::api::{Role, followed};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// What stands near an acquire in the source.
 pub(super) struct Surroundings {
@@ -23,6 +27,8 @@ pub(super) struct Surroundings {
     pub notifier_in_directory: bool,
     pub asks_for_file: bool,
     pub exec_mm: bool,
+    /// The function pins as well, for whoever asks for that.
+    pub pins_too: bool,
 }
 
 /// What files say of mmu notifiers, each looked at once.
@@ -63,10 +69,13 @@ pub(super) fn surroundings(
     let path = analysis.path(site).to_owned();
     let own = seen.look(files, &path);
     let directory = path.parent().unwrap_or(Utf8Path::new(""));
-    let mut asks_for_file = false;
+    let (mut asks_for_file, mut pins_too) = (false, false);
     let function = analysis.program.function(site.function);
     walk::expressions(&function.body, &mut |expr| {
         asks_for_file |= matches!(expr, Expr::Field { name, .. } if name == "vm_file");
+        let listed = expr.callee_name().and_then(|name| followed().get(name));
+        pins_too |=
+            listed.is_some_and(|listed| listed.role == Role::Acquire && listed.is_pinning());
     });
     Surroundings {
         notifier_in_file: own.notifies,
@@ -74,7 +83,42 @@ pub(super) fn surroundings(
         notifier_in_directory: asks_for_file && files.any_in(directory, &notifies),
         asks_for_file,
         exec_mm: exec_mm(analysis, site),
+        pins_too,
     }
+}
+
+/// Whether a function asks an mmu notifier whether the mapping has changed, or has one of its file ask.
+pub(in crate::judge) fn has_asked(analysis: &Analysis, files: &dyn Files, function: FnId) -> bool {
+    if asks(analysis, function) {
+        return true;
+    }
+    let file = analysis.program.file(analysis.program.file_of(function));
+    let mut called: BTreeSet<&str> = BTreeSet::new();
+    walk::expressions(&analysis.program.function(function).body, &mut |expr| {
+        called.extend(expr.callee_name());
+    });
+    let Some(bytes) = files.bytes(&file.path) else {
+        return false;
+    };
+    let of_file = |item: &&OutlineItem| {
+        item.kind == OutlineKind::Function && called.contains(item.name.as_str())
+    };
+    file.outline.iter().filter(of_file).any(|item| {
+        let text = bytes.get(item.span.start as usize..item.span.end as usize);
+        let text = text.unwrap_or_default();
+        let mut notifiers = followed().with_role(Role::Notifier);
+        notifiers.any(|notifier| text::calls(text, &notifier.name))
+    })
+}
+
+/// Whether a function asks an mmu notifier whether the mapping has changed.
+fn asks(analysis: &Analysis, function: FnId) -> bool {
+    let mut found = false;
+    walk::expressions(&analysis.program.function(function).body, &mut |expr| {
+        let name = expr.callee_name();
+        found |= name.is_some_and(|name| followed().is(name, Role::Notifier));
+    });
+    found
 }
 
 /// Whether each of these functions stands in a file that registers or consults mmu notifiers.
@@ -90,19 +134,52 @@ pub(super) fn notify(
     })
 }
 
+/// Of functions that let pages go, where some stand in a file that registers or consults mmu notifiers, the first that does
+/// not.
+pub(super) fn unwatched(
+    analysis: &Analysis,
+    files: &dyn Files,
+    seen: &Seen,
+    functions: &[FnId],
+) -> Option<FnId> {
+    let watches = |function: &FnId| {
+        let path = analysis.program.path_of(*function);
+        seen.look(files, path).notifies
+    };
+    let first = functions.iter().find(|function| !watches(function))?;
+    functions.iter().any(watches).then_some(*first)
+}
+
+/// Whether the function of an acquire hands the page itself, or its number, to its caller: it returns it, or puts it where
+/// a parameter points.
+pub(super) fn hands_out(analysis: &Analysis, site: SiteKey) -> bool {
+    let function = site.function;
+    let is = |object: &Obj| *analysis.state.what(*object) == Object::Page(site);
+    let holds = |node: Node| analysis.objects(&[node]).iter().any(is);
+    let returned = analysis.state.returns.get(&function);
+    if returned.is_some_and(holds) {
+        return true;
+    }
+    let params = analysis.program.function(function).params.len() as u32;
+    (0..params)
+        .filter_map(|at| analysis.state.params.get(&(function, at)))
+        .any(|node| analysis.contents(&[node]).iter().any(is))
+}
+
+/// A function and its file, as a reason names them.
+pub(super) fn place_of_function(analysis: &Analysis, function: FnId) -> String {
+    format!(
+        "{}() of {}",
+        analysis.program.function(function).name,
+        analysis.program.path_of(function)
+    )
+}
+
 /// Whether a notifier can reach pages that are kept in a field: whoever takes them asks it whether the mapping has
 /// changed meanwhile, or one of its callbacks gets to a function that names the field.
 pub(super) fn reaches(analysis: &Analysis, site: SiteKey, field: FieldId) -> bool {
-    let asks = |function: FnId| {
-        let mut found = false;
-        walk::expressions(&analysis.program.function(function).body, &mut |expr| {
-            let name = expr.callee_name();
-            found |= name.is_some_and(|name| followed().is(name, Role::Notifier));
-        });
-        found
-    };
     let mut callers = analysis.callers(site.function).iter().copied();
-    if asks(site.function) || callers.any(asks) {
+    if asks(analysis, site.function) || callers.any(|caller| asks(analysis, caller)) {
         return true;
     }
     let directory = parent(analysis.path(site));
@@ -138,6 +215,136 @@ pub(super) fn reaches(analysis: &Analysis, site: SiteKey, field: FieldId) -> boo
         }
     }
     false
+}
+
+/// Whether the one page that a call takes is put again, in the same block, before more than struct page is looked at.
+pub(super) fn put_before_use(analysis: &Analysis, site: &Site) -> bool {
+    let body = &analysis.program.function(site.key.function).body;
+    let block = block_of(body, site.key.span);
+    let holds = |statement: &Stmt| {
+        let span = statement.span();
+        span.start <= site.key.span.start && site.key.span.end <= span.end
+    };
+    let Some(at) = block.iter().position(holds) else {
+        return false;
+    };
+    let Some(page) = taken_into(&block[at], site) else {
+        return false;
+    };
+    for statement in &block[at + 1..] {
+        let (mut put, mut used) = (false, false);
+        let whole = match statement {
+            Stmt::Expr(whole, _) => Some(whole),
+            _ => None,
+        };
+        let listed = whole
+            .and_then(Expr::callee_name)
+            .and_then(|name| followed().get(name));
+        walk::expressions(std::slice::from_ref(statement), &mut |expr| {
+            used |= matches!(expr, Expr::Name(name, _) if name == page);
+        });
+        if let (Some(function), Some(Expr::Call { args, .. })) = (listed, whole) {
+            put = function.role == Role::Release
+                && function
+                    .page_argument(args.len())
+                    .and_then(|at| args.get(at))
+                    .is_some_and(|arg| matches!(arg, Expr::Name(name, _) if name == page));
+            used &= !matches!(function.kind.as_str(), "inert" | "struct-page");
+        }
+        if put || used {
+            return put;
+        }
+    }
+    false
+}
+
+/// Whether a page that a function was handed is put again, and nothing but conditions looks at it before.
+pub(in crate::judge) fn put_untouched(analysis: &Analysis, site: &Site) -> bool {
+    let function = analysis.program.function(site.key.function);
+    let mut page = None;
+    walk::expressions(&function.body, &mut |expr| {
+        if let (Expr::Call { args, span, .. }, Some(name)) = (expr, expr.callee_name()) {
+            if *span == site.key.span {
+                let listed = followed().get(name);
+                let at = listed.and_then(|listed| listed.page_argument(args.len()));
+                if let Some(Expr::Name(name, _)) = at.and_then(|at| args.get(at)) {
+                    page = Some(name.as_str());
+                }
+            }
+        }
+    });
+    let Some(page) = page.filter(|page| function.params.iter().all(|param| param.name != *page))
+    else {
+        return false;
+    };
+    let named = |expr: &Expr| {
+        let mut times = 0;
+        walk::expression(expr, &mut |expr| {
+            times += usize::from(matches!(expr, Expr::Name(name, _) if name == page));
+        });
+        times
+    };
+    let (mut all, mut harmless) = (0, 0);
+    walk::expressions(&function.body, &mut |expr| match expr {
+        Expr::Name(name, _) => all += usize::from(name == page),
+        Expr::Assign { target, .. } => {
+            harmless += usize::from(matches!(target.as_ref(), Expr::Name(name, _) if name == page));
+        }
+        Expr::Call { args, .. } => {
+            let listed = expr.callee_name().and_then(|name| followed().get(name));
+            if listed.is_some_and(|listed| listed.role == Role::Release) {
+                harmless += args.iter().map(named).sum::<usize>();
+            }
+        }
+        _ => {}
+    });
+    harmless += in_conditions(&function.body, &named);
+    all == harmless
+}
+
+/// How often something stands in the conditions of a block and of all in it.
+fn in_conditions(block: &[Stmt], times: &dyn Fn(&Expr) -> usize) -> usize {
+    let inside = |statement: &Stmt| match statement {
+        Stmt::Block(inner, _) | Stmt::Unread(inner, _) => in_conditions(inner, times),
+        Stmt::If {
+            cond,
+            then,
+            otherwise,
+            ..
+        } => {
+            let arms = std::iter::once(then).chain(otherwise);
+            let arms = arms.map(|arm| in_conditions(std::slice::from_ref(arm), times));
+            times(cond) + arms.sum::<usize>()
+        }
+        Stmt::Loop { body, .. } | Stmt::Switch { body, .. } => {
+            in_conditions(std::slice::from_ref(body), times)
+        }
+        Stmt::Arms(arms, _) => arms
+            .iter()
+            .map(|(_, inner)| in_conditions(inner, times))
+            .sum(),
+        _ => 0,
+    };
+    block.iter().map(inside).sum()
+}
+
+/// The variable whose address an acquire is given for its one page.
+fn taken_into<'s>(statement: &'s Stmt, site: &Site) -> Option<&'s str> {
+    let mut page = None;
+    walk::expressions(std::slice::from_ref(statement), &mut |expr| {
+        if let (Expr::Call { args, span, .. }, Some(name)) = (expr, expr.callee_name()) {
+            if *span == site.key.span {
+                let form = followed().get(name).and_then(|f| f.signature(args.len()));
+                let array = form.and_then(|form| args.get(form.pages?));
+                if let Some(Expr::AddressOf(inner, _)) = array {
+                    if let Expr::Name(name, _) = inner.as_ref() {
+                        page = Some(name.as_str());
+                    }
+                }
+            }
+        }
+    });
+    page
 }
 
 /// Whether a file registers or consults mmu notifiers.

@@ -109,8 +109,8 @@ fn chooses(
     found
 }
 
-/// Whether a function of the same file that nobody had a reason to read names one that lets the pages go, and not the one
-/// that takes them.
+/// Whether a function of the same file that nobody had a reason to read names one that lets the pages go, and none that has
+/// them taken, or chooses between the two.
 fn released_unread(
     analysis: &Analysis,
     files: &dyn Files,
@@ -118,28 +118,44 @@ fn released_unread(
     released_in: &BTreeSet<FnId>,
 ) -> bool {
     let name = |id: &FnId| analysis.program.function(*id).name.as_bytes();
-    released_in
-        .iter()
-        .filter(|release| **release != acquire)
-        .any(|release| {
-            let file = analysis.program.file(analysis.program.file_of(*release));
-            let Some(bytes) = files.bytes(&file.path) else {
-                return true;
-            };
-            let read = |item: &&OutlineItem| {
-                let mut functions = file.functions.iter();
-                functions.any(|function| function.name == item.name)
-            };
-            let unread = file
-                .outline
-                .iter()
-                .filter(|item| item.kind == OutlineKind::Function);
-            unread.filter(|item| !read(item)).any(|item| {
-                let text = bytes.get(item.span.start as usize..item.span.end as usize);
-                let text = text.unwrap_or_default();
-                mentions_word(text, name(release)) && !mentions_word(text, name(&acquire))
-            })
+    let mut taking: BTreeSet<FnId> = BTreeSet::from([acquire]);
+    for _ in 0..CALLERS {
+        let above = taking
+            .iter()
+            .flat_map(|function| analysis.callers(*function));
+        let above: Vec<FnId> = above.copied().collect();
+        taking.extend(above);
+    }
+    // Whoever calls a function that lets them go, and has none taken, lets them go as well.
+    let mut leading: BTreeSet<FnId> = released_in - &taking;
+    for _ in 0..CALLERS {
+        let above = leading
+            .iter()
+            .flat_map(|function| analysis.callers(*function));
+        let above: Vec<FnId> = above.copied().filter(|one| !taking.contains(one)).collect();
+        leading.extend(above);
+    }
+    leading.extend(released_in.iter().filter(|release| **release != acquire));
+    leading.iter().any(|release| {
+        let file = analysis.program.file(analysis.program.file_of(*release));
+        let Some(bytes) = files.bytes(&file.path) else {
+            return true;
+        };
+        let read = |item: &&OutlineItem| {
+            let mut functions = file.functions.iter();
+            functions.any(|function| function.name == item.name)
+        };
+        let unread = file
+            .outline
+            .iter()
+            .filter(|item| item.kind == OutlineKind::Function);
+        unread.filter(|item| !read(item)).any(|item| {
+            let text = bytes.get(item.span.start as usize..item.span.end as usize);
+            let text = text.unwrap_or_default();
+            let takes = || taking.iter().any(|taken| mentions_word(text, name(taken)));
+            mentions_word(text, name(release)) && (mentions_word(text, b"switch") || !takes())
         })
+    })
 }
 
 fn mentions_word(text: &[u8], word: &[u8]) -> bool {
