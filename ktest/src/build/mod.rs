@@ -24,6 +24,7 @@ mod run;
 pub(crate) mod shadow;
 pub(crate) mod stage;
 mod warnings;
+mod way;
 
 pub(crate) use calls::Call;
 pub(crate) use changes::{Ledger, edited};

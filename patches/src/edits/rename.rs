@@ -152,12 +152,13 @@ mod tests {
 
     #[test]
     fn a_file_that_is_indented_by_blanks_stays_so() {
-        let source = "            release_pages(request->window.pages, request->window.lengths);\n";
-        let arguments = ["request->window.pages", "request->window.lengths"];
+        let source =
+            "            release_pages(request->window.pages, request->window.lengths_of_all);\n";
+        let arguments = ["request->window.pages", "request->window.lengths_of_all"];
         let new = rename(source, "release_pages", &arguments, "unpin_user_pages");
         assert_eq!(
             new,
-            "            unpin_user_pages(request->window.pages,\n                             request->window.lengths);\n"
+            "            unpin_user_pages(request->window.pages,\n                             request->window.lengths_of_all);\n"
         );
     }
 

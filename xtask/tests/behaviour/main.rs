@@ -14,6 +14,7 @@ mod hook;
 mod kernels;
 mod lsp;
 mod lsp_input;
+mod module_asking;
 mod module_pipeline;
 mod modules;
 mod moments;
