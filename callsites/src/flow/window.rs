@@ -6,6 +6,7 @@
 //! over what this function has had stored since it set that variable to its start, and over nothing else. A member or a
 //! variable that is set from such a count, or in the arm that takes the pages, says the same to whoever tests it.
 
+mod handed;
 mod told;
 
 use super::analysis::Analysis;
@@ -16,8 +17,9 @@ use super::origins::Origins;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::SiteKey;
-use crate::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt};
+use crate::index::ir::{Declaration, Expr, Function, Span, Stmt};
 use crate::index::walk;
+use handed::between_parameters;
 use refimpl::api::{Role, followed};
 use std::collections::BTreeSet;
 use told::{under_a_member, under_a_variable};
@@ -58,6 +60,7 @@ pub(super) fn narrow(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
             continue;
         }
         let fill = in_its_loop(analysis, site)
+            .or_else(|| between_parameters(analysis, site))
             .or_else(|| under_a_member(analysis, site))
             .or_else(|| under_a_variable(analysis, site));
         let Some(fill) = fill else { continue };
@@ -76,26 +79,17 @@ pub(super) fn narrow(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
 /// began at zero.
 fn in_its_loop(analysis: &Analysis, site: &Site) -> Option<Fill> {
     let function = analysis.program.function(site.key.function);
-    let mut innermost = None;
-    around(&function.body, site.key.span, &mut |statement, _| {
-        if matches!(statement, Stmt::Loop { .. }) {
-            innermost = Some(statement);
-        }
-    });
     let Stmt::Loop {
         init,
         cond: Some(cond),
         ..
-    } = innermost?
+    } = innermost_loop(function, site)?
     else {
         return None;
     };
     let (start, bound) = bounds(cond)?;
     match start.filter(|start| !counts_from_zero(function, init.as_deref(), start)) {
         Some(start) => {
-            if let Some(fill) = between_parameters(analysis, site.key.function, start, bound) {
-                return Some(fill);
-            }
             begins_at(function, init.as_deref(), start, bound)?;
             let moved = BTreeSet::from([bound.to_owned()]);
             filled(analysis, site.key.function, bound, Some(&moved))
@@ -111,51 +105,15 @@ fn in_its_loop(analysis: &Analysis, site: &Site) -> Option<Fill> {
     }
 }
 
-/// A function that is given both ends: what each of its callers has had stored since the cursor that it gives began at the
-/// start that it gives.
-fn between_parameters(analysis: &Analysis, id: FnId, start: &str, bound: &str) -> Option<Fill> {
-    let function = analysis.program.function(id);
-    let position = |name: &str| function.params.iter().position(|param| param.name == name);
-    let (start, end) = (position(start)?, position(bound)?);
-    let mut moved = !values(function, bound).is_empty();
-    walk::expressions(&function.body, &mut |expr| moved |= changes(expr, bound));
-    let callers = analysis.callers(id);
-    if moved || function.linkage != Linkage::Static || callers.is_empty() {
-        return None;
-    }
-    let mut fill = Fill::default();
-    for caller in callers {
-        let above = analysis.program.function(*caller);
-        let mut ends: Vec<Option<&str>> = Vec::new();
-        walk::expressions(&above.body, &mut |expr| {
-            let Expr::Call { args, .. } = expr else {
-                return;
-            };
-            if expr.callee_name() == Some(function.name.as_str()) {
-                ends.push(began_there(above, args.get(start), args.get(end)));
-            }
-        });
-        // Named without being called: somebody has its address.
-        if ends.is_empty() {
-            return None;
+/// The loop that a release stands in.
+fn innermost_loop<'f>(function: &'f Function, site: &Site) -> Option<&'f Stmt> {
+    let mut innermost = None;
+    around(&function.body, site.key.span, &mut |statement, _| {
+        if matches!(statement, Stmt::Loop { .. }) {
+            innermost = Some(statement);
         }
-        for end in ends {
-            let moved = BTreeSet::from([end?.to_owned()]);
-            fill.join(filled(analysis, *caller, end?, Some(&moved))?);
-        }
-    }
-    Some(fill)
-}
-
-/// The variable that is given as an end, where it was declared with the value of the start that is given with it.
-fn began_there<'f>(
-    function: &Function,
-    start: Option<&'f Expr>,
-    end: Option<&'f Expr>,
-) -> Option<&'f str> {
-    let (start, end) = (start?, name(end?)?);
-    let init = local(function, end)?.init.as_ref()?;
-    same(init, start).then_some(end)
+    });
+    innermost
 }
 
 /// What a condition lets a loop go between: the variable that starts, where there is one, and the one that bounds.
@@ -349,8 +307,6 @@ fn filled(
         Expr::Assign {
             op, target, value, ..
         } if is(target, counted) => match (op.as_str(), value.as_ref()) {
-            // To the next entry of the same carrier.
-            ("=", next) if walks_on(next, counted) => own = true,
             ("=", call @ Expr::Call { .. }) | ("+=", call @ Expr::Call { .. }) => calls.push(call),
             ("+=", result) => match name(result) {
                 Some(result) => {
@@ -404,16 +360,6 @@ fn filled(
         called(analysis, id, call, *span, &mut fill);
     }
     Some(fill)
-}
-
-/// Whether a call steps on from a variable to what stands behind it, as `sg_next()` does.
-fn walks_on(expr: &Expr, from: &str) -> bool {
-    let Expr::Call { args, .. } = expr else {
-        return false;
-    };
-    let listed = expr.callee_name().and_then(|name| followed().get(name));
-    let walk = listed.is_some_and(|listed| listed.role == Role::Load && listed.kind == "walk");
-    walk && args.first().is_some_and(|arg| is(arg, from))
 }
 
 /// Adds what a call does: the call itself, and all that its function reaches.

@@ -170,6 +170,59 @@ fn a_start_that_is_not_where_the_cursor_began_decides_nothing() {
     check(&[("drivers/a/a.c", &two_ways("", undo))]);
 }
 
+/// The same, with a helper that takes back what lies between two places.
+fn by_a_helper(start: &str, early: &str, helper: &str, verdict: &str) -> String {
+    let text = two_ways("", &format!("			toy_undo(iter, {start}, sg);\n"));
+    let helper = format!(
+        "{helper}void toy_undo(struct iov_iter *iter, struct scatterlist *at, struct scatterlist *end)
+{{
+	while (at != end) {{
+		put_page(sg_page(at)); //^ {verdict}
+		at = sg_next(at);
+	}}
+}}
+"
+    );
+    let text = text.replace(
+        "static int toy_walk(",
+        &format!("{helper}static int toy_walk("),
+    );
+    // The helper is handed where the cursor began, in the same words.
+    let text = text.replace(
+        "	struct scatterlist *p = sg;\n	int ret;\n\n	while",
+        &format!("	struct scatterlist *sg = cmd->list;\n	int ret;\n\n{early}	while"),
+    );
+    text.replace(
+        "static int toy_walk(struct toy_cmd *cmd, struct iov_iter *iter, struct scatterlist *sg)",
+        "static int toy_walk(struct toy_cmd *cmd, struct iov_iter *iter)",
+    )
+    .replace("toy_walk(cmd, iter, cmd->list)", "toy_walk(cmd, iter)")
+    .replace("		sg += ret;\n", "		sg = sg_next(sg);\n")
+}
+
+#[test]
+fn a_helper_goes_over_the_stretch_that_each_caller_hands_it() {
+    check(&[(
+        "drivers/a/a.c",
+        &by_a_helper("cmd->list", "", "static ", "convert"),
+    )]);
+    for text in [
+        // From another place than the cursor began at.
+        by_a_helper("cmd->list - 1", "", "static ", "mixed"),
+        // The place is no longer what it was.
+        by_a_helper(
+            "cmd->list",
+            "	cmd->list = sg_next(sg);\n",
+            "static ",
+            "mixed",
+        ),
+        // Others may hand it anything.
+        by_a_helper("cmd->list", "", "", "mixed"),
+    ] {
+        check(&[("drivers/a/a.c", &text)]);
+    }
+}
+
 /// A request whose list is filled from an iterator, from a copy, or not at all; `flag` is what the record keeps.
 fn counted(flag: &str) -> String {
     format!(

@@ -70,22 +70,3 @@ fn listed(items: &[String]) -> String {
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
 }
-
-/// That nothing is released in a group but references that are too many, below put_page(): the others go with the pages to
-/// whoever lets these go.
-pub(super) fn only_too_many(report: &Report, group: &Group) -> Option<String> {
-    let kind = |site: &Callsite| {
-        let listed = catalogue().get(&site.call);
-        listed.map_or("", |function| function.kind.as_str())
-    };
-    let mut releases = members(report, group).filter(|site| site.role == Role::Release);
-    let first = releases.next()?;
-    let all = kind(first) == "raw" && releases.all(|site| kind(site) == "raw");
-    all.then(|| {
-        format!(
-            "{}:{} {}() in {}() only takes back references that are too many; the call that releases the pages themselves was \
-             not found",
-            first.path, first.line, first.call, first.function
-        )
-    })
-}
