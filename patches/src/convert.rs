@@ -228,10 +228,11 @@ fn others_may_call(
         .collect()
 }
 
-/// The headers that a file includes by a name in quotes, and those that these include: the record that holds the pages may
-/// be in one of them.
+/// The headers that a file includes by a name in quotes, those that these include, and the headers of its subsystem: the
+/// record that holds the pages may be in one of them.
 fn headers(tree: &Tree, sources: &mut Sources, of: &Source) -> Result<(), Error> {
     let mut wanted: Vec<Utf8PathBuf> = of.includes().into_iter().collect();
+    wanted.extend(of.subsystem_includes());
     while let Some(path) = wanted.pop() {
         let same = |file: &Utf8PathBuf| file.as_str().cmp(path.as_str());
         if sources.contains_key(&path) || tree.files().binary_search_by(same).is_err() {

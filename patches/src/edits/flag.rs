@@ -18,7 +18,7 @@ use super::seen::{
 };
 use super::source::{Found, Source};
 use super::walk::{self, all_expressions, every_part, holds, is_name, plain, statements};
-use callsites::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt};
+use callsites::index::ir::{Declaration, Expr, Function, Linkage, Span, Stmt, TypeRef};
 use callsites::report::Callsite;
 use camino::Utf8PathBuf;
 use refimpl::api::catalogue;
@@ -344,7 +344,10 @@ impl<'s> Way<'s> {
         let calls = calls(self.source, &acquire.name);
         let once = matches!(calls.as_slice(), [(caller, span, _)]
             if !walk::path(caller, *span).iter().any(|stmt| matches!(stmt, Stmt::Loop { .. })));
-        if !(one_page || once && acquire.linkage == Linkage::Static) {
+        if !(one_page
+            || once && acquire.linkage == Linkage::Static
+            || self.filled_anew(name, &field.ty))
+        {
             return Err(format!(
                 "{}() may add pages of several iterators to one {name}, and one answer does not serve for all",
                 acquire.name
@@ -362,6 +365,24 @@ impl<'s> Way<'s> {
             self.record = Some(there);
         }
         Ok(Some(here))
+    }
+
+    /// Whether the acquire is given an array of the record from its beginning: what it takes is all that stands there.
+    fn filled_anew(&self, name: &str, ty: &TypeRef) -> bool {
+        let array = ty.name == "struct page" && ty.pointers == 1 && ty.arrays == 1;
+        let mut given = false;
+        all_expressions(self.acquire, &mut |expr| {
+            if let Expr::Call { args, span, .. } = expr {
+                let pages = args.get(1).map(plain);
+                given |= *span == self.taken
+                    && matches!(pages, Some(Expr::Field { name: other, .. }) if other == name);
+            }
+        });
+        let repeated = walk::path(self.acquire, self.taken);
+        let repeated = repeated
+            .iter()
+            .any(|stmt| matches!(stmt, Stmt::Loop { .. }));
+        array && given && !repeated
     }
 
     /// `place = iov_iter_extract_will_pin(iter);` in front of the acquire.

@@ -127,6 +127,21 @@ fn the_record_that_holds_the_page_holds_the_answer() {
     ");
 }
 
+#[test]
+fn flags_in_bits_get_another_bit() {
+    let text = RECORD.replace(
+        "\tunsigned int\tlen;\n",
+        "\tunsigned int\tlen;\n\tbool write:1;\n\tbool move:1;\n\tint more;\n",
+    );
+    let new = diff(WillPin, &text);
+    assert!(new.starts_with("+→bool need_unpin:1;\n"), "{new}");
+    let (_, after) = asking(WillPin, &text).expect("it converts");
+    assert!(
+        after.contains("\tbool move:1;\n\tbool need_unpin:1;\n\tint more;\n"),
+        "{after}"
+    );
+}
+
 const ARRAY: &str = "\
 struct toy_msg {
 	unsigned int		op_nents;
@@ -207,6 +222,53 @@ fn one_record_of_two_iterators_has_no_one_answer() {
     refused
     drivers/misc/toy.c:27 toy_map(): iov_iter_get_pages2() stays because toy_map() may add pages of several iterators to one op_sg, and one answer does not serve for all
     ");
+}
+
+const FILLED: &str = "\
+struct toy_list {
+	struct page *pages[16];
+	unsigned int npages;
+};
+
+int toy_fill(struct toy_list *list, struct iov_iter *iter, int len)
+{
+	size_t off;
+	ssize_t n;
+
+	n = iov_iter_get_pages2(iter, list->pages, len, 16, &off);
+	if (n < 0)
+		return n;
+	list->npages = DIV_ROUND_UP(off + n, PAGE_SIZE);
+	return n;
+}
+
+void toy_empty(struct toy_list *list)
+{
+	int i;
+
+	for (i = 0; i < list->npages; i++)
+		put_page(list->pages[i]);
+}
+";
+
+#[test]
+fn an_array_that_is_filled_from_its_beginning_has_one_answer_whoever_calls() {
+    assert_snapshot!(diff(WillPin, FILLED), @r"
+    +→bool need_unpin;
+    +→struct page **ppages = list->pages;
+    -→n = iov_iter_get_pages2(iter, list->pages, len, 16, &off);
+    +→list->need_unpin = iov_iter_extract_will_pin(iter);
+    +→n = iov_iter_extract_pages(iter, &ppages, len, 16, 0, &off);
+    -→for (i = 0; i < list->npages; i++)
+    -→→put_page(list->pages[i]);
+    +→for (i = 0; i < list->npages; i++) {
+    +→→if (list->need_unpin)
+    +→→→unpin_user_page(list->pages[i]);
+    +→}
+    ");
+    // What is added to the array of before has no one answer.
+    let text = FILLED.replace("list->pages, len", "&list->pages[list->npages], len");
+    assert!(diff(WillPin, &text).starts_with("refused"));
 }
 
 const BESIDE: &str = "\

@@ -63,17 +63,34 @@ impl Source {
     /// The files that the file includes by a name in quotes.
     pub(crate) fn includes(&self) -> BTreeSet<Utf8PathBuf> {
         let directory = self.path.parent().unwrap_or(Utf8Path::new(""));
-        let lines = self.bytes.split(|&byte| byte == b'\n');
-        lines
-            .filter_map(|line| {
-                let rest = line.trim_ascii().strip_prefix(b"#")?.trim_ascii_start();
-                let rest = rest.strip_prefix(b"include")?.trim_ascii_start();
-                let name = rest.strip_prefix(b"\"")?;
-                let end = name.iter().position(|&byte| byte == b'"')?;
-                let name = std::str::from_utf8(&name[..end]).ok()?;
-                Some(directory.join(name))
-            })
+        let names = self.included(b'"', b'"');
+        names.map(|name| directory.join(name)).collect()
+    }
+
+    /// The headers of `include/` that the file includes, those of all of the kernel and of architectures aside: their records
+    /// are no driver's.
+    pub(crate) fn subsystem_includes(&self) -> BTreeSet<Utf8PathBuf> {
+        let own = |name: &&str| {
+            let mut general = ["linux/", "asm/", "asm-generic/", "uapi/"].into_iter();
+            !general.any(|directory| name.starts_with(directory))
+        };
+        let names = self.included(b'<', b'>');
+        names
+            .filter(own)
+            .map(|name| Utf8Path::new("include").join(name))
             .collect()
+    }
+
+    /// The names behind `#include` between these marks.
+    fn included(&self, open: u8, close: u8) -> impl Iterator<Item = &str> {
+        let lines = self.bytes.split(|&byte| byte == b'\n');
+        lines.filter_map(move |line| {
+            let rest = line.trim_ascii().strip_prefix(b"#")?.trim_ascii_start();
+            let rest = rest.strip_prefix(b"include")?.trim_ascii_start();
+            let name = rest.strip_prefix(&[open])?;
+            let end = name.iter().position(|&byte| byte == close)?;
+            std::str::from_utf8(&name[..end]).ok()
+        })
     }
 
     /// Parses the functions of a file that bear one of `names`.

@@ -304,7 +304,11 @@ fn together(script: &Script<'_>, patches: &[&Path]) -> Result<Vec<Vec<String>>, 
         "--terse",
         "--no-color",
         "--no-signoff",
-        "--ignore=COMMIT_MESSAGE",
+        // Without a history it takes every commit for an unknown one.
+        match root.join(".git").exists() {
+            true => "--ignore=COMMIT_MESSAGE",
+            false => "--ignore=COMMIT_MESSAGE,UNKNOWN_COMMIT_ID",
+        },
     ];
     let command = match script.inside {
         true => command.arg(format!("--root={root}")),

@@ -8,8 +8,14 @@ use super::super::seen::{calls, prefix, tag};
 use super::super::source::Source;
 use super::super::walk::{self, plain};
 use super::{NAMES, Told, Way};
-use callsites::index::ir::{Expr, Function, Linkage, Record, Span};
+use callsites::index::ir::{Declaration, Expr, Function, Linkage, Record, Span};
 use camino::Utf8PathBuf;
+
+/// Whether a member is a flag in a bit: `bool write:1;`.
+fn is_bit(source: &Source, field: &Declaration) -> bool {
+    let text = source.slice(field.statement).trim_ascii();
+    text.starts_with(b"bool") && text.ends_with(b":1;") && !text.contains(&b',')
+}
 
 impl<'s> Way<'s> {
     /// `, text` behind the last of a list, on a line of its own where it would grow too long.
@@ -48,6 +54,9 @@ impl<'s> Way<'s> {
         let Some(field) = record.fields.iter().find(|field| field.name == beside) else {
             return Ok(None);
         };
+        // A record that keeps its flags in bits of a bool keeps this one there.
+        let bits = record.fields.iter().rfind(|field| is_bit(source, field));
+        let field = bits.unwrap_or(field);
         let prefix = prefix(record);
         let taken = |name: &str| record.fields.iter().any(|field| field.name == name);
         let name = NAMES
@@ -70,7 +79,8 @@ impl<'s> Way<'s> {
             }
             false => text.push(' '),
         }
-        text += &format!("{name};\n");
+        let width = if bits.is_some() { ":1" } else { "" };
+        text += &format!("{name}{width};\n");
         // Nothing can stand behind an array of open length.
         let open = source.slice(field.statement).ends_with(b"[];");
         let at = match open {
