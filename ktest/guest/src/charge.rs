@@ -16,6 +16,8 @@ const TIMES: u32 = 6;
 /// How often, and how long apart, it tries again: some give back from a work queue.
 const TRIES: u32 = 40;
 const APART: Duration = Duration::from_millis(50);
+/// Longer than work queues take for that: what they have not given back yet would be why the next is refused.
+const LATE: Duration = Duration::from_millis(300);
 
 const CAP_IPC_LOCK: u32 = 14;
 /// linux/capability.h: _LINUX_CAPABILITY_VERSION_3.
@@ -106,12 +108,13 @@ pub(crate) fn exact<B, H>(
         in_child(|| {
             attempt("give up CAP_IPC_LOCK", drop_ipc_lock())?;
             let own = own(&mut bare)?;
+            let mut most = REFUSED + own;
             for (offset, length) in charge.shapes {
                 let window = Window::new(*offset, *length)?;
                 let pages = window.spans() as usize;
                 let it = format!("{length} bytes at {offset}");
-                // What a work queue has not yet given back would be why it is refused.
-                std::thread::sleep(APART);
+                most = most.max(pages + own);
+                std::thread::sleep(LATE);
                 allow(own + pages - 1)?;
                 ensure(
                     take(window.address(), *length).is_err(),
@@ -125,14 +128,16 @@ pub(crate) fn exact<B, H>(
             }
             for there in charge.there {
                 let gone = attempt("map", Pages::with_hole(REFUSED, *there))?;
-                allow(own + REFUSED)?;
+                // Not the limit is why it is refused, although what was given back last may still be charged.
+                allow(own + most + REFUSED)?;
                 let not_there = take(gone.address(), REFUSED * PAGE);
                 ensure(not_there.is_err(), "memory that is not there was taken")?;
                 charged_for(charge.shows, 0)?;
                 // All of the limit is there, and no more.
+                allow(own + REFUSED)?;
                 let pages = attempt("map", Pages::small(REFUSED + 1))?;
                 drop(at_last(|| take(pages.address(), REFUSED * PAGE), "what was refused before")?);
-                std::thread::sleep(APART);
+                std::thread::sleep(LATE);
                 let beyond = take(pages.address(), pages.len());
                 let why = "a page more than the limit was taken after memory that is not there was refused";
                 ensure(beyond.is_err(), why)?;

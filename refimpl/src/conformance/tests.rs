@@ -8,10 +8,13 @@ use crate::version::Version;
 
 /// What booted kernels answered, by release: the traces of a run of refimpl-conformance that passed, in which the guest has compared
 /// every answer with the kernel's.
-const ANSWERS: &[(&str, &str)] = &[(
-    "6.12.117",
-    include_str!("../../data/answers/6.12.117.traces"),
-)];
+const ANSWERS: &[(&str, &str)] = &[
+    (
+        "6.12.117",
+        include_str!("../../data/answers/6.12.117.traces"),
+    ),
+    ("7.3.4", include_str!("../../data/answers/7.3.4.traces")),
+];
 
 #[test]
 fn the_model_answers_as_booted_kernels_did() {
