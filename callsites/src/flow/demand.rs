@@ -194,6 +194,13 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
                 .is_some_and(|acquire| !acquire.is_pinning() && acquire.kind != "iter");
             if plain && analysis.program.file_of(from.function) == file {
                 asks(from.function);
+                // On the way of errors of who has them taken: who calls that one is asked when it hands them on.
+                if analysis
+                    .callers(from.function)
+                    .contains(&call.site.function)
+                {
+                    continue;
+                }
                 // And of what calls one that lets them go: it may have another name for the rest of the driver.
                 asks(call.site.function);
                 for caller in analysis.callers(call.site.function) {
