@@ -146,7 +146,7 @@ int frob_fill(struct sk_buff *skb, struct iov_iter *iter, size_t length)
 
 /// The group of what fills a buffer, which is stopped.
 fn stopped(judged: &Judged) -> &[String] {
-    let acquire = site(&judged, "iov_iter_get_pages2");
+    let acquire = site(judged, "iov_iter_get_pages2");
     assert_eq!(acquire.case, Some(1), "{}", acquire.reason);
     let mut groups = judged.groups.iter();
     let group = groups.find(|group| Some(&group.id) == acquire.group.as_ref());
