@@ -195,9 +195,10 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             if plain && analysis.program.file_of(from.function) == file {
                 asks(from.function);
                 // On the way of errors of who has them taken: who calls that one is asked when it hands them on.
-                if analysis
-                    .callers(from.function)
-                    .contains(&call.site.function)
+                if call.site.function == from.function
+                    || analysis
+                        .callers(from.function)
+                        .contains(&call.site.function)
                 {
                     continue;
                 }
