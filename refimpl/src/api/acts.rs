@@ -20,6 +20,12 @@ pub enum Does {
     MayForbidSleep,
     /// Has the function at [`Act::at`] called where sleeping is forbidden.
     CallsAtomic,
+    /// Holds a lock of the class that is its first argument to the end of a block.
+    HoldsInBlock,
+    /// Is such a class, of a lock under which sleeping is forbidden.
+    Guards,
+    /// Returns what is true when something failed.
+    FailsWhenTrue,
     /// Locks a page.
     LocksPage,
     /// Is worth the least of its arguments.
@@ -56,6 +62,8 @@ pub enum Does {
     AllocatesZeroedSlab,
     /// Makes memory that is zeroed, and belongs to others too.
     Zeroes,
+    /// Moves memory to a larger place, or fails and leaves it where it is.
+    Reallocates,
     /// Ends a device's mapping.
     Unmaps,
     /// Returns 0 when it fails, and never a negative number.
@@ -72,6 +80,8 @@ pub enum Does {
     FirstPageOfEntry,
     /// Makes an iterator user-backed, or asks whether it is.
     UserIterator,
+    /// Asks whether an iterator walks memory of the kernel.
+    KernelIterator,
     /// Asks whether pages of an iterator are pinned.
     AsksPin,
     /// The bytes that are left in an iterator.
@@ -94,6 +104,10 @@ pub enum Does {
     WalksList,
     /// Puts a frame number into a page table, where it can be found again.
     MapsFrames,
+    /// Puts the object that a member belongs to where others find it.
+    Links,
+    /// Gives a reference on an object back, of which others may have more.
+    GivesUp,
 }
 
 /// What one function does, and to which of its arguments.
@@ -137,7 +151,14 @@ struct Data {
     counters: Counters,
     constants: BTreeMap<String, i64>,
     notifiers: Notifiers,
+    callbacks: Callbacks,
     vendors: Vendors,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Callbacks {
+    atomic: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,6 +189,7 @@ pub struct Acts {
     counters: BTreeSet<String>,
     constants: BTreeMap<String, i64>,
     notifiers: BTreeSet<String>,
+    callbacks: BTreeMap<String, String>,
     vendors: Vendors,
 }
 
@@ -200,6 +222,11 @@ impl Acts {
     /// Whether the record of that tag (without `struct`) is what a callback of an mmu notifier is given.
     pub fn is_notifier(&self, tag: &str) -> bool {
         self.notifiers.contains(tag)
+    }
+
+    /// Whether a function in that member of the record of that tag (without `struct`) is called where sleeping is forbidden.
+    pub fn is_atomic_callback(&self, tag: &str, member: &str) -> bool {
+        self.callbacks.get(tag).is_some_and(|known| known == member)
     }
 
     /// The macros that hold the release of a vendor's kernel, sorted.
@@ -264,6 +291,7 @@ fn read(data: Data) -> Acts {
         counters: data.counters.members,
         constants: data.constants,
         notifiers: data.notifiers.records,
+        callbacks: data.callbacks.atomic,
         vendors: data.vendors,
     }
 }
