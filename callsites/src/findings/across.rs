@@ -105,7 +105,13 @@ fn is_guessed(fact: &Fact) -> bool {
     lost(fact)
         || matches!(
             fact.what,
-            What::ReleasedBeyondGot | What::ReleasedAfterFailure | What::ReleasedTwice
+            What::ErrnoAsCount
+                | What::ReleasedBeyondGot
+                | What::ReleasedAfterFailure
+                | What::ReleasedTwice
+                | What::UsedAfterRelease
+                | What::DirtiedAfterRelease
+                | What::WantedKept
         )
 }
 
@@ -132,6 +138,8 @@ fn is_across(fact: &Fact) -> bool {
                 | What::DirtiedAfterRelease
                 | What::UnmappedAfterRelease
                 | What::SleepsWhenAtomic
+                | What::UsedAfterRelease
+                | What::WantedKept
         )
 }
 

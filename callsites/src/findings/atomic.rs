@@ -19,6 +19,13 @@ pub(crate) fn tries(name: &str) -> bool {
     acts().is(name, Does::MayForbidSleep)
 }
 
+/// Whether a macro of include/linux/cleanup.h holds such a lock to the end of a block: its first argument is the class.
+pub(crate) fn holds_in_block(name: &str, args: &[Expr]) -> bool {
+    let class = args.first().map(visit::bare);
+    acts().is(name, Does::HoldsInBlock)
+        && matches!(class, Some(Expr::Name(class, _)) if acts().is(class, Does::Guards))
+}
+
 /// Position of the callback that a call of `name` arranges for atomic context.
 pub(crate) fn arranges(name: &str) -> Option<usize> {
     let act = acts().get(name)?;

@@ -8,6 +8,7 @@
 //! written to a page that was taken for reading may go to a page that others see, or to none. Would have
 //! caught a boolean handed down since the days of `int write`.
 
+use super::flags::{certain, constants};
 use super::paths::Locals;
 use super::view::View;
 use super::visit;
@@ -17,6 +18,7 @@ use refimpl::api::{Count, Dirties, Role, followed};
 
 /// Looks at the flags of every acquiring call.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    let mut helpers = Vec::new();
     for (file, function) in view.functions() {
         let inside = view.files[file].path.starts_with("mm");
         if function.linkage == Linkage::Macro || inside {
@@ -49,8 +51,58 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 pins: api.count == Count::Pin,
             };
             findings.extend(call.judge(&locals, flags));
+            if let Some(at) = parameter(function, flags) {
+                helpers.push(Helper { call, at });
+            }
         });
     }
+    handed_down(view, &helpers, findings);
+}
+
+/// The parameter that is handed on as it is.
+fn parameter(function: &Function, flags: &Expr) -> Option<usize> {
+    let Expr::Name(name, _) = visit::bare(flags) else {
+        return None;
+    };
+    let mut changed = false;
+    visit::all(&function.body, &mut |expr| match expr {
+        Expr::Assign { target, .. } => changed |= visit::text(target) == *name,
+        Expr::AddressOf(inner, _) => changed |= visit::text(inner) == *name,
+        _ => {}
+    });
+    let at = function.params.iter().position(|param| param.name == *name);
+    at.filter(|_| !changed)
+}
+
+/// What the callers of a function hand down as flags.
+fn handed_down(view: &View<'_>, helpers: &[Helper<'_>], findings: &mut Vec<Finding>) {
+    for (file, function) in view.functions() {
+        let of_file: Vec<&Helper<'_>> = helpers.iter().filter(|h| h.call.file == file).collect();
+        if of_file.is_empty() || function.linkage == Linkage::Macro {
+            continue;
+        }
+        let locals = Locals::of(function);
+        visit::all_calls(&function.body, &mut |name, args, span| {
+            for helper in of_file.iter().filter(|h| h.call.function.name == name) {
+                let Some(flags) = args.get(helper.at) else {
+                    continue;
+                };
+                let call = Call {
+                    function,
+                    span,
+                    ..helper.call
+                };
+                findings.extend(call.no_flags(&locals, flags));
+            }
+        });
+    }
+}
+
+/// A function that hands a parameter of its own to an acquiring call as flags.
+struct Helper<'v> {
+    call: Call<'v, 'v>,
+    /// Which parameter.
+    at: usize,
 }
 
 /// Pages that are marked dirty, and were taken for reading only.
@@ -138,21 +190,44 @@ fn is_written(view: &View<'_>, file: usize, site: &Callsite) -> bool {
             }
             _ => {}
         });
+        let through = |address: &Expr| base(address).is_some_and(|name| mapped.contains(&name));
+        visit::all(&function.body, &mut |expr| {
+            if let Expr::Assign { target, .. } = expr {
+                cpu |= match visit::bare(target) {
+                    Expr::Index { base, .. } | Expr::Deref(base, _) => through(base),
+                    Expr::Field {
+                        base, arrow: true, ..
+                    } => through(base),
+                    _ => false,
+                };
+            }
+        });
         visit::all_calls(&function.body, &mut |name, args, _| {
             let writes = followed()
                 .get(name)
                 .is_some_and(|f| f.role == Role::Use && f.kind == "cpu-write-address");
-            let first = args.first().map(visit::bare);
-            cpu |= writes
-                && matches!(first, Some(Expr::Name(name, _)) if mapped.contains(&name.as_str()));
+            cpu |= writes && args.first().is_some_and(through);
         });
     }
     cpu || from && !to
 }
 
+/// The variable that an address begins with: `to` of `to + offset`.
+fn base(address: &Expr) -> Option<&str> {
+    match visit::bare(address) {
+        Expr::Name(name, _) => Some(name),
+        Expr::Binary { op, left, .. } if op == "+" => base(left),
+        _ => None,
+    }
+}
+
 /// Whether a value is the address at which a page is mapped for the CPU.
 fn maps(value: &Expr) -> bool {
-    let callee = visit::bare(value).callee_name();
+    // The address of the page and an offset in it is still one in the page.
+    let callee = match visit::bare(value) {
+        Expr::Binary { op, left, .. } if op == "+" => visit::bare(left).callee_name(),
+        value => value.callee_name(),
+    };
     callee.is_some_and(|name| {
         followed()
             .get(name)
@@ -189,6 +264,7 @@ fn dirties_always(view: &View<'_>, site: &Callsite) -> bool {
     always
 }
 
+#[derive(Clone, Copy)]
 struct Call<'v, 'a> {
     view: &'v View<'a>,
     file: usize,
@@ -199,27 +275,32 @@ struct Call<'v, 'a> {
 }
 
 impl Call<'_, '_> {
-    fn judge(&self, locals: &Locals<'_>, flags: &Expr) -> Option<Finding> {
-        if let Some(what) = no_flags(locals, flags) {
-            let message = format!(
-                "{what} `{}` is passed as gup_flags of {}()",
-                visit::text(flags),
-                self.name
-            );
-            let mut finding =
-                self.finding("flags-not-flags", Severity::Error, message, flags.span());
-            // What is true is 1, and so is FOLL_WRITE: this says the same in the language of the flags.
-            if what != "the value" {
-                let condition = visit::text(flags);
-                finding.fix = Some(Fix {
-                    path: finding.path.clone(),
-                    span: flags.span(),
-                    text: format!("{condition} ? FOLL_WRITE : 0"),
-                });
-            }
-            return Some(finding);
+    fn no_flags(&self, locals: &Locals<'_>, flags: &Expr) -> Option<Finding> {
+        let what = no_flags(locals, flags)?;
+        let message = format!(
+            "{what} `{}` is passed as gup_flags of {}()",
+            visit::text(flags),
+            self.name
+        );
+        let mut finding = self.finding("flags-not-flags", Severity::Error, message, flags.span());
+        // What is true is 1, and so is FOLL_WRITE: this says the same in the language of the flags.
+        if what != "the value" {
+            let condition = visit::text(flags);
+            finding.fix = Some(Fix {
+                path: finding.path.clone(),
+                span: flags.span(),
+                text: format!("{condition} ? FOLL_WRITE : 0"),
+            });
         }
-        let names = foll_names(flags);
+        Some(finding)
+    }
+
+    fn judge(&self, locals: &Locals<'_>, flags: &Expr) -> Option<Finding> {
+        let wrong = self.no_flags(locals, flags);
+        if wrong.is_some() {
+            return wrong;
+        }
+        let names = certain(self.function, flags);
         let has = |name: &str| names.contains(&name);
         if has("FOLL_PIN") || has("FOLL_GET") && self.pins {
             let message = format!(
@@ -305,71 +386,5 @@ fn no_flags(locals: &Locals<'_>, flags: &Expr) -> Option<&'static str> {
         }
         Expr::Literal(text, _) if ["true", "false"].contains(&text.as_str()) => Some("the boolean"),
         _ => None,
-    }
-}
-
-fn foll_names(flags: &Expr) -> Vec<&str> {
-    let mut names = Vec::new();
-    visit::expressions(flags, &mut |inner| {
-        if let Expr::Name(name, _) = inner {
-            if name.starts_with("FOLL_") {
-                names.push(name.as_str());
-            }
-        }
-    });
-    names
-}
-
-/// The FOLL constants that flags are made of, and of which a variable of the function is given any; None when there may be
-/// others.
-fn constants<'f>(function: &'f Function, flags: &'f Expr) -> Option<Vec<&'f str>> {
-    if only_flags(flags) {
-        return Some(foll_names(flags));
-    }
-    let Expr::Name(variable, _) = visit::bare(flags) else {
-        return None;
-    };
-    let (mut names, mut known, mut given) = (Vec::new(), true, false);
-    let mut value = |value: &'f Expr| {
-        given = true;
-        known &= only_flags(value);
-        names.extend(foll_names(value));
-    };
-    visit::statements(&function.body, &mut |statement| {
-        if let Stmt::Decl(declarations, _) = statement {
-            let own = declarations.iter().filter(|d| d.name == *variable);
-            own.filter_map(|d| d.init.as_ref()).for_each(&mut value);
-        }
-    });
-    visit::all(&function.body, &mut |expr| match expr {
-        Expr::Assign {
-            op,
-            target,
-            value: given,
-            ..
-        } if visit::text(target) == *variable => match op.as_str() {
-            "=" | "|=" => value(given),
-            _ => value(target),
-        },
-        // Who has its address may give it more.
-        Expr::AddressOf(inner, _) if visit::text(inner) == *variable => value(inner),
-        _ => {}
-    });
-    let parameter = function.params.iter().any(|param| param.name == *variable);
-    (known && given && !parameter).then_some(names)
-}
-
-/// Made of FOLL constants and nothing that could hold more of them.
-fn only_flags(flags: &Expr) -> bool {
-    match visit::bare(flags) {
-        Expr::Name(name, _) => name.starts_with("FOLL_"),
-        Expr::Literal(..) => true,
-        Expr::Binary {
-            op, left, right, ..
-        } if op == "|" => only_flags(left) && only_flags(right),
-        Expr::Conditional {
-            then, otherwise, ..
-        } => then.as_ref().is_some_and(|then| only_flags(then)) && only_flags(otherwise),
-        _ => false,
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! R1 and R2, kind-mismatch: a pin is dropped with put_page(), or a plain reference with unpin_user_page().
 //!
-//! Matches a release whose pages all come from acquiring calls of the other kind: R1 in the same file, R2 in another,
-//! as when a scatterlist or a structure carries the pages over. Wrong because a pin of a small page counts 1024: one
+//! Matches a release whose pages all come from acquiring calls of the other kind, or an unpin of pages of the page allocator: R1 in the
+//! same file, R2 in another, as when a scatterlist or a structure carries the pages over. Wrong because a pin of a small page counts 1024: one
 //! put_page() leaves 1023 behind and the page leaks, one unpin of a plain reference drives the count negative. Would
 //! have caught net/rds/ib_rdma.c, which released with put_page() what net/rds/rdma.c had pinned since 0d4597c8c5ab,
 //! and io_uring's folio_put_refs() on pins (57bebf807e2a). Silent before 5.6, when nothing counts a pin apart.
@@ -87,7 +87,10 @@ fn of_site(view: &View<'_>, site: &Callsite) -> Option<Finding> {
     let origins: Vec<Origin<'_>> = site
         .origins
         .iter()
-        .map(|text| Origin::of_kind(text))
+        .map(|text| match released {
+            Count::Unpin => Origin::of_kind(text).or_else(|| Origin::allocated(text)),
+            _ => Origin::of_kind(text),
+        })
         .collect::<Option<_>>()?;
     let other = match released {
         Count::Put => Count::Pin,
@@ -202,12 +205,24 @@ impl<'t> Origin<'t> {
         (function.kind != "iter").then_some(origin)
     }
 
+    /// A call of the page allocator: what it gives comes with a plain reference.
+    fn allocated(text: &'t str) -> Option<Self> {
+        Some(Self {
+            count: Count::Get,
+            ..Self::with_role(text, api::Role::Allocate)?
+        })
+    }
+
     /// The same, with calls that pin or do nothing, as the iterator is: what they give is no plain reference.
     pub(super) fn of_kind(text: &'t str) -> Option<Self> {
+        Self::with_role(text, api::Role::Acquire)
+    }
+
+    fn with_role(text: &'t str, role: api::Role) -> Option<Self> {
         let (callee, place) = text.split_once(' ')?;
         let (path, line) = place.split_whitespace().next()?.rsplit_once(':')?;
         let function = followed().get(callee)?;
-        let known = function.role == api::Role::Acquire;
+        let known = function.role == role;
         known.then_some(Self {
             callee,
             path,

@@ -34,6 +34,7 @@ pub(crate) mod compound;
 pub(crate) mod dirty;
 pub(crate) mod double_release;
 pub(crate) mod errno;
+mod flags;
 pub(crate) mod gup_flags;
 pub(crate) mod half_converted;
 mod helpers;

@@ -104,7 +104,7 @@ fn takes(function: &Function) -> bool {
     found
 }
 
-fn names_member(expr: &Expr, member: &str) -> bool {
+pub(super) fn names_member(expr: &Expr, member: &str) -> bool {
     match visit::bare(expr) {
         Expr::Field { name, .. } => name == member,
         Expr::Index { base, .. } => names_member(base, member),

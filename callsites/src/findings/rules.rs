@@ -85,6 +85,7 @@ const ALL: [Rule; 17] = [
             ("double-release", Severity::Error),
             ("success-after-release", Severity::Error),
             ("release-through-freed", Severity::Error),
+            ("use-after-release", Severity::Error),
         ],
         source: include_str!("double_release.rs"),
     },

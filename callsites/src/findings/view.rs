@@ -2,15 +2,18 @@
 //! What the rules look at, prepared once.
 
 use super::atomic::Sleepers;
-use super::paths::{Callees, Fact, MOST_WAYS, What, walk};
+use super::paths::{Callees, Fact, Locals, MOST_WAYS, What, walk};
 use super::{atomic, helpers, paths, visit};
 use crate::flow::places::parent;
-use crate::index::ir::{FileFacts, Function, Linkage, OutlineKind, Span, TypeRef};
+use crate::index::ir::{
+    Expr, FileFacts, Function, Linkage, LoopKind, OutlineKind, Span, Stmt, TypeRef,
+};
 use crate::lex::{Mode, Token, tokens};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use camino::Utf8Path;
 use rayon::prelude::*;
 use refimpl::api::{Does, Role, acts, followed};
+use smol_str::SmolStr;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -77,18 +80,26 @@ impl<'a> View<'a> {
             .collect();
         let own: Vec<HashSet<&str>> = files.iter().map(|file| own_names(file)).collect();
         let defined: Vec<HashSet<&str>> = files.iter().map(|file| defined_in(file)).collect();
+        let mut beside: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for file in &files {
+            let known = beside.entry(parent(&file.path)).or_default();
+            let functions = file.functions.iter();
+            known.extend(functions.map(|function| function.name.as_str()));
+        }
         let look = |at: usize, function: &Function, most: usize| {
-            let sleeps =
-                |name: &str, args: &[crate::index::ir::Expr]| sleepers.call(at, name, args);
+            let sleeps = |name: &str, args: &[Expr]| sleepers.call(at, name, args);
             let unlocks = |name: &str| sleepers.unlocks(at, name);
             let shadowed = |name: &str| own[at].contains(name);
             let defined = |name: &str| defined[at].contains(name);
+            let directory = beside.get(parent(&files[at].path));
+            let beside = |name: &str| directory.is_some_and(|names| names.contains(name));
             let member = |tag: &str, name: &str| member_of(&files, at, tag, name);
             let callees = Callees {
                 sleeps: &sleeps,
                 unlocks: &unlocks,
                 shadowed: &shadowed,
                 defined: &defined,
+                beside: &beside,
                 member: &member,
             };
             walk(function, most, &callees)
@@ -147,6 +158,22 @@ impl<'a> View<'a> {
             .iter()
             .enumerate()
             .flat_map(|(at, file)| file.functions.iter().map(move |f| (at, f)))
+    }
+
+    /// The type of the record that `expr` names or points to, as far as the file or a header beside it tells.
+    pub(crate) fn record(&self, file: usize, locals: &Locals<'_>, expr: &Expr) -> Option<SmolStr> {
+        match visit::bare(expr) {
+            Expr::Name(name, _) => locals.get(name).map(|ty| ty.name.clone()),
+            Expr::Field { base, name, .. } => {
+                let outer = self.record(file, locals, base)?;
+                let tag = outer.strip_prefix("struct ")?;
+                member_of(&self.files, file, tag, name).map(|ty| ty.name)
+            }
+            Expr::Index { base, .. } | Expr::Deref(base, _) | Expr::AddressOf(base, _) => {
+                self.record(file, locals, base)
+            }
+            _ => None,
+        }
     }
 
     /// The functions and macros that hold a place, the innermost first.
@@ -321,6 +348,7 @@ pub(crate) fn kept(file: &FileFacts, function: &Function) -> BTreeSet<u32> {
         unlocks: &|_| false,
         shadowed: &|name| own.contains(name),
         defined: &|name| defined.contains(name),
+        beside: &|_| false,
         member: &|_, _| None,
     };
     paths::kept(function, &callees)
@@ -364,8 +392,8 @@ fn defined_in(file: &FileFacts) -> HashSet<&str> {
         .collect()
 }
 
-/// Only functions that acquire, that release and unmap, that unpin twice, that unpin and free, that lock and may sleep, or
-/// that take references on pages of an address have ways of interest.
+/// Only functions that acquire, that release and unmap, that unpin twice, that unpin and free, or dirty, that lock and may
+/// sleep, or that take references on pages of an address have ways of interest.
 fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool {
     if function.linkage == Linkage::Macro {
         return false;
@@ -374,7 +402,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
     let (mut acquires, mut locks, mut sleeps, mut releases, mut unmaps) =
         (false, false, false, false, false);
     let (mut unpins, mut of_address, mut refers, mut slab) = (0, false, false, false);
-    let (mut frees, mut frees_list) = (false, false);
+    let (mut frees, mut frees_list, mut dirties) = (false, false, false);
     visit::all_calls(&function.body, &mut |name, args, _| {
         let known = catalogue.get(name);
         let role = known.map(|f| f.role);
@@ -388,12 +416,29 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
         frees |= does == Some(Does::Frees);
         frees_list |= does == Some(Does::FreesList);
         slab |= matches!(does, Some(Does::AllocatesSlab | Does::AllocatesZeroedSlab));
-        locks |= atomic::takes(name) || atomic::tries(name);
+        locks |= atomic::takes(name) || atomic::tries(name) || atomic::holds_in_block(name, args);
         sleeps |= sleepers.call(file, name, args).is_some();
+        dirties |= role == Some(Role::Dirty);
+    });
+    visit::statements(&function.body, &mut |statement| {
+        if let Stmt::Loop {
+            kind: LoopKind::Iterator { name, args, .. },
+            ..
+        } = statement
+        {
+            locks |= atomic::holds_in_block(name, args);
+        }
     });
     let through_freed = frees && unpins > 0 || frees_list && releases;
     let of_slab = of_address && refers && slab;
-    acquires || locks && sleeps || releases && unmaps || unpins > 1 || of_slab || through_freed
+    let late = unpins > 0 && dirties;
+    acquires
+        || locks && sleeps
+        || releases && unmaps
+        || unpins > 1
+        || of_slab
+        || through_freed
+        || late
 }
 
 fn source_line(bytes: &[u8], at: u32) -> String {

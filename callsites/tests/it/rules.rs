@@ -144,7 +144,13 @@ fn each_fixture_is_checked_by_a_test() {
             "kinds.c",
             "leak.c",
             "lifetimes.c",
+            "loans.c",
             "turns.c"
         ]
     );
+}
+
+#[test]
+fn who_releases_pages_after_a_call_has_not_lost_them_to_it() {
+    check("loans.c");
 }

@@ -31,13 +31,22 @@ impl Machine<'_, '_> {
         if function.kind == "iter" {
             return self.acquire_iterator(state, function, (args, form.pages), span);
         }
+        let target_at = form.pages.or(form.page);
+        let mut asked = None;
         let wanted = match form.nr.and_then(|at| args.get(at)) {
             Some(nr) => {
                 let nr = self.eval(state, nr);
+                asked = Some(nr);
                 self.count(state, nr)
             }
             None => 1,
         };
+        // What else it is given the address of, it changes: whether the lock is still held.
+        for (at, arg) in args.iter().enumerate() {
+            if let (Expr::AddressOf(inner, _), true) = (visit::bare(arg), Some(at) != target_at) {
+                self.forget(state, inner);
+            }
+        }
         // What does not fault pages in returns how many were there.
         let never_negative = function.kind == "no-fault";
         let got = match self.outcome {
@@ -59,7 +68,7 @@ impl Machine<'_, '_> {
                 "it gets all pages",
             ][usize::from(self.outcome.min(2))],
         );
-        let Some(target) = form.pages.or(form.page).and_then(|at| args.get(at)) else {
+        let Some(target) = target_at.and_then(|at| args.get(at)) else {
             return Value::Int(got);
         };
         let (memory, first, place) = match self.target(state, target) {
@@ -68,7 +77,9 @@ impl Machine<'_, '_> {
             Target::Variable(place) => (None, 0, Some(place)),
         };
         let number = state.acquisitions.len();
-        let shared_before = memory.is_some_and(|sym| state.visible.contains(&sym));
+        let visible = memory.is_some_and(|sym| state.visible.contains(&sym));
+        let mut loans = state.loans_of(memory);
+        let shared_before = visible || !loans.is_empty();
         let container = match &place {
             Some(Place::Elsewhere(text)) => owner(state, text),
             _ => None,
@@ -82,6 +93,8 @@ impl Machine<'_, '_> {
                 place,
                 Some(Place::Opaque | Place::Elsewhere(_) | Place::Memory(..))
             );
+        loans.extend(state.loans_of(container));
+        let pages = usize::try_from(got).unwrap_or(0);
         state.acquisitions.push(Acquisition {
             call: span,
             callee: name.into(),
@@ -90,9 +103,9 @@ impl Machine<'_, '_> {
             wanted,
             memory,
             first,
-            held: vec![1; usize::try_from(got).unwrap_or(0)],
+            held: vec![1; pages],
             handed_on: lost,
-            visible: shared_before || lost,
+            visible: visible || lost,
             home: match visit::bare(target) {
                 expr @ Expr::Field { .. } => Some(visit::text(expr)),
                 _ => member.clone(),
@@ -105,11 +118,15 @@ impl Machine<'_, '_> {
             escaped: lost && member.is_none(),
             by_address: false,
             in_list: None,
+            loans,
+            loans_when_back: 0,
+            extra: vec![0; pages],
+            asked,
         });
         if let (Expr::AddressOf(inner, _), true) = (visit::bare(target), got > 0) {
             self.overwritten(state, (inner, Value::Page(number, Some(0))), span);
         }
-        for page in 0..usize::try_from(got).unwrap_or(0) {
+        for page in 0..pages {
             match (&place, memory) {
                 (Some(Place::Local(variable) | Place::Elsewhere(variable)), _)
                     if page == 0 && (!lost || member.is_some()) =>

@@ -4,8 +4,7 @@
 use super::acquire::FAILURE;
 use super::decide::Test;
 use super::machine::{Machine, What};
-use super::places::root_of;
-use super::state::{Acquisition, Lock, State, Value};
+use super::state::{Lock, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use refimpl::api::{Act, Count, Does, Function, Role};
@@ -25,7 +24,7 @@ impl Machine<'_, '_> {
         // Who gives the caller's lock back does so before it sleeps.
         if let Some(callee) = (self.callees.sleeps)(name, args) {
             if !(self.callees.unlocks)(name) && !self.is_clean(state, name, args) {
-                if let Some(lock) = state.lock() {
+                if let Some(lock) = state.lock(span) {
                     let at = state.atomic[lock].at;
                     self.fact(state, What::SleepsWhenAtomic, span, Some(at), &callee);
                 }
@@ -33,25 +32,41 @@ impl Machine<'_, '_> {
         }
         let act = self.acts.get(name);
         match act.map(|act| act.does) {
-            Some(Does::ForbidsSleep) => state.atomic.push(Lock {
-                at: span,
-                tried: None,
-            }),
+            Some(Does::ForbidsSleep) => {
+                state.atomic.push(Lock {
+                    at: span,
+                    tried: None,
+                    block: None,
+                });
+                return self.look(state, args);
+            }
             Some(Does::MayForbidSleep) => {
                 let sym = self.fresh();
                 state.atomic.push(Lock {
                     at: span,
                     tried: Some(sym),
+                    block: None,
                 });
                 return Value::Sym(sym, 0);
             }
             does if does == Some(Does::AllowsSleep) || (self.callees.unlocks)(name) => {
-                if let Some(held) = state.lock() {
+                if let Some(held) = state.lock(span) {
                     state.atomic.remove(held);
+                }
+                if does == Some(Does::AllowsSleep) {
+                    return self.look(state, args);
                 }
             }
             _ => {}
         }
+        // Names as plain as these a file may have for a function of its own.
+        let plain = |act: &&Act| {
+            matches!(
+                act.does,
+                Does::Looks | Does::Links | Does::GivesUp | Does::Measures | Does::FailsWhenTrue
+            )
+        };
+        let act = act.filter(|act| !plain(act) || !(self.callees.defined)(name));
         if let Some(act) = act {
             if let Some(value) = self.act(state, (name, act), args, span) {
                 return value;
@@ -64,9 +79,7 @@ impl Machine<'_, '_> {
             Some(Role::Reference) => self.reference(state, known, args, span),
             // It fails, and keeps nothing.
             Some(Role::Store) if self.may_keep(name) && self.outcome == 0 => {
-                args.iter().for_each(|arg| {
-                    self.eval(state, arg);
-                });
+                self.looked_at(state, args);
                 state.note(span, "it fails");
                 Value::Int(FAILURE)
             }
@@ -76,13 +89,13 @@ impl Machine<'_, '_> {
             }
             Some(Role::Store) => self.store(state, name, args, span),
             Some(Role::Translate) => {
-                let values = self.values(state, args);
+                let values = self.looked_at(state, args);
                 self.stores(state, known, &values);
                 self.translate(state, known, values, span)
             }
             Some(Role::Container | Role::Allocate) => {
+                self.looked_at(state, args);
                 args.iter().for_each(|arg| {
-                    self.eval(state, arg);
                     root(arg)
                         .into_iter()
                         .for_each(|root| state.forget_dropped(root));
@@ -104,9 +117,10 @@ impl Machine<'_, '_> {
             }
             Some(Role::Use | Role::Load | Role::Iterate | Role::Notifier) => {
                 if act.is_some_and(|act| act.does == Does::Unmaps) {
-                    self.unmap(state, span);
+                    self.unmap(state, name, span);
                 }
-                let values = self.values(state, args);
+                let values = self.looked_at(state, args);
+                self.used_after_release(state, known, &values, span);
                 self.stores(state, known, &values);
                 let page = self.translate(state, known, values, span);
                 self.worth(state, (name, known), args.len(), page)
@@ -131,7 +145,8 @@ impl Machine<'_, '_> {
             }
             _ => {
                 if act.is_some_and(|act| act.does == Does::Unmaps) {
-                    self.unmap(state, span);
+                    self.unmap(state, name, span);
+                    return self.look(state, args);
                 }
                 self.unknown_call(state, name, args, span)
             }
@@ -196,9 +211,7 @@ impl Machine<'_, '_> {
             }
             Does::Frees => self.free(state, args, span),
             Does::FreesList => {
-                args.iter().for_each(|arg| {
-                    self.eval(state, arg);
-                });
+                self.looked_at(state, args);
                 self.list_freed(state, args, act.at, span);
                 Value::Int(0)
             }
@@ -225,11 +238,35 @@ impl Machine<'_, '_> {
                 });
                 Value::Int(0)
             }
-            Does::Looks => {
+            Does::Looks => self.look(state, args),
+            // Others find the object from now on.
+            Does::Links => {
                 args.iter().for_each(|arg| {
                     self.eval(state, arg);
                 });
                 Value::Sym(self.fresh(), 0)
+            }
+            // Whoever else has a reference on the object keeps it.
+            Does::GivesUp => {
+                let values = args.iter().map(|arg| self.eval(state, arg)).collect();
+                self.keeps_what_it_is_given(state, name, (args, values), span)
+            }
+            // It fails and changes nothing, or the same memory has grown.
+            Does::Reallocates => {
+                let values = self.looked_at(state, args);
+                match (self.outcome, values.first()) {
+                    (0, _) | (_, None) => Value::Int(0),
+                    (_, Some(old)) => {
+                        if let Value::Sym(sym, _) = old {
+                            state.nonzero.insert(*sym);
+                        }
+                        *old
+                    }
+                }
+            }
+            Does::KernelIterator if self.user_backed => {
+                self.looked_at(state, args);
+                Value::Int(0)
             }
             Does::BytesLeft => self.bytes_left(state, one?),
             Does::PagesLeft => self.pages_left(state, args)?,
@@ -281,7 +318,10 @@ impl Machine<'_, '_> {
             match self.eval(state, arg) {
                 // It can fail, and then there is no pin more.
                 Value::Page(a, _) if pins => state.acquisitions[a].more = true,
-                Value::Page(a, Some(entry)) => state.acquisitions[a].held[entry] += 1,
+                Value::Page(a, Some(entry)) => {
+                    state.acquisitions[a].held[entry] += 1;
+                    state.acquisitions[a].extra[entry] += 1;
+                }
                 Value::Sym(sym, _) => {
                     state.dropped.retain(|(dropped, _), _| *dropped != sym);
                     if state.slab_pages.contains(&sym) {
@@ -297,11 +337,13 @@ impl Machine<'_, '_> {
 
     fn dirty(&mut self, state: &mut State, args: &[Expr], span: Span) -> Value {
         for arg in args {
-            let Value::Page(a, Some(entry)) = self.eval(state, arg) else {
+            let page = self.eval(state, arg);
+            let Value::Page(a, Some(entry)) = page else {
+                self.dirtied_after_drop(state, arg, page, span);
                 continue;
             };
             let acquisition = &state.acquisitions[a];
-            if acquisition.held[entry] <= 0 && !acquisition.handed_on {
+            if acquisition.held[entry] <= 0 && !acquisition.handed_on && acquisition.is_followed() {
                 let acquisition = acquisition.clone();
                 self.fact_about(state, What::DirtiedAfterRelease, span, &acquisition);
                 state.over = true;
@@ -310,8 +352,21 @@ impl Machine<'_, '_> {
         Value::Sym(self.fresh(), 0)
     }
 
-    fn values(&mut self, state: &mut State, args: &[Expr]) -> Vec<Value> {
-        args.iter().map(|arg| self.eval(state, arg)).collect()
+    /// What the arguments of a call are worth that keeps none of their addresses.
+    pub(super) fn looked_at(&mut self, state: &mut State, args: &[Expr]) -> Vec<Value> {
+        let outer = std::mem::replace(&mut self.looks, true);
+        let values = args.iter().map(|arg| self.eval(state, arg)).collect();
+        self.looks = outer;
+        values
+    }
+
+    /// A call looks at its arguments; what others did meanwhile with what they lead to is not known.
+    fn look(&mut self, state: &mut State, args: &[Expr]) -> Value {
+        self.looked_at(state, args);
+        args.iter()
+            .filter_map(root)
+            .for_each(|root| state.forget_dropped(root));
+        Value::Sym(self.fresh(), 0)
     }
 
     /// The result stands for the page that went in; the page stays where it is.
@@ -352,105 +407,14 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn free(&mut self, state: &mut State, args: &[Expr], span: Span) -> Value {
-        for arg in args {
-            let Value::Sym(sym, _) = self.eval(state, arg) else {
-                continue;
-            };
-            state.freed.insert(sym);
-            state.gone.insert(sym, span);
-            let lost: Vec<Acquisition> = state
-                .acquisitions
-                .iter()
-                .filter(|a| a.memory == Some(sym) && a.leaks())
-                .cloned()
-                .collect();
-            for acquisition in lost {
-                // Of an array that others see they may have copied the pages before.
-                if acquisition.visible && acquisition.home.is_none() {
-                    continue;
-                }
-                if acquisition.visible {
-                    self.fact_about(state, What::FreedWhileHeld, span, &acquisition);
-                    state.over = true;
-                }
-            }
+    fn unmap(&mut self, state: &mut State, name: &str, span: Span) {
+        // What is mapped by its address is memory of the kernel's own.
+        if name.contains("_single") {
+            return;
         }
-        Value::Int(0)
-    }
-
-    fn unmap(&mut self, state: &mut State, span: Span) {
         if let Some(release) = state.released.last().copied() {
             self.fact(state, What::UnmappedAfterRelease, span, Some(release), "");
         }
-    }
-
-    /// The arguments may be kept, and what they point to may change.
-    pub(super) fn unknown_call(
-        &mut self,
-        state: &mut State,
-        name: &str,
-        args: &[Expr],
-        span: Span,
-    ) -> Value {
-        let mut values = Vec::new();
-        for arg in args {
-            let value = self.eval(state, arg);
-            // What a later argument changes it changes after this one is handed on.
-            state.hand_on(value);
-            values.push(value);
-        }
-        self.keeps_what_it_is_given(state, name, (args, values), span)
-    }
-
-    fn keeps_what_it_is_given(
-        &mut self,
-        state: &mut State,
-        name: &str,
-        (args, values): (&[Expr], Vec<Value>),
-        span: Span,
-    ) -> Value {
-        for (arg, value) in args.iter().zip(values.iter().copied()) {
-            state.hand_on(value);
-            if let Value::Sym(sym, _) = value {
-                state.dropped.retain(|(dropped, _), _| *dropped != sym);
-            }
-            let root = root(arg);
-            if let Some(root) = root {
-                state.forget_dropped(root);
-                state.lent.insert(root.into());
-            }
-            if let Some(Value::Sym(sym, _)) = root.and_then(|root| state.values.get(root)).copied()
-            {
-                if state.own.contains(&sym) {
-                    state.hand_on(Value::Sym(sym, 0));
-                }
-            }
-            for acquisition in &mut state.acquisitions {
-                let list = acquisition.in_list.as_deref().and_then(root_of);
-                if list.is_some() && list == root {
-                    acquisition.handed_on = true;
-                    acquisition.escaped = true;
-                }
-                let home = acquisition.home.as_deref();
-                if home.is_some_and(|home| root.is_some_and(|root| home.starts_with(root))) {
-                    acquisition.handed_on = true;
-                    acquisition.escaped = true;
-                }
-            }
-            if let Expr::AddressOf(inner, _) = visit::bare(arg) {
-                if let Expr::Name(name, _) = inner.as_ref() {
-                    if let Some(page @ Value::Page(..)) = state.values.get(name).copied() {
-                        state.hand_on(page);
-                    }
-                }
-                self.forget(state, inner);
-            }
-        }
-        self.may_uncharge(state, name, (args, &values), span);
-        let sym = self.fresh();
-        state.visible.insert(sym);
-        Value::Sym(sym, 0)
     }
 
     /// Of a number and a limit the number, as if the limit were not reached.

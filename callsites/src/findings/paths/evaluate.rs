@@ -29,7 +29,7 @@ impl Machine<'_, '_> {
             Expr::Name(..) | Expr::Field { .. } | Expr::Index { .. } | Expr::Deref(..) => {
                 // A record that is copied takes its members along.
                 if let (Expr::Name(..), Some(name)) = (expr, self.in_record(expr)) {
-                    state.hand_on_through(name);
+                    state.hand_on_through(name, self.loan);
                 }
                 let place = self.place(state, expr);
                 self.read(state, &place)
@@ -41,12 +41,16 @@ impl Machine<'_, '_> {
             Expr::AddressOf(inner, _) => match self.place(state, inner) {
                 Place::Memory(sym, Some(at)) => Value::Sym(sym, at),
                 _ => {
-                    if let Some(name) = self.in_record(inner) {
-                        state.hand_on_through(name);
+                    if let Some(name) = self.in_record(inner).filter(|_| !self.looks) {
+                        state.hand_on_through(name, self.loan);
                     }
                     // Who has a member's address, a list for one, reaches the object.
                     if let Some(owner) = owner(state, &visit::text(inner)) {
-                        state.give_away(owner);
+                        match self.loan {
+                            _ if self.looks => {}
+                            Some(loan) => state.lend(owner, &[loan]),
+                            None => state.give_away(owner),
+                        }
                     }
                     let text = visit::text(expr);
                     self.intern("address", &text)
@@ -138,6 +142,9 @@ impl Machine<'_, '_> {
                             (a, b) if a == b => a,
                             // Which error it is does not matter.
                             (Value::Int(a), Value::Int(b)) if a < 0 && b < 0 => then,
+                            (_, Value::Int(b)) if b < 0 && self.is_below(state, value, then) => {
+                                otherwise
+                            }
                             (page @ Value::Page(..), _) | (_, page @ Value::Page(..)) => page,
                             _ => self.intern_values("?:", vec![value, then, otherwise]),
                         }
@@ -180,6 +187,20 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Whether `then` is negative where `cond` is true: of `error ?: -EIO` and `error < 0 ? error : -EIO`.
+    fn is_below(&self, state: &State, cond: Value, then: Value) -> bool {
+        let Value::Sym(sym, 0) = then else {
+            return false;
+        };
+        let high = state.ranges.get(&sym).map_or(i64::MAX, |(_, high)| *high);
+        let tested = match cond {
+            Value::Sym(test, 0) => self.meaning.get(&test),
+            _ => None,
+        };
+        let below = matches!(tested, Some((op, left, Value::Int(0))) if op == "<" && *left == then);
+        below || high < 0 || cond == then && high <= 0
+    }
+
     fn types(&self) -> Types<'_, '_> {
         Types {
             locals: &self.locals,
@@ -210,11 +231,30 @@ impl Machine<'_, '_> {
     }
 
     pub(super) fn declare(&mut self, state: &mut State, declaration: &Declaration) {
+        let name = &declaration.name;
+        let record = declaration.ty.pointers == 0 && declaration.ty.arrays == 0;
+        if let (Some(Expr::Initialiser { items, .. }), true) = (&declaration.init, record) {
+            let place = Place::Local(name.clone());
+            let whole = Value::Sym(self.fresh(), 0);
+            self.write(state, &place, whole);
+            for item in items {
+                let value = self.eval(state, &item.value);
+                match item.fields.is_empty() {
+                    true if matches!(value, Value::Page(..)) => state.hand_on(value),
+                    true => {}
+                    false => {
+                        let member = format!("{name}.{}", item.fields.join("."));
+                        self.write(state, &Place::Local(member.into()), value);
+                    }
+                }
+            }
+            return;
+        }
         let value = match &declaration.init {
             Some(init) => self.eval(state, init),
             None => Value::Sym(self.fresh(), 0),
         };
-        self.write(state, &Place::Local(declaration.name.clone()), value);
+        self.write(state, &Place::Local(name.clone()), value);
     }
 
     /// Evaluates the operands of a condition.

@@ -47,6 +47,10 @@ pub(crate) enum What {
     SlabReference,
     /// Pages are released through an array, or a list, that was freed before.
     ReleasedFromFreed,
+    /// A page is mapped after it was released.
+    UsedAfterRelease,
+    /// A short acquiring call is kept, together with the number that was asked for.
+    WantedKept,
 }
 
 /// One such event and the way to it.
@@ -79,6 +83,8 @@ pub(crate) struct Callees<'a> {
     pub shadowed: &'a dyn Fn(&str) -> bool,
     /// Whether the file defines a function of this name.
     pub defined: &'a dyn Fn(&str) -> bool,
+    /// Whether another file of its directory defines one.
+    pub beside: &'a dyn Fn(&str) -> bool,
     /// The type of a member, by the tag of its record and its name, as far as the file or a header beside it tells.
     pub member: &'a dyn Fn(&str, &str) -> Option<TypeRef>,
 }

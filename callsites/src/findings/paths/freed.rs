@@ -27,6 +27,39 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Memory is freed: does it alone know of pages that are held?
+    pub(super) fn free(&mut self, state: &mut State, args: &[Expr], span: Span) -> Value {
+        for arg in args {
+            let Value::Sym(sym, _) = self.eval(state, arg) else {
+                continue;
+            };
+            state.freed.insert(sym);
+            state.gone.insert(sym, span);
+            let lost: Vec<usize> = (0..state.acquisitions.len())
+                .filter(|a| {
+                    let acquisition = &state.acquisitions[*a];
+                    acquisition.memory == Some(sym) && acquisition.leaks()
+                })
+                .collect();
+            for a in lost {
+                let acquisition = &mut state.acquisitions[a];
+                // Of an array that others see they may have copied the pages before.
+                if !acquisition.visible || acquisition.home.is_none() {
+                    continue;
+                }
+                // Whether a call keeps the pages is told at the end.
+                if !acquisition.loans.is_empty() {
+                    acquisition.visible = false;
+                    continue;
+                }
+                let acquisition = acquisition.clone();
+                self.fact_about(state, What::FreedWhileHeld, span, &acquisition);
+                state.over = true;
+            }
+        }
+        Value::Int(0)
+    }
+
     /// Notes that a scatterlist has no entries any more.
     pub(super) fn list_freed(
         &self,
@@ -73,8 +106,22 @@ impl Machine<'_, '_> {
             Some(base) => self.eval(state, base),
             None => value,
         };
-        let Value::Sym(sym, _) = array else { return };
-        if let Some(freed) = state.gone.get(&sym).copied() {
+        // A member of an object that is gone is gone with it.
+        let object = match visit::bare(arg) {
+            Expr::AddressOf(inner, _) => object_of(inner),
+            arg => object_of(arg),
+        };
+        let object = object.and_then(|object| state.values.get(object)).copied();
+        let gone = [Some(array), object]
+            .into_iter()
+            .flatten()
+            .find_map(|value| {
+                let Value::Sym(sym, _) = value else {
+                    return None;
+                };
+                state.gone.get(&sym).copied()
+            });
+        if let Some(freed) = gone {
             self.fact(state, What::ReleasedFromFreed, at, Some(freed), "");
             state.over = true;
         }
@@ -85,6 +132,20 @@ impl Machine<'_, '_> {
 fn name_of(list: &Expr) -> SmolStr {
     let text = visit::text(list);
     text.strip_prefix('&').unwrap_or(&text).into()
+}
+
+/// The variable that points to the object of which a member is named.
+fn object_of(expr: &Expr) -> Option<&str> {
+    match visit::bare(expr) {
+        Expr::Field {
+            base, arrow: true, ..
+        } => match visit::bare(base) {
+            Expr::Name(name, _) => Some(name),
+            base => object_of(base),
+        },
+        Expr::Field { base, .. } | Expr::Index { base, .. } => object_of(base),
+        _ => None,
+    }
 }
 
 /// The array of which an entry is named, where reading it changes nothing.

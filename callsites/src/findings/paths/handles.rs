@@ -62,6 +62,10 @@ impl Machine<'_, '_> {
             more: false,
             by_address: counted.is_some(),
             in_list: None,
+            loans: Vec::new(),
+            loans_when_back: 0,
+            extra: vec![0],
+            asked: None,
         });
         match counted {
             Some(count) => Value::Int(self.count(state, count)),
@@ -89,7 +93,7 @@ impl Machine<'_, '_> {
                     state.over = true;
                 }
             }
-            Some(_) => {}
+            Some(_) => state.strangers = true,
             None => {
                 let dropped = |a: &&mut Acquisition| {
                     let taken = self.acts.get(&a.callee);

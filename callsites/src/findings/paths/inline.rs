@@ -293,22 +293,26 @@ impl Inliner<'_, '_> {
         helper.body = self.block(&helper.body).into();
         self.file = outer;
         self.within.pop();
+        // A macro that is an expression is worth what that is.
+        if let (Linkage::Macro, [Stmt::Expr(value, span)]) = (helper.linkage, &helper.body[..]) {
+            let value = Stmt::Return(Some(value.clone()), *span);
+            helper.body = vec![value].into();
+        }
         let result: SmolStr = format!("{RESULT}{number}").into();
         out.push(declared(&result, &helper.returns, None, at));
         let (renaming, given) = Renaming::of(&helper, args, number, (&result, at));
         for (name, ty, arg) in given {
             out.push(declared(&name, &ty, Some(arg), at));
         }
-        out.extend(
-            helper
-                .body
-                .iter()
-                .map(|statement| renaming.statement(statement)),
-        );
-        out.push(Stmt::Label {
+        let body = helper.body.iter();
+        let body = body.map(|statement| renaming.statement(statement));
+        // What is held to the end of the helper is given back behind each of its returns.
+        let mut body: Vec<Stmt> = body.collect();
+        body.push(Stmt::Label {
             name: renaming.end.clone(),
             span: at,
         });
+        out.push(Stmt::Block(body, at));
         Expr::Name(result, at)
     }
 }

@@ -147,6 +147,8 @@ impl Machine<'_, '_> {
     ) {
         let number = state.acquisitions.len();
         let visible = state.visible.contains(&sym);
+        let loans = state.loans_of(Some(sym));
+        let pages = usize::try_from(taken.pages).unwrap_or(0);
         state.acquisitions.push(Acquisition {
             call: span,
             callee: function.name.as_str().into(),
@@ -155,20 +157,26 @@ impl Machine<'_, '_> {
             wanted: taken.wanted,
             memory: Some(sym),
             first,
-            held: vec![1; usize::try_from(taken.pages).unwrap_or(0)],
+            held: vec![1; pages],
             handed_on: false,
             escaped: false,
             visible,
             home: None,
             // What a call fills that does not say of how many bytes it takes pages is not known.
-            shared_before: !self.acts.is(&function.name, Does::TakesBytes) || visible,
+            shared_before: !self.acts.is(&function.name, Does::TakesBytes)
+                || visible
+                || !loans.is_empty(),
             more: false,
             container: None,
             maybe: function.count == Count::Pin && !self.user_backed,
             by_address: false,
             in_list: None,
+            loans,
+            loans_when_back: 0,
+            extra: vec![0; pages],
+            asked: None,
         });
-        for page in 0..usize::try_from(taken.pages).unwrap_or(0) {
+        for page in 0..pages {
             let place = (sym, first + page as i64);
             state.memory.insert(place, Value::Page(number, Some(page)));
         }

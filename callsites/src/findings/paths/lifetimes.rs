@@ -2,12 +2,13 @@
 //! Objects that outlive a way: members that are overwritten, pins that are dropped again, ends that tell of success.
 
 use super::decide::Test;
+use super::inline::is_result;
 use super::machine::{Machine, What};
 use super::places::root_of;
 use super::state::{Acquisition, State, Sym, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
-use refimpl::api::{Count, Function};
+use refimpl::api::{Count, Does, Function};
 
 impl Machine<'_, '_> {
     /// `target` gets a page, or an array of pages, and nobody has looked at what stood there.
@@ -107,6 +108,33 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// A page is marked dirty whose pin was dropped before, by itself or with its array.
+    pub(super) fn dirtied_after_drop(
+        &mut self,
+        state: &mut State,
+        arg: &Expr,
+        page: Value,
+        span: Span,
+    ) {
+        if state.dropped.is_empty() {
+            return;
+        }
+        let array = match visit::bare(arg) {
+            Expr::Index { base, .. } => Some(self.eval(state, base)),
+            _ => None,
+        };
+        let before = [Some(page), array].into_iter().flatten().find_map(|value| {
+            let Value::Sym(sym, at) = value else {
+                return None;
+            };
+            state.dropped.get(&(sym, at))
+        });
+        if let Some((before, _)) = before.copied() {
+            self.fact(state, What::DirtiedAfterRelease, span, Some(before), "");
+            state.over = true;
+        }
+    }
+
     /// An array of pins is dropped whole: no entry of it may have been dropped before.
     pub(super) fn dropped_one_by_one(
         &mut self,
@@ -129,22 +157,40 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// What `cond` is when it tells that something failed.
+    pub(super) fn tells_of_failure(&self, state: &State, cond: &Expr, test: &Test) -> Option<bool> {
+        let asks = visit::bare(cond)
+            .callee_name()
+            .and_then(|name| self.acts.of(name));
+        let fails = matches!(
+            asks,
+            Some(Does::FailsWhenTrue | Does::IsError | Does::IsErrorOrNull)
+        );
+        if fails || fails_below_zero(cond, test) {
+            return Some(true);
+        }
+        let made = matches!(test, Test::Truth(Value::Sym(sym, 0)) if state.own.contains(sym));
+        made.then_some(false)
+    }
+
     /// Whether a value that is returned tells of a failure, as far as the way knows.
     pub(super) fn is_failure(&self, state: &State, value: Value) -> bool {
         match self.settle(state, value) {
-            Value::Int(number) => number < 0,
-            Value::Sym(sym, 0) => {
+            Value::Int(number) => number < 0 || number == 0 && self.gives_pointer,
+            Value::Sym(sym, 0) if !self.gives_pointer => {
                 state.nonzero.contains(&sym)
                     || state.ranges.get(&sym).is_some_and(|(_, high)| *high < 0)
             }
+            Value::Sym(sym, 0) => state.ranges.get(&sym).is_some_and(|(_, high)| *high < 0),
             _ => false,
         }
     }
 
     /// A way ends: are its charges given back, and does it tell the truth?
     pub(super) fn ends(&mut self, state: &State, value: Option<Value>, at: Span) {
-        let over =
-            |a: &Acquisition| !a.handed_on && !a.maybe && a.held.iter().all(|held| *held <= 0);
+        let over = |a: &Acquisition| {
+            !a.handed_on && !a.maybe && a.is_followed() && a.held.iter().all(|held| *held <= 0)
+        };
         let all_back = state.acquisitions.iter().all(over) && !state.acquisitions.is_empty();
         let failed =
             state.failed.is_some() || value.is_some_and(|value| self.is_failure(state, value));
@@ -153,17 +199,21 @@ impl Machine<'_, '_> {
         }
         if !failed {
             let kept = |a: &&Acquisition| {
-                let known = a.handed_on || a.visible || a.in_list.is_some();
+                let known = a.handed_on || a.visible || a.in_list.is_some() || !a.loans.is_empty();
                 known && a.held.iter().any(|held| *held > 0)
             };
             let kept = state.acquisitions.iter().filter(kept);
             self.kept.extend(kept.map(|a| a.call.start));
         }
+        if !failed {
+            self.wanted_kept(state, at);
+        }
         if value.map(|value| self.settle(state, value)) != Some(Value::Int(0)) {
             return;
         }
         self.keeps |= state.acquisitions.iter().any(|a| {
-            (a.handed_on || a.visible) && a.got == a.wanted && a.held.iter().any(|held| *held > 0)
+            let known = a.handed_on || a.visible || !a.loans.is_empty();
+            known && a.got == a.wanted && a.held.iter().any(|held| *held > 0)
         });
         let whole = state
             .acquisitions
@@ -171,6 +221,62 @@ impl Machine<'_, '_> {
             .find(|a| a.got == a.wanted && a.got > 0);
         if let (true, Some(_), Some(whole)) = (all_back, state.failed, whole) {
             self.releases.push((at, whole.clone(), state.clone()));
+        }
+    }
+
+    /// A way keeps fewer pages than it asked for, and beside them the number that it asked for.
+    fn wanted_kept(&mut self, state: &State, at: Span) {
+        for acquisition in &state.acquisitions {
+            let Some(array) = acquisition.memory else {
+                continue;
+            };
+            let of_array = state
+                .acquisitions
+                .iter()
+                .filter(|a| a.memory == Some(array));
+            let short = acquisition.got > 0 && acquisition.got < acquisition.wanted;
+            // What one call left, another may have taken.
+            if !short
+                || of_array.count() > 1
+                || acquisition.held.iter().any(|held| *held <= 0)
+                || acquisition.first != 0
+            {
+                continue;
+            }
+            let settled: Vec<(&str, Value)> = state
+                .members()
+                .map(|(key, held)| (key, self.settle(state, *held)))
+                .collect();
+            let with = |value: Value| -> Vec<&str> {
+                let equal = settled.iter().filter(|(_, held)| *held == value);
+                equal.map(|(key, _)| *key).collect()
+            };
+            // Who keeps both numbers knows them apart.
+            if !with(Value::Int(acquisition.got)).is_empty() {
+                continue;
+            }
+            let arrays = with(Value::Sym(array, 0));
+            let counts = with(Value::Int(acquisition.wanted));
+            let pairs: Vec<String> = arrays
+                .iter()
+                .flat_map(|array| counts.iter().map(move |count| (array, count)))
+                .filter(|(array, count)| root_of(array) == root_of(count))
+                .map(|(array, count)| format!("{} {}", last(array), last(count)))
+                .collect();
+            let call = acquisition.call;
+            let (callee, got) = (
+                acquisition.callee.clone(),
+                (acquisition.got, acquisition.wanted),
+            );
+            for pair in pairs {
+                self.fact_of(
+                    state,
+                    (What::WantedKept, at, Some(call)),
+                    &callee,
+                    Some(got),
+                    &pair,
+                );
+            }
         }
     }
 
@@ -221,5 +327,30 @@ impl Machine<'_, '_> {
             (Some(false), Some(true)) => Value::Int(0),
             _ => self.intern_values("error or null", vec![value]),
         }
+    }
+}
+
+/// The last member that the text of a place names.
+fn last(text: &str) -> &str {
+    let start = text.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    start.map_or(text, |start| &text[start + 1..])
+}
+
+/// Whether `cond` is true of a call that fails, and that call's result is in no variable of the function's own.
+fn fails_below_zero(cond: &Expr, test: &Test) -> bool {
+    let nameless = |expr: &Expr| match visit::bare(expr) {
+        Expr::Call { .. } => true,
+        Expr::Name(name, _) => is_result(name),
+        _ => false,
+    };
+    match (cond, test) {
+        (
+            Expr::Binary {
+                op, left, right, ..
+            },
+            _,
+        ) if op == "<" => nameless(left) && visit::text(right) == "0",
+        (cond, Test::Truth(Value::Int(number))) => *number < 0 && nameless(cond),
+        _ => false,
     }
 }

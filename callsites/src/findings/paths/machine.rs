@@ -2,10 +2,9 @@
 //! The walk itself, and the facts it comes back with.
 
 use super::calls::root;
-use super::decide::Test;
 pub(crate) use super::facts::{Callees, Fact, What};
-use super::inline::is_result;
-use super::state::{Acquisition, State, Sym, Value};
+use super::loans::{Ending, Lost};
+use super::state::{Acquisition, Loan, Lock, State, Sym, Value};
 use super::steps::{Head, Step, Steps, steps};
 use super::types::Locals;
 use crate::findings::visit;
@@ -35,6 +34,20 @@ pub(super) struct Machine<'a, 'f> {
     pub params: Sym,
     /// The call that is a statement by itself, while that is looked at.
     pub alone: Option<Span>,
+    /// The call that the walk cannot follow whose arguments are looked at.
+    pub loan: Option<Loan>,
+    /// Whether the arguments are those of a call that only looks at them.
+    pub looks: bool,
+    /// Whether the function returns a pointer, so that null tells of a failure.
+    pub gives_pointer: bool,
+    /// What became of pages that calls were given, way by way.
+    pub endings: BTreeSet<Ending>,
+    /// Pages that are lost unless a call keeps them that was given them.
+    pub lost: Vec<Lost>,
+    /// Pages that are left in a member where a way fails.
+    pub left: Vec<Lost>,
+    /// Acquiring calls whose pages a way that fails releases, and leaves in their member.
+    pub undone: BTreeSet<u32>,
     /// Whether a way keeps its pages and returns 0.
     pub keeps: bool,
     /// Ways that release their pages for a failure and return 0, each with its end.
@@ -79,6 +92,13 @@ fn walked<'a, 'f>(
         callees,
         params: 0,
         alone: None,
+        loan: None,
+        looks: false,
+        gives_pointer: function.returns.pointers > 0,
+        endings: BTreeSet::new(),
+        lost: Vec::new(),
+        left: Vec::new(),
+        undone: BTreeSet::new(),
         keeps: false,
         releases: Vec::new(),
         interned: BTreeMap::new(),
@@ -103,6 +123,7 @@ fn walked<'a, 'f>(
     machine.params = machine.next;
     machine.run(&steps, start);
     machine.tell_of_success();
+    machine.tell_of_loans();
     machine
 }
 
@@ -199,6 +220,14 @@ impl<'f> Machine<'_, 'f> {
                 self.alone = None;
             }
             Step::Declare(declaration) => self.declare(state, declaration),
+            Step::Guard { at, block, depth } => state.atomic.push(Lock {
+                at: *at,
+                tried: None,
+                block: Some((*block, *depth)),
+            }),
+            Step::EndGuards(depth) => state
+                .atomic
+                .retain(|lock| lock.block.is_none_or(|(_, inner)| inner < *depth)),
             Step::Jump(target) => {
                 // A jump back that never ends is a loop that waits for something; the walk need not.
                 if *target <= at {
@@ -265,7 +294,7 @@ impl<'f> Machine<'_, 'f> {
             || cond
                 .callee_name()
                 .is_some_and(|name| self.acts.is(name, Does::Warns));
-        let fails = fails(cond, &test);
+        let fails = self.tells_of_failure(state, cond, &test);
         visit::expressions(cond, &mut |inner| {
             if let (Expr::Field { .. }, Some(root)) = (inner, root(inner)) {
                 if !state.asked.contains(root) {
@@ -301,7 +330,7 @@ impl<'f> Machine<'_, 'f> {
                 if !goes_on {
                     state.at = otherwise;
                 }
-                if fails && goes_on != negated {
+                if fails == Some(goes_on != negated) {
                     state.failed = Some(cond.span());
                 }
             }
@@ -309,8 +338,12 @@ impl<'f> Machine<'_, 'f> {
                 self.ways += 1;
                 let mut other = state.clone();
                 other.at = otherwise;
-                if fails {
-                    let failing = if negated { &mut other } else { &mut *state };
+                if let Some(truth) = fails {
+                    let failing = if negated == truth {
+                        &mut other
+                    } else {
+                        &mut *state
+                    };
                     failing.failed = Some(cond.span());
                 }
                 self.assume(&mut other, &test, negated);
@@ -374,7 +407,7 @@ impl<'f> Machine<'_, 'f> {
             if self.acquiring(name, args) {
                 let bytes = self.acts.is(name, Does::TakesBytes);
                 outcomes = outcomes.max(if bytes { 4 } else { 3 });
-            } else if self.may_keep(name) {
+            } else if self.may_keep(name) || self.acts.is(name, Does::Reallocates) {
                 outcomes = outcomes.max(2);
             }
         });
@@ -452,49 +485,9 @@ impl<'f> Machine<'_, 'f> {
             *old = fact();
         }
     }
-
-    fn leaks(&mut self, state: &State, value: Option<Value>, at: Span) {
-        let failed = value.is_some_and(|value| self.is_failure(state, value));
-        for acquisition in state
-            .acquisitions
-            .iter()
-            .filter(|a| a.leaks() && !a.visible && (failed || !a.by_address))
-        {
-            self.fact_about(state, What::Leak, at, acquisition);
-        }
-        for acquisition in &state.acquisitions {
-            let lost = acquisition.memory.is_some_and(|sym| {
-                state.own.contains(&sym)
-                    && !state.freed.contains(&sym)
-                    && !state.inside.contains_key(&sym)
-            });
-            if lost && !acquisition.visible && !acquisition.handed_on && !acquisition.leaks() {
-                self.fact_about(state, What::ArrayLost, at, acquisition);
-            }
-        }
-    }
 }
 
 /// How often a loop runs of which nothing is known.
 fn turns(head: Head) -> u32 {
     if head.takes { 2 } else { 1 }
-}
-
-/// Whether `cond` is true of a call that fails, and that call's result is in no variable of the function's own.
-fn fails(cond: &Expr, test: &Test) -> bool {
-    let nameless = |expr: &Expr| match visit::bare(expr) {
-        Expr::Call { .. } => true,
-        Expr::Name(name, _) => is_result(name),
-        _ => false,
-    };
-    match (cond, test) {
-        (
-            Expr::Binary {
-                op, left, right, ..
-            },
-            _,
-        ) if op == "<" => nameless(left) && visit::text(right) == "0",
-        (cond, Test::Truth(Value::Int(number))) => *number < 0 && nameless(cond),
-        _ => false,
-    }
 }

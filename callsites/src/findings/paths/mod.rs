@@ -22,6 +22,7 @@ mod handles;
 mod inline;
 mod iterators;
 mod lifetimes;
+mod loans;
 mod machine;
 mod places;
 mod releases;

@@ -111,6 +111,8 @@ impl Machine<'_, '_> {
                     let sym = self.fresh();
                     if let Some(owner) = owner(state, name) {
                         state.inside.insert(sym, owner);
+                        let loans = state.loans_of(Some(owner));
+                        state.lend(sym, &loans);
                     }
                     state.values.insert(name.clone(), Value::Sym(sym, 0));
                     Value::Sym(sym, 0)
@@ -157,8 +159,10 @@ impl Machine<'_, '_> {
                 shared_before,
                 ..
             } = state.acquisitions[number];
+            // Who was given the array may have written to it.
+            let lent = state.loans.contains_key(&sym);
             let missed = at >= first + got.max(0) && at < first + wanted;
-            if missed || !visible && !shared_before {
+            if missed || !visible && !shared_before && !lent {
                 return Value::Unfilled(number);
             }
         }
@@ -172,15 +176,18 @@ impl Machine<'_, '_> {
 
     /// Whether `text`, as `object->member`, is an array.
     fn is_array(&self, text: &str) -> bool {
-        let Some((base, member)) = text.split_once("->") else {
+        let Some((base, members)) = text.split_once("->") else {
             return false;
         };
-        let tag = self
-            .locals
-            .get(base)
-            .and_then(|ty| ty.name.strip_prefix("struct "));
-        let member = tag.and_then(|tag| (self.callees.member)(tag, member));
-        member.is_some_and(|ty| ty.arrays > 0)
+        let mut ty = self.locals.get(base).cloned();
+        for member in members.split('.') {
+            // A record without a tag has one that was made up.
+            let tag = ty
+                .as_ref()
+                .map(|ty| ty.name.strip_prefix("struct ").unwrap_or(&ty.name));
+            ty = tag.and_then(|tag| (self.callees.member)(tag, member));
+        }
+        ty.is_some_and(|ty| ty.arrays > 0)
     }
 
     fn show_value(&self, state: &mut State, text: &str, value: Value) {
@@ -220,10 +227,15 @@ impl Machine<'_, '_> {
             Place::Elsewhere(text) => {
                 match (value, owner(state, text)) {
                     (Value::Page(a, _), Some(owner)) => {
-                        state.acquisitions[a].container = Some(owner);
+                        let loans = state.loans_of(Some(owner));
+                        let acquisition = &mut state.acquisitions[a];
+                        acquisition.container = Some(owner);
+                        acquisition.lend(&loans);
                     }
                     (Value::Sym(sym, _), Some(owner)) => {
                         state.inside.insert(sym, owner);
+                        let loans = state.loans_of(Some(owner));
+                        state.lend(sym, &loans);
                     }
                     _ => self.show_value(state, text, value),
                 }

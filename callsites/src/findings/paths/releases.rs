@@ -2,7 +2,7 @@
 //! Calls that drop references: of one page, of an array.
 
 use super::machine::{Machine, What};
-use super::state::{Place, State, Value};
+use super::state::{Acquisition, Place, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use refimpl::api::{Count, Function};
@@ -87,6 +87,12 @@ impl Machine<'_, '_> {
                 }
             }
             count => {
+                if let Some(asked) = count.and_then(|count| self.measured_by(state, sym, count)) {
+                    self.fact_about(state, What::ReleasedBeyondGot, at, &asked);
+                    state.over = true;
+                    return;
+                }
+                state.strangers = true;
                 if first == 0 && function.count == Count::Unpin {
                     self.dropped_one_by_one(state, function, sym, at);
                 }
@@ -98,29 +104,61 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// The pages of an array whose number was worked out from `count` by a division: that is a number of bytes.
+    fn measured_by(&self, state: &State, array: u32, count: Value) -> Option<Acquisition> {
+        let Value::Sym(bytes, _) = count else {
+            return None;
+        };
+        let of_bytes = |a: &&Acquisition| {
+            let Some(Value::Sym(asked, _)) = a.asked else {
+                return false;
+            };
+            let meaning = self.meaning.get(&asked);
+            meaning.is_some_and(|(op, left, _)| {
+                matches!(op.as_str(), ">>" | "/")
+                    && matches!(left, Value::Sym(sym, _) if *sym == bytes)
+            })
+        };
+        let of_array = state
+            .acquisitions
+            .iter()
+            .filter(|a| a.memory == Some(array));
+        of_array.filter(|a| a.got > 0).rfind(of_bytes).cloned()
+    }
+
     fn release_one(&mut self, state: &mut State, function: &Function, page: Value, at: Span) {
         match page {
             Value::Page(a, entry) => {
                 let acquisition = state.acquisitions[a].clone();
-                if acquisition.pin && function.count == Count::Put && !acquisition.handed_on {
+                let known = !acquisition.handed_on && acquisition.loans.is_empty();
+                let extra = entry.map_or(0, |entry| acquisition.extra[entry]);
+                // A reference that was taken besides is dropped with put_page(), whatever the page is.
+                if acquisition.pin && function.count == Count::Put && known && extra <= 0 {
                     self.fact_about(state, What::PutOfPin, at, &acquisition);
-                } else if !acquisition.pin
-                    && function.count == Count::Unpin
-                    && !acquisition.handed_on
-                {
+                } else if !acquisition.pin && function.count == Count::Unpin && known {
                     self.fact_about(state, What::UnpinOfGet, at, &acquisition);
                 }
                 let Some(entry) = entry else {
                     state.acquisitions[a].handed_on = true;
                     return;
                 };
-                state.acquisitions[a].held[entry] -= 1;
+                let released = &mut state.acquisitions[a];
+                released.held[entry] -= 1;
+                if function.count == Count::Put && extra > 0 {
+                    released.extra[entry] -= 1;
+                }
+                if released.is_back() {
+                    let loans = acquisition.memory.and_then(|sym| state.loans.get(&sym));
+                    released.loans_when_back = loans.map_or(0, Vec::len);
+                }
+                // What is left of a pin are references that were taken besides: no pin is.
+                let pins = released.held[entry] - released.extra[entry];
+                let over = released.held[entry] < 0
+                    || acquisition.pin && function.count == Count::Unpin && pins < 0;
                 let stored = acquisition.handed_on && acquisition.home.is_some();
-                if state.acquisitions[a].held[entry] < 0
-                    && (!acquisition.handed_on || stored && !acquisition.escaped)
-                    && !acquisition.maybe
-                    && !acquisition.more
-                {
+                let seen = !acquisition.handed_on && acquisition.is_followed()
+                    || stored && !acquisition.escaped && acquisition.loans.is_empty();
+                if over && seen && !acquisition.maybe && !acquisition.more {
                     self.fact_about(state, What::ReleasedTwice, at, &acquisition);
                     state.over = true;
                 }
@@ -135,7 +173,10 @@ impl Machine<'_, '_> {
                 self.fact_about(state, what, at, &acquisition);
                 state.over = true;
             }
-            Value::Sym(sym, offset) => self.dropped(state, function, (sym, offset, None), at),
+            Value::Sym(sym, offset) => {
+                state.strangers = true;
+                self.dropped(state, function, (sym, offset, None), at);
+            }
             Value::Int(_) => {}
         }
     }

@@ -72,6 +72,14 @@ pub(super) struct Acquisition {
     pub by_address: bool,
     /// The scatterlist that knows of them, by its text.
     pub in_list: Option<SmolStr>,
+    /// Calls that the walk cannot follow, to which they were given.
+    pub loans: Vec<Loan>,
+    /// How many calls had been given the array when the last of its pages was released.
+    pub loans_when_back: usize,
+    /// References that were taken on a page besides, a number each.
+    pub extra: Vec<i32>,
+    /// The number of pages that was asked for, as it was written.
+    pub asked: Option<Value>,
 }
 
 impl Acquisition {
@@ -81,6 +89,39 @@ impl Acquisition {
             && self.in_list.is_none()
             && self.held.iter().any(|held| *held > 0)
     }
+
+    /// Whether all its pages were released.
+    pub(super) fn is_back(&self) -> bool {
+        !self.held.is_empty() && self.held.iter().all(|held| *held <= 0)
+    }
+
+    /// Whether no function that was read, and not followed, was given the pages.
+    pub(super) fn is_followed(&self) -> bool {
+        self.loans.iter().all(|loan| loan.sound)
+    }
+
+    /// Adds calls to those that were given the pages.
+    pub(super) fn lend(&mut self, loans: &[Loan]) {
+        for loan in loans {
+            if !self.loans.contains(loan) {
+                self.loans.push(*loan);
+            }
+        }
+    }
+}
+
+/// A call that the walk cannot follow, and that was given pages, their array, or the object that holds them.
+///
+/// Whether it keeps them is not known at once: that its caller releases them afterwards, on this way or another, says
+/// that it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Loan {
+    /// Its first byte.
+    pub call: u32,
+    /// What it returned.
+    pub result: Sym,
+    /// Nothing that was read defines a function of that name, which might release them.
+    pub sound: bool,
 }
 
 /// A lock under which sleeping is forbidden.
@@ -90,6 +131,8 @@ pub(super) struct Lock {
     pub at: Span,
     /// What says whether it was, where it is only tried.
     pub tried: Option<Sym>,
+    /// The block at whose end it is given back by itself, and how deep that is.
+    pub block: Option<(Span, usize)>,
 }
 
 /// What was charged for pinned pages on this way.
@@ -195,6 +238,8 @@ pub(super) struct State {
     pub failed: Option<Span>,
     /// Variables that were given to calls that the walk cannot follow.
     pub lent: BTreeSet<SmolStr>,
+    /// Calls that the walk cannot follow, by the memory that they were given.
+    pub loans: BTreeMap<Sym, Vec<Loan>>,
     /// Variables through which a member was looked at.
     pub asked: BTreeSet<SmolStr>,
     /// Memory of which an entry was looked at.
@@ -205,6 +250,8 @@ pub(super) struct State {
     pub slab: BTreeSet<Sym>,
     /// Pages of such memory.
     pub slab_pages: BTreeSet<Sym>,
+    /// Pages were released of which this way does not know where they come from.
+    pub strangers: bool,
     /// A fact was found that makes the rest of this way meaningless.
     pub over: bool,
 }
@@ -257,6 +304,12 @@ impl State {
         self.gone.retain(|sym, _| !held.contains(sym));
     }
 
+    /// What the members hold, by their text.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let members = self.values.members.iter();
+        members.map(|(key, value)| (key.as_str(), value))
+    }
+
     /// Whether a member holds that value.
     pub(super) fn in_a_member(&self, value: Value) -> bool {
         self.values.members.values().any(|held| *held == value)
@@ -269,15 +322,18 @@ impl State {
         self.values.members.retain(|key, _| !mentions(key, name));
     }
 
-    /// The innermost lock that is held, as far as that is known.
-    pub(super) fn lock(&self) -> Option<usize> {
-        self.atomic
-            .iter()
-            .rposition(|lock| lock.tried.is_none_or(|sym| self.nonzero.contains(&sym)))
+    /// The innermost lock that is held at a place, as far as that is known.
+    pub(super) fn lock(&self, at: Span) -> Option<usize> {
+        // Who leaves a block by a jump does not come to its end.
+        let within = |(block, _): (Span, usize)| block.start <= at.start && at.end <= block.end;
+        self.atomic.iter().rposition(|lock| {
+            let taken = lock.tried.is_none_or(|sym| self.nonzero.contains(&sym));
+            taken && lock.block.is_none_or(within)
+        })
     }
 
-    /// What the members of the local variable `name` hold goes out of sight.
-    pub(super) fn hand_on_through(&mut self, name: &str) {
+    /// What the members of the local variable `name` hold goes out of sight, or is given to a call.
+    pub(super) fn hand_on_through(&mut self, name: &str, loan: Option<Loan>) {
         let held: Vec<Value> = self
             .values
             .members
@@ -285,7 +341,51 @@ impl State {
             .filter(|(key, _)| mentions(key, name))
             .map(|(_, value)| *value)
             .collect();
-        held.into_iter().for_each(|value| self.hand_on(value));
+        held.into_iter().for_each(|value| self.give(value, loan));
+    }
+
+    /// A page or an array of pages is given to a call, or goes out of sight.
+    pub(super) fn give(&mut self, value: Value, loan: Option<Loan>) {
+        match (value, loan) {
+            (_, None) => self.hand_on(value),
+            (Value::Page(a, _), Some(loan)) => self.acquisitions[a].lend(&[loan]),
+            (Value::Sym(sym, _), Some(loan)) => self.lend(sym, &[loan]),
+            (Value::Int(_) | Value::Unfilled(_), _) => {}
+        }
+    }
+
+    /// Calls are given the memory of `sym`, and so what it holds.
+    pub(super) fn lend(&mut self, sym: Sym, loans: &[Loan]) {
+        let known = self.loans.entry(sym).or_default();
+        let new: Vec<Loan> = loans
+            .iter()
+            .filter(|loan| !known.contains(loan))
+            .copied()
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        known.extend(&new);
+        self.zeroed.remove(&sym);
+        let own = self.own.contains(&sym);
+        for acquisition in &mut self.acquisitions {
+            if acquisition.memory == Some(sym) || own && acquisition.container == Some(sym) {
+                acquisition.lend(&new);
+            }
+        }
+        let held: Vec<Sym> = self
+            .inside
+            .iter()
+            .filter(|(_, holder)| **holder == sym)
+            .map(|(held, _)| *held)
+            .collect();
+        held.into_iter().for_each(|held| self.lend(held, &new));
+    }
+
+    /// The calls that were given the memory of `sym`.
+    pub(super) fn loans_of(&self, sym: Option<Sym>) -> Vec<Loan> {
+        let loans = sym.and_then(|sym| self.loans.get(&sym));
+        loans.cloned().unwrap_or_default()
     }
 
     /// Others see the object `sym`, and so what it holds.

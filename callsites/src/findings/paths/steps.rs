@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The body of a function as a flat list of steps.
 
-use crate::findings::{helpers, visit};
+use crate::findings::{atomic, helpers, visit};
 use crate::index::ir::{Declaration, Expr, Function, LoopKind, Span, Stmt};
 use refimpl::api::{Does, acts, followed};
 use std::collections::BTreeMap;
@@ -27,6 +27,14 @@ pub(super) enum Step<'f> {
         head: Head,
     },
     Jump(usize),
+    /// A lock under which sleeping is forbidden is taken, and given back by itself at the end of a block.
+    Guard {
+        at: Span,
+        block: Span,
+        depth: usize,
+    },
+    /// The end of a block of that depth, and of what is held to it.
+    EndGuards(usize),
     /// The arms of an `#if`, each with its condition; without an `#else` the last has none.
     Arms(Vec<(Option<&'f str>, usize)>),
     Switch {
@@ -62,6 +70,7 @@ pub(super) struct Steps<'f> {
 /// Flattens `function`.
 pub(super) fn steps(function: &Function) -> Steps<'_> {
     let mut builder = Builder::default();
+    builder.blocks.push(function.body_span);
     builder.block(&function.body);
     let end = function.span.end.saturating_sub(1);
     builder.list.push(Step::Return(
@@ -82,6 +91,10 @@ struct Builder<'f> {
     breaks: Vec<Vec<usize>>,
     continues: Vec<Vec<usize>>,
     cases: Vec<Vec<(Option<&'f Expr>, usize)>>,
+    /// Whether a lock is held to the end of a block.
+    guarded: bool,
+    /// The blocks around, innermost last.
+    blocks: Vec<Span>,
     /// Whether the condition that is read stands in a macro that warns of it.
     warned: bool,
 }
@@ -172,9 +185,23 @@ impl<'f> Builder<'f> {
 
     fn statement(&mut self, statement: &'f Stmt) {
         match statement {
+            Stmt::Expr(expr, _) if guards(expr) => {
+                if let Some(block) = self.blocks.last() {
+                    let (at, block, depth) = (expr.span(), *block, self.blocks.len());
+                    self.list.push(Step::Guard { at, block, depth });
+                    self.guarded = true;
+                }
+            }
             Stmt::Expr(expr, _) => self.list.push(Step::Eval(expr)),
             Stmt::Decl(declarations, _) => self.list.extend(declarations.iter().map(Step::Declare)),
-            Stmt::Block(inner, _) | Stmt::Unread(inner, _) => self.block(inner),
+            Stmt::Block(inner, span) | Stmt::Unread(inner, span) => {
+                self.blocks.push(*span);
+                self.block(inner);
+                if self.guarded {
+                    self.list.push(Step::EndGuards(self.blocks.len()));
+                }
+                self.blocks.pop();
+            }
             Stmt::If {
                 cond,
                 then,
@@ -275,8 +302,17 @@ impl<'f> Builder<'f> {
             takes |= helpers::acquires(name) && a_known_number(name, args);
         });
         let loop_head = Head { takes };
+        let depth = self.blocks.len() + 1;
         let mut exits = match (kind, cond) {
-            (LoopKind::Iterator { args, .. }, _) => {
+            (LoopKind::Iterator { args, name, .. }, _) => {
+                if atomic::holds_in_block(name, args) {
+                    self.list.push(Step::Guard {
+                        at: args[0].span(),
+                        block: body.span(),
+                        depth,
+                    });
+                    self.guarded = true;
+                }
                 self.list.push(Step::Iterate {
                     args,
                     exit: usize::MAX,
@@ -298,6 +334,10 @@ impl<'f> Builder<'f> {
         }
         self.list.push(Step::Jump(head));
         let after = self.here();
+        if matches!(kind, LoopKind::Iterator { name, args, .. } if atomic::holds_in_block(name, args))
+        {
+            self.list.push(Step::EndGuards(depth));
+        }
         let continues = self.continues.pop().unwrap_or_default();
         let breaks = self.breaks.pop().unwrap_or_default();
         self.patch(continues, next);
@@ -324,6 +364,17 @@ impl<'f> Builder<'f> {
             cases: found,
             exit: after,
         };
+    }
+}
+
+/// Whether a statement is `guard(class)(lock)` of a lock under which sleeping is forbidden.
+fn guards(expr: &Expr) -> bool {
+    let Expr::Call { callee, .. } = expr else {
+        return false;
+    };
+    match (callee.callee_name(), callee.as_ref()) {
+        (Some(name), Expr::Call { args, .. }) => atomic::holds_in_block(name, args),
+        _ => false,
     }
 }
 

@@ -8,13 +8,39 @@ use crate::index::ir::{Expr, Span};
 use refimpl::api::{Function, Place, Role, Sleeps};
 
 impl Machine<'_, '_> {
+    /// A page is mapped, for the CPU or a device, that this way has released.
+    pub(super) fn used_after_release(
+        &mut self,
+        state: &mut State,
+        function: Option<&Function>,
+        values: &[Value],
+        span: Span,
+    ) {
+        let maps = |function: &Function| matches!(function.kind.as_str(), "cpu-map" | "dma");
+        if !function.is_some_and(maps) {
+            return;
+        }
+        for value in values {
+            let Value::Page(a, Some(entry)) = value else {
+                continue;
+            };
+            let acquisition = &state.acquisitions[*a];
+            let seen = !acquisition.handed_on && !acquisition.maybe && acquisition.is_followed();
+            if seen && acquisition.held[*entry] <= 0 {
+                let acquisition = acquisition.clone();
+                self.fact_about(state, What::UsedAfterRelease, span, &acquisition);
+                state.over = true;
+            }
+        }
+    }
+
     /// A call that takes pages faults them in.
     pub(super) fn takes_when_atomic(&mut self, state: &State, name: &str, span: Span) {
         let may_sleep = self
             .catalogue
             .get(name)
             .is_some_and(|function| function.sleeps == Sleeps::May);
-        if let Some(lock) = state.lock().filter(|_| may_sleep) {
+        if let Some(lock) = state.lock(span).filter(|_| may_sleep) {
             let at = state.atomic[lock].at;
             self.fact(state, What::SleepsWhenAtomic, span, Some(at), name);
         }
