@@ -323,8 +323,11 @@ mod tests {
         }
         assert!(acts().is("spin_unlock_irqrestore", Does::AllowsSleep));
         assert!(acts().is("spin_trylock_bh", Does::MayForbidSleep));
-        assert_eq!(acts().of("spin_lock_init"), None);
-        assert_eq!(acts().of("mutex_lock"), None);
+        assert_eq!(acts().of("spin_lock_init"), Some(Does::Looks));
+        assert_eq!(acts().of("mutex_lock"), Some(Does::Looks));
+        assert!(acts().is("spinlock_irqsave", Does::Guards));
+        assert!(acts().is_atomic_callback("bio", "bi_end_io"));
+        assert!(!acts().is_atomic_callback("bio", "bi_private"));
     }
 
     #[test]
