@@ -15,7 +15,7 @@
 //! | R2   | [`kind_mismatch`], [`half_converted`] | the same across files; groups |
 //! | R3   | [`leak`], [`overwritten`] | ways through one function |
 //! | R4   | [`wrong_count`] | ways |
-//! | R5   | [`errno`] | ways; comparisons |
+//! | R5   | [`errno`], [`partial`] | ways; comparisons |
 //! | R6   | [`unfilled`] | ways |
 //! | R7   | [`dirty`] | groups; ways |
 //! | R8   | [`sleeping`] | ways with the locks held; callbacks that run in atomic context |
@@ -43,6 +43,7 @@ pub(crate) mod leak;
 pub(crate) mod look_alike;
 mod notified;
 pub(crate) mod overwritten;
+pub(crate) mod partial;
 pub(crate) mod paths;
 pub mod rules;
 mod run;

@@ -16,7 +16,7 @@ pub struct Rule {
     source: &'static str,
 }
 
-const ALL: [Rule; 17] = [
+const ALL: [Rule; 18] = [
     Rule {
         id: "R1",
         names: &[("kind-mismatch", Severity::Error)],
@@ -55,6 +55,11 @@ const ALL: [Rule; 17] = [
             ("failure-not-seen", Severity::Error),
         ],
         source: include_str!("errno.rs"),
+    },
+    Rule {
+        id: "R5",
+        names: &[("partial-not-seen", Severity::Error)],
+        source: include_str!("partial.rs"),
     },
     Rule {
         id: "R6",

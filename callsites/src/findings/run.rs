@@ -4,7 +4,7 @@
 use super::view::{Input, View};
 use super::{
     accounting, compound, dirty, double_release, errno, gup_flags, half_converted, kind_mismatch,
-    leak, look_alike, overwritten, slab, sleeping, still_mapped, unfilled, wrong_count,
+    leak, look_alike, overwritten, partial, slab, sleeping, still_mapped, unfilled, wrong_count,
 };
 use crate::flow::places::parent;
 use crate::index::ir::FileFacts;
@@ -18,10 +18,11 @@ type Rule = fn(&View<'_>, &mut Vec<Finding>);
 
 /// The rules that look at one file and its callsites; the order decides which of two findings about one line stays
 /// when one is the consequence of the other.
-const OF_A_FILE: [Rule; 15] = [
+const OF_A_FILE: [Rule; 16] = [
     kind_mismatch::check,
     errno::check,
     wrong_count::check,
+    partial::check,
     unfilled::check,
     double_release::check,
     leak::check,

@@ -117,6 +117,11 @@ fn handles_error_pointers_and_slab_pages_are_told_from_pages() {
 }
 
 #[test]
+fn a_part_of_the_pages_does_not_pass_for_all() {
+    check("partial.c");
+}
+
+#[test]
 fn a_mark_for_a_finding_that_is_not_there_is_an_error() {
     let source = "int f(void)\n{\n\treturn 0;\n//^^^^ leak-on-error-path: nothing\n}\n";
     assert_eq!(marks(source), ["3 leak-on-error-path: nothing"]);
@@ -145,6 +150,7 @@ fn each_fixture_is_checked_by_a_test() {
             "leak.c",
             "lifetimes.c",
             "loans.c",
+            "partial.c",
             "turns.c"
         ]
     );

@@ -56,7 +56,7 @@ void frob_unmap(struct frob *frob)\n\
 /// Before 5.2 a number told whether to write.
 const EARLY: &str = "int frob_early(struct frob *frob, unsigned long start)\n\
 {\n\
-\treturn __get_user_pages_fast(start, 1, frob->writes, &frob->page);\n\
+\treturn get_user_pages_fast_only(start, 1, frob->writes, &frob->page);\n\
 }\n";
 
 const PATHS: [(&str, &str); 6] = [
@@ -319,8 +319,8 @@ fn a_number_told_the_fast_functions_to_write_before_5_2() {
         found.iter().any(|f| f.name == "dirty-never")
     };
     assert!(never(
-        "__get_user_pages_fast",
-        "__get_user_pages_fast net/frob/early.c:3"
+        "get_user_pages_fast_only",
+        "get_user_pages_fast_only net/frob/early.c:3"
     ));
     assert!(!never("get_user_pages_fast", GET));
 }

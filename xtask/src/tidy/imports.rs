@@ -282,6 +282,7 @@ mod tests {
         let mut rooms = rooms();
         let both = metadata(&[("proc", &[]), ("failure", &[])]);
         let files = [
+            "failure/src/count.rs",
             "failure/src/exit.rs",
             "failure/src/hint.rs",
             "proc/src/error.rs",

@@ -117,7 +117,7 @@ impl Machine<'_, '_> {
             }
             Some(Role::Use | Role::Load | Role::Iterate | Role::Notifier) => {
                 if act.is_some_and(|act| act.does == Does::Unmaps) {
-                    self.unmap(state, name, span);
+                    self.unmap(state, span);
                 }
                 let values = self.looked_at(state, args);
                 self.used_after_release(state, known, &values, span);
@@ -145,7 +145,7 @@ impl Machine<'_, '_> {
             }
             _ => {
                 if act.is_some_and(|act| act.does == Does::Unmaps) {
-                    self.unmap(state, name, span);
+                    self.unmap(state, span);
                     return self.look(state, args);
                 }
                 self.unknown_call(state, name, args, span)
@@ -407,11 +407,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn unmap(&mut self, state: &mut State, name: &str, span: Span) {
-        // What is mapped by its address is memory of the kernel's own.
-        if name.contains("_single") {
-            return;
-        }
+    fn unmap(&mut self, state: &mut State, span: Span) {
         if let Some(release) = state.released.last().copied() {
             self.fact(state, What::UnmappedAfterRelease, span, Some(release), "");
         }
