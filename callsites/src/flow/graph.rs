@@ -421,7 +421,7 @@ impl Graph {
             self.circles.remove(&at);
             self.bits.remove(&at);
             self.queued[at] = false;
-            uses.extend(self.uses[at].take());
+            uses.extend(self.uses[at].take().map(|uses| *uses));
             let mut values = std::mem::take(&mut self.values[at]);
             objects.extend_from_slice(&values);
             let mut fresh = std::mem::take(&mut self.fresh[at]);
@@ -445,7 +445,7 @@ impl Graph {
     }
 
     /// What goes through the pointers of an SCC goes through all of them: one hub for each way.
-    fn join_uses(&mut self, keeper: usize, uses: Vec<Box<Uses>>) {
+    fn join_uses(&mut self, keeper: usize, uses: Vec<Uses>) {
         let mut all = Uses::default();
         for mut one in uses {
             all.calls.append(&mut one.calls);
