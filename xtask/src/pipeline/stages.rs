@@ -184,8 +184,10 @@ pub(crate) fn build(
         .map(|stage| stage.new_warnings.len())
         .sum();
     let summary = format!(
-        "{objects} objects over {} patches, {warnings} new warnings",
-        built.patches.len()
+        "{} over {}, {}",
+        counted(objects, "object"),
+        counted(built.patches.len(), "patch"),
+        counted(warnings, "new warning")
     );
     Ok(if built.is_clean() {
         Came::Well(summary, details)

@@ -5,6 +5,7 @@ use crate::runs::record::{Ended, Record, Stage};
 use crate::runs::shown::Shown;
 use callsites::formats::html::{Beside, Excerpts, FINDS, Known};
 use callsites::report::{Callsite, Report};
+use failure::counted;
 use ktest::Verdict;
 use ktest::formats::html::Consoles;
 use ktest::verdict::Evidence;
@@ -71,10 +72,7 @@ pub(crate) fn of_series(
     parts.extend(callsites::formats::html::parts(
         audit, excerpts, &beside, &ids,
     ));
-    let patches = match series.info.patches.len() {
-        1 => "1 patch".to_owned(),
-        count => format!("{count} patches"),
-    };
+    let patches = counted(series.info.patches.len(), "patch");
     Sheet {
         title: series.info.title.clone(),
         about: html! { (patches) " for Linux " (series.info.base.version) ", as they will be read, and what they rest on." },

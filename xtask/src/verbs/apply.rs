@@ -67,6 +67,7 @@ fn rehearse(
         .map_err(|_| Failure::new(Exit::Infrastructure, "the temporary directory is not UTF-8"))?;
     patches::apply(tree, &args.series, &ApplyOptions::touched(target))?;
     let series = Series::read(&args.series)?;
-    console.say(format!("{} patches would apply", series.info.patches.len()));
+    let patches = counted(series.info.patches.len(), "patch");
+    console.say(format!("{patches} would apply"));
     Ok(Exit::Clean)
 }

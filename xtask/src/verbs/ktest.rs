@@ -14,6 +14,7 @@ use callsites::formats::html::Excerpts;
 use callsites::report::Report;
 use callsites::tree::Tree;
 use camino::Utf8Path;
+use failure::counted;
 use ktest::formats::{self, Format};
 use ktest::{Driver, KtestOptions, Verdict};
 use serde_json::json;
@@ -71,7 +72,7 @@ pub(crate) fn run(
                 .as_ref()
                 .map_or(String::new(), |series| match found.patches.len() {
                     0 => format!(" and every patch of {series}"),
-                    count => format!(" and the {count} patches of {series}"),
+                    count => format!(" and {} of {series}", counted(count, "patch")),
                 });
         console.say(format!(
             "would boot Linux {}{patches} with the targets {}",
