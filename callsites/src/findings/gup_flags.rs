@@ -3,12 +3,13 @@
 //!
 //! Matches a truth value or a DMA direction where FOLL flags are expected; FOLL_LONGTERM without a pin; FOLL_PIN
 //! from outside mm/, or FOLL_GET for a pin; a pin that the audit sees held until user space lets go (case 2) without
-//! FOLL_LONGTERM; and pages that are written and marked dirty though each call that takes them asks for reading only. Wrong because a truth value is FOLL_WRITE only by luck, because mm/gup.c: is_valid_gup_args() (6.12)
-//! refuses the second and third, because a short-term pin of a movable page blocks compaction and CMA, and because what is
-//! written to a page that was taken for reading may go to a page that others see, or to none. Would have
-//! caught a boolean handed down since the days of `int write`.
+//! FOLL_LONGTERM; and pages that are written and marked dirty though each call that takes them asks for reading only. Wrong
+//! because a truth value is FOLL_WRITE only by luck, because mm/gup.c: is_valid_gup_args() (6.12) refuses the second and
+//! third, because a short-term pin of a movable page blocks compaction and CMA, and because what is written to a page that
+//! was taken for reading may go to a page that others see, or to none. Would have caught a boolean handed down since the
+//! days of `int write`.
 
-use super::flags::{certain, constants};
+use super::flags::Given;
 use super::paths::Locals;
 use super::view::View;
 use super::visit;
@@ -25,6 +26,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let locals = Locals::of(function);
+        let mut given = None;
         visit::all_calls(&function.body, &mut |name, args, span| {
             let Some(api) = followed()
                 .get(name)
@@ -50,28 +52,14 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 span,
                 pins: api.count == Count::Pin,
             };
-            findings.extend(call.judge(&locals, flags));
-            if let Some(at) = parameter(function, flags) {
+            let given = given.get_or_insert_with(|| Given::of(function));
+            findings.extend(call.judge(&locals, given, flags));
+            if let Some(at) = given.parameter(flags) {
                 helpers.push(Helper { call, at });
             }
         });
     }
     handed_down(view, &helpers, findings);
-}
-
-/// The parameter that is handed on as it is.
-fn parameter(function: &Function, flags: &Expr) -> Option<usize> {
-    let Expr::Name(name, _) = visit::bare(flags) else {
-        return None;
-    };
-    let mut changed = false;
-    visit::all(&function.body, &mut |expr| match expr {
-        Expr::Assign { target, .. } => changed |= visit::text(target) == *name,
-        Expr::AddressOf(inner, _) => changed |= visit::text(inner) == *name,
-        _ => {}
-    });
-    let at = function.params.iter().position(|param| param.name == *name);
-    at.filter(|_| !changed)
 }
 
 /// What the callers of a function hand down as flags.
@@ -105,6 +93,10 @@ struct Helper<'v> {
     at: usize,
 }
 
+/// Acquires of one group beyond which nothing is said of it: for each its function is looked through, and the kernel's own
+/// groups have less than half as many.
+const MOST: usize = 64;
+
 /// Pages that are marked dirty, and were taken for reading only.
 pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     for group in view.input.groups {
@@ -115,9 +107,14 @@ pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
 fn write_missing(view: &View<'_>, group: &Group) -> Option<Finding> {
     let acquires = view.members(&group.acquires);
     let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
-    if !acquires.iter().all(judged) {
+    if acquires.len() > MOST || !acquires.iter().all(judged) {
         return None;
     }
+    let mut members = view.members(&group.dirties);
+    members.extend(view.members(&group.releases));
+    let dirtied = members
+        .into_iter()
+        .find(|site| dirties_always(view, site))?;
     let mut read_only = None;
     for site in &acquires {
         let file = view.file(&site.path)?;
@@ -125,11 +122,6 @@ fn write_missing(view: &View<'_>, group: &Group) -> Option<Finding> {
         read_only = read_only.or(Some((file, *site, flags)));
     }
     let (file, site, flags) = read_only?;
-    let mut members = view.members(&group.dirties);
-    members.extend(view.members(&group.releases));
-    let dirtied = members
-        .into_iter()
-        .find(|site| dirties_always(view, site))?;
     let at = view.file(&dirtied.path)?;
     let message = format!(
         "{}() takes the pages for reading, but they are written, and line {} marks them dirty",
@@ -157,7 +149,9 @@ fn reads_only(view: &View<'_>, file: usize, site: &Callsite) -> Option<Span> {
             let form = followed().get(name).and_then(|f| f.signature(args.len()));
             let flags = form.and_then(|form| args.get(form.flags?));
             let reads = |flags: &&Expr| {
-                constants(function, flags).is_some_and(|names| !names.contains(&"FOLL_WRITE"))
+                Given::of(function)
+                    .constants(flags)
+                    .is_some_and(|names| !names.contains(&"FOLL_WRITE"))
             };
             found = flags.filter(reads).map(Expr::span);
         });
@@ -295,12 +289,17 @@ impl Call<'_, '_> {
         Some(finding)
     }
 
-    fn judge(&self, locals: &Locals<'_>, flags: &Expr) -> Option<Finding> {
+    fn judge<'f>(
+        &self,
+        locals: &Locals<'_>,
+        given: &Given<'f>,
+        flags: &'f Expr,
+    ) -> Option<Finding> {
         let wrong = self.no_flags(locals, flags);
         if wrong.is_some() {
             return wrong;
         }
-        let names = certain(self.function, flags);
+        let names = given.certain(flags);
         let has = |name: &str| names.contains(&name);
         if has("FOLL_PIN") || has("FOLL_GET") && self.pins {
             let message = format!(
@@ -325,7 +324,7 @@ impl Call<'_, '_> {
             .view
             .callsite(self.view.files[self.file].path.as_str(), self.span)?;
         let long = || {
-            let names = constants(self.function, flags)?;
+            let names = given.constants(flags)?;
             Some(names.is_empty() || names.contains(&"FOLL_LONGTERM"))
         };
         if self.pins

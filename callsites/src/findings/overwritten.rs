@@ -15,16 +15,28 @@ use crate::flow::places::parent;
 use crate::index::ir::{Expr, Function, LoopKind, OutlineKind, Span, Stmt};
 use crate::report::{Finding, Severity};
 use refimpl::api::{Does, Role, acts, followed};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Reports each such store once.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
+    let (mut called, mut texts) = (HashMap::new(), HashMap::new());
+    let mut letting_go = HashMap::new();
     for walked in view.walked(&[What::Overwritten]) {
         let function = walked.function;
-        if is_called(view, walked.file, &function.name) {
+        let (file, name) = (walked.file, function.name.as_str());
+        let directory = parent(&view.files[file].path);
+        let called = called
+            .entry(directory)
+            .or_insert_with(|| called_in(view, directory));
+        let text = texts.entry(file).or_insert_with(|| Words::of(view, file));
+        if called.contains(name) || text.stands_elsewhere(name) {
             continue;
         }
+        let letting_go = letting_go
+            .entry(file)
+            .or_insert_with(|| LettingGo::of(view, file));
         for fact in &walked.facts {
-            let Some(release) = lets_go(view, walked.file, function, &fact.member) else {
+            let Some(release) = letting_go.of_member(function, &fact.member) else {
                 continue;
             };
             let line = view.line(walked.file, release.start);
@@ -45,54 +57,94 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether a function of the same directory calls that one, or takes its address.
-fn is_called(view: &View<'_>, file: usize, name: &str) -> bool {
-    let directory = parent(&view.files[file].path);
-    let mut found = false;
-    let near = view
-        .files
-        .iter()
-        .filter(|other| parent(&other.path) == directory);
-    for other in near {
-        for function in &other.functions {
-            visit::all(&function.body, &mut |expr| {
-                found |= matches!(expr, Expr::Name(known, _) if known == name)
-                    || expr.callee_name() == Some(name);
-            });
-        }
-        for global in &other.globals {
-            if let Some(init) = &global.init {
-                visit::expressions(init, &mut |expr| {
-                    found |= matches!(expr, Expr::Name(known, _) if known == name);
-                });
+/// What the functions of a directory call or name, and so do its tables.
+fn called_in<'v>(view: &'v View<'_>, directory: &str) -> HashSet<&'v str> {
+    let mut called: HashSet<&str> = HashSet::new();
+    let files = view.files.iter();
+    for file in files.filter(|file| parent(&file.path) == directory) {
+        let mut note = |expr: &'v Expr| {
+            called.extend(expr.callee_name());
+            if let Expr::Name(name, _) = expr {
+                called.insert(name);
             }
+        };
+        for function in &file.functions {
+            visit::all(&function.body, &mut note);
+        }
+        for init in file
+            .globals
+            .iter()
+            .filter_map(|global| global.init.as_ref())
+        {
+            visit::expressions(init, &mut note);
         }
     }
-    let own = view.files[file].outline.iter();
-    let unread = own.filter(|item| item.kind != OutlineKind::Prototype && item.name != name);
-    found
-        || unread
-            .into_iter()
-            .any(|item| word_in(&view.text(file, item.span), name))
+    called
 }
 
-fn word_in(text: &str, name: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.split(|c| !word(c)).any(|found| found == name)
+/// Words of what a file defines, each with the item that it stands in; none where it stands in several.
+struct Words<'v> {
+    by_word: HashMap<String, Option<&'v str>>,
 }
 
-/// A release of that member in another function, which afterwards empties the member, or which tests it and does not free
-/// the object.
-fn lets_go(view: &View<'_>, file: usize, not: &Function, member: &str) -> Option<Span> {
-    let others = view.files[file].functions.iter();
-    others
-        .filter(|function| function.span != not.span && !takes(function))
-        .find_map(|function| {
-            let release = released(function, member)?;
-            let emptied = is_emptied(function, member, release);
-            let tested = is_tested(function, member) && !frees(function);
-            (emptied || tested).then_some(release)
-        })
+impl<'v> Words<'v> {
+    fn of(view: &'v View<'_>, file: usize) -> Self {
+        let mut by_word: HashMap<String, Option<&str>> = HashMap::new();
+        let items = view.files[file].outline.iter();
+        for item in items.filter(|item| item.kind != OutlineKind::Prototype) {
+            let text = view.text(file, item.span);
+            for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+                match by_word.get_mut(word) {
+                    Some(Some(other)) if *other == item.name => {}
+                    Some(known) => *known = None,
+                    None => {
+                        by_word.insert(word.to_owned(), Some(&item.name));
+                    }
+                }
+            }
+        }
+        Self { by_word }
+    }
+
+    /// Whether the name of an item stands in another.
+    fn stands_elsewhere(&self, name: &str) -> bool {
+        self.by_word
+            .get(name)
+            .is_some_and(|item| *item != Some(name))
+    }
+}
+
+/// The functions of a file that let a member's page go, and afterwards empty the member, or which test it and do not free
+/// the object; by member.
+struct LettingGo<'v> {
+    by_member: HashMap<&'v str, Vec<(&'v Function, Span)>>,
+}
+
+impl<'v> LettingGo<'v> {
+    fn of(view: &'v View<'_>, file: usize) -> Self {
+        let mut by_member: HashMap<&str, Vec<(&Function, Span)>> = HashMap::new();
+        let functions = view.files[file].functions.iter();
+        for function in functions.filter(|function| !takes(function)) {
+            for (member, release) in released(function) {
+                let emptied = is_emptied(function, member, release);
+                let tested = is_tested(function, member) && !frees(function);
+                if emptied || tested {
+                    by_member
+                        .entry(member)
+                        .or_default()
+                        .push((function, release));
+                }
+            }
+        }
+        Self { by_member }
+    }
+
+    /// The release in another function than that one.
+    fn of_member(&self, not: &Function, member: &str) -> Option<Span> {
+        let found = self.by_member.get(member)?.iter();
+        let mut others = found.filter(|(function, _)| function.span != not.span);
+        others.next().map(|(_, release)| *release)
+    }
 }
 
 /// Whether a function acquires pages itself: what it lets go then is what it failed to set up.
@@ -104,24 +156,30 @@ fn takes(function: &Function) -> bool {
     found
 }
 
-pub(super) fn names_member(expr: &Expr, member: &str) -> bool {
+/// The member that a page is read from.
+fn member(expr: &Expr) -> Option<&str> {
     match visit::bare(expr) {
-        Expr::Field { name, .. } => name == member,
-        Expr::Index { base, .. } => names_member(base, member),
-        Expr::AddressOf(inner, _) => names_member(inner, member),
-        _ => false,
+        Expr::Field { name, .. } => Some(name),
+        Expr::Index { base, .. } => member(base),
+        Expr::AddressOf(inner, _) => member(inner),
+        _ => None,
     }
 }
 
-fn released(function: &Function, member: &str) -> Option<Span> {
-    let mut found = None;
+pub(super) fn names_member(expr: &Expr, name: &str) -> bool {
+    member(expr) == Some(name)
+}
+
+/// The members whose pages a function lets go, each with its first release.
+fn released(function: &Function) -> BTreeMap<&str, Span> {
+    let mut found = BTreeMap::new();
     visit::all_calls(&function.body, &mut |name, args, span| {
         let release = followed().get(name).filter(|f| f.role == Role::Release);
         let page = release
             .and_then(|release| release.page_argument(args.len()))
             .and_then(|at| args.get(at));
-        if page.is_some_and(|page| names_member(page, member)) {
-            found = found.or(Some(span));
+        if let Some(member) = page.and_then(member) {
+            found.entry(member).or_insert(span);
         }
     });
     found

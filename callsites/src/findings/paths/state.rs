@@ -3,6 +3,7 @@
 
 use crate::index::ir::Span;
 use crate::index::lex::is_ident;
+use memchr::memchr_iter;
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -446,10 +447,13 @@ impl State {
 
 /// Whether the text of a place goes through variable `name` without being it.
 fn mentions(key: &str, name: &str) -> bool {
-    if name.is_empty() || key == name {
+    let Some(first) = name.bytes().next().filter(|_| key.len() > name.len()) else {
         return false;
-    }
-    key.match_indices(name).any(|(start, _)| {
+    };
+    // Keys are short, and asked for often: a searcher costs more to make than it saves.
+    let starts = memchr_iter(first, key.as_bytes());
+    let mut found = starts.filter(|start| key.as_bytes()[*start..].starts_with(name.as_bytes()));
+    found.any(|start| {
         let end = start + name.len();
         let word = |c: char| c.is_alphanumeric() || c == '_';
         let before = key[..start].chars().next_back();
