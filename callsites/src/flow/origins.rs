@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the pages of a release come from.
 
+mod references;
+
 use super::analysis::Analysis;
 use super::apart;
-use super::conditions::{block_of, same};
 use super::graph::Obj;
 use super::hash::{FastMap, FastSet};
 use super::iterators::Backing;
 use super::mapping;
 use super::numbers;
-use super::owned;
 use super::program::FnId;
 use super::sites::Site;
 use super::state::{Object, Owner, SiteKey};
 use super::window;
-use crate::index::ir::{Expr, Span, Stmt};
-use crate::index::walk;
+use crate::index::ir::Span;
 use refimpl::api::{Count, Role, followed};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,7 +169,7 @@ pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
     apart::by_flag(analysis, sites, &mut all);
     window::narrow(analysis, sites, &mut all);
     by_other_arm(analysis, sites, &mut all);
-    extra_references(analysis, sites, &mut all);
+    references::extra(analysis, sites, &mut all);
     let mut unmaps: FastMap<FnId, FastMap<Span, Span>> = FastMap::default();
     for (site, origins) in sites.iter().zip(all.iter_mut()) {
         if origins.user.is_empty() {
@@ -391,108 +390,4 @@ fn is_allocation(analysis: &Analysis, site: SiteKey) -> bool {
     analysis
         .listed(site)
         .is_some_and(|function| function.role == Role::Allocate)
-}
-
-/// Whether a function drops as many references on a page, on one way, as it takes: in no block stands a second call that
-/// drops one.
-fn pairs(analysis: &Analysis, reference: SiteKey, site: &Site) -> bool {
-    let body = &analysis.program.function(reference.function).body;
-    let dropped = page_of_call(body, site.key.span);
-    let taken = page_of_call(body, reference.span);
-    let (Some(dropped), Some(taken)) = (dropped, taken) else {
-        return false;
-    };
-    if !same(owned::page_of(dropped), owned::page_of(taken)) {
-        return false;
-    }
-    let block = block_of(body, site.key.span);
-    let mut drops = 0;
-    for statement in block {
-        if let Stmt::Expr(call, _) = statement {
-            let listed = call.callee_name().and_then(|name| followed().get(name));
-            let releases = listed.is_some_and(|listed| listed.role == Role::Release);
-            let page = page_of_call(std::slice::from_ref(statement), call.span());
-            drops += usize::from(
-                releases
-                    && page.is_some_and(|page| same(owned::page_of(page), owned::page_of(taken))),
-            );
-        }
-    }
-    drops <= 1
-}
-
-/// The page argument of the call of the catalogue at a place.
-fn page_of_call(body: &[Stmt], at: Span) -> Option<&Expr> {
-    let mut found = None;
-    walk::expressions(body, &mut |expr| {
-        if let (Expr::Call { args, span, .. }, Some(name)) = (expr, expr.callee_name()) {
-            if *span == at {
-                let listed = followed().get(name);
-                let position = listed.and_then(|listed| listed.page_argument(args.len()));
-                found = position.and_then(|position| args.get(position));
-            }
-        }
-    });
-    found
-}
-
-/// References on the pages of one release that are named: one decides the verdict, and nobody reads more of them.
-const EXTRA: usize = 64;
-
-/// get_page() on a user page, whose page is then put where the release finds it: either reference may be dropped.
-fn extra_references(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
-    for (reference, values) in &analysis.state.references {
-        let pages = analysis.objects(values);
-        let user: BTreeSet<SiteKey> = pages
-            .iter()
-            .filter_map(|object| match analysis.state.what(*object) {
-                Object::Page(from) if analysis.is_user(*from) => Some(*from),
-                _ => None,
-            })
-            .collect();
-        if user.is_empty() {
-            continue;
-        }
-        // The fields the same function stores those pages into: the same value, or another reading of the same array.
-        let stored: Vec<_> = analysis
-            .state
-            .field_stores
-            .iter()
-            .filter(|store| store.site.function == reference.function)
-            .filter(|store| {
-                let same = values.iter().any(|value| store.values.contains(value));
-                same || analysis.objects(&store.values).iter().any(|object| {
-                    matches!(analysis.state.what(*object), Object::Page(from) if user.contains(from))
-                })
-            })
-            .map(|store| analysis.state.field_node(store.field))
-            .collect();
-        for (site, origins) in sites.iter().zip(all.iter_mut()) {
-            if origins.user.is_disjoint(&user) {
-                continue;
-            }
-            let same_values = site.key.function == reference.function
-                && analysis
-                    .calls_at(site.key)
-                    .any(|call| call.args.iter().flatten().any(|node| values.contains(node)));
-            let through_field = analysis.calls_at(site.key).any(|call| {
-                call.args
-                    .iter()
-                    .flatten()
-                    .any(|node| stored.iter().any(|field| analysis.leads(*field, *node)))
-            });
-            // `get_page(page); … put_page(page);` on what somebody else acquired: the function ends what it began.
-            let acquired_here = || {
-                let mut acquires = origins.user.iter();
-                acquires.any(|from| from.function == reference.function)
-            };
-            let kept = !stored.is_empty();
-            if same_values && !kept && !acquired_here() && pairs(analysis, *reference, site) {
-                origins.under.append(&mut origins.user);
-                origins.own.insert(*reference);
-            } else if (same_values || through_field) && origins.extra.len() < EXTRA {
-                origins.extra.insert(*reference);
-            }
-        }
-    }
 }

@@ -10,11 +10,14 @@ pub(crate) use kinds::{holds_pages, names_record};
 
 use super::hash::{FastHasher, FastMap, FastSet};
 use super::places::{closeness, is_public};
-use crate::index::ir::{Declaration, Expr, FileFacts, Function, Linkage, Record, Stmt, TypeRef};
+use crate::index::ir::{
+    Declaration, Expr, FileFacts, Function, Linkage, OutlineItem, OutlineKind, Record, Stmt,
+    TypeRef,
+};
 use camino::Utf8Path;
 use refimpl::api::{self, followed};
 use smol_str::SmolStr;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
@@ -67,6 +70,8 @@ pub(crate) struct Program {
     meanings: FastMap<u64, u64>,
     /// Object-like macros that stand for a function of the catalogue.
     aliases: FastSet<SmolStr>,
+    /// Of each file, the functions that nobody had a reason to read: positions in its outline, found when they are asked for.
+    unread: Vec<OnceCell<Box<[usize]>>>,
     /// Hashes of the names that were looked up, while somebody wants to know.
     looked_up: RefCell<Option<Vec<u64>>>,
 }
@@ -94,6 +99,7 @@ impl Program {
     /// Takes the facts of files, sorted by path.
     pub(crate) fn new(files: Vec<Arc<FileFacts>>) -> Self {
         let mut program = Self {
+            unread: vec![OnceCell::new(); files.len()],
             files,
             ..Self::default()
         };
@@ -206,6 +212,21 @@ impl Program {
     /// A file.
     pub(crate) fn file(&self, file: u32) -> &FileFacts {
         &self.files[file as usize]
+    }
+
+    /// The functions of a file that nobody had a reason to read.
+    pub(crate) fn unread(&self, file: u32) -> impl Iterator<Item = &OutlineItem> {
+        let facts = self.file(file);
+        let unread = self.unread[file as usize].get_or_init(|| {
+            let read: FastSet<&str> = facts.functions.iter().map(|f| f.name.as_str()).collect();
+            let outline = facts.outline.iter().enumerate();
+            outline
+                .filter(|(_, item)| item.kind == OutlineKind::Function)
+                .filter(|(_, item)| !read.contains(item.name.as_str()))
+                .map(|(at, _)| at)
+                .collect()
+        });
+        unread.iter().map(|at| &facts.outline[*at])
     }
 
     /// All functions.
