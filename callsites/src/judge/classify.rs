@@ -226,7 +226,7 @@ fn one_page(analysis: &Analysis, site: &Site) -> bool {
 pub(super) fn judge(
     analysis: &Analysis,
     files: &dyn Files,
-    seen: &Seen,
+    seen: &Seen<'_>,
     site: &Site,
     uses: &Uses,
 ) -> Judgement {
@@ -309,7 +309,7 @@ pub(super) fn judge(
     let elsewhere = |function: &&FnId| !reachable.contains(*function);
     let outside: Vec<FnId> = uses.released_in.iter().filter(elsewhere).copied().collect();
     if near.notifier_in_file && !near.pins_too && near::hands_out(analysis, site.key) {
-        if let Some(other) = near::unwatched(analysis, files, seen, &outside) {
+        if let Some(other) = near::unwatched(analysis, seen, &outside) {
             let reason = format!(
                 "some of those who are handed the pages ask an mmu notifier about them, and {} does not: give the latter a call of its own that pins",
                 near::place_of_function(analysis, other)
@@ -320,7 +320,7 @@ pub(super) fn judge(
     // How long the pages are held: a page of an iterator only until its I/O is done.
     let lasting = function.kind != "iter"
         && uses.held.is_some()
-        && !until::let_go_soon(analysis, files, site.key.function, &uses.released_in);
+        && !until::let_go_soon(analysis, seen.sources, site.key.function, &uses.released_in);
     let watched = !lasting
         || uses
             .held_in
@@ -348,7 +348,7 @@ pub(super) fn judge(
         );
     }
     let untouched = uses.dma.is_none() && uses.cpu_write.is_none() && uses.held.is_none();
-    if untouched && !outside.is_empty() && near::notify(analysis, files, seen, &outside) {
+    if untouched && !outside.is_empty() && near::notify(analysis, seen, &outside) {
         let reason = "whoever is handed the pages watches the mapping with an mmu notifier until it puts them, so they need not be pinned";
         return say(
             Verdict::Keep,

@@ -5,9 +5,9 @@ use super::classify::{self, Judgement};
 use super::verdict::{name_of, names_of, place_of};
 use crate::flow::analysis::Analysis;
 use crate::flow::iterators::Backing;
-use crate::flow::library::Files;
 use crate::flow::origins::Origins;
 use crate::flow::sites::Site;
+use crate::flow::sources::Sources;
 use crate::flow::state::SiteKey;
 use crate::report::{Confidence, Era, Verdict};
 use refimpl::api::{Count, followed};
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the verdict on a release rests on besides its origins.
 pub(super) struct Known<'k> {
-    /// The tree.
-    pub files: &'k dyn Files,
+    /// The bytes of what was read.
+    pub sources: &'k Sources<'k>,
     /// The verdicts on all acquires.
     pub acquires: &'k BTreeMap<SiteKey, Judgement>,
     /// The pinning acquires whose pins the pinning API ends.
@@ -220,7 +220,7 @@ pub(super) fn of_one_purpose(
         Act::Drops => "drops what",
         Act::Dirties => "marks dirty what",
     };
-    let (case, why) = if classify::has_asked(analysis, known.files, site.key.function) {
+    let (case, why) = if classify::has_asked(analysis, known.sources, site.key.function) {
         (
             3,
             "this function asks an mmu notifier whether the mapping has changed, so the pages need not be pinned for it",

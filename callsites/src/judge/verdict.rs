@@ -58,7 +58,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
     sites.dedup_by(|a, b| a.key == b.key);
     let origins = origins::of_all(analysis, &sites);
     let uses = classify::uses(analysis);
-    let seen = classify::Seen::default();
+    let seen = classify::Seen::of(&sources);
     let mut judgements: BTreeMap<SiteKey, Judgement> = BTreeMap::new();
     for site in sites.iter().filter(|site| role(site) == Role::Acquire) {
         let none = Uses::default();
@@ -112,7 +112,7 @@ pub fn judge(analysis: &Analysis, files: &dyn Files, era: Era, all: bool) -> Jud
             .or_insert(site.key);
     }
     let known = Known {
-        files,
+        sources: &sources,
         acquires: &judgements,
         unpinned: &unpinned,
         era,

@@ -9,6 +9,7 @@ use crate::flow::library::Files;
 use crate::flow::places::parent;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
+use crate::flow::sources::Sources;
 use crate::flow::state::{Call, FieldId, Object, SiteKey};
 use crate::flow::tables::NOTIFIER_TABLES;
 use crate::flow::text;
@@ -32,8 +33,10 @@ pub(super) struct Surroundings {
 }
 
 /// What files say of mmu notifiers, each looked at once.
-#[derive(Default)]
-pub(crate) struct Seen(RefCell<FastMap<Utf8PathBuf, Notes>>);
+pub(crate) struct Seen<'f> {
+    pub(super) sources: &'f Sources<'f>,
+    notes: RefCell<FastMap<Utf8PathBuf, Notes>>,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Notes {
@@ -42,17 +45,25 @@ struct Notes {
     optional: bool,
 }
 
-impl Seen {
-    fn look(&self, files: &dyn Files, path: &Utf8Path) -> Notes {
-        let mut seen = self.0.borrow_mut();
+impl<'f> Seen<'f> {
+    pub(crate) fn of(sources: &'f Sources<'f>) -> Self {
+        Self {
+            sources,
+            notes: RefCell::default(),
+        }
+    }
+
+    fn look(&self, path: &Utf8Path) -> Notes {
+        let mut seen = self.notes.borrow_mut();
         if let Some(known) = seen.get(path) {
             return *known;
         }
-        let notes = files
-            .bytes(path)
+        let notes = self
+            .sources
+            .get(path)
             .map_or_else(Notes::default, |bytes| Notes {
-                notifies: notifies(&bytes),
-                optional: memmem::find(&bytes, b"CONFIG_MMU_NOTIFIER").is_some(),
+                notifies: notifies(bytes),
+                optional: memmem::find(bytes, b"CONFIG_MMU_NOTIFIER").is_some(),
             });
         seen.insert(path.to_owned(), notes);
         notes
@@ -63,11 +74,11 @@ impl Seen {
 pub(super) fn surroundings(
     analysis: &Analysis,
     files: &dyn Files,
-    seen: &Seen,
+    seen: &Seen<'_>,
     site: SiteKey,
 ) -> Surroundings {
     let path = analysis.path(site).to_owned();
-    let own = seen.look(files, &path);
+    let own = seen.look(&path);
     let directory = path.parent().unwrap_or(Utf8Path::new(""));
     let (mut asks_for_file, mut pins_too) = (false, false);
     let function = analysis.program.function(site.function);
@@ -88,7 +99,11 @@ pub(super) fn surroundings(
 }
 
 /// Whether a function asks an mmu notifier whether the mapping has changed, or has one of its file ask.
-pub(in crate::judge) fn has_asked(analysis: &Analysis, files: &dyn Files, function: FnId) -> bool {
+pub(in crate::judge) fn has_asked(
+    analysis: &Analysis,
+    sources: &Sources<'_>,
+    function: FnId,
+) -> bool {
     if asks(analysis, function) {
         return true;
     }
@@ -97,7 +112,7 @@ pub(in crate::judge) fn has_asked(analysis: &Analysis, files: &dyn Files, functi
     walk::expressions(&analysis.program.function(function).body, &mut |expr| {
         called.extend(expr.callee_name());
     });
-    let Some(bytes) = files.bytes(&file.path) else {
+    let Some(bytes) = sources.get(&file.path) else {
         return false;
     };
     let of_file = |item: &&OutlineItem| {
@@ -122,29 +137,19 @@ fn asks(analysis: &Analysis, function: FnId) -> bool {
 }
 
 /// Whether each of these functions stands in a file that registers or consults mmu notifiers.
-pub(super) fn notify(
-    analysis: &Analysis,
-    files: &dyn Files,
-    seen: &Seen,
-    functions: &[FnId],
-) -> bool {
+pub(super) fn notify(analysis: &Analysis, seen: &Seen<'_>, functions: &[FnId]) -> bool {
     functions.iter().all(|function| {
         let path = analysis.program.path_of(*function);
-        seen.look(files, path).notifies
+        seen.look(path).notifies
     })
 }
 
 /// Of functions that let pages go, where some stand in a file that registers or consults mmu notifiers, the first that does
 /// not.
-pub(super) fn unwatched(
-    analysis: &Analysis,
-    files: &dyn Files,
-    seen: &Seen,
-    functions: &[FnId],
-) -> Option<FnId> {
+pub(super) fn unwatched(analysis: &Analysis, seen: &Seen<'_>, functions: &[FnId]) -> Option<FnId> {
     let watches = |function: &FnId| {
         let path = analysis.program.path_of(*function);
-        seen.look(files, path).notifies
+        seen.look(path).notifies
     };
     let first = functions.iter().find(|function| !watches(function))?;
     functions.iter().any(watches).then_some(*first)

@@ -3,9 +3,9 @@
 
 use crate::flow::analysis::Analysis;
 use crate::flow::hash::FastSet;
-use crate::flow::library::Files;
 use crate::flow::program::FnId;
-use crate::index::ir::{Expr, OutlineItem, OutlineKind, Stmt};
+use crate::flow::sources::Sources;
+use crate::index::ir::{Expr, Stmt};
 use crate::index::lex::is_ident;
 use crate::index::walk;
 use memchr::memmem;
@@ -18,11 +18,11 @@ const CALLERS: usize = 3;
 /// Whether whoever takes the pages, or has them taken, lets them go before it returns, and nobody else does.
 pub(super) fn let_go_soon(
     analysis: &Analysis,
-    files: &dyn Files,
+    sources: &Sources<'_>,
     acquire: FnId,
     released_in: &BTreeSet<FnId>,
 ) -> bool {
-    if released_in.is_empty() || released_unread(analysis, files, acquire, released_in) {
+    if released_in.is_empty() || released_unread(analysis, sources, acquire, released_in) {
         return false;
     }
     let mut level: BTreeSet<FnId> = BTreeSet::from([acquire]);
@@ -113,7 +113,7 @@ fn chooses(
 /// them taken, or chooses between the two.
 fn released_unread(
     analysis: &Analysis,
-    files: &dyn Files,
+    sources: &Sources<'_>,
     acquire: FnId,
     released_in: &BTreeSet<FnId>,
 ) -> bool {
@@ -137,19 +137,12 @@ fn released_unread(
     }
     leading.extend(released_in.iter().filter(|release| **release != acquire));
     leading.iter().any(|release| {
-        let file = analysis.program.file(analysis.program.file_of(*release));
-        let Some(bytes) = files.bytes(&file.path) else {
+        let at = analysis.program.file_of(*release);
+        let file = analysis.program.file(at);
+        let Some(bytes) = sources.get(&file.path) else {
             return true;
         };
-        let read = |item: &&OutlineItem| {
-            let mut functions = file.functions.iter();
-            functions.any(|function| function.name == item.name)
-        };
-        let unread = file
-            .outline
-            .iter()
-            .filter(|item| item.kind == OutlineKind::Function);
-        unread.filter(|item| !read(item)).any(|item| {
+        analysis.program.unread(at).any(|item| {
             let text = bytes.get(item.span.start as usize..item.span.end as usize);
             let text = text.unwrap_or_default();
             let takes = || taking.iter().any(|taken| mentions_word(text, name(taken)));
