@@ -2,6 +2,10 @@
 //! The solved flow of a tree: rounds of reading, walking and solving until no question is left that more reading
 //! would answer.
 
+mod held;
+
+pub(crate) use held::Held;
+
 use super::ahead;
 use super::answers::Answers;
 use super::demand;
@@ -304,19 +308,17 @@ impl Analysis {
         out
     }
 
-    /// The acquires whose pages a value may be or, with `deep`, hold.
-    pub(crate) fn user_pages(&self, nodes: &[Node], deep: bool) -> BTreeSet<SiteKey> {
-        let mut out = BTreeSet::new();
-        let mut note = |object: Obj| out.extend(self.users.get(&object).into_iter().flatten());
-        for node in nodes {
-            for object in self.values(*node).filter(|object| self.carries(*object)) {
-                note(object);
-                if let (true, Some(content)) = (deep, self.state.graph.content_if_any(object)) {
-                    self.values(content).for_each(&mut note);
-                }
-            }
-        }
-        out
+    /// The acquires whose pages a value may be.
+    pub(crate) fn user_pages(&self, nodes: &[Node]) -> BTreeSet<SiteKey> {
+        let values = nodes.iter().flat_map(|node| self.values(*node));
+        self.users(values).collect()
+    }
+
+    /// The acquires whose pages objects are.
+    fn users(&self, objects: impl Iterator<Item = Obj>) -> impl Iterator<Item = SiteKey> {
+        let carrying = objects.filter(|object| self.carries(*object));
+        let users = carrying.filter_map(|object| self.users.get(&object));
+        users.flatten().copied()
     }
 
     /// Whether an object is a user page or holds one.

@@ -5,7 +5,7 @@
 //! that was not read. Backwards from every release whose page comes out of a parameter, a field or a call that was not
 //! read.
 
-use super::analysis::Analysis;
+use super::analysis::{Analysis, Held};
 use super::graph::{Node, Obj};
 use super::hash::FastSet;
 use super::iterators::Backing;
@@ -175,6 +175,7 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             private: definition.linkage == Linkage::Static,
         });
     };
+    let mut held = Held::of(analysis);
     for call in analysis.state.calls.iter().filter(|call| call.listed) {
         let Some(function) = followed()
             .get(&call.name)
@@ -185,9 +186,14 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         let Some(at) = function.page_argument(call.args.len()) else {
             continue;
         };
-        let array = function.takes_array(call.args.len());
+        let pages = &call.args[at];
+        let taken = if function.takes_array(call.args.len()) {
+            held.user_pages(pages)
+        } else {
+            analysis.user_pages(pages)
+        };
         let file = analysis.program.file_of(call.site.function);
-        for from in analysis.user_pages(&call.args[at], array) {
+        for from in taken {
             // Pages of an iterator are let go when its I/O is done, whoever does it.
             let plain = analysis
                 .listed(from)

@@ -22,7 +22,7 @@ pub(crate) fn leaving(analysis: &Analysis) -> Leaving {
     let mut out = Leaving::new();
     let mut note = |site: SiteKey, values: &[Node]| {
         if values.iter().any(|value| analysis.node_carries(*value)) {
-            for from in analysis.user_pages(values, false) {
+            for from in analysis.user_pages(values) {
                 out.entry(from).or_default().insert(site);
             }
         }

@@ -11,7 +11,7 @@ mod until;
 pub(crate) use near::Seen;
 pub(super) use near::{has_asked, put_untouched};
 
-use crate::flow::analysis::Analysis;
+use crate::flow::analysis::{Analysis, Held};
 use crate::flow::graph::Node;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
@@ -67,6 +67,7 @@ pub(super) struct Judgement {
 /// What happens to the pages of every acquire.
 pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     let mut out: BTreeMap<SiteKey, Uses> = BTreeMap::new();
+    let mut held = Held::of(analysis);
     let mut of = |pages: &BTreeSet<SiteKey>, note: &mut dyn FnMut(&mut Uses)| {
         for site in pages {
             note(out.entry(*site).or_default());
@@ -78,14 +79,15 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
                 continue;
             };
             let all = match function.page_argument(call.args.len()) {
-                Some(at) => {
-                    analysis.user_pages(&call.args[at], function.takes_array(call.args.len()))
+                Some(at) if function.takes_array(call.args.len()) => {
+                    held.user_pages(&call.args[at])
                 }
+                Some(at) => analysis.user_pages(&call.args[at]),
                 None => match function
                     .signature(call.args.len())
                     .and_then(|form| form.address)
                 {
-                    Some(at) if at < call.args.len() => analysis.user_pages(&call.args[at], false),
+                    Some(at) if at < call.args.len() => analysis.user_pages(&call.args[at]),
                     _ => continue,
                 },
             };
@@ -113,7 +115,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
                 }
             });
         } else if call.targets.is_empty() {
-            let all = analysis.user_pages(&call.pointers, true);
+            let all = held.user_pages(&call.pointers);
             of(&all, &mut |uses| {
                 uses.handed_on.insert(call.name.clone());
             });
@@ -121,7 +123,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     }
     for touch in &analysis.state.touches {
         // Through a pointer that is the page itself one reaches its data only when it was mapped first.
-        let all = analysis.user_pages(&touch.through, false);
+        let all = analysis.user_pages(&touch.through);
         of(&all, &mut |uses| {
             if uses.cpu_read.is_some() && touch.write {
                 uses.cpu_write.get_or_insert(touch.site);
@@ -130,7 +132,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     }
     for (field, (owner, name)) in analysis.state.fields() {
         let node = analysis.state.field_node(field);
-        let all = analysis.user_pages(&[node], true);
+        let all = held.user_pages(&[node]);
         let text = match owner {
             Owner::Record(tag) | Owner::Within(tag, _) => format!("{name} of struct {tag}"),
             Owner::Directory(_) => format!("a field {name}"),
@@ -181,7 +183,7 @@ fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
         })
         .filter(|call| {
             let pages: Vec<Node> = call.args.iter().flatten().copied().collect();
-            analysis.user_pages(&pages, false).contains(&site)
+            analysis.user_pages(&pages).contains(&site)
         })
         .map(|call| call.result)
         .collect();
