@@ -31,6 +31,7 @@ mod state;
 mod steps;
 mod types;
 mod uses;
+mod values;
 
 pub(crate) use inline::with_helpers;
 pub(crate) use machine::{Callees, Fact, MOST_WAYS, What, kept, walk};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the walk knows at one point of one way.
 
+use super::values::{Values, mentions};
 use crate::index::ir::Span;
-use crate::index::lex::is_ident;
-use memchr::memchr_iter;
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -159,46 +158,6 @@ pub(super) struct Trail {
     pub before: Option<Rc<Trail>>,
 }
 
-/// What variables and members are worth, by their text.
-///
-/// What has a new value makes stale what is reached through it: only the texts of members are looked at for that, so
-/// that a function of many variables costs no more for each of them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Values {
-    variables: BTreeMap<SmolStr, Value>,
-    members: BTreeMap<SmolStr, Value>,
-}
-
-impl Values {
-    fn of(&self, name: &str) -> &BTreeMap<SmolStr, Value> {
-        if name.bytes().all(is_ident) {
-            &self.variables
-        } else {
-            &self.members
-        }
-    }
-
-    fn of_mut(&mut self, name: &str) -> &mut BTreeMap<SmolStr, Value> {
-        if name.bytes().all(is_ident) {
-            &mut self.variables
-        } else {
-            &mut self.members
-        }
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.of(name).get(name)
-    }
-
-    pub(super) fn insert(&mut self, name: SmolStr, value: Value) {
-        self.of_mut(&name).insert(name, value);
-    }
-
-    pub(super) fn remove(&mut self, name: &str) {
-        self.of_mut(name).remove(name);
-    }
-}
-
 /// Everything known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
@@ -293,11 +252,12 @@ impl State {
         if self.dropped.is_empty() && self.gone.is_empty() {
             return;
         }
-        let members = self.values.members.iter();
-        let held: Vec<Sym> = members
-            .filter(|(key, _)| mentions(key, name))
-            .filter_map(|(_, value)| match value {
-                Value::Sym(sym, _) => Some(*sym),
+        let held: Vec<Sym> = self
+            .values
+            .through(name)
+            .into_iter()
+            .filter_map(|value| match value {
+                Value::Sym(sym, _) => Some(sym),
                 _ => None,
             })
             .collect();
@@ -307,20 +267,19 @@ impl State {
 
     /// What the members hold, by their text.
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let members = self.values.members.iter();
-        members.map(|(key, value)| (key.as_str(), value))
+        self.values.members()
     }
 
     /// Whether a member holds that value.
     pub(super) fn in_a_member(&self, value: Value) -> bool {
-        self.values.members.values().any(|held| *held == value)
+        self.values.members().any(|(_, held)| *held == value)
     }
 
     /// Forgets what was known through variable `name`, for it has a new value.
     pub(super) fn forget_through(&mut self, name: &str) {
         let another = |list: &SmolStr, _: &mut Span| list != name && !mentions(list, name);
         self.lists_gone.retain(another);
-        self.values.members.retain(|key, _| !mentions(key, name));
+        self.values.forget_through(name);
     }
 
     /// The innermost lock that is held at a place, as far as that is known.
@@ -335,13 +294,7 @@ impl State {
 
     /// What the members of the local variable `name` hold goes out of sight, or is given to a call.
     pub(super) fn hand_on_through(&mut self, name: &str, loan: Option<Loan>) {
-        let held: Vec<Value> = self
-            .values
-            .members
-            .iter()
-            .filter(|(key, _)| mentions(key, name))
-            .map(|(_, value)| *value)
-            .collect();
+        let held = self.values.through(name);
         held.into_iter().for_each(|value| self.give(value, loan));
     }
 
@@ -442,38 +395,5 @@ impl State {
             }
             Value::Int(_) | Value::Unfilled(_) => {}
         }
-    }
-}
-
-/// Whether the text of a place goes through variable `name` without being it.
-fn mentions(key: &str, name: &str) -> bool {
-    let Some(first) = name.bytes().next().filter(|_| key.len() > name.len()) else {
-        return false;
-    };
-    // Keys are short, and asked for often: a searcher costs more to make than it saves.
-    let starts = memchr_iter(first, key.as_bytes());
-    let mut found = starts.filter(|start| key.as_bytes()[*start..].starts_with(name.as_bytes()));
-    found.any(|start| {
-        let end = start + name.len();
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        let before = key[..start].chars().next_back();
-        let after = key[end..].chars().next();
-        // A member of that name (`x->name`) is another thing than the variable.
-        let member = key[..start].ends_with("->") || before == Some('.');
-        !before.is_some_and(word) && !after.is_some_and(word) && !member
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mentions;
-
-    #[test]
-    fn a_place_mentions_its_variables_but_not_its_members() {
-        assert!(mentions("dma->pages", "dma"));
-        assert!(mentions("table[i].mem", "i"));
-        assert!(!mentions("dma->pages", "pages"));
-        assert!(!mentions("dma", "dma"));
-        assert!(!mentions("dma2->pages", "dma"));
     }
 }
