@@ -17,11 +17,18 @@ use crate::index::ir::{Expr, Stmt};
 use crate::report::{Callsite, Finding, Role, Severity, Verdict};
 use camino::Utf8Path;
 use refimpl::api::{self, Count, followed};
+use std::collections::HashMap;
 
 /// Reports each such release.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     if !counts_apart(view) {
         return;
+    }
+    let mut acquires = Acquires::new();
+    for taken in view.input.callsites {
+        if taken.role == Role::Acquire {
+            acquires.entry((&taken.path, taken.line)).or_insert(taken);
+        }
     }
     for site in view
         .input
@@ -39,11 +46,18 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         let Some(mut origins) = origins else {
             continue;
         };
-        origins.retain(|origin| reaches(view, origin, site));
-        let of = |count| origins.iter().find(move |origin| origin.count == count);
-        let (Some(pin), Some(get)) = (of(Count::Pin), of(Count::Get)) else {
+        let both = |origins: &[Origin<'_>]| {
+            let of = |count| origins.iter().position(|origin| origin.count == count);
+            of(Count::Pin).zip(of(Count::Get))
+        };
+        if both(&origins).is_none() {
+            continue;
+        }
+        origins.retain(|origin| reaches(view, &acquires, origin, site));
+        let Some((pin, get)) = both(&origins) else {
             continue;
         };
+        let (pin, get) = (&origins[pin], &origins[get]);
         if origins
             .iter()
             .any(|origin| parent(Utf8Path::new(origin.path)) != parent(Utf8Path::new(&site.path)))
@@ -71,12 +85,13 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The first acquire of each line.
+type Acquires<'v> = HashMap<(&'v str, u32), &'v Callsite>;
+
 /// Whether pages of an origin may come to a release: what a function keeps in a record on its stack comes only to what it
 /// calls, and what it releases out of one comes only from there.
-fn reaches(view: &View<'_>, origin: &Origin<'_>, site: &Callsite) -> bool {
-    let taken = view.input.callsites.iter().find(|taken| {
-        taken.role == Role::Acquire && taken.path == origin.path && taken.line == origin.line
-    });
+fn reaches(view: &View<'_>, acquires: &Acquires<'_>, origin: &Origin<'_>, site: &Callsite) -> bool {
+    let taken = acquires.get(&(origin.path, origin.line));
     let Some(taken) = taken.filter(|taken| taken.path == site.path) else {
         return true;
     };

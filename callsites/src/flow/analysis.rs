@@ -2,6 +2,7 @@
 //! The solved flow of a tree: rounds of reading, walking and solving until no question is left that more reading
 //! would answer.
 
+mod containers;
 mod held;
 
 pub(crate) use held::Held;
@@ -57,6 +58,7 @@ pub struct Analysis {
     naming: OnceLock<FastMap<String, BTreeSet<String>>>,
     next: OnceLock<FastMap<FnId, Vec<FnId>>>,
     above: OnceLock<FastMap<FnId, Vec<FnId>>>,
+    reads: OnceLock<containers::Reads>,
 }
 
 impl Analysis {
@@ -174,6 +176,7 @@ impl Analysis {
             naming: OnceLock::new(),
             next: OnceLock::new(),
             above: OnceLock::new(),
+            reads: OnceLock::new(),
         };
         analysis.find_api_files();
         analysis.backings = iterators::backings(&analysis.program, &analysis.state);
@@ -282,32 +285,6 @@ impl Analysis {
         out
     }
 
-    /// The containers a page argument is read from: `pages` of `put_page(pages[i])`, what `sg` points to of
-    /// `page = sg_page(sg)`.
-    pub(crate) fn containers(&self, site: SiteKey, page: &[Node]) -> BTreeSet<Obj> {
-        let inside = |place: SiteKey| {
-            place.function == site.function
-                && site.span.start <= place.span.start
-                && place.span.end <= site.span.end
-        };
-        let touches = self.state.touches.iter();
-        let mut out: BTreeSet<Obj> = touches
-            .filter(|touch| !touch.write && inside(touch.site))
-            .flat_map(|touch| self.objects(&touch.through))
-            .collect();
-        let loads = self.state.calls.iter().filter(|call| {
-            call.listed
-                && call.site.function == site.function
-                && followed().is(&call.name, Role::Load)
-        });
-        for call in loads {
-            if page.iter().any(|page| self.leads(call.result, *page)) {
-                out.extend(call.args.iter().flat_map(|arg| self.objects(arg)));
-            }
-        }
-        out
-    }
-
     /// The acquires whose pages a value may be.
     pub(crate) fn user_pages(&self, nodes: &[Node]) -> BTreeSet<SiteKey> {
         let values = nodes.iter().flat_map(|node| self.values(*node));
@@ -340,12 +317,14 @@ impl Analysis {
 
     /// Whether a value goes from one node to the other in a few copies.
     pub(crate) fn leads(&self, from: Node, to: Node) -> bool {
+        self.led_to(from).contains(&to)
+    }
+
+    /// The nodes that a value goes to in a few copies.
+    pub(crate) fn led_to(&self, from: Node) -> Vec<Node> {
         let mut seen = vec![from];
         let mut at = 0;
         while at < seen.len() && seen.len() < 64 {
-            if seen[at] == to {
-                return true;
-            }
             for next in self.state.graph.copies(seen[at]) {
                 if !seen.contains(next) {
                     seen.push(*next);
@@ -353,7 +332,7 @@ impl Analysis {
             }
             at += 1;
         }
-        seen.contains(&to)
+        seen
     }
 
     /// The parameter a node is.

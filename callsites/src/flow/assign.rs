@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Assignments and initialisers: where values are put.
 
-use super::conditions::same;
+use super::conditions::Written;
 use super::expr::global_key;
 use super::graph::{Few, Node};
 use super::owned::page_of;
@@ -55,9 +55,8 @@ impl<'p> Walk<'p, '_> {
         if values.is_empty() || self.owned.is_empty() || self.text != self.function {
             return values;
         }
-        let page = page_of(expr);
-        let taken = self.owned.iter().find(|(owned, _)| same(owned, page));
-        let Some(span) = taken.map(|(_, span)| *span) else {
+        let taken = Written::of(page_of(expr)).and_then(|page| self.owned.get(&page));
+        let Some(&span) = taken else {
             return values;
         };
         let object = Object::Page(self.site(span));

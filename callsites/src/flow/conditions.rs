@@ -4,6 +4,7 @@
 use super::mapping::{around, within};
 use crate::index::ir::{Expr, Span, Stmt};
 use refimpl::api::{Role, followed};
+use std::hash::{Hash, Hasher};
 
 /// An expression and whether it is true.
 pub(crate) type Fact<'s> = (&'s Expr, bool);
@@ -119,6 +120,67 @@ pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
             },
         ) => a == b && same(l, m) && same(r, s),
         _ => false,
+    }
+}
+
+/// A place as it is written, for maps and sets: [`same`] places are one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'p>(&'p Expr);
+
+impl<'p> Written<'p> {
+    /// None where the expression is the same as no other.
+    pub(crate) fn of(expr: &'p Expr) -> Option<Self> {
+        fn is_place(expr: &Expr) -> bool {
+            match expr {
+                Expr::Name(..) | Expr::Literal(..) => true,
+                Expr::Field { base: inner, .. }
+                | Expr::Deref(inner, _)
+                | Expr::AddressOf(inner, _)
+                | Expr::Cast { operand: inner, .. } => is_place(inner),
+                Expr::Index {
+                    base: left,
+                    index: right,
+                    ..
+                }
+                | Expr::Binary { left, right, .. } => is_place(left) && is_place(right),
+                _ => false,
+            }
+        }
+        is_place(expr).then_some(Self(expr))
+    }
+}
+
+impl PartialEq for Written<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        same(self.0, other.0)
+    }
+}
+
+impl Eq for Written<'_> {}
+
+impl Hash for Written<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.0 {
+            Expr::Name(text, _) | Expr::Literal(text, _) => text.hash(state),
+            Expr::Field { base, name, .. } => {
+                name.hash(state);
+                Written(base).hash(state);
+            }
+            Expr::Index { base, index, .. } => {
+                Written(base).hash(state);
+                Written(index).hash(state);
+            }
+            Expr::Deref(inner, _) | Expr::AddressOf(inner, _) => Written(inner).hash(state),
+            Expr::Cast { operand, .. } => Written(operand).hash(state),
+            Expr::Binary {
+                op, left, right, ..
+            } => {
+                op.hash(state);
+                Written(left).hash(state);
+                Written(right).hash(state);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -4,20 +4,21 @@
 //! What is stored then has a reference of its own, which ends where the slot is let go, and says nothing of the reference
 //! that an acquire took. A reference that the function drops itself on its way on is for itself, and no slot has it.
 
-use super::conditions::same;
+use super::conditions::Written;
 use crate::index::ir::{Expr, Span, Stmt};
 use crate::index::walk;
 use refimpl::api::{Count, Place, Role, followed};
+use std::collections::{HashMap, HashSet};
 
-/// A page that a function takes a reference on and does not drop again, with the call that takes it.
-pub(super) type Owned<'p> = (&'p Expr, Span);
+/// The pages that a function takes a reference on and does not drop again, each with the first call that takes one.
+pub(super) type Owned<'p> = HashMap<Written<'p>, Span>;
 
 /// The pages of which a function keeps references in what it stores.
-pub(super) fn of<'p>(body: &'p [Stmt]) -> Vec<Owned<'p>> {
+pub(super) fn of<'p>(body: &'p [Stmt]) -> Owned<'p> {
     let mut seen = Seen::default();
     seen.block(body, false);
     let Seen { mut taken, dropped } = seen;
-    taken.retain(|(page, _)| !dropped.iter().any(|other| same(other, page)));
+    taken.retain(|page, _| !dropped.contains(page));
     taken
 }
 
@@ -49,9 +50,9 @@ pub(super) fn page_of(expr: &Expr) -> &Expr {
 
 #[derive(Default)]
 struct Seen<'p> {
-    taken: Vec<Owned<'p>>,
+    taken: Owned<'p>,
     /// Pages put on the way on, not on a way that leaves at once.
-    dropped: Vec<&'p Expr>,
+    dropped: HashSet<Written<'p>>,
 }
 
 impl<'p> Seen<'p> {
@@ -141,14 +142,16 @@ impl<'p> Seen<'p> {
             let page = function
                 .page_argument(args.len())
                 .and_then(|at| args.get(at));
-            let Some(page) = page.map(page_of) else {
+            let Some(page) = page.map(page_of).and_then(Written::of) else {
                 return;
             };
             match function.role {
                 Role::Reference if function.count == Count::Get && function.kind.is_empty() => {
-                    self.taken.push((page, *span));
+                    self.taken.entry(page).or_insert(*span);
                 }
-                Role::Release if !leaves => self.dropped.push(page),
+                Role::Release if !leaves => {
+                    self.dropped.insert(page);
+                }
                 _ => {}
             }
         });

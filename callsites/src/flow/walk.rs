@@ -65,7 +65,7 @@ pub(super) struct Walk<'p, 's> {
     pub sets: Sets,
     pub variables: Vec<Variable>,
     /// Pages of which the function keeps references in what it stores.
-    pub owned: Vec<Owned<'p>>,
+    pub owned: Owned<'p>,
     frames: Vec<Frame<'p>>,
     variable_ids: FastMap<(u32, u32), usize>,
     heads: FastMap<(u32, u32), Env>,

@@ -11,7 +11,7 @@ mod told;
 
 use super::analysis::Analysis;
 use super::conditions::{is_null, same};
-use super::hash::FastSet;
+use super::hash::{FastMap, FastSet};
 use super::mapping::around;
 use super::origins::Origins;
 use super::program::FnId;
@@ -44,8 +44,13 @@ impl Fill {
     }
 }
 
+/// Releases of one function that are looked at: for each the function is gone through, and no function of a kernel has a
+/// tenth as many.
+const RELEASES: usize = 64;
+
 /// Takes from each release what nobody stored on the way to it.
 pub(super) fn narrow(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
+    let mut looked_at: FastMap<FnId, usize> = FastMap::default();
     for (site, origins) in sites.iter().zip(all.iter_mut()) {
         let released = followed()
             .get(&site.name)
@@ -57,6 +62,11 @@ pub(super) fn narrow(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
             + origins.kernel.len()
             > 1;
         if site.beyond || !released || origins.user.is_empty() || !several {
+            continue;
+        }
+        let looked_at = looked_at.entry(site.key.function).or_default();
+        *looked_at += 1;
+        if *looked_at > RELEASES {
             continue;
         }
         let fill = in_its_loop(analysis, site)

@@ -13,12 +13,13 @@ pub(super) use near::{has_asked, put_untouched};
 
 use crate::flow::analysis::{Analysis, Held};
 use crate::flow::graph::Node;
+use crate::flow::hash::FastMap;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
-use crate::flow::state::{FieldId, Owner, SiteKey};
+use crate::flow::state::{Call, FieldId, Owner, SiteKey};
 use crate::index::ir::Expr;
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
@@ -47,6 +48,9 @@ pub(crate) struct Uses {
     pub held_in: Option<FieldId>,
     /// The functions that they are given to and that were not read.
     pub handed_on: BTreeSet<SmolStr>,
+    /// The function that is given the address of their data, by a caller that reads no more of it: what it does there is to
+    /// the data.
+    pub address_given: Option<SmolStr>,
     /// Functions that release them.
     pub released_in: BTreeSet<FnId>,
 }
@@ -142,6 +146,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             uses.held_in.get_or_insert(field);
         });
     }
+    note_given_addresses(analysis, &mut out);
     out
 }
 
@@ -167,37 +172,38 @@ fn member_iterator(analysis: &Analysis, site: &Site) -> bool {
     member
 }
 
-/// The function that is given the address of the data of one of the pages of `site`, by a caller that reads no more of
-/// it: what it does there is to the data.
-fn given_address(analysis: &Analysis, site: SiteKey) -> Option<String> {
-    let addresses: Vec<Node> = analysis
-        .state
-        .calls
-        .iter()
-        .filter(|call| {
-            call.listed
-                && matches!(
-                    call.name.as_str(),
-                    "page_address" | "folio_address" | "page_to_virt"
-                )
-        })
-        .filter(|call| {
-            let pages: Vec<Node> = call.args.iter().flatten().copied().collect();
-            analysis.user_pages(&pages).contains(&site)
-        })
-        .map(|call| call.result)
-        .collect();
-    if addresses.is_empty() {
-        return None;
+/// Notes which functions are given the addresses of pages' data, by callers that read no more of it.
+fn note_given_addresses(analysis: &Analysis, out: &mut BTreeMap<SiteKey, Uses>) {
+    let address = |call: &&Call| {
+        let names = ["page_address", "folio_address", "page_to_virt"];
+        call.listed && names.contains(&call.name.as_str())
+    };
+    let calls = &analysis.state.calls;
+    let mut of: BTreeMap<SiteKey, Vec<Node>> = BTreeMap::new();
+    for call in calls.iter().filter(address) {
+        let pages: Vec<Node> = call.args.iter().flatten().copied().collect();
+        for site in analysis.user_pages(&pages) {
+            of.entry(site).or_default().push(call.result);
+        }
     }
-    let calls = analysis.state.calls.iter();
-    calls
-        .filter(|call| !call.listed && call.targets.is_empty())
-        .find(|call| {
-            let mut given = call.args.iter().flatten();
-            given.any(|node| addresses.iter().any(|from| analysis.leads(*from, *node)))
-        })
-        .map(|call| call.name.to_string())
+    if of.is_empty() {
+        return;
+    }
+    let mut given: FastMap<Node, usize> = FastMap::default();
+    for (at, call) in calls.iter().enumerate() {
+        if !call.listed && call.targets.is_empty() {
+            for node in call.args.iter().flatten() {
+                given.entry(*node).or_insert(at);
+            }
+        }
+    }
+    for (site, addresses) in of {
+        let led_to = addresses.iter().flat_map(|from| analysis.led_to(*from));
+        if let Some(at) = led_to.filter_map(|node| given.get(&node)).min() {
+            let name = calls[*at].name.clone();
+            out.entry(site).or_default().address_given = Some(name);
+        }
+    }
 }
 
 /// Whether a call takes one page and no more.
@@ -436,7 +442,7 @@ pub(super) fn judge(
         let reason = format!("the pages stay in {held}");
         return say(Verdict::Convert, Some(2), Confidence::Low, reason);
     }
-    if let Some(name) = given_address(analysis, site.key) {
+    if let Some(name) = &uses.address_given {
         let reason = format!("the address of the data of the pages is given to {name}()");
         return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
     }

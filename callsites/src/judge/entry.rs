@@ -3,7 +3,7 @@
 
 use super::classify::{Judgement, Uses};
 use super::evidence::evidence;
-use super::verdict::{api_era, names_of, role};
+use super::verdict::{NAMED, api_era, more, names_of, role};
 use crate::flow::analysis::Analysis;
 use crate::flow::origins::Origins;
 use crate::flow::sites::Site;
@@ -121,7 +121,7 @@ fn destinations(analysis: &Analysis, uses: Option<&Uses>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     out.extend(uses.held.clone());
     out.extend(uses.handed_on.first().map(|name| format!("{name}()")));
-    for function in &uses.released_in {
+    for function in uses.released_in.iter().take(NAMED) {
         out.push(format!(
             "released in {}() of {}",
             analysis.program.function(*function).name,
@@ -129,5 +129,6 @@ fn destinations(analysis: &Analysis, uses: Option<&Uses>) -> Vec<String> {
         ));
     }
     out.sort();
+    out.extend(more(uses.released_in.len()));
     out
 }

@@ -309,9 +309,22 @@ pub(super) fn place_of(analysis: &Analysis, site: SiteKey) -> String {
     format!("{}:{line}", analysis.path(site))
 }
 
+/// Places that one list or sentence names: beyond what the fullest of a kernel has (42, in 5.4), nobody reads them, and a
+/// file of n acquires and n releases of one array would have a report of n times n.
+pub(super) const NAMED: usize = 64;
+
+/// Calls by name and place; of more than [`NAMED`], how many more there are.
 pub(super) fn names_of(analysis: &Analysis, sites: &BTreeSet<SiteKey>) -> Vec<String> {
-    let mut names: Vec<String> = sites.iter().map(|site| name_of(analysis, *site)).collect();
+    let named = sites.iter().take(NAMED);
+    let mut names: Vec<String> = named.map(|site| name_of(analysis, *site)).collect();
     names.sort();
     names.dedup();
+    names.extend(more(sites.len()));
     names
+}
+
+/// What stands for those of so many that are not named.
+pub(super) fn more(all: usize) -> Option<String> {
+    let more = all.saturating_sub(NAMED);
+    (more > 0).then(|| format!("{more} more"))
 }

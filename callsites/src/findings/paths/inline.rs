@@ -141,46 +141,55 @@ impl Inliner<'_, '_> {
     /// `expr` without the calls of helpers that it always makes; their bodies go to `out`.
     fn pull(&mut self, expr: &Expr, out: &mut Vec<Stmt>) -> Expr {
         let mut new = expr.clone();
-        match &mut new {
-            Expr::Call { args, span, .. } => {
+        self.pull_from(&mut new, out);
+        new
+    }
+
+    /// Takes the calls of helpers out of `expr` that it always makes; their bodies go to `out`.
+    fn pull_from(&mut self, expr: &mut Expr, out: &mut Vec<Stmt>) {
+        let span = expr.span();
+        match expr {
+            Expr::Call { args, .. } => {
                 for arg in args.iter_mut() {
-                    *arg = self.pull(arg, out);
-                }
-                let helper = expr.callee_name().and_then(|name| self.follows(name, args));
-                if let Some(helper) = helper {
-                    return self.copy(helper, args, *span, out);
+                    self.pull_from(arg, out);
                 }
             }
-            Expr::Assign { value, .. } => **value = self.pull(value, out),
-            Expr::Cast { operand, .. } | Expr::Unary { operand, .. } => {
-                **operand = self.pull(operand, out);
-            }
+            Expr::Assign { value: inner, .. }
+            | Expr::Cast { operand: inner, .. }
+            | Expr::Unary { operand: inner, .. } => self.pull_from(inner, out),
             Expr::Binary {
                 op, left, right, ..
             } => {
-                **left = self.pull(left, out);
+                self.pull_from(left, out);
                 if op == "&&" || op == "||" {
                     if self.calls_helper(right) {
-                        let (op, left) = (op.clone(), (**left).clone());
-                        return self.one_after_the_other(&op, left, right, expr.span(), out);
+                        let left = (**left).clone();
+                        *expr =
+                            self.one_after_the_other(&op.clone(), left, &right.clone(), span, out);
                     }
                 } else if op != "," {
-                    **right = self.pull(right, out);
+                    self.pull_from(right, out);
                 }
             }
             Expr::Conditional {
                 cond,
                 then: Some(then),
                 otherwise,
-                span,
+                ..
             } if self.calls_helper(then) || self.calls_helper(otherwise) => {
-                let cond = self.pull(cond, out);
-                return self.choice(cond, (then, otherwise), *span, out);
+                self.pull_from(cond, out);
+                let cond = (**cond).clone();
+                *expr = self.choice(cond, (then, otherwise), span, out);
             }
-            Expr::Conditional { cond, .. } => **cond = self.pull(cond, out),
+            Expr::Conditional { cond, .. } => self.pull_from(cond, out),
             _ => {}
         }
-        new
+        if let Expr::Call { args, .. } = &*expr {
+            let helper = expr.callee_name().and_then(|name| self.follows(name, args));
+            if let Some(helper) = helper {
+                *expr = self.copy(helper, args, span, out);
+            }
+        }
     }
 
     fn calls_helper(&self, expr: &Expr) -> bool {
