@@ -5,8 +5,8 @@ use super::conditions::Written;
 use super::expr::global_key;
 use super::graph::{Few, Node};
 use super::owned::page_of;
-use super::state::{FieldId, FieldStore, Object, Owner, Touch};
-use super::types::{Member, owner_of, pointee};
+use super::state::{FieldId, FieldStore, Object, Touch};
+use super::types::{Member, owner_of, pointee, record_of};
 use super::walk::{Binding, Walk};
 use crate::index::ir::{Expr, InitItem, Span, TypeRef};
 
@@ -204,7 +204,10 @@ impl<'p> Walk<'p, '_> {
                         Some((owner, member)) => {
                             owner_of(self.program, &element.name, owner, member, self.file)
                         }
-                        None => Owner::Record(super::program::tag(&record.tag).into()),
+                        None => {
+                            let owner = super::program::tag(&record.tag);
+                            record_of(self.program, &element.name, owner, self.file)
+                        }
                     };
                     let inner = found
                         .map(|(_, member)| member.ty.clone())

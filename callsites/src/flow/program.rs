@@ -5,11 +5,12 @@
 //! export; where several define it (an architecture each, a driver each) the one that shares most of the path wins.
 
 mod kinds;
+mod nearest;
 
 pub(crate) use kinds::{holds_pages, names_record};
 
 use super::hash::{FastHasher, FastMap, FastSet};
-use super::places::{closeness, is_public};
+use super::places::is_public;
 use crate::index::ir::{
     Declaration, Expr, FileFacts, Function, Linkage, OutlineItem, OutlineKind, Record, Stmt,
     TypeRef,
@@ -72,6 +73,8 @@ pub(crate) struct Program {
     aliases: FastSet<SmolStr>,
     /// Of each file, the functions that nobody had a reason to read: positions in its outline, found when they are asked for.
     unread: Vec<OnceCell<Box<[usize]>>>,
+    /// What was found of names that mean very much.
+    found: RefCell<nearest::Found>,
     /// Hashes of the names that were looked up, while somebody wants to know.
     looked_up: RefCell<Option<Vec<u64>>>,
 }
@@ -256,19 +259,12 @@ impl Program {
         let Some(all) = self.functions_by_name.get(name) else {
             return Vec::new();
         };
-        let own: Vec<FnId> = all
-            .iter()
-            .copied()
-            .filter(|id| self.file_of(*id) == file)
-            .collect();
-        if !own.is_empty() {
-            return own;
-        }
-        let visible = all.iter().copied().filter(|id| {
-            let header = self.path_of(*id).extension() == Some("h");
-            header || self.function(*id).linkage == Linkage::External
-        });
-        self.nearest(file, visible, |id| self.file_of(id))
+        let visible = |id: FnId| {
+            let own = self.file_of(id) == file;
+            let header = || self.path_of(id).extension() == Some("h");
+            own || header() || self.function(id).linkage == Linkage::External
+        };
+        self.nearest(file, all, visible, |id| self.file_of(id))
     }
 
     /// Whether `file` itself defines `name` as a static function or macro, so that no kernel-wide function is meant.
@@ -311,9 +307,21 @@ impl Program {
     pub(crate) fn record(&self, name: &str, file: u32) -> Option<&Record> {
         self.look_up(tag(name));
         let all = self.records.get(tag(name))?;
-        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let best = self.nearest(file, all, |_| true, |(at, _)| at);
         let (at, n) = *best.first()?;
         Some(&self.files[at as usize].records[n as usize])
+    }
+
+    /// Whether `file`, a `.c` file, defines a record of that tag and another file defines one too: they are two records.
+    pub(crate) fn is_one_of_several(&self, name: &str, file: u32) -> bool {
+        self.look_up(tag(name));
+        let Some(all) = self.records.get(tag(name)) else {
+            return false;
+        };
+        // They stand in the order of their files.
+        let several = all.first().map(|(at, _)| at) != all.last().map(|(at, _)| at);
+        let own = || all.binary_search_by_key(&file, |(at, _)| *at).is_ok();
+        several && self.file(file).path.extension() == Some("c") && own()
     }
 
     /// Some record of that tag, with the file that defines it.
@@ -328,7 +336,7 @@ impl Program {
         let Some(all) = self.records.get(tag(name)) else {
             return false;
         };
-        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let best = self.nearest(file, all, |_| true, |(at, _)| at);
         best.first()
             .is_some_and(|(at, _)| self.file(*at).path.starts_with("include/linux"))
     }
@@ -336,7 +344,7 @@ impl Program {
     /// The header of a driver's own that defines the record of that tag which `file` most likely means.
     pub(crate) fn private_header(&self, name: &str, file: u32) -> Option<&Utf8Path> {
         let all = self.records.get(tag(name))?;
-        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let best = self.nearest(file, all, |_| true, |(at, _)| at);
         let (at, _) = *best.first()?;
         let path = self.file(at).path.as_path();
         (path.extension() == Some("h") && !is_public(path)).then_some(path)
@@ -350,7 +358,7 @@ impl Program {
             let Some(all) = self.typedefs.get(&ty.name) else {
                 break;
             };
-            let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+            let best = self.nearest(file, all, |_| true, |(at, _)| at);
             let Some((at, n)) = best.first().copied() else {
                 break;
             };
@@ -372,7 +380,7 @@ impl Program {
     pub(crate) fn global(&self, name: &str, file: u32) -> Option<(u32, &Declaration)> {
         self.look_up(name);
         let all = self.globals.get(name)?;
-        let best = self.nearest(file, all.iter().copied(), |(at, _)| at);
+        let best = self.nearest(file, all, |_| true, |(at, _)| at);
         let (at, n) = *best.first()?;
         Some((at, &self.files[at as usize].globals[n as usize]))
     }
@@ -424,28 +432,6 @@ impl Program {
             .into_iter()
             .filter_map(|member| self.record(&member.ty.name, file))
             .find_map(|inner| self.member_within(inner, field, file, depth - 1))
-    }
-
-    fn nearest<T: Copy>(
-        &self,
-        file: u32,
-        all: impl Iterator<Item = T>,
-        file_of: impl Fn(T) -> u32,
-    ) -> Vec<T> {
-        let here = &self.file(file).path;
-        let mut best = 0;
-        let mut out = Vec::new();
-        for item in all {
-            let score = closeness(here, &self.file(file_of(item)).path);
-            if score > best {
-                best = score;
-                out.clear();
-            }
-            if score == best {
-                out.push(item);
-            }
-        }
-        out
     }
 }
 

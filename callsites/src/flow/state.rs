@@ -47,7 +47,8 @@ pub(crate) struct FieldId(pub u32);
 pub(crate) enum Owner {
     /// A struct or union of that tag.
     Record(SmolStr),
-    /// A public record whose field is whoever's who fills it: its tag, and the part of the tree that names it.
+    /// A record as a part of the tree has it: a public one whose field is whoever's who fills it, or one of several that bear
+    /// the tag, which its file alone knows. The tag, and the directories or the file.
     Within(SmolStr, SmolStr),
     /// Unknown; the directory in which the field is named.
     Directory(SmolStr),

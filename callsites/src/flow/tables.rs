@@ -3,8 +3,8 @@
 
 use super::expr::global_key;
 use super::program::{Program, tag};
-use super::state::{Object, Owner, State};
-use super::types::owner_of;
+use super::state::{Object, State};
+use super::types::{owner_of, record_of};
 use crate::index::ir::{Expr, InitItem, TypeRef};
 use smol_str::SmolStr;
 
@@ -106,7 +106,7 @@ fn fill(
                 let found = record.and_then(|record| program.member(record, &name, file));
                 let owner = match found {
                     Some((owner, member)) => owner_of(program, &ty.name, owner, member, file),
-                    None => Owner::Record(owner.clone()),
+                    None => record_of(program, &ty.name, &owner, file),
                 };
                 let field = state.field(owner, &name);
                 let node = state.field_node(field);

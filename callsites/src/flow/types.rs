@@ -213,7 +213,10 @@ impl<'p> Walk<'p, '_> {
                     let owner = owner_of(program, &ty.name, owner, member, self.file);
                     self.field_of(owner, &member.name, aggregate)
                 }
-                None => self.field_of(Owner::Record(tag(&record.tag).into()), name, false),
+                None => {
+                    let owner = record_of(program, &ty.name, tag(&record.tag), self.file);
+                    self.field_of(owner, name, false)
+                }
             },
             None if ty.name.starts_with("struct ") || ty.name.starts_with("union ") => {
                 // Whose it is, and whether the member is a number, is in its definition.
@@ -259,6 +262,15 @@ pub(super) fn owner_of(
     if is_anything(&member.ty) && program.is_public(name, file) {
         let part = part_of_tree(program.file(file).path.as_str());
         return Owner::Within(owner.into(), part.into());
+    }
+    record_of(program, name, owner, file)
+}
+
+/// The record that `name` means in `file`, as the owner of what is found in `owner`, the record or an unnamed part of it.
+pub(super) fn record_of(program: &Program, name: &str, owner: &str, file: u32) -> Owner {
+    if program.is_one_of_several(name, file) {
+        let path = program.file(file).path.as_str();
+        return Owner::Within(owner.into(), path.into());
     }
     Owner::Record(owner.into())
 }

@@ -320,3 +320,59 @@ static void tray_drop(struct tray *t)
 ";
     check(&[("drivers/a/a.c", late)]);
 }
+
+/// A driver whose `struct frob` holds the pages of `fill`, which its release drops.
+fn frob(fill: &str, verdict: &str) -> String {
+    format!(
+        "struct frob {{
+	struct page **pages;
+	int count;
+}};
+static int frob_fill(struct frob *f, unsigned long at, int n)
+{{
+	int i;
+
+{fill}	return 0;
+}}
+static void frob_drop(struct frob *f)
+{{
+	int i;
+
+	for (i = 0; i < f->count; i++)
+		put_page(f->pages[i]); //^ {verdict}
+}}
+"
+    )
+}
+
+#[test]
+fn records_of_one_tag_that_two_files_define_are_two_records() {
+    let user = "\tf->count = get_user_pages_fast(at, n, FOLL_WRITE, f->pages); //^ convert\n";
+    let own = "\tfor (i = 0; i < n; i++)\n\t\tf->pages[i] = alloc_page(GFP_KERNEL);\n";
+    check(&[
+        ("drivers/near/frob.c", &frob(user, "convert")),
+        ("drivers/near/other.c", &frob(own, "keep")),
+        ("drivers/far/frob.c", &frob(own, "keep")),
+    ]);
+}
+
+#[test]
+fn a_record_that_a_header_defines_is_one_for_all_who_include_it() {
+    let user = "\tf->count = get_user_pages_fast(at, n, FOLL_WRITE, f->pages); //^ convert\n";
+    let own = "\tfor (i = 0; i < n; i++)\n\t\tf->pages[i] = alloc_page(GFP_KERNEL);\n";
+    let (taken, kept) = (frob(user, "mixed"), frob(own, "mixed"));
+    let (record, taken) = taken.split_once("};\n").unwrap();
+    let (_, kept) = kept.split_once("};\n").unwrap();
+    let header = format!("{record}}};\n");
+    check(&[
+        ("drivers/near/frob.h", &header),
+        (
+            "drivers/near/frob.c",
+            &format!("#include \"frob.h\"\n{taken}"),
+        ),
+        (
+            "drivers/near/other.c",
+            &format!("#include \"frob.h\"\n{kept}"),
+        ),
+    ]);
+}
