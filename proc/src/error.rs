@@ -76,13 +76,6 @@ impl Failure for Error {
     }
 }
 
-impl Error {
-    /// True when the machine, not the input, is at fault: a missing program, a full disk.
-    pub fn is_infrastructure(&self) -> bool {
-        matches!(self, Error::NotFound { .. } | Error::Io { .. })
-    }
-}
-
 fn tail(stderr: &str) -> String {
     if stderr.is_empty() {
         String::new()
