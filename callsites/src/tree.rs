@@ -21,7 +21,8 @@ mod version;
 pub(crate) use directory::{read_kept, size_limit};
 pub use error::Error;
 pub use module::{Kernel, shared_headers};
-pub use version::{Defined, Features, Inferred, Told, VersionCode, era_of};
+pub(crate) use version::era_of;
+pub use version::{Defined, Features, Inferred, Told, VersionCode};
 
 use crate::embedded;
 use crate::report::{Decided, Era, TreeInfo, UnreadItem};

@@ -190,7 +190,7 @@ impl TargetSpec {
     }
 
     /// Whether it provokes this complaint of the kernel: a warning of a file that it names.
-    pub fn provokes(&self, kind: &str, first_line: &str) -> bool {
+    pub(crate) fn provokes(&self, kind: &str, first_line: &str) -> bool {
         // `at FILE:LINE` until 6.18, `FILE:LINE at` since; the path may begin above the tree where it was built elsewhere.
         let of = |file: &String| {
             let place = format!("{file}:");

@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 
 /// Author of a series: a name and an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// "Jane Doe"
-    pub name: String,
+    pub(crate) name: String,
     /// "jane@example.org"
-    pub email: String,
+    pub(crate) email: String,
 }
 
 /// File contents by path.
@@ -29,7 +29,7 @@ pub(crate) const BRANCH: &str = "series";
 pub(crate) const UNDATED: i64 = 946_728_000;
 
 /// A bare repository that is deleted with this value.
-pub struct Store {
+pub(crate) struct Store {
     directory: tempfile::TempDir,
     path: Utf8PathBuf,
     repository: Repository,
@@ -40,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// When `work` cannot be written or `origin` is not a repository that libgit2 can read through.
-    pub fn create(work: &Utf8Path, origin: Option<&Utf8Path>) -> Result<Store, Error> {
+    pub(crate) fn create(work: &Utf8Path, origin: Option<&Utf8Path>) -> Result<Store, Error> {
         std::fs::create_dir_all(work).map_err(Error::io(work))?;
         let directory = tempfile::Builder::new()
             .prefix("store-")
@@ -63,12 +63,12 @@ impl Store {
     }
 
     /// Where it lies.
-    pub fn path(&self) -> &Utf8Path {
+    pub(crate) fn path(&self) -> &Utf8Path {
         &self.path
     }
 
     /// A directory beside it for short-lived files.
-    pub fn scratch(&self) -> &std::path::Path {
+    pub(crate) fn scratch(&self) -> &std::path::Path {
         self.directory.path()
     }
 
@@ -76,7 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such commit.
-    pub fn shared_base(&self, id: &str) -> Result<Oid, Error> {
+    pub(crate) fn shared_base(&self, id: &str) -> Result<Oid, Error> {
         let commit = self
             .repository
             .revparse_single(id)
@@ -88,7 +88,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn base_of_files(&self, files: &Files, version: &str) -> Result<Oid, Error> {
+    pub(crate) fn base_of_files(&self, files: &Files, version: &str) -> Result<Oid, Error> {
         let tool = Identity {
             name: "patches".into(),
             email: "patches@localhost".into(),
@@ -101,7 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn commit(
+    pub(crate) fn commit(
         &self,
         parent: Oid,
         files: &Files,
@@ -151,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such tree.
-    pub fn commit_tree(
+    pub(crate) fn commit_tree(
         &self,
         parent: Oid,
         tree: &str,
@@ -173,7 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn set_branch(&self, tip: Oid, cover: &str) -> Result<(), Error> {
+    pub(crate) fn set_branch(&self, tip: Oid, cover: &str) -> Result<(), Error> {
         let written = || -> Result<(), git2::Error> {
             let name = format!("refs/heads/{BRANCH}");
             self.repository.reference(&name, tip, true, "series")?;
@@ -187,7 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such commit.
-    pub fn tree_id(&self, commit: Oid) -> Result<Oid, Error> {
+    pub(crate) fn tree_id(&self, commit: Oid) -> Result<Oid, Error> {
         let found = self.repository.find_commit(commit);
         Ok(found.map_err(Error::store(&self.path))?.tree_id())
     }
@@ -196,7 +196,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such commit.
-    pub fn seconds(&self, commit: Oid) -> Result<i64, Error> {
+    pub(crate) fn seconds(&self, commit: Oid) -> Result<i64, Error> {
         let found = self.repository.find_commit(commit);
         Ok(found.map_err(Error::store(&self.path))?.time().seconds())
     }
@@ -205,7 +205,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn read(&self, commit: Oid, path: &Utf8Path) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read(&self, commit: Oid, path: &Utf8Path) -> Result<Option<Vec<u8>>, Error> {
         let found = || -> Result<Option<Vec<u8>>, git2::Error> {
             let tree = self.repository.find_commit(commit)?.tree()?;
             let entry = match tree.get_path(path.as_std_path()) {

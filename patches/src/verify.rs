@@ -203,7 +203,7 @@ fn new_findings(patch: &Patch, before: &Report, after: &Report) -> Vec<String> {
 ///
 /// # Errors
 /// [`Error::Unproven`] at the first mail that does not give its commit's tree, or does not give it back.
-pub fn round_trip(
+pub(crate) fn round_trip(
     store: &Store,
     base: Oid,
     commits: &[Oid],

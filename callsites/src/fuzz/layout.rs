@@ -16,7 +16,7 @@ const COMMENTS: [&[u8]; 4] = [
 ];
 
 /// The same tokens with other blanks, line ends and comments between them.
-pub fn relaid(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
+pub(crate) fn relaid(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
     filled(bytes, &[&BLANKS[..], &COMMENTS].concat(), dice)
 }
 

@@ -15,7 +15,7 @@ struct Edit {
 const LONGEST: usize = 400;
 
 /// Braces around statements that stand alone behind `if`, `else`, `for` and `while`.
-pub fn braced(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
+pub(crate) fn braced(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
     let all = tokens(bytes, 0, bytes.len(), Mode::File);
     let mut edits = Vec::new();
     for (at, token) in all.iter().enumerate() {
@@ -36,7 +36,7 @@ pub fn braced(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
 }
 
 /// Conditions in parentheses of their own, compared with zero, or with their sides swapped.
-pub fn reworded(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
+pub(crate) fn reworded(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
     let all = tokens(bytes, 0, bytes.len(), Mode::File);
     let mut edits = Vec::new();
     for (at, token) in all.iter().enumerate() {

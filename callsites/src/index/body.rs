@@ -22,7 +22,7 @@ pub struct Body {
 
 impl Body {
     /// Whether a callsite may stand in it; of statements that somebody has looked at it is not known any more.
-    pub fn may_hold_site(&self) -> bool {
+    pub(crate) fn may_hold_site(&self) -> bool {
         self.site || self.read.get().is_some()
     }
 }

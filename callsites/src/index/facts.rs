@@ -255,7 +255,7 @@ impl FileFacts {
     }
 
     /// The bytes of a 1-based line, without its end.
-    pub fn line_span(&self, line: u32) -> Option<Span> {
+    pub(crate) fn line_span(&self, line: u32) -> Option<Span> {
         let start = *self.line_starts.get(line.checked_sub(1)? as usize)?;
         let end = self
             .line_starts

@@ -131,7 +131,7 @@ pub(super) fn parse(makefile: &[u8]) -> Option<String> {
 }
 
 /// The era that include/linux/mm.h tells by what it declares, comments aside.
-pub fn era_of(mm_h: &[u8]) -> Era {
+pub(crate) fn era_of(mm_h: &[u8]) -> Era {
     let all = tokens(mm_h, 0, mm_h.len(), Mode::File);
     let names = |prefix: &[u8]| {
         all.iter().any(|t| match t.kind {

@@ -110,7 +110,7 @@ impl Fragment {
     ///
     /// # Errors
     /// As [`Fragment::new`].
-    pub fn add_releases(
+    pub(crate) fn add_releases(
         &mut self,
         from: &str,
         since: Releases,

@@ -17,7 +17,7 @@ pub use exercise::{Exercise, Exercised, NotRun};
 pub(crate) use merge::together;
 pub use merge::{MergeError, merge};
 pub use shard::Shard;
-pub use summary::summarise;
+pub(crate) use summary::summarise;
 pub use types::{
     Boot, Build, CallsiteEvidence, Drift, Evidence, Inner, Outcome, Pins, SCHEMA, Splat, Stage,
     Subtest, Target, Verdict,

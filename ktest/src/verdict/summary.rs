@@ -40,7 +40,7 @@ fn rank(result: Outcome) -> u8 {
 }
 
 /// The verdict on a run of which every stage has been judged.
-pub fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
+pub(crate) fn summarise(run: &str, base: Stage, patches: Vec<Stage>) -> Verdict {
     let (result, reason, first_bad) = match worst(&base) {
         Some((of_base, why)) => {
             // With patches to judge, a bad base means that nothing can be said about them.

@@ -16,7 +16,7 @@ use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a patch says of which nothing is known.
-pub const NOT_TESTED: &str = "Not tested.";
+pub(crate) const NOT_TESTED: &str = "Not tested.";
 
 /// What one run has shown of one patch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
