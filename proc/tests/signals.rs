@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "SIGNALS_TEST_PID_FILE";
+/// What takes a second on a machine that does nothing else.
 const LATE: Duration = Duration::from_secs(60);
 
 #[test]

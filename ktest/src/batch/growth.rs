@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// Patches and configurations of each row: what a desk does, a subsystem's series, and what is tree-wide.
 const ROWS: [(u64, u64); 6] = [(2, 1), (10, 1), (100, 1), (1000, 1), (100, 10), (1000, 10)];
-/// Numbers of guests that run at once, for the time until the verdict.
+/// Numbers of guests that run at once, for the time until the verdict: those of a few machines, and of a cluster.
 const AT_ONCE: [u64; 2] = [10, 100];
 const GIB: f64 = (1_u64 << 30) as f64;
 

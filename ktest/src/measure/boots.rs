@@ -14,6 +14,7 @@ const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
 const INITTAB: &str = "::sysinit:/bin/busybox sh /etc/start\n";
 /// Speaks on the results port, as our init does, and powers off.
 const SCRIPT: &str = "/bin/busybox mount -t devtmpfs devtmpfs /dev\necho up > /dev/ttyS1\n/bin/busybox poweroff -f\n";
+/// A boot takes seconds, and a minute where much else runs; after five it hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What a boot took.

@@ -18,8 +18,9 @@ pub(super) type Places = BTreeMap<String, Vec<String>>;
 /// By the number of the patch that takes the lines away: whether any of them ran, by `path:function`.
 pub(super) type RanBefore = BTreeMap<usize, BTreeMap<String, bool>>;
 
-/// How many places are watched for one patch, and for all that follow it: each is a probe in the guest, which takes some milliseconds.
+/// How many places are watched for one patch: each is a probe in the guest, which takes some milliseconds.
 const MOST_PLACES: usize = 64;
+/// And for all that follow it together: at some milliseconds each, a second or two of a boot that takes far longer.
 const MOST_AHEAD: usize = 384;
 /// How many patches ahead lines are followed: the kernels between may all have the same image, and then are not booted.
 const AHEAD: usize = 16;

@@ -15,6 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "INTERRUPTED_TEST_DIRECTORY";
+/// What takes a second on a machine that does nothing else.
 const LATE: Duration = Duration::from_secs(60);
 
 /// Says its process id, then never ends, whatever it is asked.

@@ -45,6 +45,7 @@ pub(crate) struct ForkStep {
     pub(crate) what: &'static str,
 }
 
+/// Where the pinner is that goes the slow way, which is not followed: behind all steps of gup_fast.
 const SLOW: u8 = 9;
 
 impl Machine for Fork {
