@@ -258,9 +258,8 @@ fn rules(report: &Report) -> Vec<Rule> {
             },
             help: Text {
                 text: format!(
-                    "{}\n\n`cargo xtask audit --explain {}` prints this, and with the id of a finding the way to it.",
-                    rule.documentation(),
-                    rule.id
+                    "{}\n\nThe id of a finding, its fingerprint, is what its whole way is asked for by.",
+                    rule.documentation()
                 ),
             },
             default_configuration: Configuration {

@@ -18,6 +18,8 @@ struct Work<'a> {
     calls: usize,
     blocked: usize,
     blockers: Vec<&'a Callsite>,
+    /// Why groups are blocked in which each call by itself is known.
+    reasons: Vec<&'a str>,
     findings: Vec<&'a Finding>,
 }
 
@@ -51,7 +53,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> i
 }
 
 impl<'a> Work<'a> {
-    fn count(&mut self, group: &Group, members: Vec<&'a Callsite>) {
+    fn count(&mut self, group: &'a Group, members: Vec<&'a Callsite>) {
         if group.convertible {
             self.convertible += 1;
             self.calls += members
@@ -62,7 +64,12 @@ impl<'a> Work<'a> {
             self.blocked += 1;
             let stops =
                 |site: &&Callsite| matches!(site.verdict, Verdict::Mixed | Verdict::Unknown);
-            self.blockers.extend(members.into_iter().filter(stops));
+            let stopping: Vec<&Callsite> = members.into_iter().filter(stops).collect();
+            if stopping.is_empty() {
+                let reason = group.blocked_by.first().map(String::as_str);
+                self.reasons.extend(reason);
+            }
+            self.blockers.extend(stopping);
         }
     }
 
@@ -110,6 +117,16 @@ impl<'a> Work<'a> {
                 out,
                 "          and {} more that stop a conversion",
                 self.blockers.len() - NAMED
+            )?;
+        }
+        for reason in self.reasons.iter().take(NAMED) {
+            writeln!(out, "  {}blocked {}{reason}", style.yellow, style.end)?;
+        }
+        if self.reasons.len() > NAMED {
+            writeln!(
+                out,
+                "          and {} more that are blocked as a whole",
+                self.reasons.len() - NAMED
             )?;
         }
         for finding in self

@@ -167,6 +167,37 @@ fn who_asks_for_findings_is_shown_no_group_and_no_callsite() {
 }
 
 #[test]
+fn the_summary_says_by_subsystem_what_can_be_converted_what_is_blocked_and_by_what() {
+    let mut report = report();
+    let whole = written(Format::Summary);
+    let head = whole.lines().next().unwrap();
+    assert!(
+        head.starts_with("drivers/misc/frobber  ") && head.contains("convertible with"),
+        "{whole}"
+    );
+    for finding in &report.findings {
+        let is_error = finding.severity == Severity::Error;
+        assert_eq!(whole.contains(&finding.message), is_error, "{whole}");
+    }
+    assert!(!whole.contains("group 0a1b2c"), "{whole}");
+    // A group of calls each of which is known may be blocked as a whole.
+    report
+        .callsites
+        .retain(|site| site.verdict == Verdict::Convert);
+    report.groups.retain(|group| group.id == "0a1b2c");
+    report.groups[0].convertible = false;
+    report.groups[0].blocked_by = vec!["one arm pins and the other does not".into()];
+    let mut out = Vec::new();
+    write(&report, Format::Summary, &mut out).unwrap();
+    let blocked = String::from_utf8(out).unwrap();
+    assert!(
+        blocked.contains("1 group blocked")
+            && blocked.contains("  blocked one arm pins and the other does not\n"),
+        "{blocked}"
+    );
+}
+
+#[test]
 fn colours_change_nothing_but_colours() {
     let coloured = written(Format::ColouredText);
     assert!(coloured.contains("\x1b[32mconvert"));
