@@ -11,6 +11,9 @@ use camino::Utf8Path;
 use failure::{Act, Exit, Failure, Hint};
 use std::fmt::Write as _;
 
+/// How many ids or places are proposed: what one line of a hint holds.
+const SHOWN: usize = 4;
+
 /// No callsite has that id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("find callsite `{id}` among the {callsites} of this audit")]
@@ -19,7 +22,7 @@ pub struct UnknownId {
     pub id: String,
     /// How many there are.
     pub callsites: usize,
-    /// The ids most like it, best first.
+    /// The ids most like it, or the places nearest to it, best first.
     pub nearest: Vec<String>,
 }
 
@@ -175,29 +178,51 @@ fn find<'r>(report: &'r Report, id: &str) -> Result<&'r Callsite, UnknownId> {
     } else {
         beginning
     };
-    let nearest = if ambiguous.is_empty() {
-        let mut all: Vec<(usize, &str)> = report
-            .callsites
-            .iter()
-            .map(|site| (distance(&site.id, id), site.id.as_str()))
-            .collect();
-        all.sort_unstable();
-        all.into_iter()
-            .take(3)
-            .map(|(_, id)| id.to_owned())
-            .collect()
-    } else {
-        ambiguous
+    let nearest = match ambiguous.is_empty() {
+        true => nearest(report, id),
+        false => ambiguous
             .into_iter()
-            .take(5)
+            .take(SHOWN)
             .map(|site| site.id.clone())
-            .collect()
+            .collect(),
     };
     Err(UnknownId {
         id: id.to_owned(),
         callsites: report.callsites.len(),
         nearest,
     })
+}
+
+/// What `id` may have meant, best first: of a place those in files of that name, the nearest lines first; else the ids most
+/// like it.
+fn nearest(report: &Report, id: &str) -> Vec<String> {
+    if let Some((path, line)) = id.rsplit_once(':') {
+        let line: u32 = line.parse().unwrap_or_default();
+        let name = Utf8Path::new(path).file_name();
+        let named = |of: &str| Utf8Path::new(of).file_name() == name;
+        let sites = report.callsites.iter().map(|site| (&site.path, site.line));
+        let findings = report
+            .findings
+            .iter()
+            .map(|found| (&found.path, found.line));
+        let mut places: Vec<(u32, &String, u32)> = sites
+            .chain(findings)
+            .filter(|(of, _)| named(of))
+            .map(|(of, at)| (at.abs_diff(line), of, at))
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut told = places.into_iter().map(|(_, of, at)| format!("{of}:{at}"));
+        return told.by_ref().take(SHOWN).collect();
+    }
+    let mut all: Vec<(usize, &str)> = report
+        .callsites
+        .iter()
+        .map(|site| (distance(&site.id, id), site.id.as_str()))
+        .collect();
+    all.sort_unstable();
+    let mut told = all.into_iter().map(|(_, id)| id.to_owned());
+    told.by_ref().take(SHOWN).collect()
 }
 
 /// Levenshtein's distance in bytes.
