@@ -65,6 +65,8 @@ pub enum Act {
     ListTargets,
     /// Run drivers in user space instead of booting.
     RunInUserSpace,
+    /// Submit the jobs on a machine that has the batch engine, or do with less here.
+    SubmitElsewhere,
     /// Start a new run instead of going on with one.
     StartNewRun,
     /// List the model's scenarios.

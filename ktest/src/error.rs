@@ -10,7 +10,7 @@ use patches::error::Hunk;
 #[non_exhaustive]
 pub enum Error {
     /// A program that is needed is not installed.
-    #[error("find `{program}`, needed for {purpose}")]
+    #[error("find `{program}` on this machine; it is for: {purpose}")]
     Missing {
         program: String,
         purpose: &'static str,
@@ -151,9 +151,7 @@ impl Failure for Error {
             }
             Error::BaseBuild { log, .. } => Some(format!("less {log}").into()),
             Error::Resume { .. } => Some(Act::StartNewRun.into()),
-            Error::NoEngine => Some(
-                "run it on a machine that submits jobs; --dry-run prints the file for sbatch, and --shard K/N does one part here".into(),
-            ),
+            Error::NoEngine => Some(Act::SubmitElsewhere.into()),
             _ => None,
         }
     }

@@ -27,7 +27,7 @@ pub use drivers::{drivers, mistakes};
 pub use error::Error;
 pub(crate) use judge::{Kernel, verdict};
 pub use report::{DriverRun, Ended, UserspaceRun};
-pub use series::test;
+pub use series::{suits, test};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::time::Duration;

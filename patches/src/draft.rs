@@ -467,6 +467,9 @@ impl<'a> Draft<'a> {
 
     fn export(&self, export: &Export) -> Result<(), Error> {
         let into = export.into.as_std_path();
+        if git2::Repository::discover(into).is_err() {
+            return Err(Error::NoRepository(export.into.clone()));
+        }
         if store::branch_exists(into, &export.branch)? {
             return Err(Error::BranchExists {
                 branch: export.branch.clone(),

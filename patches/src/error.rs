@@ -82,8 +82,17 @@ pub enum Error {
         source: beneath::Error,
     },
     /// Something else than an ordinary file stands where a patch has one.
-    #[error("stay inside the tree")]
+    #[error("read or write a file of the tree")]
     Path(#[from] beneath::Error),
+    /// The directory for the series cannot be made or filled.
+    #[error("write the series to {path}")]
+    Output {
+        path: Utf8PathBuf,
+        source: std::io::Error,
+    },
+    /// What a branch is to be exported into is no repository.
+    #[error("export the branch into {0}: it is not a git repository")]
+    NoRepository(Utf8PathBuf),
     /// A worktree was asked of a tree that is not a git repository.
     #[error("make a worktree of {0}: it is not a git repository")]
     NotARepository(String),
@@ -157,6 +166,8 @@ impl Failure for Error {
             | Error::Dirty { .. }
             | Error::TargetInUse(_)
             | Error::NotARepository(_)
+            | Error::NoRepository(_)
+            | Error::Output { .. }
             | Error::BranchExists { .. }
             | Error::Truth(_)
             | Error::TargetInTree(_)
@@ -207,6 +218,10 @@ impl Failure for Error {
             Error::Path(error) if error.is_refused() => Some(
                 "put an ordinary file there, or take the tree that the link leads to; nothing was written".into(),
             ),
+            Error::Output { .. } => {
+                Some("name a directory where you may write; it is made if need be".into())
+            }
+            Error::NoRepository(into) => Some(format!("git -C {into} init makes one").into()),
             Error::NotARepository(_) => Some(Act::ApplyToCopy.into()),
             Error::BranchExists { branch, into } => {
                 Some(format!("git -C {into} branch -m {branch} {branch}-old").into())
@@ -229,6 +244,14 @@ impl Error {
     /// For `map_err` on the object store.
     pub(crate) fn store(path: &Utf8Path) -> impl Fn(git2::Error) -> Error + '_ {
         move |source| Error::Store {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err` where the directory of a series is made.
+    pub(crate) fn output(path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+        move |source| Error::Output {
             path: path.to_owned(),
             source,
         }

@@ -44,6 +44,9 @@ fn typed(act: Act) -> String {
         Act::ApplyToCopy => "leave --worktree out: the series is then applied to a copy".into(),
         Act::ListTargets => "cargo xtask ktest --list-targets".into(),
         Act::RunInUserSpace => "cargo xtask ktest --via refimpl".into(),
+        Act::SubmitElsewhere => {
+            "run it on a machine that submits jobs; --dry-run prints the file for sbatch, and --shard K/N does one part here".into()
+        }
         Act::StartNewRun => "leave --resume out to start a new run".into(),
         Act::ListScenarios => "cargo xtask model list tells what each scenario is about".into(),
         Act::ShowGrowth => {

@@ -62,6 +62,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what was looked for is not in the tree, which is no fault of the machine.
+    fn is_absent(&self) -> bool {
+        matches!(self, Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// A file that the tree does not have.
     pub fn absent(path: &Utf8Path) -> Self {
         Error::Read {
@@ -74,7 +79,7 @@ impl Error {
 impl Failure for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Read { .. } | Error::Blob { .. } => Exit::Infrastructure,
+            Error::Read { .. } | Error::Blob { .. } if !self.is_absent() => Exit::Infrastructure,
             _ => Exit::Usage,
         }
     }
@@ -91,6 +96,9 @@ impl Failure for Error {
             Error::Revision { path, revision, .. } => Some(format!(
                 "git -C {path} fetch origin {revision}, or git -C {path} log --oneline for what is there"
             ).into()),
+            Error::Read { path, .. } if self.is_absent() => Some(
+                format!("this tree is not whole: kernels have {path}, and it is named by what was asked for").into(),
+            ),
             Error::Read { .. } | Error::Blob { .. } => None,
         }
     }

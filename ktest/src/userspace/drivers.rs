@@ -22,7 +22,13 @@ pub fn drivers(
         .parse()
         .map_err(|_| Error::Version(version.to_owned()))?;
     for file in files {
-        std::fs::metadata(file).map_err(|source| Error::io("read", file.clone(), source))?;
+        let why = match std::fs::metadata(file) {
+            Ok(is) if is.is_file() => continue,
+            Ok(_) => "it is no file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let file = file.clone();
+        return Err(Error::NotThere { file, why });
     }
     let library = library::build()?;
     let kept = tempfile::tempdir()

@@ -21,6 +21,14 @@ pub enum Error {
         /// What was given.
         files: Vec<String>,
     },
+    /// A file that was named and cannot be read, or is none.
+    #[error("read {file}: {why}")]
+    NotThere {
+        /// As it was given.
+        file: Utf8PathBuf,
+        /// What the system said, or what stands there.
+        why: String,
+    },
     /// A version that drivers cannot be run under.
     #[error("run drivers under the rules of {0:?}: it is no kernel version")]
     Version(String),
@@ -76,7 +84,10 @@ impl Error {
 impl Failure for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::NotEmbedded { .. } | Error::NoModule { .. } | Error::Version(_) => Exit::Usage,
+            Error::NotEmbedded { .. }
+            | Error::NoModule { .. }
+            | Error::NotThere { .. }
+            | Error::Version(_) => Exit::Usage,
             Error::Prepare(error) => error.exit(),
             Error::Proc(proc::Error::Interrupted { .. }) => Exit::Interrupted,
             Error::Report { .. } => Exit::Internal,
@@ -89,7 +100,7 @@ impl Failure for Error {
             Error::NotEmbedded { .. } => Some(Act::UseEmbeddedTree.into()),
             Error::Proc(error) => error.hint(),
             Error::Prepare(error) => error.hint(),
-            Error::NoModule { .. } | Error::Version(_) => {
+            Error::NoModule { .. } | Error::NotThere { .. } | Error::Version(_) => {
                 Some("docs/refimpl.md has a driver to begin with".into())
             }
             Error::Library(_) => Some("see what `cargo build -p refimpl` says".into()),

@@ -10,6 +10,15 @@ use callsites::report::Callsite;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 
+/// Whether drivers of this tree can be run, looked at before anything is copied. A git revision is looked at when it is.
+///
+/// # Errors
+/// The directory is not a tree of this kind.
+pub fn suits(tree: &Tree) -> Result<(), Error> {
+    tree.root()
+        .map_or(Ok(()), |root| compile::version(root).map(drop))
+}
+
 /// Runs the drivers of an embedded tree, and again after every patch of the series: what `ktest --via refimpl` does.
 ///
 /// The tree may be the one that comes with the program, a directory that was written from it, or a git revision of one.

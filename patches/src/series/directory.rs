@@ -35,7 +35,7 @@ impl Series {
     /// Writes the directory. An earlier series in its place is replaced as a whole.
     ///
     /// # Errors
-    /// [`Error::TargetInUse`] when `dir` holds something else; [`Error::Io`].
+    /// [`Error::TargetInUse`] when `dir` holds something else; [`Error::Output`] where it cannot be made; [`Error::Io`].
     pub fn write(&self, dir: &Utf8Path) -> Result<(), Error> {
         let occupied = dir.is_dir()
             && dir
@@ -52,11 +52,11 @@ impl Series {
             Some(parent) if !parent.as_str().is_empty() => parent,
             _ => Utf8Path::new("."),
         };
-        std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
+        std::fs::create_dir_all(parent).map_err(Error::output(dir))?;
         let fresh = tempfile::Builder::new()
             .prefix(".series-")
             .tempdir_in(parent)
-            .map_err(Error::io(parent))?;
+            .map_err(Error::output(dir))?;
         let files = self.files()?;
         for (name, bytes) in &files {
             let path = fresh.path().join(name);

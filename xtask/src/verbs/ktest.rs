@@ -170,6 +170,7 @@ fn in_user_space(
         )
         .hint("leave --target out, or name a kernel: --kernel 6.12"));
     }
+    ktest::userspace::suits(tree)?;
     if common.dry_run {
         let options = KtestOptions::new(places::cache()?, places::runs());
         ktest::rehearse(tree, args.series.as_deref(), &options)?;
