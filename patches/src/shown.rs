@@ -69,7 +69,7 @@ pub fn parts(series: &Series, beside: &Beside, ids: &Ids) -> Vec<Part> {
         count: Some(info.patches.len()),
         body: html! {
             p { (soft(&info.title)) ". Against Linux " (info.base.version) @if let Some(revision) = &info.base.revision { ", revision " (revision) } "; "
-                @if info.signed { "signed off." } @else { "without a Signed-off-by: git knows no user.name and user.email, and nobody is named who did not sign." } }
+                @if info.signed { "signed off." } @else { "a rehearsal without a Signed-off-by, as nobody is named who did not sign." } }
             (list(&List { what: "mail", rows, nothing: "The series holds no mail." }))
         },
     }];
