@@ -11,9 +11,6 @@ use ::refimpl::model::{
 use serde::Serialize;
 use serde_json::json;
 
-/// Past this many states a growing model is not explored further: how it grows is plain by then.
-const GROWTH_LIMIT: u32 = 2_000_000;
-
 /// Runs `model`.
 pub(crate) fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
     let words: Vec<&str> = args.scenario.iter().map(String::as_str).collect();
@@ -39,10 +36,7 @@ pub(crate) fn run(common: &Common, args: &Model) -> Result<Exit, Failure> {
             )?;
         }
         ["table"] if args.growth => {
-            let rows = growth(&GrowthOptions {
-                most: 4,
-                limit: GROWTH_LIMIT,
-            })?;
+            let rows = growth(&GrowthOptions::STANDARD)?;
             show(common, &rows, || render::growth(&rows))?;
         }
         ["table"] => {

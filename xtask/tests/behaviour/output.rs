@@ -116,6 +116,17 @@ fn colour_is_asked_for_or_absent() {
 }
 
 #[test]
+fn the_growth_that_the_page_on_the_model_shows_is_what_the_verb_prints() {
+    let page = include_str!("../../../docs/model.md");
+    let command = "$ cargo xtask model table --growth\n";
+    let shown = page.split_once(command).unwrap().1;
+    let shown = shown.split_once("\n```").unwrap().0;
+    let outcome = Sandbox::new().run(&["model", "table", "--growth"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, shown);
+}
+
+#[test]
 fn an_unknown_verb_flag_or_format_is_usage() {
     let sandbox = Sandbox::new();
     for words in [
