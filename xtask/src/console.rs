@@ -8,6 +8,7 @@ use callsites::formats::visible::{self, Visible, line, visible};
 use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 
@@ -27,9 +28,10 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// From the flags, the terminal and NO_COLOR.
+    /// From the flags, the terminal, NO_COLOR, and TERM where it names a terminal that knows no colours.
     pub(crate) fn new(common: &Common) -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let says = |name: &str| std::env::var_os(name);
+        let refused = refuses_colour(says("NO_COLOR").as_deref(), says("TERM").as_deref());
         let colour = |terminal: bool| match common.color {
             Color::Always => true,
             Color::Never => false,
@@ -98,6 +100,11 @@ impl Console {
             .with_style(style.progress_chars("=> "))
             .with_message(line(what).into_owned())
     }
+}
+
+/// Whether a person (NO_COLOR, where it is not empty) or the terminal (TERM) wants no colours.
+fn refuses_colour(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_some_and(|value| !value.is_empty()) || term.is_some_and(|term| term == "dumb")
 }
 
 /// Writes a text: to `-o FILE` atomically, else to standard output. What a terminal would obey is written so that it is
@@ -169,4 +176,20 @@ pub(crate) fn deliver_json(
         visible::json(value, &mut *to).map_err(std::io::Error::from)?;
         Ok(to.write_all(b"\n")?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_or_a_terminal_may_want_no_colours() {
+        let refuses = |no_color: Option<&str>, term: Option<&str>| {
+            refuses_colour(no_color.map(OsStr::new), term.map(OsStr::new))
+        };
+        assert!(refuses(Some("1"), Some("xterm")));
+        assert!(refuses(None, Some("dumb")));
+        assert!(!refuses(Some(""), Some("xterm-256color")));
+        assert!(!refuses(None, None));
+    }
 }
