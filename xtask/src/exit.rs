@@ -40,6 +40,32 @@ impl Failure {
         self
     }
 
+    /// The next command, where none was given; nothing for what was stopped, which has said its own.
+    pub(crate) fn or_help(mut self, verb: Option<&str>) -> Self {
+        let words = match self.exit {
+            Exit::Usage => verb.map(|verb| format!("cargo xtask {verb} --help says what it takes")),
+            Exit::Infrastructure => Some(
+                "the machine is at fault, not the request; cargo xtask doctor lists what it lacks"
+                    .to_owned(),
+            ),
+            Exit::Internal => Some(
+                "this is a mistake of the program: report what was typed and what stands here"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        self.hint = self.hint.or(words);
+        self
+    }
+
+    /// The next command, unless a full disk has one of its own.
+    pub(crate) fn hint_unless_full(self, hint: &str) -> Self {
+        match self.exit {
+            Exit::Usage => self.hint(hint),
+            _ => self,
+        }
+    }
+
     /// A library's hint, where it has one.
     pub(crate) fn or_hint(mut self, hint: Option<String>) -> Self {
         self.hint = self.hint.or(hint);

@@ -44,7 +44,11 @@ fn main() -> ExitCode {
         &verbs,
         &kbuild::with_values(&command),
     );
-    let cli = match flags::Cli::try_parse_from(std::iter::once("xtask".into()).chain(words)) {
+    let verb = words
+        .iter()
+        .find_map(|word| verbs.iter().find(|verb| word == **verb))
+        .copied();
+    let mut cli = match flags::Cli::try_parse_from(std::iter::once("xtask".into()).chain(words)) {
         Ok(cli) => cli,
         Err(error) => {
             let printed = error.print().and_then(|()| std::io::stdout().flush());
@@ -57,6 +61,9 @@ fn main() -> ExitCode {
             .into();
         }
     };
+    // A variable that is set to nothing is not set.
+    let unset = std::env::var_os("KERNEL_TREE").is_some_and(|tree| tree.is_empty());
+    cli.common.kernel.take_if(|tree| unset && tree.is_empty());
     proc::interrupt::install(stopping::last_words);
     let console = Console::new(&cli.common);
     let result = verbs::run(cli, variables, &console);
@@ -67,10 +74,12 @@ fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            let code = failure.exit.into();
             if !failure.is_closed_pipe() {
+                let failure = failure.or_help(verb);
                 failure.print(&mut std::io::stderr().lock(), console.colour);
             }
-            failure.exit.into()
+            code
         }
     }
 }

@@ -8,7 +8,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 /// Gives back a series that `--target` or `--config` took.
 pub(crate) fn from_ktest(args: &mut Ktest, is_target: impl Fn(&str) -> bool) {
-    let is_series = |name: &String| !is_target(name) && Utf8Path::new(name).exists();
+    let is_range = |name: &str| {
+        name.split_once("..")
+            .is_some_and(|(base, head)| !base.is_empty() && !head.is_empty())
+    };
+    let is_series =
+        |name: &String| !is_target(name) && (is_range(name) || Utf8Path::new(name).exists());
     if args.series.is_none() {
         args.series = give_back(&mut args.target, is_series).map(Utf8PathBuf::from);
     }

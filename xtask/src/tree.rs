@@ -15,6 +15,9 @@ use callsites::report::Era;
 use callsites::tree::{Kernel, Tree};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
+/// What `--kernel` takes.
+const NAMES: &str = "--kernel TREE names one: a directory, REPO@REVISION, or a version that cargo xtask kernel list shows";
+
 /// `--kernel` (or KERNEL_TREE), else the kernel tree that the working directory lies in, else, inside this repository,
 /// the embedded one.
 pub(crate) fn choose(common: &Common, console: &Console) -> Result<Tree, Failure> {
@@ -35,7 +38,24 @@ pub(crate) fn choose_with(
             tree.version()
         ));
     }
+    if let Some(newest) = beyond(&tree) {
+        console.say(format!(
+            "Linux {}: functions are known up to {newest}, the newest release that was read; it is taken for that",
+            tree.version()
+        ));
+    }
     Ok(tree)
+}
+
+/// Of a module for a release whose number is all that is known of it: the newest release that the catalogue knows, where it
+/// is older.
+fn beyond(tree: &Tree) -> Option<&'static str> {
+    let Some(Kernel::Release(asked)) = tree.kernel() else {
+        return None;
+    };
+    let newest = refimpl::version::Version::ALL.last()?.name();
+    let number = |text: &str| text.parse::<refimpl::version::KernelVersion>().ok();
+    (number(asked) > number(newest)).then_some(newest)
 }
 
 /// The same, by a verb that has said which tree it is.
@@ -51,7 +71,9 @@ pub(crate) fn again(
     if let Some(spec) = common.kernel.as_deref() {
         return open(spec, cache);
     }
-    let here = working_directory()?;
+    let here = working_directory().map_err(|failure| {
+        failure.hint("it may have been removed: cd to another, or name a tree by its whole path, --kernel DIR")
+    })?;
     if let Some(root) = enclosing(&here) {
         return open(root.as_str(), cache);
     }
@@ -60,7 +82,7 @@ pub(crate) fn again(
             Exit::Usage,
             format!("`{here}` lies in no kernel tree, and none was named"),
         )
-        .hint("--kernel TREE names one: a directory, REPO@REVISION, or a version that cargo xtask kernel list shows; --module DIR is for a module outside the kernel"));
+        .hint(format!("{NAMES}; audit, convert, build and pipeline take a module outside the kernel with --module DIR")));
     }
     Ok(Tree::embedded(Era::Pin))
 }
@@ -127,6 +149,9 @@ pub(crate) fn open(spec: &str, cache: Option<&Utf8Path>) -> Result<Tree, Failure
 
 /// The directory of a version of the cache; anything else as it is.
 pub(crate) fn place(spec: &str) -> Result<String, Failure> {
+    if spec.is_empty() {
+        return Err(Failure::new(Exit::Usage, "--kernel names no tree: it is empty").hint(NAMES));
+    }
     let version = match Utf8Path::new(spec).exists() {
         true => None,
         false => spec.parse::<Version>().ok(),
@@ -177,10 +202,10 @@ pub(crate) fn paths(
 ) -> Result<Vec<Utf8PathBuf>, Failure> {
     let root = tree.root().and_then(|root| root.canonicalize_utf8().ok());
     let here = match &root {
-        Some(root) => working_directory()?
-            .strip_prefix(root)
+        // A directory that was removed lies in no tree.
+        Some(root) => working_directory()
             .ok()
-            .map(Utf8Path::to_owned),
+            .and_then(|here| here.strip_prefix(root).ok().map(Utf8Path::to_owned)),
         None => None,
     };
     let mut found = Vec::new();
@@ -201,6 +226,23 @@ pub(crate) fn paths(
     Ok(found)
 }
 
+/// A place as `--explain` takes it, PATH:LINE, with the path of the tree's file that PATH names as paths do on the command line;
+/// anything else as it is.
+pub(crate) fn explained(tree: &Tree, asked: &str) -> String {
+    let Some((path, line)) = asked.rsplit_once(':') else {
+        return asked.to_owned();
+    };
+    let root = tree.root().and_then(|root| root.canonicalize_utf8().ok());
+    let here = root.as_ref().and_then(|root| {
+        let here = working_directory().ok()?;
+        here.strip_prefix(root).ok().map(Utf8Path::to_owned)
+    });
+    candidates(Utf8Path::new(path), root.as_deref(), here.as_deref())
+        .into_iter()
+        .find(|path| tree.files().contains(path))
+        .map_or(asked.to_owned(), |path| format!("{path}:{line}"))
+}
+
 /// What a path may mean in the tree, the likeliest first and what a link leads to last.
 fn candidates(
     path: &Utf8Path,
@@ -208,6 +250,10 @@ fn candidates(
     here: Option<&Utf8Path>,
 ) -> Vec<Utf8PathBuf> {
     let mut candidates = Vec::new();
+    // A variable of the shell that is not set, and not the whole tree.
+    if path.as_str().is_empty() {
+        return candidates;
+    }
     if path.is_absolute() {
         candidates.extend(root.and_then(|root| normal(path.strip_prefix(root).ok()?)));
     } else {

@@ -59,12 +59,16 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         return compare(common, args, (&tree, revision), &options, &report);
     }
     if let Some(id) = &args.explain {
-        let story = callsites::explain::explain(&tree, &report, id)?;
+        let story = callsites::explain::explain(&tree, &report, &tree::explained(&tree, id))?;
         tell(common, id, &story)?;
         return Ok(Exit::Clean);
     }
     if let Some(path) = &args.write_baseline {
-        deliver_json(Some(path), &Baseline::of(&report))?;
+        deliver_json(Some(path), &Baseline::of(&report)).map_err(|failure| {
+            failure.hint_unless_full(
+                "name a file in a directory that exists and is yours: --write-baseline FILE",
+            )
+        })?;
         console.say(format!(
             "{} findings written to {path}",
             report.findings.len()
@@ -178,7 +182,13 @@ fn known(args: &Audit) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, format!("`{word}` is no verdict"))
             .hint(format!("--only takes {}", VERDICTS.join(", "))));
     }
-    if let Some(word) = args.rule.iter().find(|word| rules::named(word).is_empty()) {
+    // A number of a rule can be nothing else: ids are of hexadecimal digits.
+    let numbered = |word: &&String| {
+        let digits = word.strip_prefix(['R', 'r']).unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut asked = args.rule.iter().chain(args.explain.iter().filter(numbered));
+    if let Some(word) = asked.find(|word| rules::named(word).is_empty()) {
         let rules = rules::all().iter().map(|rule| {
             let names: Vec<&str> = rule.names.iter().map(|(name, _)| *name).collect();
             format!("{} {}", rule.id, names.join(" "))
@@ -237,9 +247,7 @@ fn show(
     let colour = console.stdout_colour && common.output.is_none();
     // Who asks for findings, and for no verdict, is shown no groups.
     let findings = args.only.is_empty() && (!args.rule.is_empty() || args.sample.is_some());
-    // A person who asked for a whole tree is not shown a thousand lines; whoever reads a pipe or a file gets them all.
-    let whole = args.paths.is_empty() && args.only.is_empty() && !args.all_groups && !args.all;
-    let summary = whole && common.output.is_none() && std::io::stdout().is_terminal();
+    let summary = is_summary(common, args, std::io::stdout().is_terminal());
     let format = match format.parse::<Format>() {
         Ok(Format::Text) => match (findings, summary, colour) {
             (true, _, false) => Format::Findings,
@@ -268,6 +276,12 @@ fn show(
         console.detail("--all lists the releases of other pages too");
     }
     Ok(())
+}
+
+/// A person who asked for a whole tree is not shown a thousand lines; whoever reads a pipe or a file gets them all.
+fn is_summary(common: &Common, args: &Audit, terminal: bool) -> bool {
+    let whole = args.paths.is_empty() && args.only.is_empty() && !args.all_groups && !args.all;
+    whole && terminal && common.output.is_none()
 }
 
 /// The audit of a revision against that of the tree.
@@ -309,4 +323,33 @@ fn compare(
             false => Exit::Clean,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::{Cli, Verb};
+    use clap::Parser;
+
+    #[test]
+    fn a_person_gets_a_summary_of_a_whole_tree_and_a_pipe_or_a_file_all_of_it() {
+        let summary = |words: &str, terminal: bool| {
+            let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+            let Verb::Audit(args) = &cli.verb else {
+                panic!("it is audit");
+            };
+            is_summary(&cli.common, args, terminal)
+        };
+        assert!(summary("xtask audit", true));
+        assert!(!summary("xtask audit", false));
+        for words in [
+            "xtask audit -o report.txt",
+            "xtask audit drivers",
+            "xtask audit --all-groups",
+            "xtask audit --all",
+            "xtask audit --only mixed",
+        ] {
+            assert!(!summary(words, true), "{words}");
+        }
+    }
 }

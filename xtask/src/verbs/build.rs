@@ -3,11 +3,12 @@
 
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};
-use crate::flags::{Build, Common};
+use crate::flags::{Build, Common, Module};
 use crate::kbuild::Variables;
+use crate::kernels::version::Version;
 use crate::{outcome, places, stopping, tree};
 use callsites::formats::visible::line;
-use callsites::tree::Tree;
+use callsites::tree::{Kernel, Tree};
 use camino::{Utf8Path, Utf8PathBuf};
 use ktest::build::ModuleBuild;
 use ktest::{BuildOptions, Event, KtestOptions, Progress, What};
@@ -20,7 +21,8 @@ pub(crate) fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose_with(common, &args.module, console, None)?;
+    let asked = released(common, &args.module, &args.headers, console);
+    let tree = tree::choose_with(common, &asked, console, None)?;
     if args.module.module.is_some() {
         return module(common, args, &tree, kbuild, console);
     }
@@ -98,6 +100,30 @@ fn module(
         deliver(output, |to| Ok(to.write_all(report.text().as_bytes())?))?;
     }
     Ok(report.exit())
+}
+
+/// The module, for the newest kernel of its headers where nothing else says which it is for.
+pub(crate) fn released(
+    common: &Common,
+    module: &Module,
+    headers: &[Utf8PathBuf],
+    console: &Console,
+) -> Module {
+    let mut module = module.clone();
+    if module.module.is_none() || module.release.is_some() || common.kernel.is_some() {
+        return module;
+    }
+    let version = |name: &Utf8PathBuf| {
+        let kernel = Kernel::open(installed(name).as_str()).ok()?;
+        kernel.version().parse::<Version>().ok()
+    };
+    if let Some(newest) = headers.iter().filter_map(version).max() {
+        console.say(format!(
+            "no --for: the module is read for Linux {newest}, the newest of its headers"
+        ));
+        module.release = Some(newest.to_string());
+    }
+    module
 }
 
 /// The headers that were named, else those of --kernel, where that is a directory or a version of the cache.

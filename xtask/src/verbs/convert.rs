@@ -147,7 +147,9 @@ fn options(
     if let Some(file) = &args.cover {
         let refused = |error| {
             let what = format!("failed to read the cover letter {file}");
-            Failure::new(Exit::Usage, what).because(error)
+            Failure::new(Exit::Usage, what)
+                .hint("--cover takes a text: its first line is the title")
+                .because(error)
         };
         // A pipe of the shell's is welcome; a device has no end.
         let letter = std::fs::File::open(file).map_err(refused)?;

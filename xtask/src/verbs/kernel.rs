@@ -57,7 +57,13 @@ fn get(
     let from = wanted.from.as_deref();
     let found = match store.find(version) {
         Some(tree) => {
-            console.detail("already in the cache");
+            match from {
+                Some(repository) => console.say(format!(
+                    "{} is in the cache already; {repository} was not asked",
+                    tree.version
+                )),
+                None => console.detail("already in the cache"),
+            }
             tree
         }
         None if common.dry_run => {

@@ -9,14 +9,23 @@ use crate::flags::{Common, Look};
 use serde_json::json;
 use std::io::Write;
 
+/// What makes a page.
+const MAKE: &str = "cargo xtask audit --format html -o FILE makes one";
+
 /// Runs `look`.
 pub(crate) fn run(common: &Common, args: &Look, console: &Console) -> Result<Exit, Failure> {
     for page in &args.pages {
         if !page.is_file() {
-            return Err(
-                Failure::new(Exit::Usage, format!("there is no page `{page}`"))
-                    .hint("cargo xtask audit --format html -o FILE makes one"),
-            );
+            return Err(Failure::new(Exit::Usage, format!("there is no page `{page}`")).hint(MAKE));
+        }
+        // Every page has one place to search in, by which its cost is measured.
+        let text = std::fs::read(page)?;
+        if !String::from_utf8_lossy(&text).contains("id=\"find\"") {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`{page}` is no page that this program has made"),
+            )
+            .hint(MAKE));
         }
     }
     if common.dry_run {

@@ -28,7 +28,8 @@ pub(crate) fn run(
     kbuild: Variables,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let tree = tree::choose_with(common, &args.module, console, None)?;
+    let asked = build::released(common, &args.module, &args.headers, console);
+    let tree = tree::choose_with(common, &asked, console, None)?;
     let paths = tree::paths(&tree, &args.paths, console)?;
     let embedded = tree::is_embedded(&tree);
     let inputs = Inputs {

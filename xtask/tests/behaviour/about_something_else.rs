@@ -161,6 +161,127 @@ fn a_rule_or_a_verdict_that_there_is_none_of_is_refused_with_the_list() {
 }
 
 #[test]
+fn a_rule_that_there_is_none_of_has_no_story_either() {
+    let outcome = Sandbox::new().run(&["audit", "--explain", "R99"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("`R99` is no rule"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("R3"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_place_to_explain_may_be_absolute_or_relative_to_the_directory_or_to_the_tree() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let absolute = tree.join("drivers/b/x.c");
+    for (directory, path) in [
+        ("drivers/a", absolute.as_str()),
+        ("drivers/a", "../b/x.c"),
+        ("drivers/b", "x.c"),
+        ("drivers/a", "drivers/b/x.c"),
+    ] {
+        let place = format!("{path}:5");
+        let outcome = inside(&sandbox, directory, &["audit", "--explain", &place]);
+        assert_eq!(outcome.code, Some(0), "{path}: {}", outcome.stderr);
+        assert!(
+            outcome.stdout.starts_with("drivers/b/x.c:5 x_get()"),
+            "{path}: {}",
+            outcome.stdout
+        );
+    }
+    let outcome = inside(&sandbox, "drivers/b", &["audit", "--explain", "x.c:7"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .contains("hint: the nearest are drivers/b/x.c:5"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn what_is_empty_is_neither_the_whole_tree_nor_a_tree() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let outcome = sandbox.run(&["audit", "--kernel", tree.as_str(), ""]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("lies in ``"), "{}", outcome.stderr);
+    let outcome = sandbox.run(&["audit", "--kernel", ""]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stdout);
+    assert!(
+        outcome.stderr.contains("--kernel names no tree"),
+        "{}",
+        outcome.stderr
+    );
+    // A variable that is set to nothing is not set: the tree is the one around.
+    let unset = sandbox
+        .xtask(&["audit"])
+        .current_dir(tree.join("drivers/a"))
+        .env("KERNEL_TREE", "");
+    let outcome = Outcome::of(&unset);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("Linux 6.12.7"),
+        "{}",
+        outcome.stdout
+    );
+}
+
+#[test]
+fn a_directory_that_was_removed_is_told_and_a_tree_that_is_named_is_read() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let gone = sandbox.path("gone");
+    std::fs::create_dir(&gone).unwrap();
+    let program = env!("CARGO_BIN_EXE_xtask");
+    let within = |words: &str| {
+        let script = format!("rmdir {gone} && exec {program} {words}");
+        std::fs::create_dir_all(&gone).unwrap();
+        let command = proc::Command::new("/bin/sh").args(["-c", &script]);
+        Outcome::of(
+            &command
+                .current_dir(&gone)
+                .env("HOME", sandbox.path("home"))
+                .env_remove("XDG_CACHE_HOME")
+                .env_remove("KERNEL_TREE"),
+        )
+    };
+    let outcome = within("audit");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stdout);
+    assert!(
+        outcome.stderr.contains("hint: it may have been removed"),
+        "{}",
+        outcome.stderr
+    );
+    let outcome = within(&format!("audit --kernel {tree} drivers/b"));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("drivers/b/x.c:5"),
+        "{}",
+        outcome.stdout
+    );
+}
+
+#[test]
+fn a_release_newer_than_what_is_known_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("module/x.c", DRIVER.as_bytes());
+    let module = sandbox.path("module");
+    let told = |release: &str| {
+        let words = ["audit", "--module", module.as_str(), "--for", release];
+        let outcome = sandbox.run(&words);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stderr.contains("functions are known up to 7.3")
+    };
+    assert!(told("99.1"));
+    assert!(!told("6.12"));
+}
+
+#[test]
 fn with_a_path_the_summary_counts_what_was_asked_for() {
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
@@ -206,6 +327,29 @@ fn a_series_after_the_targets_is_not_swallowed() {
 }
 
 #[test]
+fn a_range_of_commits_after_the_targets_is_not_swallowed() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let words = [
+        "ktest",
+        "--kernel",
+        tree.as_str(),
+        "-n",
+        "--target",
+        "vmci",
+        "HEAD~1..HEAD",
+    ];
+    let outcome = sandbox.run(&words);
+    // The tree is no repository, and the range is what is missed.
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("failed to find HEAD~1..HEAD"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn a_rehearsal_refuses_what_the_run_refuses() {
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
@@ -217,6 +361,7 @@ fn a_rehearsal_refuses_what_the_run_refuses() {
         &["ktest", "--variant", "nonsense"],
         &["ktest", "--resume", "9999-none"],
         &["ktest", "--image", "/nonexistent"],
+        &["ktest", "--via", "refimpl"],
     ] {
         let outcome = sandbox.run(&[words, &on_tree].concat());
         assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);

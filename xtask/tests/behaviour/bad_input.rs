@@ -107,3 +107,109 @@ fn a_machine_that_lacks_what_is_needed_is_told_which_command_installs_it() {
     );
     assert!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
 }
+
+/// Whoever typed something wrong is told what to type, whichever verb it was.
+#[test]
+fn every_refusal_has_a_hint() {
+    let sandbox = Sandbox::new();
+    let absent = sandbox.path("absent");
+    let absent = absent.as_str();
+    let page = sandbox.write("page.html", b"<p>a page of somebody else");
+    let series = sandbox.path("series");
+    let driver = "drivers/misc/onebuf.c";
+    for words in [
+        &["apply", absent, "-o", absent][..],
+        &["audit", absent],
+        &["audit", "--baseline", absent],
+        &["audit", "--explain", "zzzz"],
+        &["audit", "--since", "HEAD"],
+        &["build", absent],
+        &["build", "--kernel", absent],
+        &["ci", "--only", "nothing"],
+        &["codegen", "--trees", absent],
+        &["convert", driver],
+        &["convert", driver, "-o", series.as_str(), "--cover", absent],
+        &["convert", "--group", "zzzz", "-o", series.as_str()],
+        &["diff-audit", absent, absent],
+        &["kernel", "get", "six"],
+        &["ktest", absent],
+        &["look", absent],
+        &["look", page.as_str()],
+        &["model", "S99"],
+        &["model", "S1", "--policy", "nothing"],
+        &["model", "S1", "--policy", "nothing.toml"],
+        &["model", "S1", "--pages", "9"],
+        &["pipeline", absent],
+        &["refimpl", "mutants", absent],
+        &["refimpl", "run", absent],
+        &["refimpl", "run", sandbox.root().as_str()],
+        &["refimpl", "trace", absent],
+        &["report", "0000-nothing"],
+        &["truth", "--set", absent, "--pair", "4.19-5.9"],
+    ] {
+        let outcome = sandbox.run(words);
+        assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+        let hint = outcome.stderr.lines().last().unwrap_or_default();
+        assert!(hint.starts_with("hint: "), "{words:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stdout, "", "{words:?}");
+    }
+}
+
+#[test]
+fn a_series_that_cannot_be_written_or_exported_is_the_mistake_of_who_named_the_place() {
+    let sandbox = Sandbox::new();
+    let driver = "drivers/misc/onebuf.c";
+    let series = sandbox.path("series");
+    let root = sandbox.root();
+    for (words, told) in [
+        (
+            &["-o", "/proc/series"][..],
+            "failed to write the series to /proc/series",
+        ),
+        (
+            &[
+                "-o",
+                series.as_str(),
+                "--export-branch",
+                "pins",
+                "--into",
+                root.as_str(),
+            ],
+            "it is not a git repository",
+        ),
+    ] {
+        let words = [&["convert", driver, "--unsigned"], words].concat();
+        let outcome = sandbox.run(&words);
+        assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("\nhint: "), "{}", outcome.stderr);
+        assert!(!series.exists(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_tree_that_is_not_whole_is_no_fault_of_the_machine() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "tree/Makefile",
+        b"VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 7\n",
+    );
+    let driver = include_bytes!("../../../callsites/embedded/common/drivers/misc/onebuf.c");
+    sandbox.write("tree/drivers/misc/onebuf.c", driver);
+    let (tree, series) = (sandbox.path("tree"), sandbox.path("series"));
+    let words = [
+        "convert",
+        "--unsigned",
+        "--kernel",
+        tree.as_str(),
+        "-o",
+        series.as_str(),
+    ];
+    let outcome = sandbox.run(&words);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("hint: this tree is not whole"),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -40,6 +40,16 @@ fn a_release_is_cloned_once_and_its_directory_printed() {
         (second.code, second.stdout.as_str()),
         (Some(0), expected.as_str())
     );
+    // What was named and not asked is told.
+    let third = sandbox.run(&["kernel", "get", "9.8", "--from", &from]);
+    assert_eq!(third.code, Some(0));
+    assert!(
+        third.stderr.contains(&format!(
+            "9.8.7 is in the cache already; {from} was not asked"
+        )),
+        "{}",
+        third.stderr
+    );
     let listed = sandbox.run(&["kernel", "list"]);
     assert_eq!(listed.stdout, format!("9.8.7\t{expected}"));
 }

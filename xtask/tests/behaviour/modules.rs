@@ -337,6 +337,27 @@ fn a_module_is_built_with_each_kernels_headers_before_and_after() {
         outcome.stdout,
         outcome.stderr
     );
+    // Headers of a kernel say which it is.
+    let dated = |name: &str, sublevel: &str| {
+        let path = headers(&sandbox, name, "struct box").join("Makefile");
+        let rest = std::fs::read_to_string(&path).unwrap();
+        let first = format!("VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = {sublevel}\n");
+        std::fs::write(&path, format!("{first}{rest}")).unwrap();
+        path.parent().unwrap().to_owned()
+    };
+    let (older, newer) = (dated("older", "3"), dated("newer", "40"));
+    let words = [
+        "build",
+        "--module",
+        module.as_str(),
+        "--headers",
+        newer.as_str(),
+        older.as_str(),
+    ];
+    let outcome = sandbox.run(&words);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let said = "no --for: the module is read for Linux 6.12.40, the newest of its headers";
+    assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
 }
 
 #[test]
