@@ -16,6 +16,12 @@ fn the_transcripts_of_the_readme_are_what_the_program_prints() {
             let outcome = Outcome::of(
                 &sandbox
                     .xtask(&words)
+                    // Who has given this repository an identity of his own is shown what a stranger is.
+                    .current_dir(env!("CARGO_MANIFEST_DIR"))
+                    .env(
+                        "GIT_CEILING_DIRECTORIES",
+                        concat!(env!("CARGO_MANIFEST_DIR"), "/.."),
+                    )
                     .deadline(std::time::Duration::from_secs(600)),
             );
             assert_eq!(outcome.code, Some(0), "{command}: {}", outcome.stderr);

@@ -61,7 +61,17 @@ fn says(outcome: &Outcome, code: i32, parts: &[&str]) {
 fn no_identity_is_usage_and_names_the_command_that_sets_it() {
     let (sandbox, tree) = with_tree();
     let before = bytes(&tree);
-    let outcome = convert(&sandbox, &tree, &[]);
+    // Away from this repository, which may have an identity of its own.
+    let series = sandbox.path("series");
+    let words = [
+        "convert",
+        FILE,
+        "--kernel",
+        tree.as_str(),
+        "-o",
+        series.as_str(),
+    ];
+    let outcome = Outcome::of(&sandbox.xtask(&words).current_dir(sandbox.path("home")));
     says(
         &outcome,
         2,
