@@ -132,7 +132,7 @@ fn an_unknown_or_ambiguous_id_is_an_error_with_the_nearest_ids() {
 #[test]
 fn a_place_without_a_callsite_is_an_error_with_the_nearest_places_of_its_file() {
     let report = report();
-    let unknown = explain_with(&read, &report, "elsewhere/a.c:5").expect_err("no such place");
+    let unknown = explain_with(&read, &report, "elsewhere/a.c:4").expect_err("no such place");
     assert_eq!(unknown.nearest.first().map(String::as_str), Some("a.c:4"));
     assert!(
         unknown
