@@ -4,11 +4,12 @@
 //! `codegen --trees DIR…` runs refimpl's test of the catalogue on kernel trees.
 
 use crate::codegen::files::stale;
-use crate::console::Console;
+use crate::console::{Console, deliver_json};
 use crate::exit::{Exit, Failure};
 use crate::flags::{Codegen, Common};
 use crate::workspace;
 use camino::Utf8PathBuf;
+use serde_json::json;
 use std::time::Duration;
 
 /// A tree takes some seconds to read, building the test a minute; an hour is for a machine that does much else.
@@ -30,6 +31,13 @@ pub(crate) fn run(common: &Common, args: &Codegen, console: &Console) -> Result<
             crate::console::deliver_as_it_is(Some(&file), |to| Ok(to.write_all(text.as_bytes())?))?;
             console.say(format!("wrote {path}"));
         }
+    }
+    if common.json {
+        let paths: Vec<&str> = stale.iter().map(|(path, _)| *path).collect();
+        deliver_json(
+            common.output.as_deref(),
+            &json!({ "schema": "codegen/1", "stale": paths, "written": !only_look }),
+        )?;
     }
     if args.check && !stale.is_empty() {
         return Err(Failure::new(

@@ -25,7 +25,7 @@ mod truth;
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure};
-use crate::flags::{Cli, Verb};
+use crate::flags::{Cli, Kernel, ModelFormat, Refimpl, Verb};
 use crate::kbuild::Variables;
 use crate::swallowed;
 use camino::Utf8Path;
@@ -33,6 +33,10 @@ use camino::Utf8Path;
 /// Runs the verb.
 pub(crate) fn run(mut cli: Cli, variables: Variables, console: &Console) -> Result<Exit, Failure> {
     give_back(&mut cli.verb)?;
+    one_format(cli.common.json, &cli.verb)?;
+    if cli.common.dry_run && only_tells(&cli.verb) {
+        cli.common.output = None;
+    }
     let common = &cli.common;
     let runs_make = matches!(
         cli.verb,
@@ -67,6 +71,36 @@ pub(crate) fn run(mut cli: Cli, variables: Variables, console: &Console) -> Resu
         Verb::Test(args) => test::run(common, &args, console),
         Verb::Fuzz(args) => fuzz::run(common, &args, console),
         Verb::Ci(args) => ci::run(common, &args, console),
+    }
+}
+
+/// Refuses two formats for one result: either would be an answer that was not asked for.
+fn one_format(json: bool, verb: &Verb) -> Result<(), Failure> {
+    let asked = match verb {
+        Verb::Audit(args) => args.format.as_str(),
+        Verb::Ktest(args) => args.format.as_str(),
+        Verb::Model(args) if args.format == ModelFormat::Html => "html",
+        _ => return Ok(()),
+    };
+    match json && !matches!(asked, "text" | "json") {
+        false => Ok(()),
+        true => Err(Failure::new(
+            Exit::Usage,
+            format!("--json and --format {asked} ask for two formats of one result"),
+        )
+        .hint("leave one of them out")),
+    }
+}
+
+/// Whether the verb changes nothing but the file that -o names, so that a rehearsal of it is to show the result.
+fn only_tells(verb: &Verb) -> bool {
+    match verb {
+        Verb::DiffAudit(_) | Verb::Doctor(_) | Verb::Model(_) | Verb::Truth(_) => true,
+        Verb::Kernel(kernel) => matches!(kernel, Kernel::List),
+        Verb::Refimpl(refimpl) => !matches!(refimpl, Refimpl::Mutants(_)),
+        Verb::Audit(args) => args.explain.is_some(),
+        Verb::Ktest(args) => args.list_targets,
+        _ => false,
     }
 }
 

@@ -49,9 +49,16 @@ fn trace(common: &Common, args: &RefimplTrace) -> Result<Exit, Failure> {
         Trace::parse(&text).map_err(|error| usage(format!("failed to {error} ({})", args.file)))?;
     let answers = answered(&trace, Version::at(version), GUP_PIN_COUNTING_BIAS)
         .map_err(|why| usage(format!("failed to replay {}: {why}", args.file)))?;
-    deliver(common.output.as_deref(), |to| {
-        Ok(to.write_all(answers.as_bytes())?)
-    })?;
+    let output = common.output.as_deref();
+    if common.json {
+        let answers: Vec<&str> = answers.lines().collect();
+        deliver_json(
+            output,
+            &json!({ "schema": "refimpl-trace/1", "answers": answers }),
+        )?;
+    } else {
+        deliver(output, |to| Ok(to.write_all(answers.as_bytes())?))?;
+    }
     Ok(Exit::Clean)
 }
 

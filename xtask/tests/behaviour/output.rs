@@ -127,6 +127,75 @@ fn the_growth_that_the_page_on_the_model_shows_is_what_the_verb_prints() {
 }
 
 #[test]
+fn a_rehearsal_writes_no_file() {
+    let sandbox = Sandbox::new();
+    let trace = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../refimpl/data/traces/null-prefix.trace"
+    );
+    for words in [
+        &["audit", "drivers/misc/onebuf.c"][..],
+        &["audit", "--explain", "R3"],
+        &["kernel", "list"],
+        &["ktest", "--list-targets"],
+        &["model", "S1"],
+        &["model", "S1", "--format", "html"],
+        &["refimpl", "trace", trace],
+    ] {
+        let file = sandbox.path("result");
+        let outcome = sandbox.run(&[words, &["-n", "-o", file.as_str()]].concat());
+        assert_eq!(outcome.code, Some(0), "{words:?}: {}", outcome.stderr);
+        assert!(!file.exists(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_result_is_json_where_that_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let trace = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../refimpl/data/traces/null-prefix.trace"
+    );
+    for words in [
+        &["audit", "drivers/misc/onebuf.c"][..],
+        &["audit", "--explain", "R3"],
+        &["codegen", "--check"],
+        &["doctor"],
+        &["kernel", "list"],
+        &["ktest", "--list-targets"],
+        &["model", "S1"],
+        &["model", "list"],
+        &["refimpl", "trace", trace],
+        &["tidy"],
+    ] {
+        let outcome = sandbox.run(&[words, &["--json"]].concat());
+        let value: serde_json::Value = serde_json::from_str(&outcome.stdout)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", outcome.stdout));
+        assert!(value["schema"].is_string(), "{words:?}: {value}");
+    }
+}
+
+#[test]
+fn two_formats_of_one_result_are_refused() {
+    let sandbox = Sandbox::new();
+    for words in [
+        &["audit", "--json", "--format", "csv"][..],
+        &["ktest", "--json", "--format", "junit"],
+        &["model", "S1", "--json", "--format", "html"],
+    ] {
+        let outcome = sandbox.run(words);
+        assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("two formats of one result"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    let same = sandbox.run(&["model", "list", "--json"]);
+    assert_eq!(same.code, Some(0), "{}", same.stderr);
+}
+
+#[test]
 fn an_unknown_verb_flag_or_format_is_usage() {
     let sandbox = Sandbox::new();
     for words in [
