@@ -26,8 +26,8 @@ const LEGACY: &str = include_str!("../probe/legacy.h");
 const MODULES: [(&str, &str); 1] = [("gup_device", include_str!("../probe/gup_device.c"))];
 /// How many pages are read directly at once: a bio has room for them, and they are more than one.
 const DIRECT_PAGES: u32 = 8;
-/// How many traces of random numbers go into one boot: they and the written ones are some 4,000 operations, which take minutes.
-const TRACES: usize = 72;
+/// How many traces of random numbers go into one boot: they and the written ones are more than 5,000 operations of each version, which take minutes.
+const TRACES: usize = 96;
 /// How many numbers each is made of, at least and at most.
 const LENGTH: std::ops::Range<usize> = 24..64;
 /// What a wrong model adds to a count for a pin: half of the right bias, so that no sum of few pins comes out right.
@@ -256,7 +256,7 @@ mod tests {
             ] {
                 assert!(grounds.contains(ground), "{ground}");
             }
-            assert!(traces.len() >= 50 && ops.clone().count() >= 1000);
+            assert!(traces.len() >= 50 && ops.clone().count() >= 5000);
             let words: std::collections::BTreeSet<&str> = ops.map(|op| op.word()).collect();
             let newer = [
                 "memfd_pin_folios",

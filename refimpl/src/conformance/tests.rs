@@ -9,6 +9,7 @@ use crate::version::Version;
 /// What booted kernels answered, by release: the traces of a run of refimpl-conformance that passed, in which the guest has compared
 /// every answer with the kernel's.
 const ANSWERS: &[(&str, &str)] = &[
+    ("6.1.192", include_str!("../../data/answers/6.1.192.traces")),
     (
         "6.12.117",
         include_str!("../../data/answers/6.12.117.traces"),
