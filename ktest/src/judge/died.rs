@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Crash, hang, flood: whatever keeps the guest from speaking for itself, and the target that it happened in.
 
-use super::target::{Judgement, complaints, inconclusive};
+use super::target::{Judgement, beside, complaints, inconclusive};
 use crate::boot::{Ended, Seen};
 use crate::console::Found;
 use crate::results::Report;
@@ -34,7 +34,7 @@ pub(super) fn died(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> O
     }
     match (seen.ended, ended) {
         (Ended::Flooded, false) => Some(flooded(spec, seen)),
-        (Ended::Deadline, false) => Some(hung(spec, seen)),
+        (Ended::Deadline, false) => Some(hung(spec, seen, report)),
         (Ended::Deadline, true) if seen.results.verdicts.len() == 1 => Some((
             Outcome::Timeout,
             Some("the guest gave its verdict, then hung instead of powering off".into()),
@@ -94,15 +94,15 @@ fn loudest<'s>(spec: &'s TargetSpec, seen: &'s Seen) -> Option<&'s Found> {
     loudest
 }
 
-fn hung(spec: &TargetSpec, seen: &Seen) -> Judgement {
+fn hung(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> Judgement {
     let timeout = |reason: &str| (Outcome::Timeout, Some(reason.to_owned()));
     match running(seen) {
         Some(name) if name == spec.name => {
             let hung = "the guest hung in it and was stopped";
-            match complaints(spec, seen).next() {
-                Some(found) => timeout(&format!("{hung}; console: {}", found.splat.told())),
-                None => timeout(hung),
-            }
+            let complaint = complaints(spec, seen).next();
+            let complaint = complaint.map(|found| format!("console: {}", found.splat.told()));
+            let nothing = Report::default();
+            timeout(&beside(hung, report.unwrap_or(&nothing), complaint))
         }
         Some(name) => inconclusive(&format!("not reached: the guest hung in {name}")),
         None if seen.results.targets.is_empty() => {

@@ -75,11 +75,7 @@ fn outcome(
         .map(|f| format!("console: {}", f.splat.told()));
     match word.as_str() {
         "timeout" => {
-            let reason = match complaint {
-                Some(complaint) => format!("{why}; {complaint}"),
-                None => why.clone(),
-            };
-            return (Outcome::Timeout, Some(reason));
+            return (Outcome::Timeout, Some(beside(why, report, complaint)));
         }
         "pass" | "fail" | "skip" => {}
         other => {
@@ -94,9 +90,8 @@ fn outcome(
     if let Some(reason) = complaint.or_else(|| taint::complaint(spec, &seen.results)) {
         return (Outcome::Fail, Some(reason));
     }
-    if let Some(failed) = report.subtests.iter().find(|s| s.result == Outcome::Fail) {
-        let why = failed.reason.as_deref().unwrap_or("failed");
-        return (Outcome::Fail, Some(format!("{}: {why}", failed.name)));
+    if let Some(reason) = first_failed(report) {
+        return (Outcome::Fail, Some(reason));
     }
     match word.as_str() {
         "fail" => (Outcome::Fail, Some(why.clone())),
@@ -112,6 +107,21 @@ fn outcome(
         "skip" => inconclusive("the guest skipped it although subtests ran"),
         _ => unmoved(spec, converted, report),
     }
+}
+
+/// `why` a target did not come to its end, and what had gone wrong before, which is often the cause: what is not given back leaves less and less
+/// memory to what follows.
+pub(super) fn beside(why: &str, report: &Report, complaint: Option<String>) -> String {
+    let wrong = imbalance(report).or_else(|| first_failed(report));
+    let before = wrong.map(|wrong| format!("before, {wrong}"));
+    let all = [Some(why.to_owned()), before, complaint];
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn first_failed(report: &Report) -> Option<String> {
+    let failed = report.subtests.iter().find(|s| s.result == Outcome::Fail)?;
+    let why = failed.reason.as_deref().unwrap_or("failed");
+    Some(format!("{}: {why}", failed.name))
 }
 
 /// Why nothing that the guest says of a target counts.
@@ -269,6 +279,38 @@ mod tests {
         assert_eq!(
             refused.reason.as_deref(),
             Some("the guest could do nothing: not root")
+        );
+    }
+
+    #[test]
+    fn a_target_that_did_not_end_says_what_had_failed_before() {
+        let judged = |ended, lines: &str| {
+            let text = format!("# begin process-vm FAILED\n    ok 1 a\n{lines}");
+            let seen = Seen {
+                ended,
+                scan: Scan::default(),
+                results: Results::parse(&text),
+            };
+            let spec = &crate::target::select(&["process-vm".into()]).unwrap()[0];
+            let judged = judge(spec, Converted::No, &seen);
+            assert_eq!(judged.result, Outcome::Timeout);
+            judged.reason.unwrap()
+        };
+        let failed = "    not ok 2 read # other bytes came\n";
+        let leaks = "    # pins write acquired=5 released=4\n    not ok 3 write # pins acquired 5, released 4\n";
+        let late = "# end process-vm timeout not finished after 90 s\nktest verdict: fail\n";
+        assert_eq!(judged(Ended::Exited, late), "not finished after 90 s");
+        assert_eq!(
+            judged(Ended::Exited, &format!("{failed}{late}")),
+            "not finished after 90 s; before, read: other bytes came"
+        );
+        assert_eq!(
+            judged(Ended::Exited, &format!("{failed}{leaks}{late}")),
+            "not finished after 90 s; before, pins acquired 5, released 4 (write)"
+        );
+        assert_eq!(
+            judged(Ended::Deadline, failed),
+            "the guest hung in it and was stopped; before, read: other bytes came"
         );
     }
 
