@@ -145,6 +145,47 @@ pub(crate) fn exact<B, H>(
             Ok(())
         })
     });
+    of_a_huge_page(check, title, charge.shows, &mut bare, &mut take);
+}
+
+/// One subtest: a part of a huge page is charged for as many pages as it lies in at least, as all of the huge page at most, and given back.
+fn of_a_huge_page<B, H>(
+    check: &mut Check,
+    title: &str,
+    shows: Shows,
+    bare: &mut impl FnMut() -> Test<B>,
+    take: &mut impl FnMut(u64, usize) -> Test<H>,
+) {
+    check.run(
+        &format!("{title}, charged for a part of a huge page"),
+        || {
+            in_child(|| {
+                attempt("give up CAP_IPC_LOCK", drop_ipc_lock())?;
+                let own = own(bare)?;
+                let Some(huge) = attempt("map", Pages::huge())? else {
+                    return Err(Stop::Skip("the kernel gave no huge page".into()));
+                };
+                let (all, first) = (huge.len() / PAGE, 3);
+                let part = all - first;
+                let begin = huge.address() + (first * PAGE) as u64;
+                std::thread::sleep(LATE);
+                allow(own + part - 1)?;
+                ensure(
+                    take(begin, part * PAGE).is_err(),
+                    "a part of a huge page was taken where the limit is one page less",
+                )?;
+                allow(own + all)?;
+                let held = at_last(|| take(begin, part * PAGE), "a part of a huge page")?;
+                // Which of the two it is, the subsystem decides: io_uring/rsrc.c: io_buffer_account_pin() charges for all of it (6.12).
+                let is_one = [part, all].map(|pages| charged_for(shows, pages));
+                if !is_one.iter().any(Result::is_ok) {
+                    return is_one.into_iter().collect();
+                }
+                drop(held);
+                charged_for(shows, 0)
+            })
+        },
+    );
 }
 
 /// What an object is charged for without memory of ours, in pages: the smallest limit under which it can be had.

@@ -92,7 +92,11 @@ impl Pages {
     }
 
     fn fill(&self) {
-        for offset in (0..self.bytes).step_by(PAGE) {
+        self.fill_each(0..self.bytes / PAGE);
+    }
+
+    fn fill_each(&self, pages: impl Iterator<Item = usize>) {
+        for offset in pages.map(|page| page * PAGE) {
             // SAFETY: the offset lies within the mapping, which is writable and ours alone.
             unsafe { self.start.cast::<u8>().add(offset).write_volatile(1) };
         }
@@ -100,10 +104,23 @@ impl Pages {
 
     /// `count` pages that are never part of a huge page, each written to: each has flags of its own.
     pub(crate) fn small(count: usize) -> std::io::Result<Pages> {
+        let pages = Pages::small_untouched(count)?;
+        pages.fill();
+        Ok(pages)
+    }
+
+    /// The same, of which neighbours do not lie side by side in memory, as far as that can be had: pages come one after the other, and the odd
+    /// ones are asked for once the even ones are there. What lies side by side is often one stretch to the kernel, however many pages it is.
+    pub(crate) fn scattered(count: usize) -> std::io::Result<Pages> {
+        let pages = Pages::small_untouched(count)?;
+        pages.fill_each((0..count).step_by(2).chain((1..count).step_by(2)));
+        Ok(pages)
+    }
+
+    fn small_untouched(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::map(count, MapFlags::PRIVATE)?;
         // SAFETY: the advice covers the mapping, which is ours, and changes none of its bytes.
         unsafe { madvise(pages.start, pages.bytes, Advice::LinuxNoHugepage)? };
-        pages.fill();
         Ok(pages)
     }
 

@@ -55,11 +55,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// `length` bytes that begin `offset` bytes behind the beginning of a page. No page of it is part of a larger folio.
+    /// `length` bytes that begin `offset` bytes behind the beginning of a page. No page of it is part of a larger folio, nor beside its neighbour.
     pub(crate) fn new(offset: usize, length: usize) -> Test<Window> {
         // A page of ours before it, and one behind it.
         let count = (offset + length).div_ceil(PAGE) + 2;
-        let mut pages = attempt("map pages", Pages::small(count))?;
+        let mut pages = attempt("map pages", Pages::scattered(count))?;
         pages.bytes().copy_from_slice(&bytes(BESIDE, count * PAGE));
         Ok(Window {
             pages,

@@ -94,6 +94,9 @@ fn file(check: &mut Check, name: &str, path: &str) {
     check.run(&format!("{name}, read without waiting"), || {
         read_later(path)
     });
+    check.run(&format!("{name}, a part of a huge page"), || {
+        of_a_huge_page(path)
+    });
     check.run(&format!("{name}, read beyond the end"), || {
         let file = attempt("open", direct(path))?;
         let size = attempt("seek", seek(&file, SeekFrom::End(0)))?;
@@ -259,6 +262,32 @@ fn read_later(path: &str) -> Test {
     ensure(
         before > 0 || dirty == spans,
         format!("{dirty} of {spans} pages that were read into were marked dirty"),
+    )
+}
+
+/// A write from the middle of a folio of many pages, and a read into it: one stretch of it, however many pages that are.
+fn of_a_huge_page(path: &str) -> Test {
+    let Some(mut pages) = attempt("map", Pages::huge())? else {
+        return Err(Stop::Skip("the kernel gave no huge page".into()));
+    };
+    let file = attempt("open", direct(path))?;
+    let part = 3 * PAGE + BLOCK..303 * PAGE + 2 * BLOCK;
+    let length = part.len();
+    pages.bytes()[part.clone()].copy_from_slice(&bytes(71, length));
+    let written = attempt("write", pwrite(&file, &pages.bytes()[part.clone()], 0))?;
+    pages.bytes()[part.clone()].fill(0);
+    let before = attempt("read page flags", pages.marked_dirty_in(0..1))?;
+    let read = attempt("read", pread(&file, &mut pages.bytes()[part.clone()], 0))?;
+    ensure(
+        written == length && read == length,
+        format!("{written} and {read} of {length} bytes"),
+    )?;
+    compare(&pages.bytes()[part], 71)?;
+    // The folio is marked as a whole, where its first page is.
+    let dirty = attempt("read page flags", pages.marked_dirty_in(0..1))?;
+    ensure(
+        before > 0 || dirty == 1,
+        "a huge page that was read into was not marked dirty",
     )
 }
 

@@ -25,6 +25,8 @@ const NODE: u64 = 2;
 /// The largest request: what is written, and its heads.
 const REQUEST: usize = BYTES + 4096;
 const HEAD: usize = 40;
+/// Reads and writes from here on are refused.
+const REFUSED_FROM: usize = 4 * BYTES;
 
 /// Runs every subtest.
 pub(super) fn run(check: &mut Check) {
@@ -99,10 +101,18 @@ pub(super) fn run(check: &mut Check) {
     check.run("read beyond the end", || {
         let file = attempt("open", direct())?;
         let mut window = Window::new(5, 3 * crate::memory::PAGE)?;
+        let before = window.marked_dirty()?;
         let read = attempt("read", pread(&file, window.inside(), BYTES as u64 - 100))?;
         ensure(read == 100, format!("{read} bytes came, not 100"))?;
-        window.nothing_behind(100)
+        window.nothing_behind(100)?;
+        let (dirty, least) = (window.marked_dirty()?, u64::from(before == 0));
+        ensure(
+            dirty >= least,
+            format!("{dirty} of 1 pages that were read into were marked dirty"),
+        )
     });
+    check.run("read and write that the server refuses", refused);
+    check.repeat("refused many times", 16, 2 * COUNT as u64, refused);
     failing::run(check, "read", |failing| {
         let file = attempt("open", direct())?;
         let mut window = Window::new(9, BYTES / 2)?;
@@ -176,6 +186,21 @@ fn taken_over(memory: &OwnedFd, asked: &OwnedFd, done: &OwnedFd, last_word: &Own
         return gone.is_ok() && own.bytes().iter().all(|byte| *byte == 0x11);
     }
     false
+}
+
+/// What the server answers with an error number.
+fn refused() -> Test {
+    let file = attempt("open", direct())?;
+    let mut pages = attempt("map", Pages::small(COUNT))?;
+    let at = REFUSED_FROM as u64;
+    let came = [
+        pread(&file, pages.bytes(), at),
+        pwrite(&file, pages.bytes(), at),
+    ];
+    ensure(
+        came.iter().all(|came| *came == Err(rustix::io::Errno::IO)),
+        format!("the server refused, and {came:?} came"),
+    )
 }
 
 fn read_once() -> Test {
@@ -314,6 +339,7 @@ fn answer(request: &[u8], contents: &mut [u8]) -> Option<Result<Vec<u8>, i32>> {
             body.extend([1u32, 0].map(u32::to_ne_bytes).concat());
             Ok(body)
         }
+        15 | 16 if long(HEAD + 8) >= REFUSED_FROM as u64 => Err(libc::EIO),
         // READ
         15 => Ok(contents[range(HEAD)].to_vec()),
         // WRITE; its bytes lie behind its own head of 40 bytes.
@@ -399,12 +425,18 @@ mod tests {
     fn a_request_beyond_the_end_or_cut_short_is_no_panic() {
         let mut contents = vec![0u8; BYTES];
         let mut head = vec![0xff; 40];
+        head[8..16].copy_from_slice(&(REFUSED_FROM as u64 - 1).to_ne_bytes());
         assert_eq!(
             answer(&request(15, NODE, &head), &mut contents)
                 .unwrap()
                 .unwrap(),
             b""
         );
+        head[8..16].copy_from_slice(&(REFUSED_FROM as u64).to_ne_bytes());
+        for operation in [15, 16] {
+            let refused = answer(&request(operation, NODE, &head), &mut contents);
+            assert_eq!(refused, Some(Err(libc::EIO)));
+        }
         head.truncate(3);
         assert!(answer(&request(15, NODE, &head), &mut contents).is_some());
         assert!(answer(&[], &mut contents).is_some());

@@ -8,7 +8,7 @@ use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::sys::open;
 use crate::targets::fuse;
-use crate::window::{Window, shapes};
+use crate::window::{Window, bytes, compare, shapes};
 
 /// More than the 16 pointers that have room on the stack, and less than the 1,024 pages that are pinned at once:
 /// mm/process_vm_access.c: PVM_MAX_PP_ARRAY_COUNT, PVM_MAX_USER_PAGES (6.12). [`shapes`] has what lies beyond.
@@ -107,6 +107,31 @@ pub(super) fn run(check: &mut Check) {
         let expected = [one.inside(), two.inside(), three.inside()].concat();
         ensure(ours.inside() == expected, "other bytes came")
     });
+    check.run_pinning("read and write, a part of a huge page", 602, || {
+        let Some(mut theirs) = attempt("map", Pages::huge())? else {
+            return Err(Stop::Skip("the kernel gave no huge page".into()));
+        };
+        let mut ours = Window::new(1, 299 * PAGE + 2)?;
+        let length = ours.len();
+        let part = 4 * PAGE - 1..4 * PAGE - 1 + length;
+        theirs.bytes()[part.clone()].copy_from_slice(&bytes(31, length));
+        let (from, to) = (theirs.address() + part.start as u64, ours.address());
+        let moved = vectored(
+            libc::SYS_process_vm_readv,
+            &[(to, length)],
+            &[(from, length)],
+        );
+        all(moved, length)?;
+        ours.holds(31)?;
+        ours.fill(32);
+        let moved = vectored(
+            libc::SYS_process_vm_writev,
+            &[(to, length)],
+            &[(from, length)],
+        );
+        all(moved, length)?;
+        compare(&theirs.bytes()[part], 32)
+    });
     check.run("read, into memory that is half not there", || {
         let (mut theirs, ours) = (
             Window::new(7, COUNT * PAGE)?,
@@ -129,8 +154,7 @@ pub(super) fn run(check: &mut Check) {
             attempt("map pages", Pages::with_hole(COUNT, COUNT / 2))?,
         );
         let length = ours.len();
-        ours.bytes()
-            .copy_from_slice(&crate::window::bytes(5, length));
+        ours.bytes().copy_from_slice(&bytes(5, length));
         let (to, from) = (
             (theirs.address(), theirs.len()),
             (ours.address(), theirs.len()),

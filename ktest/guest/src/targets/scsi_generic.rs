@@ -5,9 +5,10 @@
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::failing;
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::{ioctl, open};
 use crate::window::Window;
+use std::fs::File;
 
 const SG_IO: u64 = 0x2285;
 /// SG_FLAG_DIRECT_IO: the kernel maps the caller's pages instead of copying.
@@ -16,6 +17,9 @@ const DIRECT: u32 = 1;
 const TO_DEVICE: i32 = -2;
 /// Data comes from the device.
 const FROM_DEVICE: i32 = -3;
+const DISK: &str = "/dev/sda";
+const WRITE: u8 = 0x2a;
+const READ: u8 = 0x28;
 /// Bytes of a block of the adapter's disk.
 const BLOCK: usize = 512;
 
@@ -78,25 +82,15 @@ fn scsi(check: &mut Check) {
                 let seed = (offset + blocks) as u64;
                 let mut window = Window::new(offset, length)?;
                 window.fill(seed);
-                // WRITE(10) and READ(10) from block 0.
-                let command = |operation: u8| {
-                    [
-                        operation,
-                        0,
-                        0,
-                        0,
-                        0,
-                        0,
-                        0,
-                        (blocks >> 8) as u8,
-                        blocks as u8,
-                        0,
-                    ]
-                };
-                data(&command(0x2a), TO_DEVICE, window.address(), length)?;
+                data(&command(WRITE, blocks), TO_DEVICE, window.address(), length)?;
                 window.inside().fill(0);
                 let before = window.marked_dirty()?;
-                let header = data(&command(0x28), FROM_DEVICE, window.address(), length)?;
+                let header = data(
+                    &command(READ, blocks),
+                    FROM_DEVICE,
+                    window.address(),
+                    length,
+                )?;
                 window.holds(seed)?;
                 if header.info & 0x6 != 0x2 {
                     return Err(Stop::Skip(
@@ -110,6 +104,12 @@ fn scsi(check: &mut Check) {
                 )
             },
         );
+    }
+    // As many as have room on the kernel's stack, and more: block/blk-map.c: UIO_FASTIOV (6.12).
+    for pages in [3, 24] {
+        let title =
+            format!("SG_IO of the disk, {pages} pages in stretches that meet within a page");
+        check.run(&title, || in_stretches(pages));
     }
     check.run("SG_IO, read into pages that are half not there", || {
         let pages = attempt("map", Pages::with_hole(16, 8))?;
@@ -149,6 +149,47 @@ fn scsi(check: &mut Check) {
     check.repeat("SG_IO, many times", 128, 1, || inquiry().map(drop));
 }
 
+/// `pages` pages, written from and read into by four stretches, of which two begin in a page that another ends in: the kernel takes that page more
+/// than once, and what lies side by side becomes one.
+fn in_stretches(pages: usize) -> Test {
+    let Ok(disk) = open(DISK) else {
+        return Err(Stop::Skip(format!("no {DISK}")));
+    };
+    let mut window = Window::new(0, pages * PAGE)?;
+    let ends = [0, BLOCK, 2 * BLOCK, PAGE + BLOCK, pages * PAGE];
+    let stretch = |ends: &[usize]| libc::iovec {
+        iov_base: (window.address() + ends[0] as u64) as *mut libc::c_void,
+        iov_len: ends[1] - ends[0],
+    };
+    let vectors: Vec<libc::iovec> = ends.windows(2).map(stretch).collect();
+    let blocks = pages * PAGE / BLOCK;
+    let move_by = |operation, direction| {
+        let command = command(operation, blocks);
+        let mut sense = [0u8; 64];
+        let address = vectors.as_ptr() as u64;
+        let mut header = header(&command, direction, address, pages * PAGE, &mut sense);
+        header.vectors = vectors.len() as u16;
+        done(&disk, header)
+    };
+    window.fill(41);
+    move_by(WRITE, TO_DEVICE)?;
+    window.inside().fill(0);
+    let before = window.marked_dirty()?;
+    move_by(READ, FROM_DEVICE)?;
+    window.holds(41)?;
+    let (dirty, spans) = (window.marked_dirty()?, window.spans());
+    ensure(
+        before > 0 || dirty == spans,
+        format!("{dirty} of {spans} pages that were read into were marked dirty"),
+    )
+}
+
+/// WRITE(10) or READ(10) of `blocks` blocks from block 0.
+fn command(operation: u8, blocks: usize) -> [u8; 10] {
+    let [high, low] = (blocks as u16).to_be_bytes();
+    [operation, 0, 0, 0, 0, 0, 0, high, low, 0]
+}
+
 fn inquiry() -> Test<SgHeader> {
     let mut page = attempt("map", Pages::new(1))?;
     sg(&[0x12, 0, 0, 0, 96, 0], &mut page)
@@ -163,8 +204,15 @@ fn sg(command: &[u8], pages: &mut Pages) -> Test<SgHeader> {
 fn data(command: &[u8], direction: i32, address: u64, bytes: usize) -> Test<SgHeader> {
     let file = attempt("open /dev/sg0", open("/dev/sg0"))?;
     let mut sense = [0u8; 64];
-    let mut header = header(command, direction, address, bytes, &mut sense);
-    attempt("SG_IO", ioctl(&file, SG_IO, &mut header))?;
+    done(
+        &file,
+        header(command, direction, address, bytes, &mut sense),
+    )
+}
+
+/// What came of a command.
+fn done(file: &File, mut header: SgHeader) -> Test<SgHeader> {
+    attempt("SG_IO", ioctl(file, SG_IO, &mut header))?;
     let well = header.status == 0 && header.host_status == 0;
     ensure(
         well,
@@ -212,6 +260,11 @@ fn header(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_names_its_blocks_with_the_high_byte_first() {
+        assert_eq!(command(READ, 0x102), [0x28, 0, 0, 0, 0, 0, 0, 1, 2, 0]);
+    }
 
     #[test]
     fn the_header_has_the_size_that_the_kernel_expects() {

@@ -6,8 +6,9 @@
 //! before it is asked, and given back whatever it says.
 
 use crate::check::{Check, Stop, attempt, ensure};
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::open;
+use crate::window::Window;
 use crate::{failing, pins};
 use rustix::io::{read, write};
 use std::time::{Duration, Instant};
@@ -16,6 +17,15 @@ const ADAPTER: &str = "/sys/bus/pseudo/drivers/scsi_debug";
 const TAPE: &str = "/dev/nst0";
 /// Few: the tape takes one request of 64 KiB whole, whatever block size it has.
 const COUNT: usize = 16;
+/// One page, two, half of one, parts of two, and all that one request takes; what does not begin at a sector goes another way.
+const SHAPES: [(usize, usize); 6] = [
+    (0, PAGE),
+    (0, 2 * PAGE),
+    (512, PAGE / 2),
+    (PAGE - 512, 1024),
+    (0, 15 * PAGE),
+    (0, COUNT * PAGE),
+];
 
 /// Runs every subtest.
 pub(super) fn run(check: &mut Check) {
@@ -35,24 +45,24 @@ pub(super) fn run(check: &mut Check) {
         let _what_the_tape_thinks = read(&tape, pages.bytes());
         Ok(())
     });
-    check.run("tape, what is read into is marked dirty", || {
-        let tape = attempt("open the tape", open(TAPE))?;
-        let mut pages = attempt("map", Pages::small(COUNT))?;
-        let (before, pins) = (
-            attempt("read page flags", pages.marked_dirty())?,
-            pins::read(),
-        );
-        let _what_the_tape_thinks = read(&tape, pages.bytes());
-        let moved = pins.and_then(|before| Some(pins::read()?.since(before)));
-        if moved.is_none_or(|moved| moved.acquired == 0) {
-            return Err(Stop::Skip("the driver took no page of ours".into()));
-        }
-        let dirty = attempt("read page flags", pages.marked_dirty())?;
-        ensure(
-            before > 0 || dirty == COUNT,
-            format!("{dirty} of {COUNT} pages that were read into were marked dirty"),
-        )
-    });
+    for (offset, length) in SHAPES {
+        let title = format!("tape, {length} bytes at {offset}, what is read into is marked dirty");
+        check.run(&title, || {
+            let tape = attempt("open the tape", open(TAPE))?;
+            let mut window = Window::new(offset, length)?;
+            let (before, pins) = (window.marked_dirty()?, pins::read());
+            let _what_the_tape_thinks = read(&tape, window.inside());
+            let moved = pins.and_then(|before| Some(pins::read()?.since(before)));
+            if moved.is_none_or(|moved| moved.acquired == 0) {
+                return Err(Stop::Skip("the driver took no page of ours".into()));
+            }
+            let (dirty, spans) = (window.marked_dirty()?, window.spans());
+            ensure(
+                before > 0 || dirty == spans,
+                format!("{dirty} of {spans} pages that were read into were marked dirty"),
+            )
+        });
+    }
     failing::run(check, "tape", |failing| {
         let tape = attempt("open the tape", open(TAPE))?;
         let mut pages = attempt("map", Pages::small(COUNT))?;
