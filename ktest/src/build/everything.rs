@@ -7,9 +7,10 @@
 use super::kbuild::Kbuild;
 use super::reach::{Alternatives, compiled, options_of};
 use super::run::output_key;
-use crate::config::{DotConfig, Fragment, prove};
+use crate::config::{DotConfig, Fragment, Releases, prove};
 use crate::error::Error;
 use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::KernelVersion;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -43,6 +44,8 @@ pub(crate) struct Plan {
 struct Data {
     n: BTreeMap<String, String>,
     y: BTreeMap<String, String>,
+    #[serde(default)]
+    off_until: Releases,
     configuration: Vec<Configuration>,
 }
 
@@ -81,7 +84,8 @@ impl Plan {
 }
 
 /// Shares out `files`: what `config` of `kbuild` compiles stays there, the rest goes to the first candidate that compiles
-/// it. `user` are the variables of make that the user typed: an architecture or a compiler among them is kept to.
+/// it. `user` are the variables of make that the user typed: an architecture or a compiler among them is kept to. `version`
+/// is the tree's.
 ///
 /// # Errors
 /// [`Error::Child`] when kbuild fails, [`Error::Io`].
@@ -90,12 +94,10 @@ pub(crate) fn plan(
     config: &DotConfig,
     files: &[Utf8PathBuf],
     user: &[(String, String)],
+    version: KernelVersion,
     say: &dyn Fn(&str),
 ) -> Result<Plan, Error> {
-    let data: Data = toml::from_str(DATA).map_err(|e| Error::Data {
-        path: PATH.into(),
-        why: e.to_string(),
-    })?;
+    let data = data()?;
     let wanted: Vec<(Utf8PathBuf, Alternatives)> = files
         .iter()
         .filter(|file| file.extension() == Some("c"))
@@ -136,7 +138,7 @@ pub(crate) fn plan(
             continue;
         }
         say(&format!("configuring {}", candidate.name));
-        let (kbuild, got) = candidate.configure(other, &data, user)?;
+        let (kbuild, got) = candidate.configure(other, &data, version, user)?;
         let (taken, left): (Vec<_>, Vec<_>) = rest
             .into_iter()
             .partition(|(file, alternatives)| fits(file) && compiled(alternatives, &got).is_some());
@@ -211,17 +213,26 @@ impl Configuration {
         &self,
         mut kbuild: Kbuild,
         data: &Data,
+        version: KernelVersion,
         user: &[(String, String)],
     ) -> Result<(Kbuild, DotConfig), Error> {
-        let mut y = data.y.clone();
-        y.extend(self.choose.clone());
-        let fragment = Fragment::new(PATH, y, data.n.clone(), BTreeMap::new())?;
+        let fragment = self.fragment(data, version)?;
         let home = kbuild.source.parent().unwrap_or(&kbuild.source).to_owned();
         let mut keyed = user.to_vec();
         keyed.extend(self.variables(user));
         kbuild.output = home.join(format!("all-{}", output_key(&fragment, &keyed)));
         let config = kbuild.configure_all(&fragment, &home.join("configure.log"))?;
         Ok((kbuild, config))
+    }
+
+    /// What is chosen on top of allmodconfig, for a release.
+    fn fragment(&self, data: &Data, version: KernelVersion) -> Result<Fragment, Error> {
+        let mut y = data.y.clone();
+        y.extend(self.choose.clone());
+        let mut fragment = Fragment::new(PATH, y, data.n.clone(), BTreeMap::new())?;
+        let none = Releases::new;
+        fragment.add_releases(PATH, none(), none(), data.off_until.clone())?;
+        Ok(fragment.at(version))
     }
 
     /// Which options are off, of the alternative that lacks the fewest.
@@ -239,6 +250,13 @@ impl Configuration {
     }
 }
 
+fn data() -> Result<Data, Error> {
+    toml::from_str(DATA).map_err(|e| Error::Data {
+        path: PATH.into(),
+        why: e.to_string(),
+    })
+}
+
 /// `arm64` of `arch/arm64/…`.
 fn of_architecture(file: &Utf8Path) -> Option<&str> {
     let mut parts = file.components().map(|part| part.as_str());
@@ -251,6 +269,7 @@ fn of_architecture(file: &Utf8Path) -> Option<&str> {
 fn source_arch(arch: &str) -> &str {
     match arch {
         "x86_64" | "i386" => "x86",
+        "sparc32" | "sparc64" => "sparc",
         other => other,
     }
 }
@@ -266,6 +285,25 @@ mod tests {
         let chosen = data.configuration.iter().flat_map(|c| c.choose.values());
         assert!(reasons.chain(chosen).all(|reason| reason.len() > 5));
         assert!(data.configuration.iter().all(|c| !c.package.is_empty()));
+        for configuration in &data.configuration {
+            assert_eq!(source_arch(&configuration.arch), configuration.source_arch);
+        }
+    }
+
+    #[test]
+    fn programs_that_the_compilers_of_today_refuse_are_kept_out_of_old_trees_alone() {
+        let data = data().unwrap();
+        let x86 = &data.configuration[0];
+        let text = |version: &str| {
+            x86.fragment(&data, version.parse().unwrap())
+                .unwrap()
+                .text()
+        };
+        let off = |name: &str| format!("# CONFIG_{name} is not set\n");
+        assert!(text("4.19.1").contains(&off("SECURITY_SELINUX")));
+        assert!(text("5.4.59").contains(&off("STACK_VALIDATION")));
+        assert!(!text("5.4.59").contains("SECURITY_SELINUX"));
+        assert!(!text("6.12").contains("STACK_VALIDATION"));
     }
 
     #[test]

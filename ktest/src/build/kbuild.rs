@@ -60,6 +60,9 @@ impl Kbuild {
                 variables.push(("HOSTCC".into(), "ccache gcc".into()));
             }
         }
+        if !chosen("HOSTCFLAGS") && needs_common(source) {
+            variables.push(("HOSTCFLAGS".into(), "-fcommon".into()));
+        }
         Kbuild {
             program: "make".into(),
             source: source.to_owned(),
@@ -296,5 +299,56 @@ impl Kbuild {
     /// The name of the image for the architecture that is built, and where it comes to lie.
     pub(crate) fn image(&self) -> (&'static str, Utf8PathBuf) {
         ("bzImage", self.output.join("arch/x86/boot/bzImage"))
+    }
+}
+
+/// Whether the tree's dtc defines yylloc twice, as that of 4.19 does: one of the two has to be common, which gcc 10 and later
+/// make it only when asked. make takes more host flags where the Makefile keeps its own in KBUILD_HOSTCFLAGS.
+fn needs_common(source: &Utf8Path) -> bool {
+    let has = |path: &str, wanted: &str| {
+        let text = std::fs::read_to_string(source.join(path)).unwrap_or_default();
+        text.lines().any(|line| line.starts_with(wanted))
+    };
+    has("scripts/dtc/dtc-lexer.l", "YYLTYPE yylloc;") && has("Makefile", "KBUILD_HOSTCFLAGS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_programs_that_share_a_variable_are_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let told = |user: &[(String, String)]| {
+            let kbuild = Kbuild::new(root, root, user, 1);
+            let mut named = kbuild.variables.into_iter();
+            named
+                .find(|(name, _)| name == "HOSTCFLAGS")
+                .map(|(_, value)| value)
+        };
+        std::fs::create_dir_all(root.join("scripts/dtc")).unwrap();
+        std::fs::write(
+            root.join("Makefile"),
+            "KBUILD_HOSTCFLAGS   := -Wall $(HOSTCFLAGS)\n",
+        )
+        .unwrap();
+        std::fs::write(
+            root.join("scripts/dtc/dtc-lexer.l"),
+            "%{\nextern YYLTYPE yylloc;\n",
+        )
+        .unwrap();
+        assert_eq!(told(&[]), None);
+        std::fs::write(
+            root.join("scripts/dtc/dtc-lexer.l"),
+            "%{\nYYLTYPE yylloc;\n",
+        )
+        .unwrap();
+        assert_eq!(told(&[]).as_deref(), Some("-fcommon"));
+        let own = [("HOSTCFLAGS".to_owned(), "-O1".to_owned())];
+        assert_eq!(told(&own).as_deref(), Some("-O1"));
+        // An older Makefile's own flags would be lost.
+        std::fs::write(root.join("Makefile"), "HOSTCFLAGS   := -Wall\n").unwrap();
+        assert_eq!(told(&[]), None);
     }
 }

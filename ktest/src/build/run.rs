@@ -4,6 +4,7 @@
 use super::changes::Ledger;
 use super::everything::{Plan, plan};
 use super::kbuild::Kbuild;
+use super::objects::ObjectBuild;
 use super::reach::extend;
 use super::report::{BuildReport, BuildStage, SCHEMA};
 use super::shadow::Shadow;
@@ -20,6 +21,7 @@ use crate::verdict::{Changes, Outcome};
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use failure::counted;
+use std::collections::BTreeSet;
 
 /// A shadow, an output directory and a proven configuration.
 #[derive(Debug)]
@@ -193,7 +195,8 @@ pub fn run(
         What::Objects => {
             let (kbuild, config) = (&prepared.kbuild, &prepared.config);
             let say = |sentence: &str| options.progress.say(sentence);
-            plan(kbuild, config, &touched, &options.kbuild, &say)?
+            let version = source.kernel_version()?;
+            plan(kbuild, config, &touched, &options.kbuild, version, &say)?
         }
         What::Image => Plan::one(&prepared.kbuild, &touched),
     };
@@ -205,11 +208,12 @@ pub fn run(
     say(&format!("Linux {}", source.version));
     let (base, known) = make_base(&prepared, &plan, &touched, options.what, &logs.join("00"))?;
     let mut ledger = Ledger::new(&base);
+    let broken = failing(&base);
     let mut patches = Vec::new();
     for (index, stage) in staged.iter().enumerate() {
         say(&stage.subject);
         let dir = logs.join(format!("{:02}", index + 1));
-        let made = make_stage(
+        let mut made = make_stage(
             &prepared,
             &plan,
             &stage.overlay,
@@ -217,6 +221,9 @@ pub fn run(
             options.what,
             &dir,
         )?;
+        if options.what == What::Objects {
+            excuse(&mut made, &broken);
+        }
         let changes = ledger.step(&source.root, &stage.overlay, &made);
         let mut built = finished(&stage.subject, &known, made, &prepared, options.what)?;
         built.changes = changes;
@@ -260,6 +267,37 @@ fn reach(
     let log = home.join("configure.log");
     prepared.config = prepared.kbuild.configure_more(fragment, &more, &log)?;
     Ok(())
+}
+
+/// The files that do not compile as they are.
+fn failing(base: &Made) -> BTreeSet<String> {
+    let failed = base.objects.iter().filter(|o| o.result == Outcome::Fail);
+    failed.map(|object| object.path.clone()).collect()
+}
+
+/// What does not compile without the series either is skipped: no patch is to blame for it, and none is proven by it.
+fn excuse(made: &mut Made, broken: &BTreeSet<String>) {
+    let failed = |object: &ObjectBuild| object.result == Outcome::Fail;
+    for object in made.objects.iter_mut().filter(|object| failed(object)) {
+        if broken.contains(&object.path) {
+            object.result = Outcome::Skip;
+            object.reason = Some(format!(
+                "it does not compile without the series either: {}",
+                object.reason.as_deref().unwrap_or("make failed")
+            ));
+        }
+    }
+    if made.result != Outcome::Fail || made.objects.iter().any(failed) {
+        return;
+    }
+    let compiled = made.objects.iter().any(|o| o.result == Outcome::Pass);
+    (made.result, made.reason) = match compiled {
+        true => (Outcome::Pass, None),
+        false => (
+            Outcome::Skip,
+            Some("no object of what it touches compiles without the series".into()),
+        ),
+    };
 }
 
 fn finished(
@@ -312,5 +350,53 @@ mod tests {
         let asked = |arch: &str| is_elsewhere(&[("ARCH".to_owned(), arch.to_owned())]);
         assert!(asked("arm64") && asked("powerpc"));
         assert!(!asked("x86_64") && !is_elsewhere(&[("LLVM".to_owned(), "-16".to_owned())]));
+    }
+
+    #[test]
+    fn what_fails_without_the_series_blames_no_patch() {
+        let object = |path: &str, result: Outcome| ObjectBuild {
+            path: path.into(),
+            result,
+            reason: (result == Outcome::Fail).then(|| "a.c:1: error: odd".to_owned()),
+            configuration: None,
+            architecture: None,
+            options: Vec::new(),
+        };
+        let made = |objects: Vec<ObjectBuild>| Made {
+            result: Outcome::Fail,
+            reason: Some("a.c does not compile".into()),
+            objects,
+            warnings: Default::default(),
+            functions: Default::default(),
+            calls: Default::default(),
+            lines: Default::default(),
+            seconds: 0.0,
+        };
+        let broken = failing(&made(vec![
+            object("a.c", Outcome::Fail),
+            object("b.c", Outcome::Pass),
+        ]));
+        let mut both = made(vec![
+            object("a.c", Outcome::Fail),
+            object("b.c", Outcome::Pass),
+        ]);
+        excuse(&mut both, &broken);
+        assert_eq!((both.result, both.reason.as_deref()), (Outcome::Pass, None));
+        assert_eq!(
+            both.objects[0].reason.as_deref(),
+            Some("it does not compile without the series either: a.c:1: error: odd")
+        );
+        let mut alone = made(vec![object("a.c", Outcome::Fail)]);
+        excuse(&mut alone, &broken);
+        assert_eq!(alone.result, Outcome::Skip);
+        let mut own = made(vec![
+            object("a.c", Outcome::Fail),
+            object("b.c", Outcome::Fail),
+        ]);
+        excuse(&mut own, &broken);
+        assert_eq!(
+            (own.result, own.objects[1].result),
+            (Outcome::Fail, Outcome::Fail)
+        );
     }
 }
