@@ -100,8 +100,13 @@ fn outlived(
     if !releases.iter().all(at_once) {
         return None;
     }
+    // What frees a page is for its one owner, and drops no reference that somebody took on the pages of others.
+    let drops = |at: &usize| {
+        let listed = analysis.listed(sites[*at].key);
+        role(&sites[*at]) == Role::Release && listed.is_some_and(|function| function.kind != "free")
+    };
     let last = (0..callsites.len()).find(|at| {
-        let after = role(&sites[*at]) == Role::Release && !at_once(at) && !releases.contains(at);
+        let after = drops(at) && !at_once(at) && !releases.contains(at);
         after
             && !origins[*at].own.is_empty()
             && acquires

@@ -121,7 +121,7 @@ pub(super) fn release(
     }
     if !origins.other.is_empty() {
         let reason = format!(
-            "drops references on user pages ({}) and on others ({}): whoever stores a page here must leave word of what it is",
+            "drops references on user pages ({}) and on others ({}): it has to be recorded with each page which of them it is",
             names_of(analysis, &origins.user).join(", "),
             names_of(analysis, &origins.other).join(", ")
         );
@@ -129,7 +129,7 @@ pub(super) fn release(
     }
     if !origins.own.is_empty() {
         let reason = format!(
-            "drops references on user pages ({}) and what {} took on pages that others hold: whoever stores a page here must leave word of which it is",
+            "drops references on user pages ({}) and what {} took on pages that others hold: it has to be recorded with each page which of them it is",
             names_of(analysis, &origins.user).join(", "),
             names_of(analysis, &origins.own).join(", ")
         );
@@ -295,7 +295,7 @@ pub(super) fn of_user_pages(
     if keeps && converts {
         let reason = match act {
             Act::Drops => format!(
-                "drops references of acquires that must stay and of others that ought to pin ({names}): whoever takes the pages must leave word which of the two it was"
+                "drops references of acquires that must stay and of others that ought to pin ({names}): it has to be recorded with the pages which of the two took them"
             ),
             Act::Dirties => format!(
                 "marks dirty pages of acquires that must stay and of others that ought to pin ({names})"
@@ -321,7 +321,7 @@ pub(super) fn of_user_pages(
     if !iterators.is_empty() && known.era != Era::Pin {
         let reason = match act {
             Act::Drops => format!(
-                "drops references of {names}, which are on user pages only when the iterator is user-backed: remember of the iterator which it is, beside the pages"
+                "drops references of {names}, which are on user pages only when the iterator is user-backed: it has to be recorded with the pages whether theirs is"
             ),
             Act::Dirties => format!(
                 "marks dirty pages of {names}, which are user pages only when the iterator is user-backed"

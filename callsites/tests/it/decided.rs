@@ -348,6 +348,38 @@ struct frob_req { struct page *slot; struct page *shared; struct device *dev; };
 }
 
 #[test]
+fn what_frees_pages_of_its_own_keeps_those_of_an_acquire_from_no_end() {
+    let judged = check(&[(
+        "drivers/a/a.c",
+        "
+static int frob_fill(struct frob_req *req, unsigned long at)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1) //^ convert
+		return -EFAULT;
+	frob_assign(req, page);
+	dma_map_page(req->dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	put_page(page); //^ convert
+	return 0;
+}
+static void frob_assign(struct frob_req *req, struct page *page)
+{
+	req->slot = page;
+	get_page(page);
+}
+static void frob_clear(struct frob_req *req)
+{
+	__free_page(req->slot);
+}
+struct frob_req { struct page *slot; struct device *dev; };
+",
+    )]);
+    let group = group_of(&judged, "get_user_pages_fast");
+    assert!(group.blocked_by.is_empty(), "{group:?}");
+}
+
+#[test]
 fn a_reference_that_the_function_drops_itself_belongs_to_no_slot() {
     check(&[(
         "drivers/a/a.c",
