@@ -359,6 +359,7 @@ fn compute(
         groups: &judged.groups,
         era,
         released: tree.released(),
+        code: tree.defined().code,
         read: &|path| tree.read(path).ok(),
         any_in: &|directory, test| watched.any_with_path(directory, test),
     };

@@ -10,7 +10,7 @@
 use super::helpers::calls;
 use super::kind_mismatch::Origin;
 use super::notified::notified;
-use super::paths::What;
+use super::paths::{What, with_helpers};
 use super::view::{View, kept};
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
@@ -128,12 +128,29 @@ fn only_undone(view: &View<'_>, acquires: &[&Callsite], releases: &[&Callsite]) 
                 site.path == release.path && (span.start..span.end).contains(&site.span.start)
             };
             let mut taken = acquires.iter().filter(taken_here).peekable();
-            taken.peek().is_some() && {
-                let kept = kept(&view.files[file], function);
-                taken.any(|site| kept.contains(&site.span.start))
+            match taken.peek() {
+                Some(_) => {
+                    let kept = kept(&view.files[file], function);
+                    taken.any(|site| kept.contains(&site.span.start))
+                }
+                None => keeps_what_a_helper_takes(view, file, function),
             }
         })
     })
+}
+
+/// Whether a function keeps, when nothing fails, the pages that a helper of its file takes for it.
+fn keeps_what_a_helper_takes(view: &View<'_>, file: usize, function: &Function) -> bool {
+    let functions = &view.files[file].functions;
+    let helper = |_: usize, name: &str| {
+        let mut named = functions.iter().filter(|helper| helper.name == name);
+        match (named.next(), named.next()) {
+            (Some(helper), None) => Some((file, helper)),
+            _ => None,
+        }
+    };
+    let whole = with_helpers((file, function), &helper);
+    whole.is_some_and(|whole| !kept(&view.files[file], &whole).is_empty())
 }
 
 /// Whether a file has more releases than those that the flow found, and marks no page dirty anywhere.
@@ -197,7 +214,12 @@ fn dirtied_nearby(view: &View<'_>, members: &[&Callsite]) -> bool {
             .groups
             .iter()
             .find(|g| Some(&g.id) == site.group.as_ref());
+        // What is given pages of several kinds stands in no group, and is explained all the same.
         group.is_some_and(|group| !group.acquires.is_empty())
+            || site
+                .origins
+                .iter()
+                .any(|text| Origin::of_kind(text).is_some())
     };
     let own: BTreeSet<&str> = view
         .input
@@ -248,8 +270,23 @@ fn only_reads(view: &View<'_>, site: &Callsite) -> bool {
     let (mut to, mut from) = (false, false);
     if let Some(file) = view.file(&site.path) {
         for function in view.around(file, site.span) {
+            // What a direction is compared with says nothing of what it is.
+            let mut compared: BTreeSet<u32> = BTreeSet::new();
             visit::all(&function.body, &mut |expr| {
-                if let Expr::Name(name, _) = expr {
+                if let Expr::Binary {
+                    op, left, right, ..
+                } = expr
+                {
+                    if op == "==" || op == "!=" {
+                        compared.extend([left.span().start, right.span().start]);
+                    }
+                }
+            });
+            visit::all(&function.body, &mut |expr| {
+                if let Expr::Name(name, span) = expr {
+                    if compared.contains(&span.start) {
+                        return;
+                    }
                     // include/linux/pci-dma-compat.h has them under names of their own, 5.4.
                     let name = name.strip_prefix("PCI_").unwrap_or(name);
                     to |= matches!(name, "DMA_TO_DEVICE" | "DMA_TODEVICE");

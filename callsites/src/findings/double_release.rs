@@ -3,7 +3,7 @@
 //!
 //! Matches a second release of a page that this function acquired, with no reference taken in between and the page not
 //! handed on; a second unpin of what a member holds, with the member unchanged; a release of pages that are looked up in an
-//! array, in a scatterlist, or in an object, which the way has freed; a page that is mapped after its release; and a way that releases its pages
+//! array, in a scatterlist, or in an object, which the way has freed; a page that is mapped, or read through a mapping, after its release; and a way that releases its pages
 //! because a call failed, and returns 0 as the way does that keeps them, so that the caller releases them again. Wrong because the second one drops a reference of somebody else: the page is freed while it is in use.
 //! Would have caught fs/direct-io.c's dio_cleanup(), which did not advance its head, and io_uring's double unpin of
 //! rings whose address was invalid (03d89a2de25b).
@@ -46,7 +46,7 @@ fn used(view: &View<'_>, findings: &mut Vec<Finding>) {
                 .cause
                 .map_or(0, |cause| view.line(walked.file, cause.start));
             let message = format!(
-                "a page that {}() took at line {line} is mapped after it was released",
+                "a page that {}() took at line {line} is used after it was released",
                 fact.name
             );
             let evidence = view.way(walked.file, fact, "released before on this way");

@@ -77,6 +77,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
     if takers.is_empty() && !of_slab {
         return None;
     }
+    let drops = lets_go(&bytes);
     let mut by_name: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, item) in unread.iter().enumerate() {
         by_name.entry(item.name.as_bytes()).or_default().push(at);
@@ -85,6 +86,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
     for (at, item) in unread.iter().enumerate() {
         let helper = called.contains(item.name.as_str());
         if helper
+            || drops && lets_go(text(item))
             || of_slab && acts_on_slab_pages(text(item))
             || takers.iter().any(|name| calls(text(item), name))
         {
@@ -113,6 +115,11 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         .extend(new.filter(|f| !read.contains(&f.span.start)));
     file.functions.sort_by_key(|f| f.span.start);
     Some(file)
+}
+
+/// Whether `text` drops pins by a handle: what stands before that tells of the calls there that they do not.
+fn lets_go(text: &[u8]) -> bool {
+    acts().names(Does::DropsPins).any(|name| calls(text, name))
 }
 
 /// Whether `text` has what takes references on pages of an address, in one function or several.

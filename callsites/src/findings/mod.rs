@@ -13,7 +13,7 @@
 //! |------|------|----------|
 //! | R1   | [`kind_mismatch`] | ways through one function, and callsites whose origins the flow knows |
 //! | R2   | [`kind_mismatch`], [`half_converted`] | the same across files; groups |
-//! | R3   | [`leak`], [`overwritten`] | ways through one function |
+//! | R3   | [`leak`], [`overwritten`], [`never_released`] | ways through one function; members |
 //! | R4   | [`wrong_count`] | ways |
 //! | R5   | [`errno`], [`partial`] | ways; comparisons |
 //! | R6   | [`unfilled`] | ways |
@@ -41,6 +41,8 @@ mod helpers;
 pub(crate) mod kind_mismatch;
 pub(crate) mod leak;
 pub(crate) mod look_alike;
+mod manners;
+pub(crate) mod never_released;
 mod notified;
 pub(crate) mod overwritten;
 pub(crate) mod partial;

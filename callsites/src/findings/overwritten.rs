@@ -25,10 +25,14 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         let function = walked.function;
         let (file, name) = (walked.file, function.name.as_str());
         let directory = parent(&view.files[file].path);
+        // Whoever calls what stands in a table of files' operations knows nothing of a driver's members.
+        let of_files = is_of_files(function);
         let called = called
-            .entry(directory)
-            .or_insert_with(|| called_in(view, directory));
-        let text = texts.entry(file).or_insert_with(|| Words::of(view, file));
+            .entry((directory, of_files))
+            .or_insert_with(|| called_in(view, directory, !of_files));
+        let text = texts
+            .entry((file, of_files))
+            .or_insert_with(|| Words::of(view, file, !of_files));
         if called.contains(name) || text.stands_elsewhere(name) {
             continue;
         }
@@ -57,8 +61,14 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What the functions of a directory call or name, and so do its tables.
-fn called_in<'v>(view: &'v View<'_>, directory: &str) -> HashSet<&'v str> {
+/// Whether a function is given the file that a system call is about (include/linux/fs.h: struct file_operations).
+fn is_of_files(function: &Function) -> bool {
+    let mut params = function.params.iter();
+    params.any(|param| param.ty.name == "struct file" && param.ty.pointers == 1)
+}
+
+/// What the functions of a directory call or name, and so do its `tables`.
+fn called_in<'v>(view: &'v View<'_>, directory: &str, tables: bool) -> HashSet<&'v str> {
     let mut called: HashSet<&str> = HashSet::new();
     let files = view.files.iter();
     for file in files.filter(|file| parent(&file.path) == directory) {
@@ -75,6 +85,7 @@ fn called_in<'v>(view: &'v View<'_>, directory: &str) -> HashSet<&'v str> {
             .globals
             .iter()
             .filter_map(|global| global.init.as_ref())
+            .filter(|_| tables)
         {
             visit::expressions(init, &mut note);
         }
@@ -88,10 +99,15 @@ struct Words<'v> {
 }
 
 impl<'v> Words<'v> {
-    fn of(view: &'v View<'_>, file: usize) -> Self {
+    fn of(view: &'v View<'_>, file: usize, tables: bool) -> Self {
         let mut by_word: HashMap<String, Option<&str>> = HashMap::new();
         let items = view.files[file].outline.iter();
-        for item in items.filter(|item| item.kind != OutlineKind::Prototype) {
+        let defines = |kind: OutlineKind| match kind {
+            OutlineKind::Function | OutlineKind::Macro => true,
+            OutlineKind::Prototype => false,
+            _ => tables,
+        };
+        for item in items.filter(|item| defines(item.kind)) {
             let text = view.text(file, item.span);
             for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
                 match by_word.get_mut(word) {

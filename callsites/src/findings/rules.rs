@@ -16,7 +16,7 @@ pub struct Rule {
     source: &'static str,
 }
 
-const ALL: [Rule; 18] = [
+const ALL: [Rule; 19] = [
     Rule {
         id: "R1",
         names: &[("kind-mismatch", Severity::Error)],
@@ -41,6 +41,11 @@ const ALL: [Rule; 18] = [
         id: "R3",
         names: &[("overwritten-pin", Severity::Warning)],
         source: include_str!("overwritten.rs"),
+    },
+    Rule {
+        id: "R3",
+        names: &[("never-released", Severity::Warning)],
+        source: include_str!("never_released.rs"),
     },
     Rule {
         id: "R4",

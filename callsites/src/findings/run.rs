@@ -4,7 +4,8 @@
 use super::view::{Input, View};
 use super::{
     accounting, compound, dirty, double_release, errno, gup_flags, half_converted, kind_mismatch,
-    leak, look_alike, overwritten, partial, slab, sleeping, still_mapped, unfilled, wrong_count,
+    leak, look_alike, never_released, overwritten, partial, slab, sleeping, still_mapped, unfilled,
+    wrong_count,
 };
 use crate::flow::places::parent;
 use crate::index::ir::FileFacts;
@@ -18,7 +19,7 @@ type Rule = fn(&View<'_>, &mut Vec<Finding>);
 
 /// The rules that look at one file and its callsites; the order decides which of two findings about one line stays
 /// when one is the consequence of the other.
-const OF_A_FILE: [Rule; 16] = [
+const OF_A_FILE: [Rule; 17] = [
     kind_mismatch::check,
     errno::check,
     wrong_count::check,
@@ -27,6 +28,7 @@ const OF_A_FILE: [Rule; 16] = [
     double_release::check,
     leak::check,
     overwritten::check,
+    never_released::check,
     slab::check,
     dirty::check,
     sleeping::check,

@@ -2,6 +2,7 @@
 //! What the rules look at, prepared once.
 
 use super::atomic::Sleepers;
+use super::manners::{keeping_in_result, spared_in};
 use super::paths::{Callees, Fact, Locals, MOST_WAYS, What, walk};
 use super::{atomic, helpers, paths, visit};
 use crate::flow::places::parent;
@@ -10,6 +11,7 @@ use crate::index::ir::{
 };
 use crate::lex::{Mode, Token, tokens};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
+use crate::tree::VersionCode;
 use camino::Utf8Path;
 use rayon::prelude::*;
 use refimpl::api::{Does, Role, acts, followed};
@@ -30,6 +32,8 @@ pub struct Input<'a> {
     pub era: Era,
     /// Which API the release has that the tree's version names: a series may have brought another.
     pub released: Era,
+    /// The release of the tree, which C may ask as well as the preprocessor.
+    pub code: Option<VersionCode>,
     /// The bytes of a file of the tree.
     pub read: &'a (dyn Fn(&Utf8Path) -> Option<Vec<u8>> + Sync),
     /// Whether a source of a directory passes a test on its path and bytes.
@@ -86,6 +90,8 @@ impl<'a> View<'a> {
             let functions = file.functions.iter();
             known.extend(functions.map(|function| function.name.as_str()));
         }
+        let sparing: Vec<OnceLock<HashSet<&str>>> = files.iter().map(|_| OnceLock::new()).collect();
+        let results: Vec<OnceLock<HashSet<&str>>> = files.iter().map(|_| OnceLock::new()).collect();
         let look = |at: usize, function: &Function, most: usize| {
             let sleeps = |name: &str, args: &[Expr]| sleepers.call(at, name, args);
             let unlocks = |name: &str| sleepers.unlocks(at, name);
@@ -94,7 +100,18 @@ impl<'a> View<'a> {
             let directory = beside.get(parent(&files[at].path));
             let beside = |name: &str| directory.is_some_and(|names| names.contains(name));
             let member = |tag: &str, name: &str| member_of(&files, at, tag, name);
+            let spared = |name: &str| {
+                let of_file = sparing[at].get_or_init(|| spared_in(&files[at]));
+                of_file.contains(name)
+            };
+            let in_result = |name: &str| {
+                let of_file = results[at].get_or_init(|| keeping_in_result(&files[at]));
+                of_file.contains(name)
+            };
             let callees = Callees {
+                spared: &spared,
+                in_result: &in_result,
+                code: input.code,
                 sleeps: &sleeps,
                 unlocks: &unlocks,
                 shadowed: &shadowed,
@@ -350,6 +367,9 @@ pub(crate) fn kept(file: &FileFacts, function: &Function) -> BTreeSet<u32> {
         defined: &|name| defined.contains(name),
         beside: &|_| false,
         member: &|_, _| None,
+        spared: &|_| false,
+        in_result: &|_| false,
+        code: None,
     };
     paths::kept(function, &callees)
 }

@@ -5,6 +5,7 @@
 use callsites::findings::{Input, run};
 use callsites::index::{Wanted, parse};
 use callsites::report::Era;
+use callsites::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ fn found(source: &str) -> Vec<String> {
         groups: &[],
         era: Era::Pin,
         released: Era::Pin,
+        code: VersionCode::of("6.12"),
         read: &read,
         any_in: &|_, _| false,
     });
@@ -122,6 +124,21 @@ fn a_part_of_the_pages_does_not_pass_for_all() {
 }
 
 #[test]
+fn objects_are_known_by_each_of_their_names_and_macros_by_what_they_stand_for() {
+    check("objects.c");
+}
+
+#[test]
+fn an_array_that_is_freed_with_its_pins_is_found_where_nobody_unpins_them() {
+    check("forgotten.c");
+    // Another function that lets pages go may let these go.
+    let source = std::fs::read_to_string(fixtures().join("forgotten.c")).expect("a fixture");
+    let end =
+        "void kiln_empty(struct kiln *kiln)\n{\n\tunpin_user_pages(kiln->bricks, kiln->nr);\n}\n";
+    assert!(found(&(source + end)).is_empty());
+}
+
+#[test]
 fn a_mark_for_a_finding_that_is_not_there_is_an_error() {
     let source = "int f(void)\n{\n\treturn 0;\n//^^^^ leak-on-error-path: nothing\n}\n";
     assert_eq!(marks(source), ["3 leak-on-error-path: nothing"]);
@@ -144,12 +161,14 @@ fn each_fixture_is_checked_by_a_test() {
             "carriers.c",
             "charges.c",
             "counts.c",
+            "forgotten.c",
             "handles.c",
             "iterators.c",
             "kinds.c",
             "leak.c",
             "lifetimes.c",
             "loans.c",
+            "objects.c",
             "partial.c",
             "turns.c"
         ]

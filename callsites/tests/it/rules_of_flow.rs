@@ -210,3 +210,132 @@ void quay_drop(struct device *dev, struct quay *quay)
 ";
     assert_eq!(of(text), ["quay_drop still-mapped"]);
 }
+
+#[test]
+fn a_direction_that_is_only_compared_is_not_the_one_there_is() {
+    let drop = |release: &str| {
+        format!(
+            "struct quay {{ struct page **pages; int nr; enum dma_data_direction dir; }};
+int quay_map(struct quay *quay, unsigned long start, int nr, enum dma_data_direction dir)
+{{
+	int got;
+
+	quay->dir = dir;
+	got = pin_user_pages_fast(start, nr, dir == DMA_TO_DEVICE ? 0 : FOLL_WRITE, quay->pages);
+	if (got < 0)
+		return got;
+	quay->nr = got;
+	return 0;
+}}
+void quay_unmap(struct quay *quay)
+{{
+	{release}
+	quay->nr = 0;
+}}
+"
+        )
+    };
+    let forgets = drop("unpin_user_pages(quay->pages, quay->nr);");
+    assert_eq!(of(&forgets), ["quay_map dirty-never"]);
+    let tells =
+        drop("unpin_user_pages_dirty_lock(quay->pages, quay->nr, quay->dir != DMA_TO_DEVICE);");
+    assert!(of(&tells).is_empty());
+}
+
+#[test]
+fn who_undoes_what_a_helper_took_need_not_dirty() {
+    let text = |good: &str| {
+        format!(
+            "static int quay_pin(unsigned long start, int nr, struct page ***out, int *number)
+{{
+	struct page **pages = kvcalloc(nr, sizeof(*pages), GFP_KERNEL);
+	int got;
+
+	if (!pages)
+		return -ENOMEM;
+	got = pin_user_pages_fast(start, nr, FOLL_WRITE, pages);
+	if (got <= 0) {{
+		kvfree(pages);
+		return -EFAULT;
+	}}
+	*out = pages;
+	*number = got;
+	return 0;
+}}
+int quay_attach(struct quay *quay, unsigned long start, int nr)
+{{
+	struct page **pages;
+	int number, ret;
+
+	ret = quay_pin(start, nr, &pages, &number);
+	if (ret)
+		return ret;
+	ret = quay_bind(quay, pages, number);
+	{good}
+	unpin_user_pages(pages, number);
+	kvfree(pages);
+	return ret;
+}}
+"
+        )
+    };
+    assert!(of(&text("if (!ret)\n\t\treturn 0;")).is_empty());
+    assert_eq!(of(&text("quay_wait(quay);")), ["quay_pin dirty-never"]);
+}
+
+#[test]
+fn pins_that_last_until_the_file_is_closed_are_long_term() {
+    let text = |flags: &str, closes: &str| {
+        format!(
+            "struct quay {{ struct page **pages; unsigned long nr; }};
+static void quay_clear(struct quay *quay)
+{{
+	if (!quay->pages)
+		return;
+	unpin_user_pages_dirty_lock(quay->pages, quay->nr, true);
+	kvfree(quay->pages);
+	quay->pages = NULL;
+}}
+static int quay_set(struct quay *quay, unsigned long start, unsigned long nr)
+{{
+	long got;
+
+	if (quay->pages)
+		return -EBUSY;
+	quay->pages = kvcalloc(nr, sizeof(struct page *), GFP_KERNEL);
+	if (!quay->pages)
+		return -ENOMEM;
+	got = pin_user_pages_fast(start, nr, {flags}, quay->pages);
+	if (got != nr) {{
+		if (got > 0)
+			unpin_user_pages(quay->pages, got);
+		kvfree(quay->pages);
+		quay->pages = NULL;
+		return -EFAULT;
+	}}
+	quay->nr = nr;
+	return 0;
+}}
+static long quay_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{{
+	if (cmd == 1)
+		return quay_set(file->private_data, arg, 16);
+	quay_clear(file->private_data);
+	return 0;
+}}
+{closes}
+"
+        )
+    };
+    let closes = "static int quay_close(struct inode *inode, struct file *file)
+{
+	quay_clear(file->private_data);
+	return 0;
+}
+";
+    let missing = ["quay_set longterm-missing"];
+    assert_eq!(of(&text("FOLL_WRITE", closes)), missing);
+    assert!(of(&text("FOLL_WRITE | FOLL_LONGTERM", closes)).is_empty());
+    // Nobody is seen to hold them until then.
+    assert!(of(&text("FOLL_WRITE", "")).is_empty());
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rules that need what the flow found: origins across files, groups, cases.
 
-use callsites::findings::{Input, run};
+use callsites::findings::{AnyIn, Input, run};
 use callsites::index::ir::{FileFacts, Span};
 use callsites::index::{Wanted, parse};
 use callsites::report::*;
@@ -124,10 +124,15 @@ fn found(callsites: &[Callsite]) -> Vec<Finding> {
 }
 
 fn found_in(era: Era, callsites: &[Callsite]) -> Vec<Finding> {
+    found_among(era, callsites, &|_, _| false)
+}
+
+/// The same, with the sources of a directory to ask.
+fn found_among(era: Era, callsites: &[Callsite], any_in: &AnyIn<'_>) -> Vec<Finding> {
     let ids = |role| {
         callsites
             .iter()
-            .filter(|s| s.role == role)
+            .filter(|s| s.role == role && s.group.is_some())
             .map(|s| s.id.clone())
             .collect::<Vec<_>>()
     };
@@ -157,8 +162,9 @@ fn found_in(era: Era, callsites: &[Callsite]) -> Vec<Finding> {
         groups: &groups,
         era,
         released: era,
+        code: None,
         read: &read,
-        any_in: &|_, _| false,
+        any_in,
     };
     run(&input)
 }
@@ -308,6 +314,29 @@ fn pages_taken_for_writing_and_never_dirtied_are_reported_once() {
         !found.iter().any(|f| f.contains("dirty-never")),
         "{found:#?}"
     );
+}
+
+#[test]
+fn a_dirtying_call_of_pages_that_are_known_is_about_no_others() {
+    let acquire = site("pin_user_pages_fast", Role::Acquire, Verdict::Done, &[]);
+    let release = site("unpin_user_page", Role::Release, Verdict::Done, &[PIN]);
+    let never = |origins: &[&str]| {
+        let mut dirty = site("set_page_dirty", Role::Dirty, Verdict::Keep, origins);
+        dirty.group = None;
+        let sites = [acquire.clone(), release.clone(), dirty];
+        let beside = |directory: &Utf8Path, test: &dyn Fn(&Utf8Path, &[u8]) -> bool| {
+            let mut paths = PATHS
+                .iter()
+                .filter(|(path, _)| Utf8Path::new(path).parent() == Some(directory));
+            paths.any(|(path, text)| {
+                *path == "net/frob/give.c" && test(Utf8Path::new(path), text.as_bytes())
+            })
+        };
+        let found = found_among(Era::Pin, &sites, &beside);
+        found.iter().any(|finding| finding.name == "dirty-never")
+    };
+    assert!(never(&[GET]));
+    assert!(!never(&[]));
 }
 
 #[test]

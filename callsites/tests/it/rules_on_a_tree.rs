@@ -49,6 +49,7 @@ fn findings(root: &Utf8Path) -> Vec<Finding> {
         groups: &[],
         era: Era::Pin,
         released: Era::Pin,
+        code: None,
         read: &read,
         any_in: &|_, _| false,
     })

@@ -3,7 +3,7 @@
 
 use super::machine::{ASKED_FOR, Machine};
 use super::places::owner;
-use super::state::{Acquisition, Place, State, Value};
+use super::state::{Acquisition, Place, State, Sym, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use refimpl::api::Count;
@@ -120,6 +120,7 @@ impl Machine<'_, '_> {
             in_list: None,
             loans,
             loans_when_back: 0,
+            lent_when_back: 0,
             extra: vec![0; pages],
             asked,
         });
@@ -176,10 +177,21 @@ impl Machine<'_, '_> {
         if let Expr::AddressOf(inner, _) = visit::bare(expr) {
             return match self.place(state, inner) {
                 Place::Memory(sym, Some(at)) => Target::Memory(sym, at),
+                place @ Place::Memory(_, None) => match self.eval(state, expr) {
+                    Value::Sym(sym, at) if self.is_behind(state, sym) => {
+                        state.visible.insert(sym);
+                        Target::Memory(sym, at)
+                    }
+                    _ => Target::Variable(place),
+                },
                 place => Target::Variable(place),
             };
         }
         match self.eval(state, expr) {
+            Value::Sym(sym, at) if self.is_behind(state, sym) => {
+                state.visible.insert(sym);
+                Target::Memory(sym, at)
+            }
             // A pointer and an unknown offset: which entries it means is not known.
             Value::Sym(sym, _) if self.meaning.contains_key(&sym) => {
                 Target::Variable(Place::Opaque)
@@ -188,6 +200,16 @@ impl Machine<'_, '_> {
             Value::Int(_) => Target::None,
             _ => Target::Variable(Place::Opaque),
         }
+    }
+}
+
+impl Machine<'_, '_> {
+    /// Whether a pointer is an array that others see, and an unknown offset in it: who reads entries by other offsets does
+    /// not know whether they are these.
+    fn is_behind(&self, state: &State, sym: Sym) -> bool {
+        let meaning = self.meaning.get(&sym);
+        matches!(meaning, Some((op, Value::Sym(array, _), Value::Sym(..)))
+            if op == "+" && state.visible.contains(array) && !state.own.contains(array))
     }
 }
 

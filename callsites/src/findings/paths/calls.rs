@@ -3,6 +3,7 @@
 
 use super::acquire::FAILURE;
 use super::decide::Test;
+use super::evaluate::OF_RELEASE;
 use super::machine::{Machine, What};
 use super::state::{Lock, State, Value};
 use crate::findings::visit;
@@ -125,6 +126,10 @@ impl Machine<'_, '_> {
                 let page = self.translate(state, known, values, span);
                 self.worth(state, (name, known), args.len(), page)
             }
+            None if name == OF_RELEASE => match self.release_number(state, args) {
+                Some(code) => code,
+                None => Value::Sym(self.fresh(), 0),
+            },
             _ if is_macro(name) => {
                 // A macro in capitals computes, unless it is given pages: then it may release them.
                 let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
@@ -442,7 +447,7 @@ impl Machine<'_, '_> {
 }
 
 /// The variable that an argument goes through: `dma` of `&dma->list`.
-pub(super) fn root(expr: &Expr) -> Option<&str> {
+pub(crate) fn root(expr: &Expr) -> Option<&str> {
     match visit::bare(expr) {
         Expr::Name(name, _) => Some(name),
         Expr::Field { base, .. } | Expr::Index { base, .. } => root(base),

@@ -9,7 +9,24 @@ use super::types::{Types, compared_unsigned, is_unsigned};
 use crate::findings::visit;
 use crate::index::ir::{Declaration, Expr, Stmt};
 
+/// The release that is compiled, and what makes the number of one (include/generated/uapi/linux/version.h).
+const RELEASE: &str = "LINUX_VERSION_CODE";
+pub(super) const OF_RELEASE: &str = "KERNEL_VERSION";
+
 impl Machine<'_, '_> {
+    /// `KERNEL_VERSION(6, 1, 0)`, which counts no third number above 255.
+    pub(super) fn release_number(&mut self, state: &mut State, args: &[Expr]) -> Option<Value> {
+        let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
+        match values[..] {
+            [Value::Int(a), Value::Int(b), Value::Int(c)] => {
+                let (a, b) = (u8::try_from(a).ok()?, u8::try_from(b).ok()?);
+                let code = i64::from(a) << 16 | i64::from(b) << 8;
+                Some(Value::Int(code | c.clamp(0, 255)))
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn eval(&mut self, state: &mut State, expr: &Expr) -> Value {
         match expr {
             Expr::Literal(text, _) if text == "NULL" || text == "false" => Value::Int(0),
@@ -21,6 +38,10 @@ impl Machine<'_, '_> {
             Expr::Name(name, _) if name == "true" => Value::Int(1),
             Expr::Name(name, _) if self.locals.get(name).is_none() && is_errno(name) => {
                 Value::Int(12)
+            }
+            Expr::Name(name, _) if name == RELEASE && self.callees.code.is_some() => {
+                let code = self.callees.code.map_or(0, |code| i64::from(code.0));
+                Value::Int(code)
             }
             Expr::Name(name, _) if self.locals.get(name).is_none() && is_constant(name) => {
                 let number = self.acts.constant(name);
@@ -40,6 +61,14 @@ impl Machine<'_, '_> {
             },
             Expr::AddressOf(inner, _) => match self.place(state, inner) {
                 Place::Memory(sym, Some(at)) => Value::Sym(sym, at),
+                Place::Memory(_, None) if is_plain_entry(inner) => {
+                    // The same as the array and the offset.
+                    let Expr::Index { base, index, .. } = visit::bare(inner) else {
+                        return Value::Sym(self.fresh(), 0);
+                    };
+                    let (base, index) = (self.eval(state, base), self.eval(state, index));
+                    self.binary(state, "+", base, index)
+                }
                 _ => {
                     if let Some(name) = self.in_record(inner).filter(|_| !self.looks) {
                         state.hand_on_through(name, self.loan);
@@ -394,6 +423,12 @@ impl Machine<'_, '_> {
         }
         value
     }
+}
+
+/// `pages[at]`, of which neither part changes anything.
+fn is_plain_entry(expr: &Expr) -> bool {
+    let plain = |part: &Expr| matches!(visit::bare(part), Expr::Name(..) | Expr::Field { .. });
+    matches!(visit::bare(expr), Expr::Index { base, index, .. } if plain(base) && plain(index))
 }
 
 fn settled(state: &State, value: Value) -> Option<i64> {

@@ -2,6 +2,7 @@
 //! What a walk comes back with, and what it has to be told.
 
 use crate::index::ir::{Expr, Span, TypeRef};
+use crate::tree::VersionCode;
 use smol_str::SmolStr;
 
 /// Something that happens on a way through a function.
@@ -47,7 +48,7 @@ pub(crate) enum What {
     SlabReference,
     /// Pages are released through an array, or a list, that was freed before.
     ReleasedFromFreed,
-    /// A page is mapped after it was released.
+    /// A page is mapped, or what lies behind a mapping is read, after it was released.
     UsedAfterRelease,
     /// A short acquiring call is kept, together with the number that was asked for.
     WantedKept,
@@ -87,4 +88,10 @@ pub(crate) struct Callees<'a> {
     pub beside: &'a dyn Fn(&str) -> bool,
     /// The type of a member, by the tag of its record and its name, as far as the file or a header beside it tells.
     pub member: &'a dyn Fn(&str, &str) -> Option<TypeRef>,
+    /// Whether another place of the file calls a function of that name, and releases afterwards what it gave it.
+    pub spared: &'a dyn Fn(&str) -> bool,
+    /// Whether a function of the file keeps the pages that it is given in nothing but the object that it returns.
+    pub in_result: &'a dyn Fn(&str) -> bool,
+    /// The release of the tree.
+    pub code: Option<VersionCode>,
 }

@@ -64,6 +64,7 @@ impl Machine<'_, '_> {
             in_list: None,
             loans: Vec::new(),
             loans_when_back: 0,
+            lent_when_back: 0,
             extra: vec![0],
             asked: None,
         });

@@ -303,9 +303,13 @@ impl Inliner<'_, '_> {
         self.file = outer;
         self.within.pop();
         // A macro that is an expression is worth what that is.
-        if let (Linkage::Macro, [Stmt::Expr(value, span)]) = (helper.linkage, &helper.body[..]) {
-            let value = Stmt::Return(Some(value.clone()), *span);
-            helper.body = vec![value].into();
+        if let (Linkage::Macro, [Stmt::Expr(value, span) | Stmt::Return(Some(value), span)]) =
+            (helper.linkage, &helper.body[..])
+        {
+            helper.body = match value {
+                Expr::Block(inner, _) => worth_its_last(inner).into(),
+                value => vec![Stmt::Return(Some(value.clone()), *span)].into(),
+            };
         }
         let result: SmolStr = format!("{RESULT}{number}").into();
         out.push(declared(&result, &helper.returns, None, at));
@@ -324,6 +328,16 @@ impl Inliner<'_, '_> {
         out.push(Stmt::Block(body, at));
         Expr::Name(result, at)
     }
+}
+
+/// The statements of `({ … })`, which is worth what the last of them is.
+fn worth_its_last(inner: &[Stmt]) -> Vec<Stmt> {
+    let mut statements = inner.to_vec();
+    if let Some(Stmt::Expr(value, span)) = inner.last() {
+        statements.pop();
+        statements.push(Stmt::Return(Some(value.clone()), *span));
+    }
+    statements
 }
 
 /// Whether a macro changes none of its parameters, so that it may be given copies of what it is given.

@@ -6,6 +6,7 @@
 
 use super::acquire::{FAILURE, Target};
 use super::machine::{ASKED_FOR, Machine};
+use super::places::owner;
 use super::state::{Acquisition, Place, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Function, Span};
@@ -52,7 +53,10 @@ impl Machine<'_, '_> {
                 values.push(Value::Int(0));
                 continue;
             }
+            // It keeps no address.
+            let outer = std::mem::replace(&mut self.looks, true);
             values.push(self.eval(state, arg));
+            self.looks = outer;
             if let Expr::AddressOf(inner, _) = visit::bare(arg) {
                 self.forget(state, inner);
             }
@@ -127,6 +131,11 @@ impl Machine<'_, '_> {
                         self.write(state, &place, Value::Sym(sym, 0));
                         Some((sym, 0))
                     }
+                    (_, Place::Elsewhere(text)) if owner(state, text).is_some() => {
+                        let sym = self.fresh();
+                        self.write(state, &place, Value::Sym(sym, 0));
+                        Some((sym, 0))
+                    }
                     _ => None,
                 }
             }
@@ -173,6 +182,7 @@ impl Machine<'_, '_> {
             in_list: None,
             loans,
             loans_when_back: 0,
+            lent_when_back: 0,
             extra: vec![0; pages],
             asked: None,
         });

@@ -73,8 +73,21 @@ impl Machine<'_, '_> {
         let Some(root) = root_of(text).filter(|root| text[root.len()..].starts_with("->")) else {
             return false;
         };
-        let parameter =
-            matches!(state.values.get(root), Some(Value::Sym(sym, 0)) if *sym <= self.params);
+        let is_parameter = |value: Option<&Value>| matches!(value, Some(Value::Sym(sym, 0)) if *sym <= self.params);
+        let object = state.values.get(root);
+        // What a parameter has in a member, such as the private data of a file, is the caller's as well.
+        let in_parameter = || {
+            let mut members = state.members();
+            members.any(|(key, value)| {
+                let holder = key
+                    .split_once("->")
+                    .filter(|(_, member)| !member.contains(['-', '[']));
+                Some(value) == object
+                    && matches!(value, Value::Sym(_, 0))
+                    && holder.is_some_and(|(holder, _)| is_parameter(state.values.get(holder)))
+            })
+        };
+        let parameter = is_parameter(object) || in_parameter();
         // Another member that was looked at may say whether this one holds a page.
         parameter && !state.lent.contains(root) && !state.asked.contains(root)
     }
@@ -291,9 +304,9 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// A loop that takes pages runs up to a number of which nothing is known: two turns are enough to see what the second
-    /// does with what the first took.
-    pub(super) fn give_two_turns(&self, state: &mut State, test: &Test) {
+    /// A loop that takes pages runs up to a number of which nothing is known: so many turns are enough to see what the last
+    /// does with what those before took.
+    pub(super) fn give_turns(&self, state: &mut State, test: &Test, turns: u32) {
         let Test::Compare(op, left, right) = test else {
             return;
         };
@@ -302,8 +315,8 @@ impl Machine<'_, '_> {
             return;
         };
         let number = match op.as_str() {
-            ">" | "!=" => at + 2,
-            ">=" => at + 1,
+            ">" | "!=" => at + i64::from(turns),
+            ">=" => at + i64::from(turns) - 1,
             _ => return,
         } - offset;
         let (low, high) = state

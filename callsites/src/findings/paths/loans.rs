@@ -11,6 +11,7 @@ use super::places::root_of;
 use super::state::{Acquisition, Loan, State, Sym, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
+use smol_str::SmolStr;
 
 /// What a way knows of the answer of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +50,13 @@ impl Machine<'_, '_> {
     /// What a call that the walk cannot follow is known by, while it is given its arguments.
     pub(super) fn loan(&self, name: &str, result: Sym, span: Span) -> Loan {
         let known = name.is_empty() || (self.callees.defined)(name) || (self.callees.beside)(name);
+        let in_result = (self.callees.in_result)(name);
         Loan {
             call: span.start,
             result,
-            sound: !known,
+            sound: !known || in_result,
+            spared: (self.callees.spared)(name),
+            in_result,
         }
     }
 
@@ -80,12 +84,24 @@ impl Machine<'_, '_> {
             return;
         }
         let freed = |sym: Option<Sym>| sym.is_some_and(|sym| state.freed.contains(&sym));
-        let gone = freed(acquisition.memory) || freed(acquisition.container);
+        let object_gone = freed(acquisition.container);
+        let gone = freed(acquisition.memory) || object_gone;
         let given: Vec<(u32, Answer)> = acquisition
             .loans
             .iter()
-            .map(|loan| (loan.call, self.answer(state, loan)))
-            .filter(|(_, answer)| !(gone && *answer == Answer::Other))
+            .map(|loan| (loan, self.answer(state, loan)))
+            .filter(|(loan, answer)| {
+                // What was given an object that its caller frees has done with it, whether it failed or not; unless it
+                // is there to let go what the object holds.
+                let done = match answer {
+                    Answer::Other => gone,
+                    Answer::Zero => object_gone || loan.in_result,
+                    Answer::Untested => object_gone && loan.spared,
+                    Answer::One => false,
+                };
+                !done
+            })
+            .map(|(loan, answer)| (loan.call, answer))
             .collect();
         if given.is_empty() {
             self.fact_about(state, What::Leak, at, acquisition);
@@ -139,6 +155,51 @@ impl Machine<'_, '_> {
             if acquisition.is_back() {
                 self.undone.insert(acquisition.call.start);
             } else if acquisition.held.iter().all(|held| *held > 0) && !state.strangers {
+                self.left.push(Lost {
+                    at,
+                    acquisition: acquisition.clone(),
+                    given: Vec::new(),
+                    state: State {
+                        trail: state.trail.clone(),
+                        ..State::default()
+                    },
+                });
+            }
+        }
+    }
+
+    /// The way fails with pages in an array that its caller sees, and nothing tells the caller how many. Another way that
+    /// fails, and releases its pages there, says that the caller does not.
+    pub(super) fn left_in_array(&mut self, state: &State, at: Span) {
+        if state.marked || state.strangers {
+            return;
+        }
+        for acquisition in &state.acquisitions {
+            let Some(array) = acquisition.memory else {
+                continue;
+            };
+            let of_array = state
+                .acquisitions
+                .iter()
+                .filter(|a| a.memory == Some(array));
+            let there = acquisition.visible
+                && acquisition.got > 0
+                && !acquisition.handed_on
+                && !acquisition.maybe
+                && acquisition.in_list.is_none()
+                && acquisition.is_followed()
+                && !state.freed.contains(&array)
+                && of_array.count() == 1;
+            if !there {
+                continue;
+            }
+            let failed = |loan: &Loan| loan.spared || self.answer(state, loan) == Answer::Other;
+            if acquisition.is_back() {
+                self.undone.insert(acquisition.call.start);
+            } else if acquisition.got == acquisition.wanted
+                && acquisition.held.iter().all(|held| *held > 0)
+                && acquisition.loans.iter().all(failed)
+            {
                 self.left.push(Lost {
                     at,
                     acquisition: acquisition.clone(),
@@ -245,6 +306,10 @@ impl Machine<'_, '_> {
             let root = root(arg);
             if let Some(root) = root {
                 state.forget_dropped(root);
+                let first = SmolStr::from(state.first_name(root));
+                if first != root {
+                    state.forget_dropped(&first);
+                }
                 state.lent.insert(root.into());
             }
             if let Some(Value::Sym(sym, _)) = root.and_then(|root| state.values.get(root)).copied()
@@ -297,6 +362,7 @@ impl Machine<'_, '_> {
         if failed {
             self.undone_in_part(state, at);
             self.left_in_member(state, at);
+            self.left_in_array(state, at);
         }
         for acquisition in &state.acquisitions {
             let lost = acquisition.memory.is_some_and(|sym| {

@@ -246,7 +246,7 @@ impl<'f> Machine<'_, 'f> {
                     self.walks_freed(state, args);
                 }
                 let visits = state.visits.entry(at).or_insert(0);
-                if *visits > turns(*head) {
+                if *visits > head.turns {
                     *visits = 0;
                     state.at = *exit;
                     state.end_of_unknown_loop();
@@ -303,8 +303,8 @@ impl<'f> Machine<'_, 'f> {
                 }
             }
         });
-        if head.is_some_and(|head| head.takes) && !negated {
-            self.give_two_turns(state, &test);
+        if let Some(head) = head.filter(|head| head.turns > 1 && !negated) {
+            self.give_turns(state, &test, head.turns);
         }
         let known = match self.decide(state, &test) {
             None if warned => {
@@ -315,7 +315,7 @@ impl<'f> Machine<'_, 'f> {
         };
         if let Some(head) = head {
             let visits = state.visits.entry(at).or_insert(0);
-            let goes_on = known.unwrap_or(*visits < turns(head));
+            let goes_on = known.unwrap_or(*visits < head.turns);
             *visits = if goes_on { *visits + 1 } else { 0 };
             state.over = *visits > MOST_TURNS;
             if !goes_on {
@@ -486,9 +486,4 @@ impl<'f> Machine<'_, 'f> {
             *old = fact();
         }
     }
-}
-
-/// How often a loop runs of which nothing is known.
-fn turns(head: Head) -> u32 {
-    if head.takes { 2 } else { 1 }
 }

@@ -33,6 +33,7 @@ mod types;
 mod uses;
 mod values;
 
+pub(crate) use calls::root;
 pub(crate) use inline::with_helpers;
 pub(crate) use machine::{Callees, Fact, MOST_WAYS, What, kept, walk};
 pub(crate) use types::Locals;

@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::state::{Acquisition, Place, State, Value};
 use crate::findings::visit;
 use crate::index::ir::Expr;
+use smol_str::SmolStr;
 
 impl Machine<'_, '_> {
     /// What stood in the place that `expr` names is no longer known.
@@ -37,15 +38,23 @@ impl Machine<'_, '_> {
                 if let Some(place) = self.member_of_entry(state, expr) {
                     return place;
                 }
-                // The base may hold a call or an update.
-                if !matches!(visit::bare(base), Expr::Name(..) | Expr::Field { .. }) {
-                    self.eval(state, base);
+                match visit::bare(base) {
+                    Expr::Name(name, _) => {
+                        let value = state.values.get(name).copied();
+                        self.looked_into(state, value, expr.span());
+                    }
+                    Expr::Field { .. } => {}
+                    // The base may hold a call or an update.
+                    base => {
+                        self.eval(state, base);
+                    }
                 }
-                Place::Elsewhere(visit::text(expr).into())
+                Place::Elsewhere(member_text(state, expr))
             }
             Expr::Index { base, index, .. } => {
                 let base = self.eval(state, base);
                 let index = self.eval(state, index);
+                self.looked_into(state, Some(base), expr.span());
                 match (base, self.settle(state, index)) {
                     (Value::Sym(sym, at), Value::Int(index)) => {
                         Place::Memory(sym, at.checked_add(index))
@@ -56,7 +65,10 @@ impl Machine<'_, '_> {
             }
             Expr::Deref(inner, _) => match self.eval(state, inner) {
                 Value::Sym(sym, at) => Place::Memory(sym, Some(at)),
-                _ => Place::Opaque,
+                value => {
+                    self.looked_into(state, Some(value), expr.span());
+                    Place::Opaque
+                }
             },
             Expr::Cast { operand, .. } => self.place(state, operand),
             other => {
@@ -223,6 +235,11 @@ impl Machine<'_, '_> {
             Place::Local(name) => {
                 state.forget_through(name);
                 state.values.insert(name.clone(), value);
+                if let Value::Sym(sym, 0) = value {
+                    if state.own.contains(&sym) {
+                        state.first_names.entry(sym).or_insert_with(|| name.clone());
+                    }
+                }
             }
             Place::Elsewhere(text) => {
                 match (value, owner(state, text)) {
@@ -237,7 +254,11 @@ impl Machine<'_, '_> {
                         let loans = state.loans_of(Some(owner));
                         state.lend(sym, &loans);
                     }
-                    _ => self.show_value(state, text, value),
+                    (_, Some(_)) => {}
+                    _ => {
+                        state.marked |= !state.acquisitions.is_empty();
+                        self.show_value(state, text, value);
+                    }
                 }
                 state.values.insert(text.clone(), value);
             }
@@ -254,6 +275,18 @@ impl Machine<'_, '_> {
             }
             Place::Opaque => state.hand_on(value),
         }
+    }
+}
+
+/// The text of a member, under the name that its object had first: a helper, or another variable, has it under a name of
+/// its own.
+fn member_text(state: &State, expr: &Expr) -> SmolStr {
+    let text = visit::text(expr);
+    let root = root_of(&text).filter(|root| text[root.len()..].starts_with("->"));
+    let Some(root) = root else { return text.into() };
+    match state.first_name(root) {
+        first if first == root => text.into(),
+        first => format!("{first}{}", &text[root.len()..]).into(),
     }
 }
 

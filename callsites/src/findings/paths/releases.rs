@@ -149,6 +149,9 @@ impl Machine<'_, '_> {
                 }
                 if released.is_back() {
                     let loans = acquisition.memory.and_then(|sym| state.loans.get(&sym));
+                    if acquisition.held[entry] > 0 {
+                        released.lent_when_back = acquisition.loans.len();
+                    }
                     released.loans_when_back = loans.map_or(0, Vec::len);
                 }
                 // What is left of a pin are references that were taken besides: no pin is.
@@ -156,8 +159,11 @@ impl Machine<'_, '_> {
                 let over = released.held[entry] < 0
                     || acquisition.pin && function.count == Count::Unpin && pins < 0;
                 let stored = acquisition.handed_on && acquisition.home.is_some();
+                // A call that was given the pages before they went back has done with them what it does.
+                let lent = acquisition.loans.len() > acquisition.lent_when_back;
+                let untouched = acquisition.loans.is_empty() || acquisition.pin && !lent;
                 let seen = !acquisition.handed_on && acquisition.is_followed()
-                    || stored && !acquisition.escaped && acquisition.loans.is_empty();
+                    || stored && !acquisition.escaped && untouched;
                 if over && seen && !acquisition.maybe && !acquisition.more {
                     self.fact_about(state, What::ReleasedTwice, at, &acquisition);
                     state.over = true;

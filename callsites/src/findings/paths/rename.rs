@@ -2,7 +2,9 @@
 //! The statements of a helper as its caller would have written them: names apart, parameters filled in, no `return`.
 
 use crate::findings::visit;
-use crate::index::ir::{Declaration, Expr, Function, InitItem, LoopKind, Span, Stmt, TypeRef};
+use crate::index::ir::{
+    Declaration, Expr, Function, InitItem, Linkage, LoopKind, Span, Stmt, TypeRef,
+};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +35,9 @@ impl Renaming {
         let mut names = BTreeMap::new();
         let mut given = Vec::new();
         for (param, arg) in helper.params.iter().zip(args) {
-            let pointer = param.ty.pointers > 0 && !changed.contains(&param.name);
+            // A macro's parameter has no type: it stands for the text that is given.
+            let pointer = (param.ty.pointers > 0 || helper.linkage == Linkage::Macro)
+                && !changed.contains(&param.name);
             if pointer && is_plain(arg) {
                 names.insert(param.name.clone(), arg.clone());
             } else {

@@ -76,6 +76,8 @@ pub(super) struct Acquisition {
     pub loans: Vec<Loan>,
     /// How many calls had been given the array when the last of its pages was released.
     pub loans_when_back: usize,
+    /// How many had been given the pages themselves by then.
+    pub lent_when_back: usize,
     /// References that were taken on a page besides, a number each.
     pub extra: Vec<i32>,
     /// The number of pages that was asked for, as it was written.
@@ -122,6 +124,10 @@ pub(super) struct Loan {
     pub result: Sym,
     /// Nothing that was read defines a function of that name, which might release them.
     pub sound: bool,
+    /// Another function of the file calls it, and releases afterwards what it was given: so it does not.
+    pub spared: bool,
+    /// It keeps the pages in what it returns, and so none where it returns none.
+    pub in_result: bool,
 }
 
 /// A lock under which sleeping is forbidden.
@@ -167,6 +173,10 @@ pub(super) struct State {
     pub bound: BTreeMap<Sym, Value>,
     pub ranges: BTreeMap<Sym, (i64, i64)>,
     pub nonzero: BTreeSet<Sym>,
+    /// Objects that were made on this way, each with the variable that had it first: its members bear that name.
+    pub first_names: BTreeMap<Sym, SmolStr>,
+    /// Something was written where others see it since pages were taken: it may tell them what is held.
+    pub marked: bool,
     /// Memory that others see.
     pub visible: BTreeSet<Sym>,
     pub acquisitions: Vec<Acquisition>,
@@ -237,10 +247,17 @@ impl State {
         way
     }
 
-    /// A loop of unknown length ends: of what it released a part, it may have released the rest.
+    /// A loop of unknown length ends: of what it released a part, it may have released the rest, and so of an array that
+    /// several calls filled.
     pub(super) fn end_of_unknown_loop(&mut self) {
+        let parted = |acquisition: &&Acquisition| acquisition.held.iter().any(|held| *held <= 0);
+        let arrays = self.acquisitions.iter().filter(parted);
+        let arrays: BTreeSet<Sym> = arrays
+            .filter_map(|acquisition| acquisition.memory)
+            .collect();
         for acquisition in &mut self.acquisitions {
-            let some = acquisition.held.iter().any(|held| *held <= 0);
+            let of_array = acquisition.memory.is_some_and(|sym| arrays.contains(&sym));
+            let some = of_array || parted(&&*acquisition);
             acquisition.handed_on |= some && acquisition.held.iter().any(|held| *held > 0);
         }
     }
@@ -263,6 +280,16 @@ impl State {
             .collect();
         self.dropped.retain(|(sym, _), _| !held.contains(sym));
         self.gone.retain(|sym, _| !held.contains(sym));
+    }
+
+    /// The variable under whose name the members stand of the object that `name` points to.
+    pub(super) fn first_name<'s>(&'s self, name: &'s str) -> &'s str {
+        let Some(Value::Sym(sym, 0)) = self.values.get(name) else {
+            return name;
+        };
+        let first = self.first_names.get(sym);
+        let same = |first: &&SmolStr| self.values.get(first) == Some(&Value::Sym(*sym, 0));
+        first.filter(same).map_or(name, SmolStr::as_str)
     }
 
     /// What the members hold, by their text.

@@ -3,7 +3,7 @@
 
 use crate::findings::{atomic, helpers, visit};
 use crate::index::ir::{Declaration, Expr, Function, LoopKind, Span, Stmt};
-use refimpl::api::{Does, acts, followed};
+use refimpl::api::{Does, Role, acts, followed};
 use std::collections::BTreeMap;
 
 /// One step; targets are positions in the list.
@@ -45,21 +45,52 @@ pub(super) enum Step<'f> {
     Return(Option<&'f Expr>, Span),
 }
 
-/// Whether an acquiring call asks for a number of pages that stands there. Of others a release over the whole array cannot
-/// be told apart from one of the last turn alone.
-fn a_known_number(name: &str, args: &[Expr]) -> bool {
+/// Whether an acquiring call asks for a number of pages that stands there, or puts them behind those of the turn before. Of
+/// others a release over the whole array cannot be told apart from one of the last turn alone.
+fn is_told_apart(name: &str, args: &[Expr]) -> bool {
     let signature = followed()
         .get(name)
         .and_then(|function| function.signature(args.len()));
     let number = signature.and_then(|signature| args.get(signature.nr?));
-    number.is_none_or(|number| matches!(number, Expr::Literal(..)))
+    let pages = signature.and_then(|signature| args.get(signature.pages?));
+    let behind = match pages.map(visit::bare) {
+        Some(Expr::Binary { op, .. }) => op == "+",
+        Some(Expr::AddressOf(inner, _)) => {
+            matches!(visit::bare(inner), Expr::Index { index, .. } if !matches!(**index, Expr::Literal(..)))
+        }
+        _ => false,
+    };
+    behind || number.is_none_or(|number| matches!(number, Expr::Literal(..)))
+}
+
+/// Whether a function releases in a loop that ends above a number: one that counts down to the first entry, or to the
+/// second by mistake.
+fn counts_down(function: &Function) -> bool {
+    let mut found = false;
+    visit::statements(&function.body, &mut |statement| {
+        let Stmt::Loop {
+            cond: Some(Expr::Binary { op, right, .. }),
+            body,
+            ..
+        } = statement
+        else {
+            return;
+        };
+        if matches!(op.as_str(), ">" | ">=") && matches!(**right, Expr::Literal(..)) {
+            visit::all_calls(std::slice::from_ref(body), &mut |name, _, _| {
+                found |= followed().is(name, Role::Release);
+            });
+        }
+    });
+    found
 }
 
 /// The head of a loop.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
-    /// Whether its body takes pages: what one turn took is seen to be lost only in the next.
-    pub takes: bool,
+    /// How often it runs when nothing is known of its condition. What one turn took is seen to be lost only in the next,
+    /// and that an undoing leaves out the first entry only when two were filled before.
+    pub turns: u32,
 }
 
 /// Steps, and the loops they stand in.
@@ -69,7 +100,10 @@ pub(super) struct Steps<'f> {
 
 /// Flattens `function`.
 pub(super) fn steps(function: &Function) -> Steps<'_> {
-    let mut builder = Builder::default();
+    let mut builder = Builder {
+        turns: if counts_down(function) { 3 } else { 2 },
+        ..Builder::default()
+    };
     builder.blocks.push(function.body_span);
     builder.block(&function.body);
     let end = function.span.end.saturating_sub(1);
@@ -86,6 +120,8 @@ pub(super) fn steps(function: &Function) -> Steps<'_> {
 #[derive(Default)]
 struct Builder<'f> {
     list: Vec<Step<'f>>,
+    /// Of a loop that takes pages.
+    turns: u32,
     labels: BTreeMap<&'f str, usize>,
     gotos: Vec<(usize, &'f str)>,
     breaks: Vec<Vec<usize>>,
@@ -299,9 +335,11 @@ impl<'f> Builder<'f> {
         let head = self.here();
         let mut takes = false;
         visit::all_calls(std::slice::from_ref(body), &mut |name, args, _| {
-            takes |= helpers::acquires(name) && a_known_number(name, args);
+            takes |= helpers::acquires(name) && is_told_apart(name, args);
         });
-        let loop_head = Head { takes };
+        let loop_head = Head {
+            turns: if takes { self.turns } else { 1 },
+        };
         let depth = self.blocks.len() + 1;
         let mut exits = match (kind, cond) {
             (LoopKind::Iterator { args, name, .. }, _) => {

@@ -34,6 +34,20 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// What lies behind a pointer is read or written: the page that it leads to, or is, may have been released on this way.
+    pub(super) fn looked_into(&mut self, state: &mut State, pointer: Option<Value>, span: Span) {
+        let Some(Value::Page(a, Some(entry))) = pointer else {
+            return;
+        };
+        let acquisition = &state.acquisitions[a];
+        let seen = !acquisition.handed_on && !acquisition.maybe && acquisition.is_followed();
+        if seen && acquisition.pin && acquisition.held[entry] <= 0 && !acquisition.more {
+            let acquisition = acquisition.clone();
+            self.fact_about(state, What::UsedAfterRelease, span, &acquisition);
+            state.over = true;
+        }
+    }
+
     /// A call that takes pages faults them in.
     pub(super) fn takes_when_atomic(&mut self, state: &State, name: &str, span: Span) {
         let may_sleep = self

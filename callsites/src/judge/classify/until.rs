@@ -151,6 +151,49 @@ fn released_unread(
     })
 }
 
+/// Whether pages are let go when user space closes the file: by a function that is given the inode and the file
+/// (include/linux/fs.h: `release` of struct file_operations), and takes none.
+pub(super) fn let_go_on_close(
+    analysis: &Analysis,
+    sources: &Sources<'_>,
+    acquire: FnId,
+    released_in: &BTreeSet<FnId>,
+) -> bool {
+    let mut leading: BTreeSet<FnId> = released_in.iter().copied().collect();
+    leading.remove(&acquire);
+    for _ in 0..CALLERS {
+        let above = leading
+            .iter()
+            .flat_map(|function| analysis.callers(*function));
+        let above: Vec<FnId> = above.copied().filter(|one| *one != acquire).collect();
+        leading.extend(above);
+    }
+    let closes = |id: &FnId| {
+        let function = analysis.program.function(*id);
+        let given = |at: usize, record: &str| {
+            let param = function.params.get(at);
+            param.is_some_and(|param| param.ty.name == record && param.ty.pointers == 1)
+        };
+        function.params.len() == 2 && given(0, "struct inode") && given(1, "struct file")
+    };
+    let takes = |id: &FnId| analysis.reached([*id]).contains(&acquire);
+    if leading.iter().any(|id| closes(id) && !takes(id)) {
+        return true;
+    }
+    leading.iter().any(|id| {
+        let name = analysis.program.function(*id).name.as_bytes();
+        let at = analysis.program.file_of(*id);
+        let bytes = sources.get(&analysis.program.file(at).path);
+        analysis.program.unread(at).any(|item| {
+            let range = item.span.start as usize..item.span.end as usize;
+            let text = bytes.and_then(|bytes| bytes.get(range)).unwrap_or_default();
+            let (head, body) = text.split_at(memmem::find(text, b"{").unwrap_or(text.len()));
+            let closes = mentions_word(head, b"inode") && mentions_word(head, b"file");
+            closes && mentions_word(body, name)
+        })
+    })
+}
+
 fn mentions_word(text: &[u8], word: &[u8]) -> bool {
     memmem::find_iter(text, word).any(|at| {
         let before = at.checked_sub(1).and_then(|at| text.get(at));
