@@ -7,17 +7,15 @@
 //! set_page_dirty(). Would have caught net/rds/info.c, whose snapshots were written and never dirtied, and is what
 //! "dirty, then unpin" in Documentation/core-api/pin_user_pages.rst is about.
 
-use super::helpers::calls;
 use super::kind_mismatch::Origin;
+use super::nearby::Nearby;
 use super::notified::notified;
 use super::paths::{What, with_helpers};
 use super::view::{View, kept};
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
-use crate::index::lex::is_ident;
 use crate::report::{Callsite, Era, Finding, Group, Role, Severity, Verdict};
-use camino::Utf8Path;
-use refimpl::api::{Dirties, Does, Function as Known, Sleeps, acts, followed};
+use refimpl::api::{Dirties, Does, Sleeps, acts, followed};
 use std::collections::BTreeSet;
 
 /// Too late, told by the ways through one function.
@@ -39,8 +37,9 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 /// Never, and unlocked: told by what belongs together.
 pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
+    let nearby = Nearby::of(view);
     for group in view.input.groups {
-        findings.extend(never(view, group));
+        findings.extend(never(view, &nearby, group));
     }
     for site in view
         .input
@@ -52,7 +51,7 @@ pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
+fn never(view: &View<'_>, nearby: &Nearby<'_>, group: &Group) -> Option<Finding> {
     let acquires = view.members(&group.acquires);
     let releases = view.members(&group.releases);
     let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
@@ -93,7 +92,7 @@ fn never(view: &View<'_>, group: &Group) -> Option<Finding> {
         return None;
     }
     let members: Vec<&Callsite> = acquires.iter().chain(&releases).copied().collect();
-    if dirtied_nearby(view, &members) {
+    if nearby.dirties(&members) {
         return None;
     }
     let message = format!(
@@ -196,73 +195,6 @@ fn dirtied_elsewhere(view: &View<'_>, acquires: &[&Callsite]) -> bool {
             && given(site)
             && (site.role == Role::Dirty || dirties(view, site))
     })
-}
-
-/// Whether something in the files of these calls, or in a file of the same directory that knows a record of theirs,
-/// dirties pages of which the flow does not know where they come from: they may be these.
-fn dirtied_nearby(view: &View<'_>, members: &[&Callsite]) -> bool {
-    let dirtying: Vec<&Known> = followed()
-        .functions()
-        .filter(|f| {
-            f.role == refimpl::api::Role::Dirty
-                || f.role == refimpl::api::Role::Release && f.dirties != Dirties::No
-        })
-        .collect();
-    let explained = |site: &Callsite| {
-        let group = view
-            .input
-            .groups
-            .iter()
-            .find(|g| Some(&g.id) == site.group.as_ref());
-        // What is given pages of several kinds stands in no group, and is explained all the same.
-        group.is_some_and(|group| !group.acquires.is_empty())
-            || site
-                .origins
-                .iter()
-                .any(|text| Origin::of_kind(text).is_some())
-    };
-    let own: BTreeSet<&str> = view
-        .input
-        .callsites
-        .iter()
-        .filter(|site| dirtying.iter().any(|f| f.name == site.call) && explained(site))
-        .map(|site| site.path.as_str())
-        .collect();
-    let directories: BTreeSet<&Utf8Path> = members
-        .iter()
-        .filter_map(|site| Utf8Path::new(&site.path).parent())
-        .collect();
-    let files: BTreeSet<&str> = members.iter().map(|site| site.path.as_str()).collect();
-    let records = records(view, members);
-    directories.into_iter().any(|directory| {
-        (view.input.any_in)(directory, &|path, bytes| {
-            !own.contains(path.as_str())
-                && dirtying.iter().any(|f| calls(bytes, &f.name))
-                && (files.contains(path.as_str()) || names_one_of(bytes, &records))
-        })
-    })
-}
-
-/// The records that the functions of these calls are given.
-fn records<'v>(view: &'v View<'_>, members: &[&Callsite]) -> BTreeSet<&'v str> {
-    let mut records = BTreeSet::new();
-    for site in members {
-        let Some(file) = view.file(&site.path) else {
-            continue;
-        };
-        for function in view.around(file, site.span) {
-            let tags = function.params.iter().map(|param| param.ty.name.as_str());
-            records.extend(tags.filter_map(|name| name.strip_prefix("struct ")));
-        }
-    }
-    records
-}
-
-fn names_one_of(bytes: &[u8], records: &BTreeSet<&str>) -> bool {
-    let words = bytes.split(|byte| !is_ident(*byte));
-    words
-        .filter_map(|word| std::str::from_utf8(word).ok())
-        .any(|word| records.contains(word))
 }
 
 /// Whether the function maps for a device that only reads.

@@ -42,6 +42,7 @@ pub(crate) mod kind_mismatch;
 pub(crate) mod leak;
 pub(crate) mod look_alike;
 mod manners;
+mod nearby;
 pub(crate) mod never_released;
 mod notified;
 pub(crate) mod overwritten;
