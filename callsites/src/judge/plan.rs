@@ -31,6 +31,14 @@ pub(super) fn add(
         .map(|(at, site)| (site.id.as_str(), at))
         .collect();
     let mut files: BTreeMap<String, Option<Backed>> = BTreeMap::new();
+    // What frees a page is for its one owner, and drops no reference that somebody took on the pages of others.
+    let drops = |site: &Site| {
+        let listed = analysis.listed(site.key);
+        role(site) == Role::Release && listed.is_some_and(|function| function.kind != "free")
+    };
+    let owning: Vec<usize> = (0..sites.len())
+        .filter(|at| !origins[*at].own.is_empty() && drops(&sites[*at]))
+        .collect();
     for group in groups {
         let members: Option<Vec<usize>> = group
             .acquires
@@ -56,7 +64,7 @@ pub(super) fn add(
                 kinds.insert(sites[at].key, set_ups);
             }
         }
-        if let Some(why) = outlived(analysis, (callsites, sites, origins), &members) {
+        if let Some(why) = outlived(analysis, (callsites, sites, origins), &members, &owning) {
             group.convertible = false;
             group.blocked_by.push(why);
             continue;
@@ -79,11 +87,12 @@ pub(super) fn add(
 }
 
 /// That the pages stay in use by virtue of another reference after the acquire's own has ended on the way: a pin in its
-/// place would end while somebody still accesses them.
+/// place would end while somebody still accesses them. `owning` are the releases that drop references of the kernel's own.
 fn outlived(
     analysis: &Analysis,
     (callsites, sites, origins): (&[Callsite], &[Site], &[Origins]),
     members: &[usize],
+    owning: &[usize],
 ) -> Option<String> {
     let acquires: Vec<SiteKey> = members
         .iter()
@@ -100,18 +109,9 @@ fn outlived(
     if !releases.iter().all(at_once) {
         return None;
     }
-    // What frees a page is for its one owner, and drops no reference that somebody took on the pages of others.
-    let drops = |at: &usize| {
-        let listed = analysis.listed(sites[*at].key);
-        role(&sites[*at]) == Role::Release && listed.is_some_and(|function| function.kind != "free")
-    };
-    let last = (0..callsites.len()).find(|at| {
-        let after = drops(at) && !at_once(at) && !releases.contains(at);
-        after
-            && !origins[*at].own.is_empty()
-            && acquires
-                .iter()
-                .all(|from| origins[*at].under.contains(from))
+    let last = owning.iter().copied().find(|at| {
+        let under = &origins[*at].under;
+        acquires.iter().all(|from| under.contains(from)) && !at_once(at) && !releases.contains(at)
     })?;
     let reference = origins[last].own.iter().find(|reference| {
         let mut under = analysis.under(**reference);

@@ -77,14 +77,16 @@ impl Machine<'_, '_> {
         let object = state.values.get(root);
         // What a parameter has in a member, such as the private data of a file, is the caller's as well.
         let in_parameter = || {
-            let mut members = state.members();
-            members.any(|(key, value)| {
-                let holder = key
-                    .split_once("->")
-                    .filter(|(_, member)| !member.contains(['-', '[']));
-                Some(value) == object
-                    && matches!(value, Value::Sym(_, 0))
-                    && holder.is_some_and(|(holder, _)| is_parameter(state.values.get(holder)))
+            let object = object
+                .copied()
+                .filter(|value| matches!(value, Value::Sym(_, 0)));
+            object.is_some_and(|object| {
+                state.values.has_member(object, |key| {
+                    let holder = key
+                        .split_once("->")
+                        .filter(|(_, member)| !member.contains(['-', '[']));
+                    holder.is_some_and(|(holder, _)| is_parameter(state.values.get(holder)))
+                })
             })
         };
         let parameter = is_parameter(object) || in_parameter();

@@ -299,7 +299,7 @@ impl State {
 
     /// Whether a member holds that value.
     pub(super) fn in_a_member(&self, value: Value) -> bool {
-        self.values.members().any(|(_, held)| *held == value)
+        self.values.has_member(value, |_| true)
     }
 
     /// Forgets what was known through variable `name`, for it has a new value.

@@ -21,6 +21,8 @@ pub(super) struct Values {
     members: BTreeMap<SmolStr, Value>,
     /// By each variable, the texts of the members that are reached through it, of all ways so far.
     reached: Rc<RefCell<BTreeMap<SmolStr, BTreeSet<SmolStr>>>>,
+    /// By each value, the texts of the members that have it, of all ways so far.
+    holding: Rc<RefCell<BTreeMap<Value, BTreeSet<SmolStr>>>>,
 }
 
 impl Values {
@@ -45,12 +47,16 @@ impl Values {
     }
 
     pub(super) fn insert(&mut self, name: SmolStr, value: Value) {
-        if !name.bytes().all(is_ident) && !self.members.contains_key(&name) {
-            let mut reached = self.reached.borrow_mut();
-            for word in words(&name).filter(|word| mentions(&name, word)) {
-                let texts = reached.entry(word.into()).or_default();
-                texts.insert(name.clone());
+        if !name.bytes().all(is_ident) {
+            if !self.members.contains_key(&name) {
+                let mut reached = self.reached.borrow_mut();
+                for word in words(&name).filter(|word| mentions(&name, word)) {
+                    let texts = reached.entry(word.into()).or_default();
+                    texts.insert(name.clone());
+                }
             }
+            let mut holding = self.holding.borrow_mut();
+            holding.entry(value).or_default().insert(name.clone());
         }
         self.of_mut(&name).insert(name, value);
     }
@@ -63,6 +69,14 @@ impl Values {
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Value)> {
         let members = self.members.iter();
         members.map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Whether one of the members that have a value is like that.
+    pub(super) fn has_member(&self, value: Value, like: impl Fn(&str) -> bool) -> bool {
+        let holding = self.holding.borrow();
+        let texts = holding.get(&value).into_iter().flatten();
+        let mut texts = texts.filter(|text| self.members.get(*text) == Some(&value));
+        texts.any(|text| like(text))
     }
 
     /// What the members are worth that are reached through `name`, a variable or a place.
@@ -149,5 +163,10 @@ mod tests {
         let left: Vec<&str> = values.members().map(|(text, _)| text).collect();
         assert_eq!(left, ["other->dma"]);
         assert_eq!(other_way.members().count(), 4);
+        assert!(other_way.has_member(Value::Int(1), |text| text == "(*dma).count"));
+        assert!(!values.has_member(Value::Int(1), |_| true));
+        values.insert("other->dma".into(), Value::Int(7));
+        assert!(!values.has_member(Value::Int(2), |_| true));
+        assert!(values.has_member(Value::Int(7), |_| true));
     }
 }
