@@ -66,7 +66,8 @@ pub(crate) fn prepare(
     options: &ConvertOptions,
 ) -> Result<Conversion, Error> {
     let words = words(tree, report, options.api)?;
-    let (sources, mut plans, refused) = planned(tree, report, &options.select, &words)?;
+    let (sources, mut plans, refused) =
+        planned(tree, report, &options.select, &words, &Sources::new())?;
     if options.fixes {
         plans.retain(|plan| plan.fix.is_some());
     }
@@ -112,15 +113,22 @@ pub(crate) fn nothing(refused: &[Refused]) -> Error {
     }
 }
 
-/// Plans the selected groups: the files, what each group becomes, and those that are left alone.
+/// Plans the selected groups: the files, what each group becomes, and those that are left alone. `before` are the files that
+/// earlier patches of the series change: their functions may have other names by now.
 pub(crate) fn planned(
     tree: &Tree,
     report: &Report,
     select: &Select,
     words: &Words,
+    before: &Sources,
 ) -> Result<(Sources, Vec<Planned>, Vec<Refused>), Error> {
     let selected = self::select(report, select)?;
-    let sources = read(tree, report, &selected)?;
+    let mut sources = read(tree, report, &selected)?;
+    for (path, source) in before {
+        if let Some(other) = sources.get_mut(path) {
+            other.renamed.clone_from(&source.renamed);
+        }
+    }
     let (plans, refused) = plan(&sources, report, &selected, words);
     Ok((sources, plans, refused))
 }

@@ -160,7 +160,8 @@ impl Ours {
             let header = base::read(later, Utf8Path::new("include/linux/uio.h"));
             words = words.with_iterators(&Functions::Header(header.unwrap_or_default()));
         }
-        let (sources, plans, refused) = planned(tree, report, &Select::All, &words)?;
+        let (sources, plans, refused) =
+            planned(tree, report, &Select::All, &words, &BTreeMap::new())?;
         let mut all = Planned::default();
         // What a page is freed by is another thing than what it was taken by.
         let conversions = plans

@@ -81,7 +81,7 @@ fn in_function(source: &Source, function: &Function, edits: &mut Vec<Edit>) {
 }
 
 /// The one statement of an arm as it is after its edits, on one line; None where there are more, or a comment.
-fn arm(source: &Source, span: Span, edits: &[Edit]) -> Option<String> {
+pub(super) fn arm(source: &Source, span: Span, edits: &[Edit]) -> Option<String> {
     let inside: Vec<Edit> = edits
         .iter()
         .filter(|edit| holds(span, edit.span))

@@ -35,6 +35,6 @@ pub(crate) fn freed(sources: &Sources, report: &Report, group: &Group) -> Option
             });
         }
     }
-    planned.known(report);
+    planned.known(sources, report);
     (!planned.edits.is_empty()).then_some(planned)
 }

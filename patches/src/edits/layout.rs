@@ -55,8 +55,9 @@ pub(crate) fn blanks(column: usize) -> String {
     "\t".repeat(column / TAB) + &" ".repeat(column % TAB)
 }
 
-/// `callee(argument, …)`, broken where it would pass the width: at commas, aligned with the open parenthesis, or, where
-/// that does not fit, one tab further than the statement. `start` is the column where it begins, `after` what follows.
+/// `callee(argument, …)`, broken where it would pass the width: at commas, aligned with the open parenthesis, in old trees
+/// at the last tab stop before it where the lines fit there alone, or, where that does not fit, one tab further than the
+/// statement. `start` is the column where it begins, `after` what follows.
 pub(crate) fn call(callee: &str, arguments: &[String], start: usize, after: &str) -> String {
     let whole = format!("{callee}({})", arguments.join(", "));
     let fits = |limit| start + whole.chars().count() + after.len() <= limit;
@@ -64,36 +65,54 @@ pub(crate) fn call(callee: &str, arguments: &[String], start: usize, after: &str
         return whole;
     }
     let open = start + callee.len() + 1;
+    // Trees that call these are checked for 80 columns; a hundred came with 5.7 ("scripts/checkpatch.pl", 5.4 and 6.1).
+    let strict = callee.starts_with("put_user_page") || callee == "release_user_pages";
+    if strict {
+        let stops = (start / TAB + 1..open.div_ceil(TAB)).rev().map(|n| n * TAB);
+        for margin in std::iter::once(open).chain(stops) {
+            let (text, widest) = broken(callee, arguments, (open, margin), after);
+            if widest <= WIDTH {
+                return text;
+            }
+        }
+    }
     let widest = arguments.iter().map(|a| a.chars().count()).max();
     // An argument that is wider than what is left beside the parenthesis moves under the statement.
-    let beside = open + widest.unwrap_or(0) + 1 + after.len() <= HARD_WIDTH;
-    let margin = if beside { open } else { start + TAB };
-    let mut text = format!("{callee}(");
-    let mut at = open;
-    if !beside {
-        text.push('\n');
-        text.push_str(&blanks(margin));
-        at = margin;
+    if open + widest.unwrap_or(0) + 1 + after.len() <= HARD_WIDTH {
+        return broken(callee, arguments, (open, open), after).0;
     }
+    let under = start + TAB;
+    let (text, _) = broken("", arguments, (under, under), after);
+    format!("{callee}(\n{}{}", blanks(under), &text[1..])
+}
+
+/// The call with its first argument in column `open` and each later line from `margin` on, and its widest line.
+fn broken(
+    callee: &str,
+    arguments: &[String],
+    (open, margin): (usize, usize),
+    after: &str,
+) -> (String, usize) {
+    let mut text = format!("{callee}(");
+    let (mut at, mut widest) = (open, open);
     for (i, argument) in arguments.iter().enumerate() {
         let last = i + 1 == arguments.len();
         let tail = if last { 1 + after.len() } else { 1 };
         let width = argument.chars().count();
-        let space = usize::from(i > 0 && at != margin);
-        if i > 0 && at + space + width + tail > WIDTH {
+        if i > 0 && at + 1 + width + tail > WIDTH {
             text.push('\n');
             text.push_str(&blanks(margin));
             at = margin;
-        } else if space == 1 {
+        } else if i > 0 {
             text.push(' ');
             at += 1;
         }
         text.push_str(argument);
-        at += width;
+        widest = widest.max(at + width + tail);
+        at += width + 1;
         text.push(if last { ')' } else { ',' });
-        at += 1;
     }
-    text
+    (text, widest)
 }
 
 /// Source text on one line: every run of blanks and line ends becomes one blank.
@@ -105,19 +124,19 @@ pub(crate) fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn broken(callee: &str, arguments: &[&str], start: usize) -> String {
+    fn laid_out(callee: &str, arguments: &[&str], start: usize) -> String {
         let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
         call(callee, &arguments, start, ";")
     }
 
     #[test]
     fn a_call_that_fits_stays_on_one_line() {
-        assert_eq!(broken("f", &["a", "b"], 8), "f(a, b)");
+        assert_eq!(laid_out("f", &["a", "b"], 8), "f(a, b)");
     }
 
     #[test]
     fn a_long_call_is_broken_at_a_comma_and_aligned_with_its_parenthesis() {
-        let text = broken(
+        let text = laid_out(
             "unpin_user_pages_dirty_lock",
             &[
                 "context->mapping->pages",
@@ -133,10 +152,42 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_does_not_fit_beside_the_parenthesis_begins_at_a_tab_stop_before_it() {
+        let arguments = ["pinned_pages->pages", "pinned_pages->nr_pages"];
+        let text = laid_out("release_user_pages", &arguments, 40);
+        insta::assert_snapshot!(text.replace('\t', "→"), @r"
+        release_user_pages(pinned_pages->pages,
+        →→→→→→→pinned_pages->nr_pages)
+        ");
+    }
+
+    #[test]
+    fn a_tree_that_allows_a_hundred_columns_keeps_the_lines_aligned() {
+        let arguments = ["pinned_pages->pages", "pinned_pages->nr_pages"];
+        let text = laid_out("unpin_user_pages_x", &arguments, 40);
+        insta::assert_snapshot!(text.replace('\t', "→"), @r"
+        unpin_user_pages_x(pinned_pages->pages,
+        →→→→→→→   pinned_pages->nr_pages)
+        ");
+    }
+
+    #[test]
+    fn an_argument_that_fits_nowhere_beside_the_parenthesis_moves_under_the_statement() {
+        let argument = "x".repeat(70);
+        let text = laid_out("unpin_user_pages_dirty_lock", &[&argument, "count"], 8);
+        assert_eq!(
+            text.replace('\t', "→"),
+            format!("unpin_user_pages_dirty_lock(\n→→{argument},\n→→count)")
+        );
+    }
+
+    #[test]
     fn one_long_argument_may_use_a_hundred_columns() {
         let argument = "x".repeat(60);
         assert_eq!(
-            broken("unpin_user_page", &[&argument], 16).lines().count(),
+            laid_out("unpin_user_page", &[&argument], 16)
+                .lines()
+                .count(),
             1
         );
     }

@@ -16,6 +16,7 @@
 mod acquire;
 mod after;
 mod arms;
+mod braces;
 mod comment;
 mod count;
 mod extract;

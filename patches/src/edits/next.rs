@@ -19,7 +19,11 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
         found.sort_by_key(|site| (!homes.contains(site.path.as_str()), &site.function));
         found
     };
-    let (mixed, unknown, kept) = (of(Verdict::Mixed), of(Verdict::Unknown), of(Verdict::Keep));
+    let (mut mixed, unknown, kept) = (of(Verdict::Mixed), of(Verdict::Unknown), of(Verdict::Keep));
+    // An acquire alone is stopped by what a release of another group cannot tell.
+    if mixed.is_empty() && group.releases.is_empty() {
+        mixed = stopping(report, group);
+    }
     if !mixed.is_empty() {
         return format!(
             "Record beside the pages in {} how they were taken, or release pages of each origin in a place of their own; then the \
@@ -65,6 +69,24 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
     )
 }
 
+/// The undecided releases of the groups that are left alone for a reason of this one's.
+fn stopping<'r>(report: &'r Report, group: &Group) -> Vec<&'r Callsite> {
+    let shares = |other: &&Group| {
+        other.id != group.id
+            && other
+                .blocked_by
+                .iter()
+                .any(|why| group.blocked_by.contains(why))
+    };
+    let others = report.groups.iter().filter(shares);
+    let mut found: Vec<&Callsite> = others
+        .flat_map(|other| members(report, other))
+        .filter(|site| site.role == Role::Release && site.verdict == Verdict::Mixed)
+        .collect();
+    found.sort_by_key(|site| &site.function);
+    found
+}
+
 /// "a(), b() and 3 more"
 fn functions(sites: &[&Callsite]) -> String {
     // As many as fit into a line of a mail.
@@ -83,5 +105,52 @@ fn functions(sites: &[&Callsite]) -> String {
     match names.len().checked_sub(SHOWN) {
         Some(more) if more > 0 => format!("{} and {more} more", shown.join(", ")),
         _ => shown.join(" and "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::report;
+    use callsites::report::Era;
+
+    const ARRAYS: &str = "static int toy_get(struct toy *toy)\n{\n\treturn get_user_pages_fast(toy->at, 1, 0, toy->pages);\n}\n\
+                          void toy_put(struct toy *toy)\n{\n\tput_page(toy->pages[0]);\n}\n";
+
+    #[test]
+    fn an_acquire_alone_is_told_the_releases_of_another_group_that_stop_it() {
+        let mut report = report(Era::Pin, &[("drivers/misc/toy.c", ARRAYS)]);
+        for site in &mut report.callsites {
+            if site.role == Role::Release {
+                site.verdict = Verdict::Mixed;
+            }
+        }
+        let whole = report.groups.remove(0);
+        let why = vec!["toy_put() releases pages of more than one origin".to_owned()];
+        let alone = Group {
+            id: "g2".into(),
+            releases: Vec::new(),
+            convertible: false,
+            blocked_by: why.clone(),
+            ..whole.clone()
+        };
+        let holds = Group {
+            acquires: Vec::new(),
+            convertible: false,
+            blocked_by: why,
+            ..whole
+        };
+        report.groups = vec![holds.clone(), alone.clone()];
+        assert_eq!(
+            next(&report, &alone),
+            "Record beside the pages in toy_put() how they were taken, or release pages of each origin in a place of their own; \
+             then the group can be converted."
+        );
+        // Without such a release, it has still to be found.
+        report.groups = vec![Group {
+            blocked_by: vec!["something else".into()],
+            ..holds
+        }];
+        assert!(next(&report, &alone).starts_with("Find the calls that release"));
     }
 }

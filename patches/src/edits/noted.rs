@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What whoever reads a patch should know of the functions that it changes, and that the patch leaves as it is.
 
-use super::plan::Planned;
+use super::plan::{Planned, Sources};
 use crate::info::Replaced;
 use callsites::report::{Finding, Report};
 use refimpl::api::{Role, catalogue};
@@ -9,7 +9,7 @@ use refimpl::api::{Role, catalogue};
 impl Planned {
     /// What the audit finds in the functions that change, for whoever reads them now anyway. That a release does not fit
     /// its acquire (R1, R2) is what the patch itself is about, and what a function is called (R13) is nothing that it does.
-    pub(crate) fn known(&mut self, report: &Report) {
+    pub(crate) fn known(&mut self, sources: &Sources, report: &Report) {
         let others = report.findings.iter().filter(|finding| {
             let here = |call: &Replaced| {
                 (&call.path, &call.function) == (&finding.path, &finding.function)
@@ -18,10 +18,18 @@ impl Planned {
                 && self.replaced.iter().any(here)
                 && !self.mended(finding)
         });
+        // Where an earlier patch gives the function another name, it has that one by now.
+        let named = |finding: &Finding| {
+            let source = sources.get(camino::Utf8Path::new(&finding.path));
+            let new = source.and_then(|source| source.renamed.get(&finding.function));
+            new.unwrap_or(&finding.function).clone()
+        };
         let notes = others.map(|finding| {
             format!(
                 "Not addressed here, static analysis of {}() reports: {} ({}).",
-                finding.function, finding.message, finding.name
+                named(finding),
+                finding.message,
+                finding.name
             )
         });
         let notes: Vec<String> = notes.collect();

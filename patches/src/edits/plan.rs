@@ -3,6 +3,7 @@
 
 use super::acquire::acquire;
 use super::arms;
+use super::braces;
 use super::flag::{self, Carried};
 use super::guard::guarded;
 use super::layout;
@@ -164,7 +165,7 @@ pub(crate) fn group(
     }
     planned.dirties_went_too(report, group);
     planned.mends(report, group);
-    planned.known(report);
+    planned.known(sources, report);
     planned.other_kernels(report);
     planned.stale_comments(sources, report);
     let changed = planned.edits.values().any(|edits| !edits.is_empty());
@@ -444,6 +445,7 @@ impl Planned {
         for (path, mut edits) in edits {
             if let Some(source) = sources.get(&path) {
                 arms::joined(source, &mut edits);
+                braces::bared(source, &mut edits);
             }
             let bytes = sources
                 .get(&path)

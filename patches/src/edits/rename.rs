@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One call gets another name; its later lines move with its parenthesis, and a line grown too long is broken.
 
-use super::layout::{self, column, line_end, line_start};
+use super::layout::{self, WIDTH, column, line_end, line_start};
 use super::replace::Edit;
 use callsites::index::ir::Span;
 
@@ -48,8 +48,11 @@ impl Call<'_> {
         }
         // The longer name moves the parenthesis, and what is aligned with it.
         let arguments: Vec<String> = self.arguments.iter().map(|&a| self.text(a)).collect();
-        if arguments.iter().any(|argument| argument.contains('\n')) || self.has_comment() {
+        if self.has_comment() {
             return rename();
+        }
+        if arguments.iter().any(|argument| argument.contains('\n')) {
+            return self.carried_over(name, begin).unwrap_or_else(rename);
         }
         let aligned = self.aligned_text(name, begin);
         let text = match aligned {
@@ -61,6 +64,39 @@ impl Call<'_> {
             _ => text,
         };
         Edit::new(start, whole_end, text)
+    }
+
+    /// The rename with the last words of the first line moved to the next, where an argument of several lines makes the first
+    /// too long now; None where it does not, or where there is no room for them.
+    fn carried_over(&self, name: &str, begin: usize) -> Option<Edit> {
+        let (start, end) = (self.callee.end as usize, self.whole.end as usize);
+        let inside = std::str::from_utf8(&self.bytes[start..end]).ok()?;
+        let (first, below) = inside.split_once('\n')?;
+        let first = first.trim_end();
+        let grown = begin + name.len();
+        let was = begin + (self.callee.end - self.callee.start) as usize + first.chars().count();
+        if grown + first.chars().count() <= WIDTH || was > WIDTH || first.contains(['"', '\'']) {
+            return None;
+        }
+        let (kept, moved) = first
+            .rmatch_indices(' ')
+            .map(|(at, _)| (first[..at].trim_end(), first[at..].trim_start()))
+            .find(|(kept, _)| grown + kept.chars().count() <= WIDTH)?;
+        let next = below.lines().next()?;
+        let body = next.trim_start();
+        let blanks = &next[..next.len() - body.len()];
+        // What follows the call stands in its last line.
+        let line = &self.bytes[end - below.len()..];
+        let line = &line[..line_end(line, 0)];
+        let wide = column(line.trim_ascii_end(), 0) + moved.chars().count() + 1;
+        (wide <= WIDTH).then(|| {
+            let upto = end - below.len() + blanks.len();
+            Edit::new(
+                self.callee.start as usize,
+                upto,
+                format!("{name}{kept}\n{blanks}{moved} "),
+            )
+        })
     }
 
     fn has_comment(&self) -> bool {
@@ -148,6 +184,22 @@ mod tests {
             "unpin_user_pages",
         );
         assert_eq!(new, "\tunpin_user_pages(map->pages,\n\t\t\t map->count);\n");
+    }
+
+    #[test]
+    fn an_argument_of_several_lines_gives_its_last_word_to_the_next_line() {
+        let source =
+            "\t\t\t\t\tput_page(pfn_to_page(mem->frames[j] >>\n\t\t\t\t\t\t\tPAGE_SHIFT));\n";
+        let argument = "pfn_to_page(mem->frames[j] >>\n\t\t\t\t\t\t\tPAGE_SHIFT)";
+        let new = rename(source, "put_page", &[argument], "put_user_page");
+        assert_eq!(
+            new,
+            "\t\t\t\t\tput_user_page(pfn_to_page(mem->frames[j]\n\t\t\t\t\t\t\t>> PAGE_SHIFT));\n"
+        );
+        // One that still fits keeps its lines.
+        let source = source.replacen("\t\t", "", 1);
+        let new = rename(&source, "put_page", &[argument], "put_user_page");
+        assert_eq!(new, source.replace("put_page", "put_user_page"));
     }
 
     #[test]

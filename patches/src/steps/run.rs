@@ -276,14 +276,10 @@ impl<'a> Run<'a> {
         };
         words.introduced_first = true;
         let words = words.clone();
-        let (mut sources, plans, refused) = planned(self.tree, &self.report, selection, &words)?;
+        let (sources, plans, refused) =
+            planned(self.tree, &self.report, selection, &words, &self.sources)?;
         if plans.is_empty() {
             return Err(nothing(&refused));
-        }
-        for (path, source) in &self.sources {
-            if let Some(other) = sources.get_mut(path) {
-                other.renamed.clone_from(&source.renamed);
-            }
         }
         self.refused.extend(refused);
         let mut patches = Vec::new();
