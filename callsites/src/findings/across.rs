@@ -10,7 +10,7 @@ use super::{helpers, visit};
 use crate::flow::places::parent;
 use crate::index::ir::{FileFacts, Function, Linkage};
 use rayon::prelude::*;
-use refimpl::api::{acts, followed};
+use refimpl::api::{Does as Act, Role, acts, followed};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -140,6 +140,7 @@ fn is_across(fact: &Fact) -> bool {
                 | What::SleepsWhenAtomic
                 | What::UsedAfterRelease
                 | What::WantedKept
+                | What::SlabReference
         )
 }
 
@@ -148,6 +149,10 @@ struct Does {
     acquires: bool,
     touches: bool,
     unpins: bool,
+    /// Allocates from the slab allocator.
+    allocates: bool,
+    /// Takes references on the pages of an address.
+    refers: bool,
 }
 
 impl Does {
@@ -156,6 +161,8 @@ impl Does {
             acquires: self.acquires || other.acquires,
             touches: self.touches || other.touches,
             unpins: self.unpins || other.unpins,
+            allocates: self.allocates || other.allocates,
+            refers: self.refers || other.refers,
         }
     }
 }
@@ -174,13 +181,21 @@ impl<'f> Table<'f> {
         for function in &file.functions {
             let mut own = Does::default();
             let mut names = Vec::new();
+            let (mut translates, mut refers) = (false, false);
             visit::all_calls(&function.body, &mut |name, _, _| {
+                let does = acts().of(name);
+                own.allocates |=
+                    matches!(does, Some(Act::AllocatesSlab | Act::AllocatesZeroedSlab));
+                let known = catalogue.get(name);
+                translates |= known.is_some_and(|f| f.kind == "kernel address");
+                refers |= known.is_some_and(|f| f.role == Role::Reference);
                 let acts = acts().get(name).is_some();
                 own.acquires |= helpers::acquires(name);
                 own.unpins |= helpers::unpins(name);
                 own.touches |= acts || catalogue.get(name).is_some();
                 names.push(name);
             });
+            own.refers = translates && refers;
             table.does.insert(&function.name, own);
             table.calls.push((&function.name, names));
         }
@@ -349,7 +364,8 @@ impl<'f> All<'_, 'f> {
     ) -> Option<Second> {
         let does = |name: &str| file.own.does.get(name).copied().unwrap_or_default();
         // What the catalogue knows is the API itself.
-        let worth = does(&function.name).acquires || does(&function.name).unpins;
+        let own = does(&function.name);
+        let worth = own.acquires || own.unpins || own.allocates && own.refers;
         if !worth || followed().get(&function.name).is_some() {
             return None;
         }

@@ -62,7 +62,8 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
     let unread: Vec<&OutlineItem> = file
         .outline
         .iter()
-        .filter(|item| item.kind == OutlineKind::Function && !read.contains(&item.span.start))
+        .filter(|item| matches!(item.kind, OutlineKind::Function | OutlineKind::Macro))
+        .filter(|item| !read.contains(&item.span.start))
         .filter(|item| item.span.end - item.span.start <= LONGEST)
         .collect();
     if unread.is_empty() {
@@ -78,6 +79,12 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         return None;
     }
     let drops = lets_go(&bytes);
+    let acting: Vec<&str> = unread
+        .iter()
+        .filter(|item| of_slab && acts_on_slab_pages(text(item)))
+        .map(|item| item.name.as_str())
+        .collect();
+    takers.extend(acting);
     let mut by_name: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, item) in unread.iter().enumerate() {
         by_name.entry(item.name.as_bytes()).or_default().push(at);
@@ -85,6 +92,9 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
     let mut wanted: BTreeSet<usize> = BTreeSet::new();
     for (at, item) in unread.iter().enumerate() {
         let helper = called.contains(item.name.as_str());
+        if item.kind == OutlineKind::Macro && !helper {
+            continue;
+        }
         if helper
             || drops && lets_go(text(item))
             || of_slab && acts_on_slab_pages(text(item))

@@ -20,10 +20,9 @@ use crate::flow::mapping;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
 use crate::flow::state::{Call, FieldId, Owner, SiteKey};
-use crate::index::ir::{Expr, Span};
+use crate::index::ir::Expr;
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
-use memchr::memmem;
 use refimpl::api::{Role, followed};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,29 +230,6 @@ fn one_page(analysis: &Analysis, site: &Site) -> bool {
     one
 }
 
-/// What holds the pages of a pinning call that does not say FOLL_LONGTERM, where they stay there for longer than the
-/// call that had them taken, and until user space lets go: then the file is closed at the latest.
-fn held_long<'u>(
-    analysis: &Analysis,
-    seen: &Seen<'_>,
-    site: &Site,
-    function: &refimpl::api::Function,
-    uses: &'u Uses,
-) -> Option<&'u str> {
-    let held = uses.held.as_deref().filter(|_| function.kind != "iter")?;
-    let bytes = seen.sources.get(analysis.path(site.key))?;
-    let says = |argument: &Span| {
-        let text = bytes.get(argument.start as usize..argument.end as usize);
-        memmem::find(text.unwrap_or_default(), b"FOLL_LONGTERM").is_some()
-    };
-    let soon = || until::let_go_soon(analysis, seen.sources, site.key.function, &uses.released_in);
-    let closed =
-        || until::let_go_on_close(analysis, seen.sources, site.key.function, &uses.released_in);
-    let long =
-        !uses.released_in.is_empty() && !site.arguments.iter().any(says) && closed() && !soon();
-    long.then_some(held)
-}
-
 /// Judges one acquire.
 pub(super) fn judge(
     analysis: &Analysis,
@@ -287,7 +263,7 @@ pub(super) fn judge(
                 site.name
             ),
             Some(Backing::User) | None => {
-                if let Some(held) = held_long(analysis, seen, site, function, uses) {
+                if let Some(held) = until::held_long(analysis, seen, site, function, uses) {
                     let reason = format!(
                         "{}() pins its pages already, and they stay in {held} until they are let go",
                         site.name

@@ -129,6 +129,11 @@ fn objects_are_known_by_each_of_their_names_and_macros_by_what_they_stand_for() 
 }
 
 #[test]
+fn what_is_kept_in_a_result_or_referred_to_by_a_helper_is_followed() {
+    check("results.c");
+}
+
+#[test]
 fn an_array_that_is_freed_with_its_pins_is_found_where_nobody_unpins_them() {
     check("forgotten.c");
     // Another function that lets pages go may let these go.
@@ -170,6 +175,7 @@ fn each_fixture_is_checked_by_a_test() {
             "loans.c",
             "objects.c",
             "partial.c",
+            "results.c",
             "turns.c"
         ]
     );

@@ -339,3 +339,22 @@ static long quay_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
     // Nobody is seen to hold them until then.
     assert!(of(&text("FOLL_WRITE", "")).is_empty());
 }
+
+#[test]
+fn macros_that_take_nothing_are_read_where_they_are_used() {
+    let text = "#define QUAY_CHECK(x) ((x) < 0 ? (x) : 0)
+int quay_sum(unsigned long start)
+{
+	struct page *pages[8];
+	int got = pin_user_pages_fast(start, ARRAY_SIZE(pages), 0, pages);
+
+	if (QUAY_CHECK(got))
+		return got;
+	unpin_user_pages(pages, got);
+	return 0;
+}
+";
+    assert!(of(text).is_empty());
+    let blind = text.replace("(x) < 0 ? (x) : 0", "(x) == 1 ? (x) : 0");
+    assert_eq!(of(&blind), ["quay_sum errno-as-count"]);
+}

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Until when pages are held that are kept in a record: until the call ends that had them taken, or longer.
 
+use super::{Seen, Uses};
 use crate::flow::analysis::Analysis;
 use crate::flow::hash::FastSet;
 use crate::flow::program::FnId;
+use crate::flow::sites::Site;
 use crate::flow::sources::Sources;
-use crate::index::ir::{Expr, Stmt};
+use crate::index::ir::{Expr, Span, Stmt};
 use crate::index::lex::is_ident;
 use crate::index::walk;
 use memchr::memmem;
@@ -151,9 +153,31 @@ fn released_unread(
     })
 }
 
+/// What holds the pages of a pinning call that does not say FOLL_LONGTERM, where they stay there for longer than the
+/// call that had them taken, and until user space lets go: then the file is closed at the latest.
+pub(super) fn held_long<'u>(
+    analysis: &Analysis,
+    seen: &Seen<'_>,
+    site: &Site,
+    function: &refimpl::api::Function,
+    uses: &'u Uses,
+) -> Option<&'u str> {
+    let held = uses.held.as_deref().filter(|_| function.kind != "iter")?;
+    let bytes = seen.sources.get(analysis.path(site.key))?;
+    let says = |argument: &Span| {
+        let text = bytes.get(argument.start as usize..argument.end as usize);
+        memmem::find(text.unwrap_or_default(), b"FOLL_LONGTERM").is_some()
+    };
+    let soon = || let_go_soon(analysis, seen.sources, site.key.function, &uses.released_in);
+    let closed = || let_go_on_close(analysis, seen.sources, site.key.function, &uses.released_in);
+    let long =
+        !uses.released_in.is_empty() && !site.arguments.iter().any(says) && closed() && !soon();
+    long.then_some(held)
+}
+
 /// Whether pages are let go when user space closes the file: by a function that is given the inode and the file
 /// (include/linux/fs.h: `release` of struct file_operations), and takes none.
-pub(super) fn let_go_on_close(
+fn let_go_on_close(
     analysis: &Analysis,
     sources: &Sources<'_>,
     acquire: FnId,
