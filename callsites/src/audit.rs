@@ -11,7 +11,7 @@ use crate::flow::library::Files;
 use crate::flow::places::Places;
 use crate::flow::scripts::Scripts;
 use crate::index::cache::{Last, Session};
-use crate::index::prefilter::Prefilter;
+use crate::index::prefilter::Seeds;
 use crate::index::shelf::Changes;
 use crate::index::{Index, Module, NameSet, Shelf, ir::FileFacts};
 use crate::judge::judge;
@@ -212,7 +212,7 @@ fn still(
     if answers.is_empty() {
         return None;
     }
-    let filter = Prefilter::new(NameSet::new(followed().seeds()));
+    let filter = Seeds::new(NameSet::new(followed().seeds()));
     for path in changes
         .changed
         .iter()

@@ -5,7 +5,7 @@
 
 use super::facts;
 use super::ir::FileFacts;
-use super::prefilter::Prefilter;
+use super::prefilter::Seeds;
 use super::shelf::{Key, Shelf};
 use super::wanted::{NameSet, Wanted};
 use crate::report::UnreadItem;
@@ -54,8 +54,8 @@ impl Index {
         seeds: impl IntoIterator<Item = S>,
         shelf: &Shelf,
     ) -> Index {
-        let filter = Prefilter::new(NameSet::new(seeds));
-        let key = Key::of_seeds(&filter.names().names());
+        let filter = Seeds::new(NameSet::new(seeds));
+        let key = Key::of_seeds(&filter.all());
         let mut unread: BTreeSet<UnreadItem> = tree.unread().iter().cloned().collect();
         let unknown: Vec<&Utf8Path> = match shelf.hits(&key) {
             Some(_) => {

@@ -9,6 +9,7 @@ use super::wanted::NameSet;
 use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind, Span};
 use memchr::memmem::Finder;
+use refimpl::api::{Role, followed};
 
 /// With more shared parts than this, the names themselves are searched for with an automaton. The search for all parts at
 /// once sorts them into eight buckets by their first bytes (aho-corasick's `packed::teddy`): a part in each is as many as it
@@ -93,6 +94,52 @@ impl Prefilter {
                 self.names.contains(&bytes[start..end])
             }),
         }
+    }
+}
+
+/// The files that are read: those that name a seed, and those that take references on pages of an address.
+#[derive(Debug)]
+pub(crate) struct Seeds {
+    seeds: Prefilter,
+    /// The seeds, and what makes a page of an address: one pass tells for most files that there is neither.
+    wide: Prefilter,
+    /// What takes a reference.
+    references: NameSet,
+}
+
+impl Seeds {
+    /// A search for `seeds`.
+    pub(crate) fn new(seeds: NameSet) -> Self {
+        let of_address = followed()
+            .with_role(Role::Translate)
+            .filter(|function| function.kind == "kernel address")
+            .map(|function| function.name.clone());
+        let all: Vec<String> = seeds.names().into_iter().chain(of_address).collect();
+        let references = followed().with_role(Role::Reference);
+        Seeds {
+            seeds: Prefilter::new(seeds),
+            wide: Prefilter::new(NameSet::new(all)),
+            references: NameSet::new(references.map(|function| function.name.as_str())),
+        }
+    }
+
+    /// The seeds.
+    pub(crate) fn names(&self) -> &NameSet {
+        self.seeds.names()
+    }
+
+    /// All names that are searched for: what was found by others is found anew.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.wide.names().names()
+    }
+
+    /// Is a file with these bytes read?
+    pub(crate) fn hits(&self, bytes: &[u8]) -> bool {
+        let refers = || {
+            let mut words = bytes.split(|byte| !is_ident(*byte));
+            words.any(|word| self.references.contains(word))
+        };
+        self.wide.hits(bytes) && (self.seeds.hits(bytes) || refers())
     }
 }
 

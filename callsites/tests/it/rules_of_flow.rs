@@ -358,3 +358,26 @@ int quay_sum(unsigned long start)
     let blind = text.replace("(x) < 0 ? (x) : 0", "(x) == 1 ? (x) : 0");
     assert_eq!(of(&blind), ["quay_sum errno-as-count"]);
 }
+
+#[test]
+fn a_file_that_takes_no_page_of_a_user_may_refer_to_slab_memory() {
+    let text = |allocate: &str| {
+        format!(
+            "int quay_send(struct sk_buff *skb, size_t length)
+{{
+	void *head = {allocate}(length, GFP_KERNEL);
+	struct page *page;
+
+	if (!head)
+		return -ENOMEM;
+	page = virt_to_page(head);
+	get_page(page);
+	skb_fill_page_desc(skb, 0, page, offset_in_page(head), length);
+	return 0;
+}}
+"
+        )
+    };
+    assert_eq!(of(&text("kmalloc")), ["quay_send slab-reference"]);
+    assert!(of(&text("alloc_pages_exact")).is_empty());
+}
