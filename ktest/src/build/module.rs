@@ -248,10 +248,7 @@ fn compile(
         line.split_once(kind)
             .map(|(_, said)| said.trim().to_owned())
     };
-    let error = said
-        .lines()
-        .find(|line| line.contains("error: ") || line.contains("ERROR: "));
-    let error = error.or(said.lines().find(|line| !line.trim().is_empty()));
+    let error = why(&said);
     let told = way.told().into_iter().chain(ready.note.clone());
     let told: Vec<String> = told.collect();
     Ok(Compiled {
@@ -266,6 +263,18 @@ fn compile(
             .collect(),
         by: (!told.is_empty()).then(|| told.join("; ")),
     })
+}
+
+/// The line that says why make failed: a compiler's or modpost's, else make's own, else the first of all. A shell that a Makefile
+/// starts may complain before them of what stops nothing.
+fn why(said: &str) -> Option<&str> {
+    let holds = |words: &[&str]| {
+        let mut lines = said.lines();
+        lines.find(|line| words.iter().any(|word| line.contains(word)))
+    };
+    holds(&["error: ", "ERROR: "])
+        .or_else(|| holds(&["*** "]))
+        .or_else(|| said.lines().find(|line| !line.trim().is_empty()))
 }
 
 impl ModuleReport {
@@ -354,6 +363,17 @@ mod tests {
             schema: SCHEMA.to_owned(),
             stages: vec![stage("as it is", base), stage("a patch", patched)],
         }
+    }
+
+    #[test]
+    fn what_stopped_make_is_told_before_what_a_shell_complained_of() {
+        let shell = "/bin/bash: - : invalid option\n";
+        let make = "make[1]: *** No rule to make target 'rules.mk'.  Stop.";
+        let compiler = "a.c:1:1: error: unknown type name 'u33'";
+        assert_eq!(why(&format!("{shell}{make}\n")), Some(make));
+        assert_eq!(why(&format!("{shell}{make}\n{compiler}\n")), Some(compiler));
+        assert_eq!(why(shell), Some(shell.trim_end()));
+        assert_eq!(why("\n"), None);
     }
 
     #[test]

@@ -168,6 +168,8 @@ fn with(output: &Utf8Path, kbuild: &Kbuild) -> Vec<String> {
     words.extend(kbuild.architecture().map(|name| format!("ARCH={name}")));
     // What the kernel exports is not known: that it is not is no error of the module.
     words.push("KBUILD_MODPOST_WARN=1".to_owned());
+    // defconfig makes errors of warnings, and no distribution's headers do; the warnings of base and patch are compared.
+    words.push("CONFIG_WERROR=".to_owned());
     words
 }
 
@@ -219,6 +221,7 @@ mod tests {
         let first = words(&root);
         let output = Utf8PathBuf::from(first[0].strip_prefix("O=").unwrap());
         assert!(output.starts_with(&options.cache));
+        assert!(first.contains(&"CONFIG_WERROR=".to_owned()), "{first:?}");
         assert_eq!(words(&root), first);
         let asked = || std::fs::read_to_string(output.join("asked")).unwrap();
         assert_eq!(asked(), "defconfig\nmodules_prepare\n");
