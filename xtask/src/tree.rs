@@ -200,7 +200,7 @@ pub(crate) fn paths(
     asked: &[Utf8PathBuf],
     console: &Console,
 ) -> Result<Vec<Utf8PathBuf>, Failure> {
-    let root = tree.root().and_then(|root| root.canonicalize_utf8().ok());
+    let root = place_of(tree);
     let here = match &root {
         // A directory that was removed lies in no tree.
         Some(root) => working_directory()
@@ -226,13 +226,19 @@ pub(crate) fn paths(
     Ok(found)
 }
 
+/// Where the tree lies: its directory, or the repository that one of its revisions is read from, whose paths are named alike.
+fn place_of(tree: &Tree) -> Option<Utf8PathBuf> {
+    let repository = tree.repository().map(|(repository, _)| repository);
+    tree.root().or(repository)?.canonicalize_utf8().ok()
+}
+
 /// A place as `--explain` takes it, PATH:LINE, with the path of the tree's file that PATH names as paths do on the command line;
 /// anything else as it is.
 pub(crate) fn explained(tree: &Tree, asked: &str) -> String {
     let Some((path, line)) = asked.rsplit_once(':') else {
         return asked.to_owned();
     };
-    let root = tree.root().and_then(|root| root.canonicalize_utf8().ok());
+    let root = place_of(tree);
     let here = root.as_ref().and_then(|root| {
         let here = working_directory().ok()?;
         here.strip_prefix(root).ok().map(Utf8Path::to_owned)

@@ -104,6 +104,36 @@ fn a_path_may_be_absolute_or_relative_to_the_directory_or_to_the_tree() {
 }
 
 #[test]
+fn of_a_revision_paths_are_named_as_in_the_repository() {
+    let sandbox = Sandbox::new();
+    let tree = tree(&sandbox);
+    let author = proc::git::mail::Committer {
+        name: "Somebody".into(),
+        email: "somebody@example.org".into(),
+        seconds: 1_700_000_000,
+    };
+    proc::git::store::init(tree.as_std_path()).unwrap();
+    proc::git::store::commit_all(tree.as_std_path(), "toys", &author).unwrap();
+    let absolute = tree.join("drivers/b/x.c");
+    let revision = format!("{tree}@HEAD");
+    for (directory, path) in [
+        ("drivers/a", absolute.as_str()),
+        ("drivers/a", "../b/x.c"),
+        ("drivers/b", "x.c"),
+        ("", "drivers/b"),
+    ] {
+        let words = ["audit", "--kernel", &revision, path];
+        let outcome = inside(&sandbox, directory, &words);
+        assert_eq!(outcome.code, Some(0), "{path}: {}", outcome.stderr);
+        assert!(
+            outcome.stdout.contains("drivers/b/x.c:5") && !outcome.stdout.contains("y.c"),
+            "{path}: {}",
+            outcome.stdout
+        );
+    }
+}
+
+#[test]
 fn a_link_is_followed_and_named() {
     let sandbox = Sandbox::new();
     let tree = tree(&sandbox);
