@@ -34,8 +34,11 @@ pub(crate) fn cache() -> Result<Utf8PathBuf, Failure> {
     let cache = set("XDG_CACHE_HOME")
         .or_else(|| Some(set("HOME")?.join(".cache")))
         .ok_or_else(|| {
-            Failure::new(Exit::Usage, "no place for a cache: HOME is not set")
-                .hint("XDG_CACHE_HOME=DIR cargo xtask …")
+            Failure::new(
+                Exit::Usage,
+                "no place for a cache: neither XDG_CACHE_HOME nor HOME names a directory from / on",
+            )
+            .hint("XDG_CACHE_HOME=DIR cargo xtask …; audit --no-cache needs none")
         })?;
     Ok(cache.join("gup-toolkit"))
 }

@@ -46,6 +46,9 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         goes_on: false,
     };
     if common.dry_run {
+        if let Some(revision) = &args.since {
+            earlier(&tree, revision)?;
+        }
         console.say(format!(
             "would audit {}: {} files",
             tree::named(&tree),
@@ -284,14 +287,8 @@ fn is_summary(common: &Common, args: &Audit, terminal: bool) -> bool {
     whole && terminal && common.output.is_none()
 }
 
-/// The audit of a revision against that of the tree.
-fn compare(
-    common: &Common,
-    args: &Audit,
-    (tree, revision): (&Tree, &str),
-    options: &AuditOptions,
-    now: &Report,
-) -> Result<Exit, Failure> {
+/// The tree at a revision of its repository.
+fn earlier(tree: &Tree, revision: &str) -> Result<Tree, Failure> {
     let repository = tree
         .repository()
         .map(|(path, _)| path)
@@ -300,7 +297,21 @@ fn compare(
             Failure::new(Exit::Usage, "the embedded tree has no revisions")
                 .hint("--kernel DIR, a git repository")
         })?;
-    let before = Tree::open(&format!("{}@{revision}", Utf8Path::new(repository)))?;
+    Ok(Tree::open(&format!(
+        "{}@{revision}",
+        Utf8Path::new(repository)
+    ))?)
+}
+
+/// The audit of a revision against that of the tree.
+fn compare(
+    common: &Common,
+    args: &Audit,
+    (tree, revision): (&Tree, &str),
+    options: &AuditOptions,
+    now: &Report,
+) -> Result<Exit, Failure> {
+    let before = earlier(tree, revision)?;
     let before = callsites::audit(&before, options)?;
     // Whoever checks is told the findings too.
     let changes = match args.check {

@@ -392,6 +392,7 @@ fn a_rehearsal_refuses_what_the_run_refuses() {
         &["ktest", "--resume", "9999-none"],
         &["ktest", "--image", "/nonexistent"],
         &["ktest", "--via", "refimpl"],
+        &["audit", "--since", "HEAD~1"],
     ] {
         let outcome = sandbox.run(&[words, &on_tree].concat());
         assert_eq!(outcome.code, Some(2), "{words:?}: {}", outcome.stderr);

@@ -108,6 +108,26 @@ fn a_machine_that_lacks_what_is_needed_is_told_which_command_installs_it() {
     assert!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
 }
 
+#[test]
+fn a_home_that_is_none_is_no_place_for_a_cache_and_an_audit_can_do_without() {
+    let sandbox = Sandbox::new();
+    let driver = "drivers/misc/onebuf.c";
+    for home in ["", "relative"] {
+        let command = |words: &[&str]| Outcome::of(&sandbox.xtask(words).env("HOME", home));
+        let outcome = command(&["audit", driver]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("no place for a cache")
+                && outcome.stderr.contains("--no-cache"),
+            "{}",
+            outcome.stderr
+        );
+        let outcome = command(&["audit", driver, "--no-cache"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(!sandbox.path("home/.cache").exists());
+    }
+}
+
 /// Whoever typed something wrong is told what to type, whichever verb it was.
 #[test]
 fn every_refusal_has_a_hint() {
