@@ -5,6 +5,7 @@
 //! 2 and 5). A page of which only struct page is looked at (case 4), or whose mapping an mmu notifier tears down
 //! (case 3), keeps its plain reference.
 
+mod given;
 mod near;
 mod until;
 
@@ -12,14 +13,12 @@ pub(crate) use near::Seen;
 pub(super) use near::{has_asked, put_untouched};
 
 use crate::flow::analysis::{Analysis, Held};
-use crate::flow::graph::Node;
-use crate::flow::hash::FastMap;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
-use crate::flow::state::{Call, FieldId, Owner, SiteKey};
+use crate::flow::state::{FieldId, Owner, SiteKey};
 use crate::index::ir::Expr;
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
@@ -146,7 +145,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             uses.held_in.get_or_insert(field);
         });
     }
-    note_given_addresses(analysis, &mut out);
+    given::note(analysis, &mut out);
     out
 }
 
@@ -170,40 +169,6 @@ fn member_iterator(analysis: &Analysis, site: &Site) -> bool {
         },
     );
     member
-}
-
-/// Notes which functions are given the addresses of pages' data, by callers that read no more of it.
-fn note_given_addresses(analysis: &Analysis, out: &mut BTreeMap<SiteKey, Uses>) {
-    let address = |call: &&Call| {
-        let names = ["page_address", "folio_address", "page_to_virt"];
-        call.listed && names.contains(&call.name.as_str())
-    };
-    let calls = &analysis.state.calls;
-    let mut of: BTreeMap<SiteKey, Vec<Node>> = BTreeMap::new();
-    for call in calls.iter().filter(address) {
-        let pages: Vec<Node> = call.args.iter().flatten().copied().collect();
-        for site in analysis.user_pages(&pages) {
-            of.entry(site).or_default().push(call.result);
-        }
-    }
-    if of.is_empty() {
-        return;
-    }
-    let mut given: FastMap<Node, usize> = FastMap::default();
-    for (at, call) in calls.iter().enumerate() {
-        if !call.listed && call.targets.is_empty() {
-            for node in call.args.iter().flatten() {
-                given.entry(*node).or_insert(at);
-            }
-        }
-    }
-    for (site, addresses) in of {
-        let led_to = addresses.iter().flat_map(|from| analysis.led_to(*from));
-        if let Some(at) = led_to.filter_map(|node| given.get(&node)).min() {
-            let name = calls[*at].name.clone();
-            out.entry(site).or_default().address_given = Some(name);
-        }
-    }
 }
 
 /// Whether a call takes one page and no more.
