@@ -92,7 +92,8 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
     let mut wanted: BTreeSet<usize> = BTreeSet::new();
     for (at, item) in unread.iter().enumerate() {
         let helper = called.contains(item.name.as_str());
-        if item.kind == OutlineKind::Macro && !helper {
+        // The head of a loop that a macro is takes the pages with it where the ways do not go.
+        if item.kind == OutlineKind::Macro && (!helper || is_loop(text(item))) {
             continue;
         }
         if helper
@@ -141,6 +142,11 @@ fn acts_on_slab_pages(text: &[u8]) -> bool {
         functions.any(|function| calls(text, &function.name))
     };
     any(Box::new(of_address)) && any(Box::new(followed().with_role(Role::Reference)))
+}
+
+/// Whether a macro is a loop, or has one.
+fn is_loop(text: &[u8]) -> bool {
+    ["for", "while"].iter().any(|word| calls(text, word))
 }
 
 /// Whether the word `name` stands in `text`: what stands after it, a blank or a comment, is layout.

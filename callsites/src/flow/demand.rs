@@ -13,6 +13,7 @@ use super::places::{is_inside, parent};
 use super::program::{FnId, Program, alias_of};
 use super::state::{FieldId, Object, Owner, SiteKey};
 use super::tables::{NOTIFIER_TABLES, Table};
+use super::unfilled;
 use super::want::Want;
 use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
@@ -66,6 +67,7 @@ pub(super) fn wants(
         backwards(analysis, &mut wants);
     }
     unused_macros(analysis, &mut wants);
+    unfilled::ask(analysis, &mut wants);
     deciding(analysis, &mut wants);
     for (tag, file) in &analysis.state.missing_records {
         if !tag.is_empty() {

@@ -35,6 +35,7 @@ pub(crate) mod state;
 pub(crate) mod tables;
 pub(crate) mod text;
 mod types;
+mod unfilled;
 mod walk;
 mod want;
 pub(crate) mod way;

@@ -178,3 +178,43 @@ void frob_give(struct item *item)
     assert_eq!(report.coverage.functions, 2, "{:?}", report.coverage);
     assert_eq!(report.callsites.len(), 2);
 }
+
+#[test]
+fn what_a_helper_fills_an_array_with_goes_where_the_array_goes() {
+    check(&[(
+        "drivers/a/a.c",
+        "
+struct buffer { struct sg_table table; };
+void buffer_free(struct buffer *b)
+{
+	struct sg_page_iter it;
+
+	for_each_sg_page(b->table.sgl, &it, b->table.nents, 0)
+		put_page(sg_page_iter_page(&it)); //^ mixed
+}
+int buffer_from_user(struct buffer *b, unsigned long at, unsigned int n)
+{
+	struct page **pages = kvcalloc(n, sizeof(*pages), GFP_KERNEL);
+	int got = get_user_pages_fast(at, n, 0, pages); //^ convert
+
+	if (got != n)
+		return -EFAULT;
+	return sg_alloc_table_from_pages(&b->table, pages, n, 0, 1, GFP_KERNEL);
+}
+static int own_pages(struct page **pages, unsigned int n)
+{
+	while (n--)
+		pages[n] = alloc_page(GFP_KERNEL);
+	return 0;
+}
+int buffer_of_own(struct buffer *b, unsigned int n)
+{
+	struct page **pages = kvcalloc(n, sizeof(*pages), GFP_KERNEL);
+
+	if (own_pages(pages, n))
+		return -ENOMEM;
+	return sg_alloc_table_from_pages(&b->table, pages, n, 0, 1, GFP_KERNEL);
+}
+",
+    )]);
+}

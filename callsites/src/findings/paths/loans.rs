@@ -353,7 +353,9 @@ impl Machine<'_, '_> {
             .filter(|a| a.leaks() && !a.visible && (failed || !a.by_address))
         {
             if acquisition.loans.is_empty() {
-                self.fact_about(state, What::Leak, at, acquisition);
+                if !state.strangers_in_turns {
+                    self.fact_about(state, What::Leak, at, acquisition);
+                }
             } else if failed {
                 self.may_be_lost(state, acquisition, at);
             }

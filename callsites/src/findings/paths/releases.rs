@@ -181,6 +181,7 @@ impl Machine<'_, '_> {
             }
             Value::Sym(sym, offset) => {
                 state.strangers = true;
+                state.strangers_in_turns |= state.turning > 0;
                 self.dropped(state, function, (sym, offset, None), at);
             }
             Value::Int(_) => {}

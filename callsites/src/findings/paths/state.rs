@@ -222,6 +222,10 @@ pub(super) struct State {
     pub slab_pages: BTreeSet<Sym>,
     /// Pages were released of which this way does not know where they come from.
     pub strangers: bool,
+    /// Loops of macros that the way is in, or has left by a jump: what their variables stand for is not known.
+    pub turning: u32,
+    /// Such pages were released in such a loop: they may be all that the way has taken.
+    pub strangers_in_turns: bool,
     /// A fact was found that makes the rest of this way meaningless.
     pub over: bool,
 }
