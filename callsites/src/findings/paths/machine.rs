@@ -243,14 +243,14 @@ impl<'f> Machine<'_, 'f> {
                 let visits = state.visits.entry(at).or_insert(0);
                 *visits += 1;
                 if *visits == 1 {
-                    state.turning += 1;
+                    state.begin_turns(args);
                     self.walks_freed(state, args);
                 }
                 let visits = state.visits.entry(at).or_insert(0);
                 if *visits > head.turns {
                     *visits = 0;
                     state.at = *exit;
-                    state.turning -= 1;
+                    state.end_turns(args);
                     state.end_of_unknown_loop();
                 } else {
                     for arg in *args {

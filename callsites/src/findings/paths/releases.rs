@@ -28,6 +28,14 @@ impl Machine<'_, '_> {
             .and_then(|form| form.nr)
             .and_then(|nr| values.get(nr).copied());
         state.released.push(span);
+        let page = match visit::bare(&args[at]) {
+            Expr::AddressOf(inner, _) => visit::bare(inner),
+            page => page,
+        };
+        if let Expr::Name(name, _) = page {
+            let known = matches!(state.values.get(name), Some(Value::Page(..)));
+            state.strangers_in_turns |= !known && state.turned.contains(name);
+        }
         self.released_from(state, &args[at], values[at], span);
         if state.over {
             return nothing;
@@ -181,7 +189,6 @@ impl Machine<'_, '_> {
             }
             Value::Sym(sym, offset) => {
                 state.strangers = true;
-                state.strangers_in_turns |= state.turning > 0;
                 self.dropped(state, function, (sym, offset, None), at);
             }
             Value::Int(_) => {}

@@ -2,7 +2,7 @@
 //! What the walk knows at one point of one way.
 
 use super::values::{Values, mentions};
-use crate::index::ir::Span;
+use crate::index::ir::{Expr, Span};
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -222,9 +222,9 @@ pub(super) struct State {
     pub slab_pages: BTreeSet<Sym>,
     /// Pages were released of which this way does not know where they come from.
     pub strangers: bool,
-    /// Loops of macros that the way is in, or has left by a jump: what their variables stand for is not known.
-    pub turning: u32,
-    /// Such pages were released in such a loop: they may be all that the way has taken.
+    /// Variables that a macro sets, which is the head of a loop that the way is in or has left by a jump.
+    pub turned: BTreeSet<SmolStr>,
+    /// Pages that such a variable is were released: they may be all that the way has taken.
     pub strangers_in_turns: bool,
     /// A fact was found that makes the rest of this way meaningless.
     pub over: bool,
@@ -249,6 +249,18 @@ impl State {
         }
         way.reverse();
         way
+    }
+
+    /// A macro that is the head of a loop sets the variables that it is given.
+    pub(super) fn begin_turns(&mut self, args: &[Expr]) {
+        self.turned.extend(names(args).cloned());
+    }
+
+    /// It sets them no more.
+    pub(super) fn end_turns(&mut self, args: &[Expr]) {
+        for name in names(args) {
+            self.turned.remove(name);
+        }
     }
 
     /// A loop of unknown length ends: of what it released a part, it may have released the rest, and so of an array that
@@ -427,4 +439,12 @@ impl State {
             Value::Int(_) | Value::Unfilled(_) => {}
         }
     }
+}
+
+/// The variables that are arguments of a macro as they stand.
+fn names(args: &[Expr]) -> impl Iterator<Item = &SmolStr> {
+    args.iter().filter_map(|arg| match arg {
+        Expr::Name(name, _) => Some(name),
+        _ => None,
+    })
 }
