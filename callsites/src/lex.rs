@@ -4,6 +4,8 @@
 //! Comments and white space fall away; a preprocessor line, with its continuation lines, is one token. Nothing is
 //! copied: a token is a kind and two offsets.
 
+use memchr::memmem;
+
 /// Kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -139,6 +141,17 @@ pub fn is_ident(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
+/// Whether no byte of a name stands beside what lies between two places.
+pub(crate) fn is_whole(bytes: &[u8], at: usize, end: usize) -> bool {
+    !bytes[..at].last().is_some_and(|byte| is_ident(*byte))
+        && !bytes.get(end).is_some_and(|byte| is_ident(*byte))
+}
+
+/// Whether a word stands in `text`, in comments and strings as well.
+pub(crate) fn has_word(text: &[u8], word: &[u8]) -> bool {
+    memmem::find_iter(text, word).any(|at| is_whole(text, at, at + word.len()))
+}
+
 fn run(bytes: &[u8], at: usize, to: usize, test: impl Fn(u8) -> bool) -> usize {
     bytes[at..to]
         .iter()
@@ -163,7 +176,7 @@ fn quoted_end(bytes: &[u8], at: usize, to: usize, quote: u8) -> usize {
 fn comment_end(bytes: &[u8], at: usize, to: usize, open: &mut Option<u32>) -> usize {
     if bytes[at + 1] == b'*' {
         let body = (at + 2).min(to);
-        return match memchr::memmem::find(&bytes[body..to], b"*/") {
+        return match memmem::find(&bytes[body..to], b"*/") {
             Some(n) => body + n + 2,
             None => {
                 *open = Some(at as u32);

@@ -11,12 +11,13 @@ use super::kind_mismatch::Origin;
 use super::nearby::Nearby;
 use super::notified::notified;
 use super::paths::{What, with_helpers};
-use super::view::{View, kept};
+use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, Span, Stmt};
 use crate::report::{Callsite, Era, Finding, Group, Role, Severity, Verdict};
 use refimpl::api::{Dirties, Does, Sleeps, acts, followed};
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Too late, told by the ways through one function.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -37,9 +38,13 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 
 /// Never, and unlocked: told by what belongs together.
 pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
-    let nearby = Nearby::of(view);
+    let known = Known {
+        nearby: Nearby::of(view),
+        left: RefCell::default(),
+        dirtied: OnceCell::new(),
+    };
     for group in view.input.groups {
-        findings.extend(never(view, &nearby, group));
+        findings.extend(never(view, &known, group));
     }
     for site in view
         .input
@@ -51,7 +56,16 @@ pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn never(view: &View<'_>, nearby: &Nearby<'_>, group: &Group) -> Option<Finding> {
+/// What is asked for many groups, and found once.
+struct Known<'v> {
+    nearby: Nearby<'v>,
+    /// Of files, whether [`left_to_undone`] holds.
+    left: RefCell<HashMap<usize, bool>>,
+    /// The places of the acquires whose pages some call dirties.
+    dirtied: OnceCell<HashSet<(&'v str, u32)>>,
+}
+
+fn never<'v>(view: &'v View<'_>, known: &Known<'v>, group: &Group) -> Option<Finding> {
     let acquires = view.members(&group.acquires);
     let releases = view.members(&group.releases);
     let judged = |site: &&Callsite| matches!(site.verdict, Verdict::Convert | Verdict::Done);
@@ -74,6 +88,12 @@ fn never(view: &View<'_>, nearby: &Nearby<'_>, group: &Group) -> Option<Finding>
         })
         .collect();
     let (file, writes) = *places?.first()?;
+    let left = |file: usize| {
+        let mut left = known.left.borrow_mut();
+        *left
+            .entry(file)
+            .or_insert_with(|| left_to_undone(view, file))
+    };
     // mm/ tests the calls themselves, and writes nothing: the rules are about callers.
     if writes.path.starts_with("mm/") {
         return None;
@@ -86,13 +106,13 @@ fn never(view: &View<'_>, nearby: &Nearby<'_>, group: &Group) -> Option<Finding>
         return None;
     }
     if releases.iter().any(|site| dirties(view, site))
-        || dirtied_elsewhere(view, &acquires)
-        || only_undone(view, &acquires, &releases) && !left_to_undone(view, file)
+        || dirtied_elsewhere(view, known, &acquires)
+        || only_undone(view, &acquires, &releases) && !left(file)
     {
         return None;
     }
     let members: Vec<&Callsite> = acquires.iter().chain(&releases).copied().collect();
-    if nearby.dirties(&members) {
+    if known.nearby.dirties(&members) {
         return None;
     }
     let message = format!(
@@ -129,7 +149,7 @@ fn only_undone(view: &View<'_>, acquires: &[&Callsite], releases: &[&Callsite]) 
             let mut taken = acquires.iter().filter(taken_here).peekable();
             match taken.peek() {
                 Some(_) => {
-                    let kept = kept(&view.files[file], function);
+                    let kept = view.kept(file, function);
                     taken.any(|site| kept.contains(&site.span.start))
                 }
                 None => keeps_what_a_helper_takes(view, file, function),
@@ -149,7 +169,7 @@ fn keeps_what_a_helper_takes(view: &View<'_>, file: usize, function: &Function) 
         }
     };
     let whole = with_helpers((file, function), &helper);
-    whole.is_some_and(|whole| !kept(&view.files[file], &whole).is_empty())
+    whole.is_some_and(|whole| !view.kept(file, &whole).is_empty())
 }
 
 /// Whether a file has more releases than those that the flow found, and marks no page dirty anywhere.
@@ -181,20 +201,19 @@ fn left_to_undone(view: &View<'_>, file: usize) -> bool {
 
 /// Whether a call of another group is given pages of these acquires and dirties them: what joins nothing stands in one
 /// group, and may be given the pages of several.
-fn dirtied_elsewhere(view: &View<'_>, acquires: &[&Callsite]) -> bool {
-    let given = |site: &Callsite| {
-        let mut origins = site.origins.iter().filter_map(|text| Origin::of_kind(text));
-        origins.any(|origin| {
-            acquires
-                .iter()
-                .any(|acquire| (acquire.path.as_str(), acquire.line) == (origin.path, origin.line))
-        })
-    };
-    view.input.callsites.iter().any(|site| {
-        site.role != Role::Acquire
-            && given(site)
-            && (site.role == Role::Dirty || dirties(view, site))
-    })
+fn dirtied_elsewhere<'v>(view: &'v View<'_>, known: &Known<'v>, acquires: &[&Callsite]) -> bool {
+    let dirtied = known.dirtied.get_or_init(|| {
+        let dirtying = view.input.callsites.iter().filter(|site| {
+            site.role == Role::Dirty || site.role != Role::Acquire && dirties(view, site)
+        });
+        let origins = dirtying.flat_map(|site| &site.origins);
+        origins
+            .filter_map(|text| Origin::of_kind(text))
+            .map(|origin| (origin.path, origin.line))
+            .collect()
+    });
+    let mut acquires = acquires.iter();
+    acquires.any(|acquire| dirtied.contains(&(acquire.path.as_str(), acquire.line)))
 }
 
 /// Whether the function maps for a device that only reads.

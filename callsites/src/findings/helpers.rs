@@ -8,11 +8,11 @@
 use super::view::Input;
 use super::visit;
 use crate::index::ir::{FileFacts, Linkage, OutlineItem, OutlineKind};
-use crate::index::lex::is_ident;
+use crate::index::lex::{has_word, is_ident};
 use crate::index::parse_items;
 use rayon::prelude::*;
 use refimpl::api::{Count, Does, Role, acts, followed};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// How deep the helpers of helpers are read: as deep as calls are followed.
@@ -45,7 +45,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         return None;
     }
     let mut called: BTreeSet<&str> = BTreeSet::new();
-    let mut takers: Vec<&str> = Vec::new();
+    let mut takers: HashSet<&str> = HashSet::new();
     for function in &file.functions {
         let mut names = Vec::new();
         let mut takes = false;
@@ -55,7 +55,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         });
         if takes && function.linkage != Linkage::Macro {
             called.extend(names);
-            takers.push(&function.name);
+            takers.insert(&function.name);
         }
     }
     let read: BTreeSet<u32> = file.functions.iter().map(|f| f.span.start).collect();
@@ -79,12 +79,16 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         return None;
     }
     let drops = lets_go(&bytes);
-    let acting: Vec<&str> = unread
+    let acting: HashSet<&str> = unread
         .iter()
         .filter(|item| of_slab && acts_on_slab_pages(text(item)))
         .map(|item| item.name.as_str())
         .collect();
-    takers.extend(acting);
+    takers.extend(&acting);
+    let names_a_taker = |text: &[u8]| {
+        let mut words = text.split(|byte| !is_ident(*byte));
+        words.any(|word| std::str::from_utf8(word).is_ok_and(|word| takers.contains(word)))
+    };
     let mut by_name: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, item) in unread.iter().enumerate() {
         by_name.entry(item.name.as_bytes()).or_default().push(at);
@@ -98,8 +102,8 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         }
         if helper
             || drops && lets_go(text(item))
-            || of_slab && acts_on_slab_pages(text(item))
-            || takers.iter().any(|name| calls(text(item), name))
+            || acting.contains(item.name.as_str())
+            || names_a_taker(text(item))
         {
             wanted.insert(at);
         }
@@ -130,7 +134,9 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
 
 /// Whether `text` drops pins by a handle: what stands before that tells of the calls there that they do not.
 fn lets_go(text: &[u8]) -> bool {
-    acts().names(Does::DropsPins).any(|name| calls(text, name))
+    acts()
+        .names(Does::DropsPins)
+        .any(|name| has_word(text, name.as_bytes()))
 }
 
 /// Whether `text` has what takes references on pages of an address, in one function or several.
@@ -139,21 +145,14 @@ fn acts_on_slab_pages(text: &[u8]) -> bool {
         .with_role(Role::Translate)
         .filter(|function| function.kind == "kernel address");
     let any = |mut functions: Box<dyn Iterator<Item = &refimpl::api::Function> + '_>| {
-        functions.any(|function| calls(text, &function.name))
+        functions.any(|function| has_word(text, function.name.as_bytes()))
     };
     any(Box::new(of_address)) && any(Box::new(followed().with_role(Role::Reference)))
 }
 
 /// Whether a macro is a loop, or has one.
 fn is_loop(text: &[u8]) -> bool {
-    ["for", "while"].iter().any(|word| calls(text, word))
-}
-
-/// Whether the word `name` stands in `text`: what stands after it, a blank or a comment, is layout.
-pub(super) fn calls(text: &[u8], name: &str) -> bool {
-    bstr::ByteSlice::find_iter(text, name).any(|at| {
-        let after = text.get(at + name.len());
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        !after.is_some_and(|b| is_ident(*b)) && !before.is_some_and(|b| is_ident(*b))
-    })
+    ["for", "while"]
+        .iter()
+        .any(|word| has_word(text, word.as_bytes()))
 }

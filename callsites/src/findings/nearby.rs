@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What dirties pages near calls, and was not explained by the flow.
 
-use super::helpers::calls;
 use super::kind_mismatch::Origin;
 use super::view::View;
 use crate::flow::hash::FastMap;
-use crate::index::lex::is_ident;
+use crate::index::lex::{has_word, is_ident};
 use crate::report::Callsite;
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::{Dirties, Function as Known, Role, followed};
@@ -59,7 +58,10 @@ impl<'v> Nearby<'v> {
         let found = RefCell::new(Dirtying::new());
         (self.view.input.any_in)(directory, &|path, bytes| {
             if !self.explained.contains(path.as_str())
-                && self.calls.iter().any(|f| calls(bytes, &f.name))
+                && self
+                    .calls
+                    .iter()
+                    .any(|f| has_word(bytes, f.name.as_bytes()))
             {
                 let words = bytes.split(|byte| !is_ident(*byte));
                 let words = words.filter_map(|word| std::str::from_utf8(word).ok());

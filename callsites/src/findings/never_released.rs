@@ -8,43 +8,62 @@
 //! when the buffer became the user's.
 
 use super::paths::{Locals, root};
-use super::view::{View, kept};
+use super::view::View;
 use super::{helpers, visit};
 use crate::flow::places::parent;
-use crate::index::ir::{Expr, Function, Linkage, OutlineKind, Span};
+use crate::index::ir::{Expr, Function, Linkage, OutlineItem, OutlineKind, Span};
 use crate::lex::{Mode, tokens};
 use crate::report::{Finding, Severity};
 use camino::Utf8Path;
 use refimpl::api::{Count, Does, Role, acts, followed};
 use smol_str::SmolStr;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Reports the freeing of each such array once.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    for (file, function) in view.functions() {
-        if function.linkage == Linkage::Macro || view.files[file].path.extension() != Some("c") {
+    let mut nearby = HashMap::new();
+    for (file, facts) in view.files.iter().enumerate() {
+        if facts.path.extension() != Some("c") {
             continue;
         }
-        for taken in pinned_into_members(view, file, function) {
-            let Some((freeing, at)) = freed(view, file, function, &taken) else {
-                continue;
-            };
-            if released_by_another(view, file, &taken.member)
-                || !kept(&view.files[file], function).contains(&taken.call.start)
-            {
-                continue;
+        let functions = facts.functions.iter();
+        let own = functions.filter(|function| function.linkage != Linkage::Macro);
+        let (mut freed, mut itself) = (None, None);
+        for function in own {
+            for taken in pinned_into_members(view, file, function) {
+                let freed = freed.get_or_insert_with(|| freed_in(view, file));
+                let freed = freed.get(&(taken.member.clone(), taken.record.clone()));
+                let others = freed.into_iter().flatten();
+                let Some((freeing, at)) = others.copied().find(|(f, _)| f.span != function.span)
+                else {
+                    continue;
+                };
+                let directory = parent(&facts.path);
+                let releasing = nearby
+                    .entry(directory)
+                    .or_insert_with(|| releasing_in(view, directory));
+                let elsewhere = |(path, words): (&String, &BTreeSet<String>)| {
+                    *path != facts.path && words.contains(&*taken.member)
+                };
+                if *itself.get_or_insert_with(|| releases_itself(view, file))
+                    || releasing.iter().any(elsewhere)
+                    || !view.kept(file, function).contains(&taken.call.start)
+                {
+                    continue;
+                }
+                let line = view.line(file, taken.call.start);
+                let message = format!(
+                    "the array in `{}` is freed, and nobody unpins the pages that {}() put there at line {line}",
+                    taken.member, taken.name
+                );
+                let evidence = vec![
+                    view.evidence(file, taken.call, "pinned, and kept when nothing fails"),
+                    view.evidence(file, at, "the last pointer to the pages"),
+                ];
+                let rule = ("R3", "never-released", Severity::Warning);
+                findings.push(view.finding(rule, (file, &freeing.name, at), message, evidence));
             }
-            let line = view.line(file, taken.call.start);
-            let message = format!(
-                "the array in `{}` is freed, and nobody unpins the pages that {}() put there at line {line}",
-                taken.member, taken.name
-            );
-            let evidence = vec![
-                view.evidence(file, taken.call, "pinned, and kept when nothing fails"),
-                view.evidence(file, at, "the last pointer to the pages"),
-            ];
-            let rule = ("R3", "never-released", Severity::Warning);
-            findings.push(view.finding(rule, (file, &freeing.name, at), message, evidence));
         }
     }
 }
@@ -110,70 +129,72 @@ fn pinned_into_members<'f>(view: &View<'_>, file: usize, function: &'f Function)
     taken.collect()
 }
 
-/// Another function that frees the array of the member and gives its object to nobody who may release the pages.
-fn freed<'v>(
-    view: &'v View<'_>,
-    file: usize,
-    taker: &Function,
-    taken: &Taken<'_>,
-) -> Option<(&'v Function, Span)> {
-    let functions = view.files[file].functions.iter();
-    let mut others = functions.filter(|f| f.span != taker.span && f.linkage != Linkage::Macro);
-    others.find_map(|function| {
-        let mut found = None;
-        let mut given = false;
+/// By member and record, the functions of a file that free the array of that member and give its object to nobody who may
+/// release the pages.
+type Freed<'v> = HashMap<(SmolStr, SmolStr), Vec<(&'v Function, Span)>>;
+
+fn freed_in<'v>(view: &'v View<'_>, file: usize) -> Freed<'v> {
+    let functions = &view.files[file].functions;
+    let names: HashSet<&str> = functions.iter().map(|f| f.name.as_str()).collect();
+    let mut freed = Freed::new();
+    for function in functions.iter().filter(|f| f.linkage != Linkage::Macro) {
+        let mut found: BTreeMap<(SmolStr, SmolStr), (&str, Span)> = BTreeMap::new();
+        let mut given: HashSet<&str> = HashSet::new();
+        let mut takes = false;
         visit::all_calls(&function.body, &mut |name, args, span| {
-            given |= helpers::acquires(name);
-            if !acts().is(name, Does::Frees) {
-                return;
-            }
-            let Some(Expr::Field { base, name, .. }) = args.first().map(visit::bare) else {
-                return;
-            };
-            let of_record = || {
-                let locals = Locals::of(function);
-                view.record(file, &locals, base).as_ref() == Some(&taken.record)
-            };
-            if *name == taken.member && of_record() {
-                found = root(base).map(|object| (object, span));
-            }
-        });
-        let (object, span) = found?;
-        visit::all_calls(&function.body, &mut |name, args, _| {
+            takes |= helpers::acquires(name);
             let known = followed().get(name).is_some() || acts().get(name).is_some();
-            let own = || view.files[file].functions.iter().any(|f| f.name == name);
-            let reached = args.iter().any(|arg| root(arg) == Some(object));
-            given |= reached && !known && !own();
+            if !known && !names.contains(name) {
+                given.extend(args.iter().filter_map(root));
+            }
+            let Some(Expr::Field { base, name, .. }) = args
+                .first()
+                .map(visit::bare)
+                .filter(|_| acts().is(&*name, Does::Frees))
+            else {
+                return;
+            };
+            let locals = Locals::of(function);
+            if let (Some(record), Some(object)) = (view.record(file, &locals, base), root(base)) {
+                found.insert((name.clone(), record), (object, span));
+            }
         });
-        (!given).then_some((function, span))
+        let alone = found
+            .into_iter()
+            .filter(|(_, (object, _))| !takes && !given.contains(object));
+        for (member, (_, span)) in alone {
+            freed.entry(member).or_default().push((function, span));
+        }
+    }
+    freed
+}
+
+/// Whether a function of the file that takes no pages releases some.
+fn releases_itself(view: &View<'_>, file: usize) -> bool {
+    let items = view.files[file].outline.iter();
+    let defines =
+        |item: &&OutlineItem| matches!(item.kind, OutlineKind::Function | OutlineKind::Macro);
+    items.filter(defines).any(|item| {
+        let words = view.words(file, item.span);
+        words.iter().any(|word| releases(word)) && !words.iter().any(|word| helpers::acquires(word))
     })
 }
 
-/// Whether a function of the file that takes no pages releases some, or a file of the directory that names the member does.
-fn released_by_another(view: &View<'_>, file: usize, member: &str) -> bool {
-    let own = &view.files[file];
-    let items = own
-        .outline
-        .iter()
-        .filter(|item| matches!(item.kind, OutlineKind::Function | OutlineKind::Macro));
-    let here = items.into_iter().any(|item| {
-        let words = view.words(file, item.span);
-        words.iter().any(|word| releases(word)) && !words.iter().any(|word| helpers::acquires(word))
-    });
-    let directory = Utf8Path::new(parent(&own.path));
-    here || (view.input.any_in)(directory, &|path, bytes| {
-        let names = || {
-            let all = tokens(bytes, 0, bytes.len(), Mode::File);
-            let words = all
-                .iter()
-                .filter_map(|token| std::str::from_utf8(token.text(bytes)).ok());
-            words.collect::<BTreeSet<&str>>()
-        };
-        path != own.path && {
-            let names = names();
-            names.contains(member) && names.iter().any(|name| releases(name))
+/// The files of a directory that release pages, with the words in them.
+fn releasing_in(view: &View<'_>, directory: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let found = RefCell::new(BTreeMap::new());
+    (view.input.any_in)(Utf8Path::new(directory), &|path, bytes| {
+        let all = tokens(bytes, 0, bytes.len(), Mode::File);
+        let words = all
+            .iter()
+            .filter_map(|token| std::str::from_utf8(token.text(bytes)).ok());
+        let words: BTreeSet<String> = words.map(str::to_owned).collect();
+        if words.iter().any(|word| releases(word)) {
+            found.borrow_mut().insert(path.to_string(), words);
         }
-    })
+        false
+    });
+    found.into_inner()
 }
 
 fn releases(name: &str) -> bool {

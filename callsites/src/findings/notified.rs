@@ -4,10 +4,10 @@
 //! A notifier is about the pages that its callback lets go. One that stands in the same file, and knows nothing of the
 //! record in which others keep their pages, is not about these.
 
-use super::helpers::calls;
 use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, OutlineKind, Span};
+use crate::index::lex::has_word;
 use crate::report::Callsite;
 use refimpl::api::{acts, followed};
 use std::collections::BTreeSet;
@@ -61,7 +61,9 @@ fn callbacks(view: &View<'_>, file: usize, reached: &mut BTreeSet<String>) -> bo
             }
             let text = &functions[at].1;
             reached.extend(words_after_struct(text).map(str::to_owned));
-            let callee = |(_, (name, _)): &(usize, &(&str, String))| calls(text.as_bytes(), name);
+            let callee = |(_, (name, _)): &(usize, &(&str, String))| {
+                has_word(text.as_bytes(), name.as_bytes())
+            };
             next.extend(
                 functions
                     .iter()

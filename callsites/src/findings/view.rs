@@ -12,7 +12,7 @@ use crate::index::ir::{
 use crate::lex::{Mode, Token, tokens};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use crate::tree::VersionCode;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use refimpl::api::{Does, Role, acts, followed};
 use smol_str::SmolStr;
@@ -63,6 +63,10 @@ pub(crate) struct View<'a> {
     sources: Vec<OnceLock<Vec<u8>>>,
     /// Which functions sleep because they dirty pages.
     pub sleepers: Sleepers,
+    /// The position of each file.
+    by_path: HashMap<Utf8PathBuf, usize>,
+    /// The functions of each file that hide those of the catalogue, and all that it defines.
+    names: Vec<OnceLock<[HashSet<SmolStr>; 2]>>,
     /// The callsite of each id.
     by_id: HashMap<&'a str, &'a Callsite>,
     /// The callsite at each place.
@@ -90,8 +94,8 @@ impl<'a> View<'a> {
             let functions = file.functions.iter();
             known.extend(functions.map(|function| function.name.as_str()));
         }
-        let sparing: Vec<OnceLock<HashSet<&str>>> = files.iter().map(|_| OnceLock::new()).collect();
-        let results: Vec<OnceLock<HashSet<&str>>> = files.iter().map(|_| OnceLock::new()).collect();
+        let sparing: Vec<OnceLock<HashSet<&str>>> = unset(&files);
+        let results: Vec<OnceLock<HashSet<&str>>> = unset(&files);
         let look = |at: usize, function: &Function, most: usize| {
             let sleeps = |name: &str, args: &[Expr]| sleepers.call(at, name, args);
             let unlocks = |name: &str| sleepers.unlocks(at, name);
@@ -127,11 +131,12 @@ impl<'a> View<'a> {
             .filter(|(_, _, facts)| !facts.is_empty())
             .collect();
         super::across::add(&files, &mut facts, &look);
-        let sources = files.iter().map(|_| OnceLock::new()).collect();
         Self {
             input,
+            by_path: by_path(&files),
+            sources: unset(&files),
+            names: unset(&files),
             files,
-            sources,
             sleepers,
             by_id: by_id(input),
             by_place: by_place(input),
@@ -143,8 +148,10 @@ impl<'a> View<'a> {
     pub(crate) fn plain(input: &'a Input<'a>) -> Self {
         Self {
             input,
+            by_path: by_path(input.files),
+            sources: unset(input.files),
+            names: unset(input.files),
             files: input.files.to_vec(),
-            sources: input.files.iter().map(|_| OnceLock::new()).collect(),
             sleepers: Sleepers::default(),
             by_id: by_id(input),
             by_place: by_place(input),
@@ -203,9 +210,7 @@ impl<'a> View<'a> {
 
     /// Position of a file, if it was read.
     pub(crate) fn file(&self, path: &str) -> Option<usize> {
-        self.files
-            .iter()
-            .position(|file| file.path.as_str() == path)
+        self.by_path.get(Utf8Path::new(path)).copied()
     }
 
     /// 1-based line of a byte.
@@ -326,6 +331,27 @@ impl<'a> View<'a> {
         self.by_place.get(&(path, span.start)).copied()
     }
 
+    /// The acquiring calls of a function of a file whose pages it keeps when it does not fail, told from that function alone.
+    pub(crate) fn kept(&self, file: usize, function: &Function) -> BTreeSet<u32> {
+        let [own, defined] = self.names[file].get_or_init(|| {
+            let file = &self.files[file];
+            [own_names(file), defined_in(file)]
+                .map(|names| names.into_iter().map(SmolStr::from).collect())
+        });
+        let callees = Callees {
+            sleeps: &|_, _| None,
+            unlocks: &|_| false,
+            shadowed: &|name| own.contains(name),
+            defined: &|name| defined.contains(name),
+            beside: &|_| false,
+            member: &|_, _| None,
+            spared: &|_| false,
+            in_result: &|_| false,
+            code: None,
+        };
+        paths::kept(function, &callees)
+    }
+
     /// The callsites of these ids, in their order in the report.
     pub(crate) fn members(&self, ids: &[String]) -> Vec<&'a Callsite> {
         let known = ids.iter().filter_map(|id| self.by_id.get(id.as_str()));
@@ -356,22 +382,14 @@ fn member_of(files: &[Arc<FileFacts>], at: usize, tag: &str, name: &str) -> Opti
     of(own).or_else(|| near.filter(beside).find_map(|file| of(file)))
 }
 
-/// The acquiring calls of a function whose pages it keeps when it does not fail, told from that function alone.
-pub(crate) fn kept(file: &FileFacts, function: &Function) -> BTreeSet<u32> {
-    let own = own_names(file);
-    let defined = defined_in(file);
-    let callees = Callees {
-        sleeps: &|_, _| None,
-        unlocks: &|_| false,
-        shadowed: &|name| own.contains(name),
-        defined: &|name| defined.contains(name),
-        beside: &|_| false,
-        member: &|_, _| None,
-        spared: &|_| false,
-        in_result: &|_| false,
-        code: None,
-    };
-    paths::kept(function, &callees)
+/// A place for something of each file.
+fn unset<T>(files: &[Arc<FileFacts>]) -> Vec<OnceLock<T>> {
+    files.iter().map(|_| OnceLock::new()).collect()
+}
+
+fn by_path(files: &[Arc<FileFacts>]) -> HashMap<Utf8PathBuf, usize> {
+    let paths = files.iter().map(|file| file.path.clone());
+    paths.zip(0..).collect()
 }
 
 fn by_id<'a>(input: &Input<'a>) -> HashMap<&'a str, &'a Callsite> {

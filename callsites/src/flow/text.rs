@@ -5,7 +5,7 @@
 //! which file is read, not what is read there: a wrong guess costs a pass over one file.
 
 use super::hash::FastSet;
-use crate::index::lex::{Kind, Mode, is_ident, tokens};
+use crate::index::lex::{Kind, Mode, is_ident, is_whole, tokens};
 use memchr::memmem;
 use smol_str::SmolStr;
 
@@ -140,12 +140,6 @@ fn leads_a_statement(word: &[u8]) -> bool {
         word,
         b"return" | b"else" | b"do" | b"case" | b"goto" | b"sizeof"
     )
-}
-
-/// No byte of a name stands beside the name.
-fn is_whole(bytes: &[u8], at: usize, end: usize) -> bool {
-    !bytes[..at].last().is_some_and(|byte| is_ident(*byte))
-        && !bytes.get(end).is_some_and(|byte| is_ident(*byte))
 }
 
 /// Whether `bytes` name `function` before a parenthesis.

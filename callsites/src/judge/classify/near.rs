@@ -14,12 +14,14 @@ use crate::flow::state::{Call, FieldId, Object, SiteKey};
 use crate::flow::tables::NOTIFIER_TABLES;
 use crate::flow::text;
 use crate::index::ir::{Expr, OutlineItem, OutlineKind, Stmt};
+use crate::index::lex::{has_word, is_ident};
 use crate::index::walk;
 use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
 use refimpl::api::{Role, followed};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
 
 /// What stands near an acquire in the source.
 pub(super) struct Surroundings {
@@ -36,6 +38,7 @@ pub(super) struct Surroundings {
 pub(crate) struct Seen<'f> {
     pub(super) sources: &'f Sources<'f>,
     notes: RefCell<FastMap<Utf8PathBuf, Notes>>,
+    on_close: RefCell<FastMap<u32, Rc<HashSet<Vec<u8>>>>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,7 +53,30 @@ impl<'f> Seen<'f> {
         Self {
             sources,
             notes: RefCell::default(),
+            on_close: RefCell::default(),
         }
+    }
+
+    /// The words in those functions of a file that nobody read, and that are given an inode and a file, as what user space's
+    /// closing of a file calls is.
+    pub(super) fn named_on_close(&self, analysis: &Analysis, file: u32) -> Rc<HashSet<Vec<u8>>> {
+        if let Some(known) = self.on_close.borrow().get(&file) {
+            return Rc::clone(known);
+        }
+        let bytes = self.sources.get(&analysis.program.file(file).path);
+        let mut named = HashSet::new();
+        for item in analysis.program.unread(file) {
+            let range = item.span.start as usize..item.span.end as usize;
+            let text = bytes.and_then(|bytes| bytes.get(range)).unwrap_or_default();
+            let (head, body) = text.split_at(memmem::find(text, b"{").unwrap_or(text.len()));
+            if has_word(head, b"inode") && has_word(head, b"file") {
+                let words = body.split(|byte| !is_ident(*byte));
+                named.extend(words.map(<[u8]>::to_vec));
+            }
+        }
+        let named = Rc::new(named);
+        self.on_close.borrow_mut().insert(file, Rc::clone(&named));
+        named
     }
 
     fn look(&self, path: &Utf8Path) -> Notes {

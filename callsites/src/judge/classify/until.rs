@@ -8,7 +8,7 @@ use crate::flow::program::FnId;
 use crate::flow::sites::Site;
 use crate::flow::sources::Sources;
 use crate::index::ir::{Expr, Span, Stmt};
-use crate::index::lex::is_ident;
+use crate::index::lex::has_word;
 use crate::index::walk;
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -147,8 +147,8 @@ fn released_unread(
         analysis.program.unread(at).any(|item| {
             let text = bytes.get(item.span.start as usize..item.span.end as usize);
             let text = text.unwrap_or_default();
-            let takes = || taking.iter().any(|taken| mentions_word(text, name(taken)));
-            mentions_word(text, name(release)) && (mentions_word(text, b"switch") || !takes())
+            let takes = || taking.iter().any(|taken| has_word(text, name(taken)));
+            has_word(text, name(release)) && (has_word(text, b"switch") || !takes())
         })
     })
 }
@@ -169,7 +169,7 @@ pub(super) fn held_long<'u>(
         memmem::find(text.unwrap_or_default(), b"FOLL_LONGTERM").is_some()
     };
     let soon = || let_go_soon(analysis, seen.sources, site.key.function, &uses.released_in);
-    let closed = || let_go_on_close(analysis, seen.sources, site.key.function, &uses.released_in);
+    let closed = || let_go_on_close(analysis, seen, site.key.function, &uses.released_in);
     let long =
         !uses.released_in.is_empty() && !site.arguments.iter().any(says) && closed() && !soon();
     long.then_some(held)
@@ -179,7 +179,7 @@ pub(super) fn held_long<'u>(
 /// (include/linux/fs.h: `release` of struct file_operations), and takes none.
 fn let_go_on_close(
     analysis: &Analysis,
-    sources: &Sources<'_>,
+    seen: &Seen<'_>,
     acquire: FnId,
     released_in: &BTreeSet<FnId>,
 ) -> bool {
@@ -206,23 +206,8 @@ fn let_go_on_close(
     }
     leading.iter().any(|id| {
         let name = analysis.program.function(*id).name.as_bytes();
-        let at = analysis.program.file_of(*id);
-        let bytes = sources.get(&analysis.program.file(at).path);
-        analysis.program.unread(at).any(|item| {
-            let range = item.span.start as usize..item.span.end as usize;
-            let text = bytes.and_then(|bytes| bytes.get(range)).unwrap_or_default();
-            let (head, body) = text.split_at(memmem::find(text, b"{").unwrap_or(text.len()));
-            let closes = mentions_word(head, b"inode") && mentions_word(head, b"file");
-            closes && mentions_word(body, name)
-        })
-    })
-}
-
-fn mentions_word(text: &[u8], word: &[u8]) -> bool {
-    memmem::find_iter(text, word).any(|at| {
-        let before = at.checked_sub(1).and_then(|at| text.get(at));
-        let after = text.get(at + word.len());
-        !before.is_some_and(|byte| is_ident(*byte)) && !after.is_some_and(|byte| is_ident(*byte))
+        let named = seen.named_on_close(analysis, analysis.program.file_of(*id));
+        named.contains(name)
     })
 }
 
