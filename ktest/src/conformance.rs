@@ -2,9 +2,9 @@
 //! The reference implementation against a booted kernel: traces made and answered here, a probe module built against the
 //! kernel under test, both packed into the image.
 //!
-//! The guest compares (ktest/guest/src/targets/conformance.rs) and says, for each trace, where kernel and model differ first. To
-//! know that it would notice, some traces go along with the answers of a model that counts 512 for a pin; there a difference
-//! must be found.
+//! The guest compares (ktest/guest/src/targets/conformance.rs) and says, for each trace, where kernel and model differ
+//! first. To know that it would notice, some traces go along with the answers of a model that counts 512 for a pin; there
+//! a difference must be found.
 
 use crate::build::Kbuild;
 use crate::error::Error;
@@ -26,7 +26,8 @@ const LEGACY: &str = include_str!("../probe/legacy.h");
 const MODULES: [(&str, &str); 1] = [("gup_device", include_str!("../probe/gup_device.c"))];
 /// How many pages are read directly at once: a bio has room for them, and they are more than one.
 const DIRECT_PAGES: u32 = 8;
-/// How many traces of random numbers go into one boot: they and the written ones are more than 5,000 operations of each version, which take minutes.
+/// How many traces of random numbers go into one boot: they and the written ones are more than 5,000 operations of each
+/// version, which take minutes.
 const TRACES: usize = 96;
 /// How many numbers each is made of, at least and at most.
 const LENGTH: std::ops::Range<usize> = 24..64;

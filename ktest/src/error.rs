@@ -158,8 +158,8 @@ impl Failure for Error {
 }
 
 impl Error {
-    /// Whether the same may well succeed when it is done again: a child that a signal ended. A program that is missing or refuses, a
-    /// full disk and ctrl-C are not of that kind.
+    /// Whether the same may well succeed when it is done again: a child that a signal ended. A program that is missing or
+    /// refuses, a full disk and ctrl-C are not of that kind.
     pub(crate) fn may_pass(&self) -> bool {
         let Error::Child { source, .. } = self else {
             return false;

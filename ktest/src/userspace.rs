@@ -7,8 +7,9 @@
 //! pinned, and every mistake with its file, line, and function. Each driver runs in a process of its own, so that one
 //! which crashes takes nothing along.
 //!
-//! [`drivers()`] does the same for C files of one's own, which need no tree. [`run`] does it for one tree; [`verdict`] compares the base with the tree after every patch,
-//! and [`test()`] makes those trees from a series: that is `ktest --via refimpl`.
+//! [`drivers()`] does the same for C files of one's own, which need no tree. [`run`] does it for one tree; [`verdict`]
+//! compares the base with the tree after every patch, and [`test()`] makes those trees from a series: that is `ktest
+//! --via refimpl`.
 //!
 //! Needs a C compiler and cargo (the reference implementation is built as a static library on the way), no kernel build
 //! tools and no QEMU. Nothing is written into the tree.

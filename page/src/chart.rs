@@ -16,8 +16,8 @@ pub struct Pins {
     pub given_back: u64,
 }
 
-/// How many times longer than the shortest the longest bar may be before the bars are drawn logarithmically: a shorter one would be
-/// thinner than two pixels where the page is as wide as a telephone.
+/// How many times longer than the shortest the longest bar may be before the bars are drawn logarithmically: a shorter
+/// one would be thinner than two pixels where the page is as wide as a telephone.
 const LINEAR: u64 = 100;
 
 /// A pair of bars for every step, on one scale.
@@ -91,8 +91,8 @@ const NAMES: usize = 260;
 const CELL: usize = 86;
 const CHARACTER: usize = 7;
 const AROUND: usize = 12;
-/// Widths, in pixels, up to which a table may be wider than what it stands in: the style sheet has a rule for each, which writes a row's
-/// cells below its name.
+/// Widths, in pixels, up to which a table may be wider than what it stands in: the style sheet has a rule for each, which
+/// writes a row's cells below its name.
 const WIDTHS: [usize; 5] = [440, 620, 860, 1060, 1240];
 
 /// The table; where it is wider than what it stands in, the cells of a row stand below its name.

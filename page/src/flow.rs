@@ -27,8 +27,8 @@ const LANES: usize = 5;
 /// In pixels: a lane, and the boxes' distance from the left edge, where the lanes are.
 const LANE: usize = 8;
 const RAIL: usize = 14 + LANES * LANE;
-/// Widths, in pixels, up to which the drawing may be wider than what it stands in: the style sheet has a rule for each. The last one holds
-/// three columns and a condition.
+/// Widths, in pixels, up to which the drawing may be wider than what it stands in: the style sheet has a rule for each.
+/// The last one holds three columns and a condition.
 const WIDTHS: [usize; 4] = [690, 860, 1040, 1230];
 
 /// A box.
@@ -175,7 +175,8 @@ fn across(flow: &Flow, lines: &[Vec<String>]) -> (usize, Markup) {
     (width, drawn)
 }
 
-/// The height at which a condition is written: on the side of the arrow from which fewer lines come, so that none goes through it.
+/// The height at which a condition is written: on the side of the arrow from which fewer lines come, so that none goes
+/// through it.
 fn beside_arrow(flow: &Flow, placed: &[Placed], to: usize) -> usize {
     let middle = |at: usize| placed.get(at).map_or(0, |place| place.y + place.height / 2);
     let sources = flow.edges.iter().filter(|edge| edge.to == to);

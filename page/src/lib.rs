@@ -3,12 +3,13 @@
 //!
 //! In go [`Part`]s, each with its heading and its markup; out comes one file that needs no network and no file beside it:
 //! [`Sheet::html`]. The other functions here make what parts are built of, so that a state, a line of source, a diff or a
-//! flow looks the same in whichever room it was written: [`mark`](fn@mark), [`Row`], [`excerpt`], [`mail`], [`bars`](fn@bars), [`flow`](fn@flow),
-//! [`sequence`](fn@sequence), [`pins`], [`heat`].
+//! flow looks the same in whichever room it was written: [`mark`](fn@mark), [`Row`], [`excerpt`], [`mail`],
+//! [`bars`](fn@bars), [`flow`](fn@flow), [`sequence`](fn@sequence), [`pins`], [`heat`].
 //!
 //! Everything that is said comes in as text and is escaped by maud; names that are long get places where a line may end
-//! ([`soft`](fn@soft)), and what moves a cursor or turns a line is written as its number ([`visible`](fn@visible)). The policy in the head of
-//! the page runs no script but its own, whose nonce is a hash of the page itself: a stranger's text cannot name it.
+//! ([`soft`](fn@soft)), and what moves a cursor or turns a line is written as its number ([`visible`](fn@visible)). The
+//! policy in the head of the page runs no script but its own, whose nonce is a hash of the page itself: a stranger's text
+//! cannot name it.
 //!
 //! Deliberately absent: what a callsite, a patch or a verdict is. Each room draws its own.
 

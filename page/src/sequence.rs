@@ -28,8 +28,8 @@ pub struct Sequence {
     pub end: Vec<String>,
 }
 
-/// Lifelines up to which the table fits so many pixels: a lifeline takes 120 of them, what stands beside them 270. The style sheet has a
-/// rule for each width, which writes the steps below each other where there is less room.
+/// Lifelines up to which the table fits so many pixels: a lifeline takes 120 of them, what stands beside them 270. The
+/// style sheet has a rule for each width, which writes the steps below each other where there is less room.
 const WIDTHS: [(usize, &str); 2] = [(5, "sequence w880"), (8, "sequence w1240")];
 
 /// The story as a table with a column for each who; where the page is narrow, as a list of steps that say who.

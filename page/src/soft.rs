@@ -7,8 +7,8 @@ use maud::{Markup, PreEscaped, Render, html};
 /// underscore, a dot or a dash too.
 const FITS: usize = 24;
 
-/// `text` with places where a line may end in what is longer than a word: after the slashes of a path, and in names that are too
-/// long for a line after whatever they are put together with.
+/// `text` with places where a line may end in what is longer than a word: after the slashes of a path, and in names that
+/// are too long for a line after whatever they are put together with.
 pub fn soft(text: &str) -> Markup {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for word in text.split_inclusive(char::is_whitespace) {

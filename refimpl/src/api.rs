@@ -2,9 +2,9 @@
 //! The catalogue: what every kernel-wide function that touches page references means.
 //!
 //! The data stand in `refimpl/data/api.toml` and, of what only the audit asks for, in `refimpl/data/audit.toml`; this module
-//! reads them once and answers questions. What functions do besides stands in `refimpl/data/acts.toml` ([`acts`](fn@acts)). Whoever needs to know
-//! whether a call takes a reference, where its page array stands, or what replaces it in which era asks here; no other
-//! room repeats it.
+//! reads them once and answers questions. What functions do besides stands in `refimpl/data/acts.toml`
+//! ([`acts`](fn@acts)). Whoever needs to know whether a call takes a reference, where its page array stands, or what
+//! replaces it in which era asks here; no other room repeats it.
 //!
 //! ```
 //! use refimpl::api::{Era, Role, catalogue};
@@ -408,8 +408,8 @@ pub fn catalogue() -> &'static Catalogue {
     &CATALOGUE
 }
 
-/// The catalogue without the functions that take pages for a bio or give them back (kind "bio"): an audit follows these functions into their
-/// bodies, where the pages of a bio meet those that are not user pages.
+/// The catalogue without the functions that take pages for a bio or give them back (kind "bio"): an audit follows these
+/// functions into their bodies, where the pages of a bio meet those that are not user pages.
 pub fn followed() -> &'static Catalogue {
     static FOLLOWED: LazyLock<Catalogue> = LazyLock::new(|| {
         read(|function| {

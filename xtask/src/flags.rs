@@ -302,8 +302,8 @@ pub(crate) struct Build {
     /// Which module.
     #[command(flatten)]
     pub(crate) module: Module,
-    /// The headers to build the module with: installed packages (linux-headers-6.1.0-13-amd64) or directories; those of --kernel
-    /// by default, which may be a version of the cache.
+    /// The headers to build the module with: installed packages (linux-headers-6.1.0-13-amd64) or directories; those of
+    /// --kernel by default, which may be a version of the cache.
     #[arg(long, value_name = "PKG", num_args = 1.., requires = "module")]
     pub(crate) headers: Vec<Utf8PathBuf>,
     /// A series: a directory that `convert` has written, mails in a directory, one .patch, an mbox, or BASE..HEAD; the base
@@ -323,8 +323,8 @@ pub(crate) struct Build {
 /// `ktest`
 #[derive(Debug, Args)]
 pub(crate) struct Ktest {
-    /// A directory of mails, as `convert` and `git format-patch` write it, one patch, an mbox, or BASE..HEAD of the tree's repository; the base alone
-    /// without it.
+    /// A directory of mails, as `convert` and `git format-patch` write it, one patch, an mbox, or BASE..HEAD of the
+    /// tree's repository; the base alone without it.
     pub(crate) series: Option<Utf8PathBuf>,
     /// Kernels that check more: kasan, lockdep, kmemleak, failing.
     #[arg(
@@ -346,16 +346,16 @@ pub(crate) struct Ktest {
     /// How to write the verdict.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "junit", "ktap", "html"])]
     pub(crate) format: String,
-    /// How to run: kernels in qemu, by ourselves or by the tree's ktest.pl, or the embedded tree's drivers against the reference implementation in user space
-    /// (the default for that tree).
+    /// How to run: kernels in qemu, by ourselves or by the tree's ktest.pl, or the embedded tree's drivers against the
+    /// reference implementation in user space (the default for that tree).
     #[arg(long, value_name = "WAY")]
     pub(crate) via: Option<Via>,
-    /// A configuration of ktest.pl of your own: it says which machine is booted, and how (power, console, installing, login); what is built and tested stays
-    /// ours. Means --via ktest.pl.
+    /// A configuration of ktest.pl of your own: it says which machine is booted, and how (power, console, installing,
+    /// login); what is built and tested stays ours. Means --via ktest.pl.
     #[arg(long, value_name = "FILE", conflicts_with = "image")]
     pub(crate) ktest_conf: Option<Utf8PathBuf>,
-    /// What executes the guests' instructions: tcg (software emulation) or kvm. Without it KVM is tried once after every boot of the host, and used
-    /// where a kernel comes up with it.
+    /// What executes the guests' instructions: tcg (software emulation) or kvm. Without it KVM is tried once after every
+    /// boot of the host, and used where a kernel comes up with it.
     #[arg(long, value_name = "NAME")]
     pub(crate) accel: Option<ktest::boot::Accelerator>,
     /// Boot a kernel although its image is byte for byte that of an earlier one of the series.
@@ -370,8 +370,8 @@ pub(crate) struct Ktest {
     /// More kbuild options, on top of ours.
     #[arg(long, value_name = "FRAGMENT", num_args = 1..)]
     pub(crate) config: Vec<Utf8PathBuf>,
-    /// Boot on the nodes of a batch engine: every kernel is built here once, and the jobs are submitted in shards, followed, and put together
-    /// (docs/batch.md). With --dry-run its file is printed.
+    /// Boot on the nodes of a batch engine: every kernel is built here once, and the jobs are submitted in shards,
+    /// followed, and put together (docs/batch.md). With --dry-run its file is printed.
     #[arg(long, value_name = "ENGINE", conflicts_with_all = ["shard", "via", "ktest_conf"])]
     pub(crate) on: Option<Engine>,
     /// The engine's partition; its own choice without it.
@@ -389,7 +389,8 @@ pub(crate) struct Ktest {
     /// Boot what --prepare or --on has left in this directory, all or with --shard a part of it.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["series", "target", "image", "variant", "via", "ktest_conf", "boot_all", "resume", "config", "on", "prepare", "shared"])]
     pub(crate) prepared: Option<Utf8PathBuf>,
-    /// Print how the cost of a run on an engine grows with patches and configurations, computed from what the shards of this one have cost.
+    /// Print how the cost of a run on an engine grows with patches and configurations, computed from what the shards of
+    /// this one have cost.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["series", "prepared", "prepare", "on", "resume", "shard"])]
     pub(crate) estimate: Option<Utf8PathBuf>,
 }
@@ -418,8 +419,8 @@ pub(crate) enum Via {
 pub(crate) struct Model {
     /// Scenarios by name (S1), all by default; or one of `list`, `table` and `mutants`.
     pub(crate) scenario: Vec<String>,
-    /// Compare these policies instead of the scenario's own; a name that ends in .toml is a file with a policy, a device, or both
-    /// of one's own (docs/model.md).
+    /// Compare these policies instead of the scenario's own; a name that ends in .toml is a file with a policy, a device,
+    /// or both of one's own (docs/model.md).
     #[arg(long, value_name = "P", value_delimiter = ',', num_args = 1..)]
     pub(crate) policy: Vec<String>,
     /// Compare these drivers instead of the scenario's own.
@@ -463,7 +464,8 @@ pub(crate) enum ModelFormat {
 /// `refimpl`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Refimpl {
-    /// Compile C files against the headers of docs/refimpl.md, run each driver, and report every mistake with its place and the other end.
+    /// Compile C files against the headers of docs/refimpl.md, run each driver, and report every mistake with its place
+    /// and the other end.
     Run(RefimplRun),
     /// Print what the calls of a trace return and leave behind.
     Trace(RefimplTrace),

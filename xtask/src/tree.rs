@@ -232,8 +232,8 @@ fn place_of(tree: &Tree) -> Option<Utf8PathBuf> {
     tree.root().or(repository)?.canonicalize_utf8().ok()
 }
 
-/// A place as `--explain` takes it, PATH:LINE, with the path of the tree's file that PATH names as paths do on the command line;
-/// anything else as it is.
+/// A place as `--explain` takes it, PATH:LINE, with the path of the tree's file that PATH names as paths do on the
+/// command line; anything else as it is.
 pub(crate) fn explained(tree: &Tree, asked: &str) -> String {
     let Some((path, line)) = asked.rsplit_once(':') else {
         return asked.to_owned();

@@ -3,7 +3,8 @@
 //! with the helpers in them.
 //!
 //! Only what the first walk cannot see is added: pages that are lost, and errors that a helper takes for a number. What
-//! it guessed, for want of knowing what a helper returns, is taken back. A helper with a mistake of its own is left out, or each of its callers would be told of it.
+//! it guessed, for want of knowing what a helper returns, is taken back. A helper with a mistake of its own is left out,
+//! or each of its callers would be told of it.
 
 use super::paths::{Fact, What, with_helpers};
 use super::{helpers, visit};
@@ -273,7 +274,8 @@ impl<'f> Outside<'f> {
     }
 }
 
-/// Functions and macros by name, each with its position. Of two of one name, in two arms of an `#if`, it is not known which is called.
+/// Functions and macros by name, each with its position. Of two of one name, in two arms of an `#if`, it is not known
+/// which is called.
 type Named<'f> = HashMap<&'f str, Vec<(usize, &'f Function)>>;
 
 fn named(file: &FileFacts) -> Named<'_> {

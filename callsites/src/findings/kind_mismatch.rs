@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! R1 and R2, kind-mismatch: a pin is dropped with put_page(), or a plain reference with unpin_user_page().
 //!
-//! Matches a release whose pages all come from acquiring calls of the other kind, or an unpin of pages of the page allocator: R1 in the
-//! same file, R2 in another, as when a scatterlist or a structure carries the pages over. Wrong because a pin of a small page counts 1024: one
-//! put_page() leaves 1023 behind and the page leaks, one unpin of a plain reference drives the count negative. Would
-//! have caught net/rds/ib_rdma.c, which released with put_page() what net/rds/rdma.c had pinned since 0d4597c8c5ab,
-//! and io_uring's folio_put_refs() on pins (57bebf807e2a). Silent before 5.6, when nothing counts a pin apart.
+//! Matches a release whose pages all come from acquiring calls of the other kind, or an unpin of pages of the page
+//! allocator: R1 in the same file, R2 in another, as when a scatterlist or a structure carries the pages over. Wrong
+//! because a pin of a small page counts 1024: one put_page() leaves 1023 behind and the page leaks, one unpin of a plain
+//! reference drives the count negative. Would have caught net/rds/ib_rdma.c, which released with put_page() what
+//! net/rds/rdma.c had pinned since 0d4597c8c5ab, and io_uring's folio_put_refs() on pins (57bebf807e2a). Silent before
+//! 5.6, when nothing counts a pin apart.
 
 use super::paths::What;
 use super::view::View;

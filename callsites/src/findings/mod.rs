@@ -2,9 +2,9 @@
 //! What is wrong, one file a rule.
 //!
 //! In goes what was read ([`FileFacts`](crate::index::ir::FileFacts)) and what was judged (callsites and groups of a
-//! report); out come [`Finding`](crate::report::Finding)s, each with the way that leads to the mistake. A rule says what it matches, why that is
-//! wrong, and which bug of the kernel's history it would have caught; its fixtures, good and bad, stand under
-//! `tests/fixtures/rules/`.
+//! report); out come [`Finding`](crate::report::Finding)s, each with the way that leads to the mistake. A rule says what
+//! it matches, why that is wrong, and which bug of the kernel's history it would have caught; its fixtures, good and bad,
+//! stand under `tests/fixtures/rules/`.
 //!
 //! A rule that is not sure is silent: a list of findings is read only as long as most of them are right. No rule knows
 //! a driver, a file, or a driver's own function or field by name.

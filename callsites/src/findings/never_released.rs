@@ -3,9 +3,9 @@
 //!
 //! Matches a function that pins pages into an array and keeps it in a member of a record when nothing fails, where
 //! another function of the file frees the array of that member, and no function but those that pin releases any page:
-//! neither in that file, nor in another of the directory that knows the member. Wrong because the last pointer to the pages goes with the
-//! array: they stay pinned until reboot. Would have caught release callbacks that were written for kmalloc() memory and were not told
-//! when the buffer became the user's.
+//! neither in that file, nor in another of the directory that knows the member. Wrong because the last pointer to the
+//! pages goes with the array: they stay pinned until reboot. Would have caught release callbacks that were written for
+//! kmalloc() memory and were not told when the buffer became the user's.
 
 use super::paths::{Locals, root};
 use super::view::View;

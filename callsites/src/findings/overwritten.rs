@@ -2,9 +2,10 @@
 //! R3, overwritten-pin: a page is stored over another that nobody has let go.
 //!
 //! Matches a function that stores what it acquired into a member of an object that it was given, without looking at what
-//! stands there or at any other member, where another function of the file lets that member's page go and leaves the object alive: so the member
-//! may hold a page when the first is called again. Wrong because the only pointer to the first page is gone, and its pin
-//! stays until reboot. Would have caught the notify page of a virtual machine that is set a second time.
+//! stands there or at any other member, where another function of the file lets that member's page go and leaves the
+//! object alive: so the member may hold a page when the first is called again. Wrong because the only pointer to the
+//! first page is gone, and its pin stays until reboot. Would have caught the notify page of a virtual machine that is set
+//! a second time.
 //!
 //! Not matched is a function that something else of what was read calls: its caller may have looked.
 

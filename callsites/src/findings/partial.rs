@@ -13,7 +13,8 @@ use crate::report::{Evidence, Finding, Severity};
 use refimpl::api::{Does, Role, acts, followed};
 use std::collections::BTreeSet;
 
-/// Calls of one function beyond which none of them is looked at: for each the whole function is, and the kernel's own have a few.
+/// Calls of one function beyond which none of them is looked at: for each the whole function is, and the kernel's own
+/// have a few.
 const MOST: usize = 32;
 
 /// Looks at every variable that is given the number of pages got.

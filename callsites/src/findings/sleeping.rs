@@ -2,9 +2,9 @@
 //! R8, sleeping-release: pages are dirtied under their lock where sleeping is forbidden.
 //!
 //! Matches unpin_user_pages_dirty_lock() and set_page_dirty_lock(), called directly or through functions of the same
-//! file, while a spinlock or read-side lock is held, or in a callback that RCU, a tasklet, a timer, an interrupt or the end of a bio runs; and a call that
-//! takes pages, and faults them in, while such a lock is held. Wrong because
-//! they wait for the folio lock, or for a page to be read: a deadlock, or "scheduling while atomic". Would have caught usnic_uiom.c
+//! file, while a spinlock or read-side lock is held, or in a callback that RCU, a tasklet, a timer, an interrupt or the
+//! end of a bio runs; and a call that takes pages, and faults them in, while such a lock is held. Wrong because they wait
+//! for the folio lock, or for a page to be read: a deadlock, or "scheduling while atomic". Would have caught usnic_uiom.c
 //! (found by smatch, 20220224093758.GA30603@kili), powerpc's mm_iommu_unpin() from an RCU callback, and net/rds/rdma.c
 //! from a tasklet.
 

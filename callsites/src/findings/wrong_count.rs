@@ -2,9 +2,10 @@
 //! R4, wrong-count: a loop or call releases (or uses) more entries than the acquiring call filled.
 //!
 //! Matches a release of an entry beyond the number of pages that the call returned, a use of the entry one past the last, and
-//! a short pin that is kept with the number asked for, where another function releases so many. Wrong because the entry holds whatever was in memory: a wild pointer is released. Would have caught
-//! hmm_bo.c releasing the number wanted instead of the number got (14a638ab96c5), the put_user_pages() loop that
-//! began at `pages[npages]` in review, and iommufd's wrong first index (727c28c1cef2).
+//! a short pin that is kept with the number asked for, where another function releases so many. Wrong because the entry
+//! holds whatever was in memory: a wild pointer is released. Would have caught hmm_bo.c releasing the number wanted
+//! instead of the number got (14a638ab96c5), the put_user_pages() loop that began at `pages[npages]` in review, and
+//! iommufd's wrong first index (727c28c1cef2).
 
 use super::overwritten::names_member;
 use super::paths::What;

@@ -16,8 +16,8 @@ use refimpl::api::followed;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A function of a table, or one that gives it to its objects, releases pages of objects of this table. Whoever acquires pages for objects of
-/// another table of that kind names that one.
+/// A function of a table, or one that gives it to its objects, releases pages of objects of this table. Whoever acquires
+/// pages for objects of another table of that kind names that one.
 pub(super) fn by_named_table(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {
     let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, table) in analysis.tables.iter().enumerate() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A report, or a verdict, in which every text stays on its line: a file whose name holds a line end is one line of output, not two.
+//! A report, or a verdict, in which every text stays on its line: a file whose name holds a line end is one line of
+//! output, not two.
 
 use super::visible::{hidden, line};
 use serde::Serialize;

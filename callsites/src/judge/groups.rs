@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins members that share pages. `shares[i]` are the indices of the acquires whose pages callsite `i` is given.
 ///
-/// A callsite that joins nothing stands in the group of the first acquire whose pages it is given. Sets [`Callsite::group`] of every member; a callsite that shares with nobody and is to be converted is its own group.
+/// A callsite that joins nothing stands in the group of the first acquire whose pages it is given. Sets
+/// [`Callsite::group`] of every member; a callsite that shares with nobody and is to be converted is its own group.
 pub(super) fn join(callsites: &mut [Callsite], shares: &[Vec<usize>]) -> Vec<Group> {
     let mut leaders: Vec<usize> = (0..callsites.len()).collect();
     for (member, acquires) in shares.iter().enumerate() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a process and its user are charged for pinned pages is what they hold, to the page, and is given back with them. Who has
-//! CAP_IPC_LOCK is not held to RLIMIT_MEMLOCK, and by some subsystems not charged at all; so all of this is asked of a child without it.
-//! A child begins with nothing pinned or locked (kernel/fork.c: mm_init()).
+//! What a process and its user are charged for pinned pages is what they hold, to the page, and is given back with them.
+//! Who has CAP_IPC_LOCK is not held to RLIMIT_MEMLOCK, and by some subsystems not charged at all; so all of this is asked
+//! of a child without it. A child begins with nothing pinned or locked (kernel/fork.c: mm_init()).
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
@@ -71,8 +71,8 @@ pub(crate) fn run(check: &mut Check, title: &str, bytes: usize, mut body: impl F
 const REFUSED: usize = 64;
 /// So many of them are, where nothing else is said: none, one, half, all but one.
 pub(crate) const THERE: [usize; 4] = [0, 1, REFUSED / 2, REFUSED - 1];
-/// No object of ours is charged for more without memory of ours: a ring of four entries has two regions of a page or two (io_uring/memmap.c:
-/// io_create_region(), 7.3).
+/// No object of ours is charged for more without memory of ours: a ring of four entries has two regions of a page or two
+/// (io_uring/memmap.c: io_create_region(), 7.3).
 const MOST_OWN: usize = 8;
 
 /// Which counter of the process shows what it holds. What its user is charged shows in none, but by the limit.
@@ -94,9 +94,10 @@ pub(crate) struct Charge<'a> {
     pub there: &'a [usize],
 }
 
-/// One subtest: `take` takes so many bytes from an address, and `bare` makes the same object without memory, whose own charge is found out first.
-/// A limit of one page less than the memory lies in is kept, one of as many pages suffices, the process is charged for exactly these
-/// while they are held, and what was refused leaves nothing charged and nothing too much given back.
+/// One subtest: `take` takes so many bytes from an address, and `bare` makes the same object without memory, whose own
+/// charge is found out first. A limit of one page less than the memory lies in is kept, one of as many pages suffices,
+/// the process is charged for exactly these while they are held, and what was refused leaves nothing charged and nothing
+/// too much given back.
 pub(crate) fn exact<B, H>(
     check: &mut Check,
     title: &str,
@@ -148,7 +149,8 @@ pub(crate) fn exact<B, H>(
     of_a_huge_page(check, title, charge.shows, &mut bare, &mut take);
 }
 
-/// One subtest: a part of a huge page is charged for as many pages as it lies in at least, as all of the huge page at most, and given back.
+/// One subtest: a part of a huge page is charged for as many pages as it lies in at least, as all of the huge page at
+/// most, and given back.
 fn of_a_huge_page<B, H>(
     check: &mut Check,
     title: &str,
@@ -176,7 +178,8 @@ fn of_a_huge_page<B, H>(
                 )?;
                 allow(own + all)?;
                 let held = at_last(|| take(begin, part * PAGE), "a part of a huge page")?;
-                // Which of the two it is, the subsystem decides: io_uring/rsrc.c: io_buffer_account_pin() charges for all of it (6.12).
+                // Which of the two it is, the subsystem decides: io_uring/rsrc.c: io_buffer_account_pin() charges for all
+                // of it (6.12).
                 let is_one = [part, all].map(|pages| charged_for(shows, pages));
                 if !is_one.iter().any(Result::is_ok) {
                     return is_one.into_iter().collect();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What FOLL_LONGTERM does besides pinning: pages leave memory that must stay movable, and pages of a file whose dirty pages are tracked are
-//! refused. And what FOLL_WRITE does. A caller that forgot the flag pins as many pages, and nothing else would tell.
+//! What FOLL_LONGTERM does besides pinning: pages leave memory that must stay movable, and pages of a file whose dirty
+//! pages are tracked are refused. And what FOLL_WRITE does. A caller that forgot the flag pins as many pages, and nothing
+//! else would tell.
 //!
 //! mm/gup.c: check_and_migrate_movable_pages() (of ZONE_MOVABLE since 5.13), writable_file_mapping_allowed() (6.5).
 
@@ -27,9 +28,9 @@ const MIGRATES: (u32, u32) = (5, 13);
 /// Since when writable pins of such files are refused: commit 8ac268436e6d.
 const REFUSES: (u32, u32) = (6, 5);
 
-/// Takes what there is of movable memory, so that what follows has pages that need not move: those that are migrated before a pin are marked
-/// dirty by that, and pinned twice. Done before each subtest, because memory that others gave back may be movable again; kept until
-/// [`leaves_movable`] wants it, and as long as the program runs.
+/// Takes what there is of movable memory, so that what follows has pages that need not move: those that are migrated
+/// before a pin are marked dirty by that, and pinned twice. Done before each subtest, because memory that others gave
+/// back may be movable again; kept until [`leaves_movable`] wants it, and as long as the program runs.
 pub(crate) fn fill() {
     let Ok(zone) = movable_zone() else {
         return;
@@ -122,7 +123,8 @@ pub(crate) fn refuses_files<H>(
     });
 }
 
-/// Memory that may only be read is refused by who takes it for writing: a caller that forgot FOLL_WRITE writes to pages that others share.
+/// Memory that may only be read is refused by who takes it for writing: a caller that forgot FOLL_WRITE writes to pages
+/// that others share.
 pub(crate) fn refuses_read_only<H>(
     check: &mut Check,
     title: &str,

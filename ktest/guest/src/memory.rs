@@ -109,8 +109,9 @@ impl Pages {
         Ok(pages)
     }
 
-    /// The same, of which neighbours do not lie side by side in memory, as far as that can be had: pages come one after the other, and the odd
-    /// ones are asked for once the even ones are there. What lies side by side is often one stretch to the kernel, however many pages it is.
+    /// The same, of which neighbours do not lie side by side in memory, as far as that can be had: pages come one after
+    /// the other, and the odd ones are asked for once the even ones are there. What lies side by side is often one
+    /// stretch to the kernel, however many pages it is.
     pub(crate) fn scattered(count: usize) -> std::io::Result<Pages> {
         let pages = Pages::small_untouched(count)?;
         pages.fill_each((0..count).step_by(2).chain((1..count).step_by(2)));
@@ -134,7 +135,8 @@ impl Pages {
     /// Takes the right to write to the pages `range` away.
     pub(crate) fn read_only_in(&self, range: Range<usize>) -> std::io::Result<()> {
         let bytes = range.len() * PAGE;
-        // SAFETY: the pages lie in the mapping, which is ours; whoever writes to them afterwards is the kernel, which is to be refused.
+        // SAFETY: the pages lie in the mapping, which is ours; whoever writes to them afterwards is the kernel, which is
+        // to be refused.
         unsafe {
             let start = self.start.cast::<u8>().add(range.start * PAGE).cast();
             mprotect(start, bytes, MprotectFlags::READ)?;

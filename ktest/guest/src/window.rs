@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stretch of user memory that begins and ends anywhere in a page, with memory of ours on both sides of it.
 //!
-//! Every byte depends on its place, so that a page, an offset or a length that is wrong by one shows; and what lies beside the stretch
-//! must stay as it was.
+//! Every byte depends on its place, so that a page, an offset or a length that is wrong by one shows; and what lies
+//! beside the stretch must stay as it was.
 
 use crate::check::{Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
@@ -55,7 +55,8 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// `length` bytes that begin `offset` bytes behind the beginning of a page. No page of it is part of a larger folio, nor beside its neighbour.
+    /// `length` bytes that begin `offset` bytes behind the beginning of a page. No page of it is part of a larger folio,
+    /// nor beside its neighbour.
     pub(crate) fn new(offset: usize, length: usize) -> Test<Window> {
         // A page of ours before it, and one behind it.
         let count = (offset + length).div_ceil(PAGE) + 2;

@@ -268,7 +268,8 @@ impl Kbuild {
         Ok(DotConfig::parse(&text))
     }
 
-    /// As [`Kbuild::configure`], with options that would be good to have: what of them did not take is left out, and is no error.
+    /// As [`Kbuild::configure`], with options that would be good to have: what of them did not take is left out, and is
+    /// no error.
     ///
     /// # Errors
     /// As [`Kbuild::configure`], but only for `fragment`.

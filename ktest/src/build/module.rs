@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A module outside the kernel, compiled against the headers of several kernels: as it is, and after each patch.
 //!
-//! The module is copied; kbuild builds it, as `make -C HEADERS M=COPY modules` does (Documentation/kbuild/modules.rst, 6.12), in
-//! the directory whose Makefile names an object. A module whose own Makefile has more to do, such as to write a header, is built
-//! by that one, with the variables by which such Makefiles are told of a kernel.
+//! The module is copied; kbuild builds it, as `make -C HEADERS M=COPY modules` does (Documentation/kbuild/modules.rst,
+//! 6.12), in the directory whose Makefile names an object. A module whose own Makefile has more to do, such as to write a
+//! header, is built by that one, with the variables by which such Makefiles are told of a kernel.
 
 use super::prepared::{Ready, With, ready};
 use super::way::{OF_KERNEL, Way, has_module, join, places};
@@ -265,8 +265,8 @@ fn compile(
     })
 }
 
-/// The line that says why make failed: a compiler's or modpost's, else make's own, else the first of all. A shell that a Makefile
-/// starts may complain before them of what stops nothing.
+/// The line that says why make failed: a compiler's or modpost's, else make's own, else the first of all. A shell that a
+/// Makefile starts may complain before them of what stops nothing.
 fn why(said: &str) -> Option<&str> {
     let holds = |words: &[&str]| {
         let mut lines = said.lines();
@@ -278,8 +278,8 @@ fn why(said: &str) -> Option<&str> {
 }
 
 impl ModuleReport {
-    /// 0 where every patch builds, without a new warning, against all headers that the module itself builds against; 4 where one
-    /// does not; 69 where the module itself builds against none.
+    /// 0 where every patch builds, without a new warning, against all headers that the module itself builds against; 4
+    /// where one does not; 69 where the module itself builds against none.
     pub fn exit(&self) -> Exit {
         let Some((base, patched)) = self.stages.split_first() else {
             return Exit::Infrastructure;

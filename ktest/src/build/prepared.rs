@@ -2,8 +2,8 @@
 //! What a module is built in: headers as they are installed, or a kernel's sources, which have to be configured first.
 //!
 //! Sources that were never configured get an output directory in the cache, with the architecture's own defconfig, and what
-//! modules need of it (`make modules_prepare`, Documentation/kbuild/modules.rst, 6.12). Nothing is written into the sources. Such
-//! a directory has no Module.symvers, so that whether the kernel exports what a module calls is not known.
+//! modules need of it (`make modules_prepare`, Documentation/kbuild/modules.rst, 6.12). Nothing is written into the
+//! sources. Such a directory has no Module.symvers, so that whether the kernel exports what a module calls is not known.
 
 use super::kbuild::Kbuild;
 use super::module::ModuleBuild;

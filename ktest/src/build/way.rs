@@ -46,7 +46,8 @@ pub(super) const OF_KERNEL: [&str; 9] = [
     "BUILDSYSTEM_DIR",
 ];
 
-/// The ways to build the module, the likeliest first. `touched` are the files of a series: only what is built from them matters.
+/// The ways to build the module, the likeliest first. `touched` are the files of a series: only what is built from them
+/// matters.
 pub(super) fn places(tree: &Tree, touched: &BTreeSet<Utf8PathBuf>) -> Vec<Way> {
     let text = |directory: &Utf8Path, name: &str| {
         let bytes = tree.read(&directory.join(name)).ok()?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A verdict as text for people, as JSON, as JUnit, as KTAP, and as parts of a page.
 //!
-//! KTAP and JUnit carry leaves for everything that decides: the build, the boot, each subtest, the pins, the console and the verdict
-//! of each target, what ran of a patch, and the run. A reader that counts leaves comes to the same result.
+//! KTAP and JUnit carry leaves for everything that decides: the build, the boot, each subtest, the pins, the console and
+//! the verdict of each target, what ran of a patch, and the run. A reader that counts leaves comes to the same result.
 
 #[cfg(test)]
 mod corpus;

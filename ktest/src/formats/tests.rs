@@ -162,7 +162,8 @@ fn a_reader_that_counts_leaves_comes_to_the_same_result() {
         let passes = verdict.result == Outcome::Pass;
         assert_eq!(passes, what == "pass", "{what}: {}", verdict.reason);
         let text = ktap::ktap(&verdict);
-        // A leaf is a result line that no line of a group before it, indented further, belongs to; each bad group has a bad leaf.
+        // A leaf is a result line that no line of a group before it, indented further, belongs to; each bad group has a
+        // bad leaf.
         let bad = |line: &&str| line.trim_start().starts_with("not ok ");
         let bad_leaves = text
             .lines()

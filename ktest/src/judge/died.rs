@@ -43,8 +43,8 @@ pub(super) fn died(spec: &TargetSpec, seen: &Seen, report: Option<&Report>) -> O
     }
 }
 
-/// Whether what ended the guest without a verdict came in a target that began after this one had ended: then this one has its own
-/// say.
+/// Whether what ended the guest without a verdict came in a target that began after this one had ended: then this one has
+/// its own say.
 pub(super) fn explained(spec: &TargetSpec, seen: &Seen) -> bool {
     let Some(own) = place(seen, &spec.name) else {
         return false;

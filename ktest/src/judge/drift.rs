@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Free memory that goes with each repetition, against what goes on the kernel without the patches.
 //!
-//! No counter sees a plain reference that is not given back, and one page of many is less than any limit that holds for every kernel; but it
-//! is lost in each round, and the base, on the same machine, does not lose it.
+//! No counter sees a plain reference that is not given back, and one page of many is less than any limit that holds for
+//! every kernel; but it is lost in each round, and the base, on the same machine, does not lose it.
 
 use crate::verdict::{Drift, Outcome, Subtest, Target};
 
@@ -13,8 +13,8 @@ const SMALL: f64 = 1.0 / 64.0;
 /// Pages that the caches of the allocator may still take over many repetitions.
 const FEW: f64 = 16.0;
 
-/// Fails a target that passed where one of its repetitions loses at least half a page more each time than on `base`, and more in all than
-/// free memory wavers. Where there are many repetitions, a kept object of less than a page shows.
+/// Fails a target that passed where one of its repetitions loses at least half a page more each time than on `base`, and
+/// more in all than free memory wavers. Where there are many repetitions, a kept object of less than a page shows.
 pub(crate) fn against(base: &Target, target: &mut Target) {
     if target.result != Outcome::Pass {
         return;
@@ -77,7 +77,8 @@ fn middle(drift: &Drift) -> i64 {
     rounds.get(rounds.len() / 2).copied().unwrap_or(0)
 }
 
-/// How far free memory lies from what it would be if every round lost the same: what one round loses by accident, the next one gains.
+/// How far free memory lies from what it would be if every round lost the same: what one round loses by accident, the
+/// next one gains.
 fn wavers(drift: &Drift) -> f64 {
     let each = each(drift) * drift.repetitions as f64;
     let (mut off, mut least, mut most) = (0.0_f64, 0.0_f64, 0.0_f64);

@@ -109,8 +109,8 @@ fn outcome(
     }
 }
 
-/// `why` a target did not come to its end, and what had gone wrong before, which is often the cause: what is not given back leaves less and less
-/// memory to what follows.
+/// `why` a target did not come to its end, and what had gone wrong before, which is often the cause: what is not given
+/// back leaves less and less memory to what follows.
 pub(super) fn beside(why: &str, report: &Report, complaint: Option<String>) -> String {
     let wrong = imbalance(report).or_else(|| first_failed(report));
     let before = wrong.map(|wrong| format!("before, {wrong}"));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which lines a series edits, and where their code stands in each kernel.
 //!
-//! What a patch adds is watched in its own kernel. What it takes away can only be seen running before: each kernel watches those of its
-//! lines that later patches take away, and what was seen is kept beside its other results.
+//! What a patch adds is watched in its own kernel. What it takes away can only be seen running before: each kernel
+//! watches those of its lines that later patches take away, and what was seen is kept beside its other results.
 
 use crate::build::Lines;
 use crate::build::stage::touched;
@@ -142,8 +142,8 @@ pub(super) fn ran(places: &Places, hits: impl Fn(&str) -> Option<u64>) -> BTreeM
     places.iter().filter_map(of).collect()
 }
 
-/// What is known once these targets were booted: one that did not come to its end takes its counts with it, so that what others did not run
-/// may have run in it.
+/// What is known once these targets were booted: one that did not come to its end takes its counts with it, so that what
+/// others did not run may have run in it.
 pub(super) fn known<'t>(
     mut ran: RanBefore,
     targets: impl IntoIterator<Item = &'t Target>,

@@ -8,8 +8,8 @@ use refimpl::api::KernelVersion;
 use refimpl::capi::report::Site;
 use std::fmt::Write as _;
 
-/// Compiles C files and runs each module among them under the rules of a version. The files stay where they are; the headers that they
-/// may include are those of the embedded trees and [`refimpl::capi::HEADERS`].
+/// Compiles C files and runs each module among them under the rules of a version. The files stay where they are; the
+/// headers that they may include are those of the embedded trees and [`refimpl::capi::HEADERS`].
 ///
 /// # Errors
 /// As [`super::run`]; also where no file has a module_init().

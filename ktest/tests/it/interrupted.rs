@@ -100,7 +100,8 @@ impl Place {
             "" => itself.to_owned(),
             signals => format!("trap '' {signals}; {itself}"),
         };
-        // Whoever started these tests may have had signals ignored (nohup, a shell's background), and a shell cannot take that back.
+        // Whoever started these tests may have had signals ignored (nohup, a shell's background), and a shell cannot take
+        // that back.
         proc::Command::new("env")
             .args(["--default-signal=INT,TERM,HUP", "sh", "-c", &script])
             .arg(std::env::current_exe().unwrap())

@@ -2,8 +2,8 @@
 //! Planted bugs: each is the second of three patches, made from the tree at hand by a described edit, and must be caught
 //! with the right reason and named as the first bad one. The first and the third change nothing.
 //!
-//! Whole kernels are built and booted, so they are run by name, each by itself or, those that let the guest go on, many at once:
-//! `KTEST_TREE=…/linux-6.12 cargo test -p ktest --test it planted -- --ignored --test-threads 1`
+//! Whole kernels are built and booted, so they are run by name, each by itself or, those that let the guest go on, many
+//! at once: `KTEST_TREE=…/linux-6.12 cargo test -p ktest --test it planted -- --ignored --test-threads 1`
 //! `KTEST_TREE=…/linux-6.12 cargo test -p ktest --test it in_rounds -- --ignored --nocapture`
 
 use callsites::tree::Tree;
@@ -14,7 +14,8 @@ use regex::Regex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An edit of one statement, whose result is a pass where nothing takes its path: the one that begins with the first call of `call` in `function`.
+/// An edit of one statement, whose result is a pass where nothing takes its path: the one that begins with the first call
+/// of `call` in `function`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Planted {
@@ -216,7 +217,8 @@ fn rounds(bugs: &[Planted]) -> Vec<Vec<&Planted>> {
     rounds
 }
 
-/// The same bugs with fewer boots: each patch of one series takes the bugs of the one before it away and plants one for each target.
+/// The same bugs with fewer boots: each patch of one series takes the bugs of the one before it away and plants one for
+/// each target.
 #[test]
 #[ignore = "builds and boots kernels; needs KTEST_TREE"]
 fn all_that_let_the_guest_go_on_are_caught_in_rounds() {

@@ -53,7 +53,8 @@ fn every_target_passes_on_an_unpatched_kernel() {
     assert_eq!(again, verdict);
 }
 
-/// What can be done on this release passes, and the rest says why it is skipped; the run stays in `KTEST_RUNS`. `KTEST_TARGETS` names some.
+/// What can be done on this release passes, and the rest says why it is skipped; the run stays in `KTEST_RUNS`.
+/// `KTEST_TARGETS` names some.
 #[test]
 #[ignore = "builds and boots a kernel; needs KTEST_TREE"]
 fn every_target_passes_on_a_kernel_built_from_a_tree() {

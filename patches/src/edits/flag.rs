@@ -32,8 +32,8 @@ const ASK: &str = "iov_iter_extract_will_pin";
 /// Names for the answer; the first is what crypto/af_alg.c (6.12) calls it.
 const NAMES: [&str; 2] = ["need_unpin", "pages_need_unpin"];
 
-/// Through how many callers an iterator or an answer is handed: an entry point, a request, its setup, and what fills its entries.
-/// A bound, and not a measurement.
+/// Through how many callers an iterator or an answer is handed: an entry point, a request, its setup, and what fills its
+/// entries. A bound, and not a measurement.
 const DEPTH: usize = 4;
 
 /// How the answer is carried.

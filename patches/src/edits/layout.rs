@@ -3,7 +3,8 @@
 
 /// Columns that a line may take before a call is broken ("Documentation/process/coding-style.rst", 6.12).
 pub(crate) const WIDTH: usize = 80;
-/// Columns beyond which even a call without a good place for a break is broken ("scripts/checkpatch.pl", $max_line_length, 6.12).
+/// Columns beyond which even a call without a good place for a break is broken ("scripts/checkpatch.pl",
+/// $max_line_length, 6.12).
 const HARD_WIDTH: usize = 100;
 /// Columns from one tab stop to the next ("Documentation/process/coding-style.rst", 6.12).
 const TAB: usize = 8;

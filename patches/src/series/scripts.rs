@@ -229,8 +229,8 @@ fn closing(rest: &str) -> Option<usize> {
     })
 }
 
-/// Runs checkpatch.pl --strict on mails in files, each with a file that has the patch taken back: what checkpatch.pl says of that
-/// one was said of the lines before, and a complaint that these lines had already is not ours.
+/// Runs checkpatch.pl --strict on mails in files, each with a file that has the patch taken back: what checkpatch.pl says
+/// of that one was said of the lines before, and a complaint that these lines had already is not ours.
 pub(crate) fn checkpatch(script: &Script<'_>, mails: &[(PathBuf, PathBuf)]) -> Vec<Check> {
     let new = complaints(script, mails.iter().map(|(mail, _)| mail.as_path()));
     // Without a complaint there is none that the lines had before.
@@ -276,8 +276,9 @@ fn judged(said: Result<(Vec<String>, Vec<String>), String>) -> Check {
     Check::new("checkpatch", outcome, said)
 }
 
-/// The lines "LINE:LEVEL:TYPE: message" of checkpatch.pl for each of some patches. One run reads them all, because it takes longer
-/// to begin than to read a patch; where it fails each is read alone, so that one patch says nothing of the others.
+/// The lines "LINE:LEVEL:TYPE: message" of checkpatch.pl for each of some patches. One run reads them all, because it
+/// takes longer to begin than to read a patch; where it fails each is read alone, so that one patch says nothing of the
+/// others.
 fn complaints<'p>(
     script: &Script<'_>,
     patches: impl Iterator<Item = &'p Path>,

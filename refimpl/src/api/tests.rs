@@ -217,7 +217,8 @@ fn history_is_in_order_and_the_model_agrees_with_it() {
     }
 }
 
-/// A call whose name alone is changed must still compile: in every version that has both, the one takes its arguments where the other does.
+/// A call whose name alone is changed must still compile: in every version that has both, the one takes its arguments
+/// where the other does.
 #[test]
 fn what_replaces_a_call_takes_the_same_arguments() {
     let places = |form: &Signature| {

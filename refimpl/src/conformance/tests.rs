@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The model against what kernels answered: once kept, and flags that do not go together, where the answer is a warning, an error number, and
-//! nothing taken.
+//! The model against what kernels answered: once kept, and flags that do not go together, where the answer is a warning,
+//! an error number, and nothing taken.
 
 use super::{Answer, Trace, World, answered};
 use crate::page::GUP_PIN_COUNTING_BIAS;
 use crate::version::Version;
 
-/// What booted kernels answered, by release: the traces of a run of refimpl-conformance that passed, in which the guest has compared
-/// every answer with the kernel's.
+/// What booted kernels answered, by release: the traces of a run of refimpl-conformance that passed, in which the guest
+/// has compared every answer with the kernel's.
 const ANSWERS: &[(&str, &str)] = &[
     ("6.1.192", include_str!("../../data/answers/6.1.192.traces")),
     (

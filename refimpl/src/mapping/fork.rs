@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! fork(), and what writing and pinning do to the pages that it leaves shared.
 //!
-//! Until 5.8 fork() shares every page, and a write fault keeps one that is mapped once; then `Version::copies_early`; since 5.19
-//! PG_anon_exclusive says whose a page is. Kernel sources mirrored: mm/memory.c (copy_present_page(), do_wp_page()),
-//! include/linux/mm.h (folio_needs_cow_for_dma()), kernel/fork.c. Areas of single pages only: folios that are mapped as a whole
-//! are split or copied by other rules.
+//! Until 5.8 fork() shares every page, and a write fault keeps one that is mapped once; then `Version::copies_early`;
+//! since 5.19 PG_anon_exclusive says whose a page is. Kernel sources mirrored: mm/memory.c (copy_present_page(),
+//! do_wp_page()), include/linux/mm.h (folio_needs_cow_for_dma()), kernel/fork.c. Areas of single pages only: folios that
+//! are mapped as a whole are split or copied by other rules.
 
 use super::{Area, Mm, PageIndex, Pte, Vma};
 use crate::page::{FolioId, Kind, Memory, Misuse, Pfn};
@@ -116,8 +116,9 @@ impl Mm {
     }
 }
 
-/// folio_needs_cow_for_dma() as fork() asks it: since 5.19 with the reference of the child taken already, so that a page with one
-/// reference less than looks pinned is copied too (mm/memory.c: copy_present_ptes() of 6.12, copy_present_pte() of 6.1).
+/// folio_needs_cow_for_dma() as fork() asks it: since 5.19 with the reference of the child taken already, so that a page
+/// with one reference less than looks pinned is copied too (mm/memory.c: copy_present_ptes() of 6.12, copy_present_pte()
+/// of 6.1).
 fn looks_pinned(memory: &mut Memory, id: FolioId) -> bool {
     let childs = i32::from(memory.version().knows_exclusive());
     memory.folio_ref_add(id, childs);

@@ -163,7 +163,8 @@ fn an_area_that_is_unmapped_is_gone_and_what_is_held_is_not() {
     assert_eq!(mm.munmap(&mut memory, START), vec![]);
 }
 
-/// dup_mmap(), copy_page_range(): vma_needs_copy() leaves files to faults, and what a driver inserted stays writable on both sides.
+/// dup_mmap(), copy_page_range(): vma_needs_copy() leaves files to faults, and what a driver inserted stays writable on
+/// both sides.
 #[test]
 fn fork_shares_private_memory_and_what_a_driver_inserted() {
     let (mut memory, mut mm) = world(Area::Anon, 2, 0);
@@ -318,8 +319,8 @@ fn fork_copies_a_page_that_looks_pinned_with_the_childs_reference() {
     }
 }
 
-/// mm/memory.c: copy_present_page() is for pages that are the parent's own (PageAnonExclusive()); one that an earlier child had may be full of
-/// plain references and look pinned, and is shared all the same.
+/// mm/memory.c: copy_present_page() is for pages that are the parent's own (PageAnonExclusive()); one that an earlier
+/// child had may be full of plain references and look pinned, and is shared all the same.
 #[test]
 fn fork_shares_what_looks_pinned_and_is_not_the_parents_own() {
     let (mut memory, mut mm) = world(Area::Anon, 1, 0);

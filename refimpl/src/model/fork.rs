@@ -2,9 +2,9 @@
 //! K2: `gup_fast` against fork, for the promise that a pinned anonymous page is never shared copy-on-write.
 //!
 //! Fork makes `write_protect_seq` odd, asks of each page whether it is pinned (then it copies), else write-protects it in both
-//! processes, and makes the sequence even. `gup_fast` reads the sequence first, pins, and at the end backs out if the sequence was
-//! odd or has moved. If the parent's page is pinned and shared, its next write goes to a copy the device does not see.
-//! Mirrors mm/memory.c: copy_page_range(), copy_present_ptes() and mm/gup.c: gup_fast(), 5.11 and later.
+//! processes, and makes the sequence even. `gup_fast` reads the sequence first, pins, and at the end backs out if the
+//! sequence was odd or has moved. If the parent's page is pinned and shared, its next write goes to a copy the device
+//! does not see. Mirrors mm/memory.c: copy_page_range(), copy_present_ptes() and mm/gup.c: gup_fast(), 5.11 and later.
 
 use super::graph::{Class, Machine, Move};
 use super::property::Property;

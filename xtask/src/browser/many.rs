@@ -6,8 +6,8 @@ use callsites::report::{Group, Report};
 /// Twenty times what a kernel has.
 pub(crate) const MANY: usize = 10_000;
 
-/// `report` with [`MANY`] groups of one call each: it is the number of lines that is tried, not the size of what is below them. Of a
-/// report without a group it is the report itself.
+/// `report` with [`MANY`] groups of one call each: it is the number of lines that is tried, not the size of what is below
+/// them. Of a report without a group it is the report itself.
 pub(crate) fn many(report: &Report) -> Report {
     let mut report = report.clone();
     let mut alone: Vec<Group> = Vec::new();

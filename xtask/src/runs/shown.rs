@@ -165,8 +165,8 @@ fn json<T: DeserializeOwned>(dir: &Utf8Path, name: &str) -> Result<Option<T>, Fa
     })
 }
 
-/// What each kernel of a run has printed: of `ktest` in the run's directory, of `pipeline` in that of its run of ktest, of a run whose
-/// kernels several machines booted in those of their shards.
+/// What each kernel of a run has printed: of `ktest` in the run's directory, of `pipeline` in that of its run of ktest,
+/// of a run whose kernels several machines booted in those of their shards.
 pub(crate) fn consoles(dir: &Utf8Path, verdict: Option<&Verdict>) -> Result<Consoles, Failure> {
     let Some(verdict) = verdict else {
         return Ok(Consoles::new());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `refimpl run DRIVER.c…` and `refimpl trace FILE`: the reference implementation for people who have a driver, or a trace, of their own.
-//! `refimpl mutants`: how much its tests notice.
+//! `refimpl run DRIVER.c…` and `refimpl trace FILE`: the reference implementation for people who have a driver, or a
+//! trace, of their own. `refimpl mutants`: how much its tests notice.
 
 use crate::console::{Console, deliver, deliver_json};
 use crate::exit::{Exit, Failure};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `report RUN…`: one self-contained HTML page of one run or of several; shards of a run are put together. Or the verdict of one run in
-//! another format, without what the run was begun with.
+//! `report RUN…`: one self-contained HTML page of one run or of several; shards of a run are put together. Or the verdict
+//! of one run in another format, without what the run was begun with.
 
 use crate::console::{Console, deliver_as_it_is, deliver_json};
 use crate::exit::{Exit, Failure};
@@ -49,8 +49,8 @@ pub(crate) fn run(common: &Common, args: &Report, console: &Console) -> Result<E
     Ok(exit)
 }
 
-/// The runs of these names. An attempt at a shard that was lost has left no verdict: it is left out where other shards of its run are there, because what is
-/// missing is then told by those.
+/// The runs of these names. An attempt at a shard that was lost has left no verdict: it is left out where other shards of
+/// its run are there, because what is missing is then told by those.
 fn read(names: &[String], console: &Console) -> Result<Vec<Shown>, Failure> {
     let (mut runs, mut lost) = (Vec::new(), Vec::new());
     for name in names {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The flow of a group: acquires on the left, what holds their pages in the middle, what dirties and releases them on the right.
+//! The flow of a group: acquires on the left, what holds their pages in the middle, what dirties and releases them on the
+//! right.
 //!
 //! A line goes from an acquire over its holders to every call that names it among its origins. Where no call of the group
 //! names any acquire, each acquire is joined to each release with a dashed line, since all that is known is that they share

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the lines of a page can be filtered by, so that a click on the overview leaves the same thing in every list: the groups,
-//! the findings in their functions, and the patches and results that are about them.
+//! What the lines of a page can be filtered by, so that a click on the overview leaves the same thing in every list: the
+//! groups, the findings in their functions, and the patches and results that are about them.
 
 use super::standing::{Standing, causes};
 use crate::formats::words;

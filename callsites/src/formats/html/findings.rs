@@ -82,8 +82,8 @@ fn body(finding: &Finding, excerpts: &Excerpts, ids: &Ids) -> Markup {
     }
 }
 
-/// The steps in the order in which they are walked: their texts, then the source with the steps' numbers on it, a figure for each file
-/// that the way comes through.
+/// The steps in the order in which they are walked: their texts, then the source with the steps' numbers on it, a figure
+/// for each file that the way comes through.
 fn way(finding: &Finding, excerpts: &Excerpts) -> Markup {
     let mut files: Vec<(&str, Vec<Vec<Note>>)> = Vec::new();
     for (number, Evidence { path, line, text }) in (1..).zip(&finding.evidence) {
@@ -120,7 +120,8 @@ fn aside(text: &str) -> Option<&str> {
     text.rsplit_once("  (")?.1.strip_suffix(')')
 }
 
-/// The source around each piece of a way, in the order of the lines: what is walked back has a smaller number than the step before.
+/// The source around each piece of a way, in the order of the lines: what is walked back has a smaller number than the
+/// step before.
 fn figure(path: &str, pieces: &[Vec<Note>], excerpts: &Excerpts) -> Markup {
     let mut ranges: Vec<(u32, u32)> = pieces
         .iter()

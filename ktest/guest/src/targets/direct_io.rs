@@ -159,8 +159,8 @@ fn file(check: &mut Check, name: &str, path: &str) {
     );
 }
 
-/// Writes from a stretch of memory, and reads into it; as alignment of the disk demands it, the stretch and the range are grown to blocks.
-/// What else the file holds is compared as well.
+/// Writes from a stretch of memory, and reads into it; as alignment of the disk demands it, the stretch and the range are
+/// grown to blocks. What else the file holds is compared as well.
 fn exchanged(path: &str, (offset, length): (usize, usize), seed: u64) -> Test {
     let (offset, length) = (offset / BLOCK * BLOCK, length.next_multiple_of(BLOCK));
     let file = attempt("open", direct(path))?;

@@ -129,8 +129,8 @@ pub(super) fn run(check: &mut Check) {
     check.run("read into pages that go meanwhile", read_into_what_goes);
 }
 
-/// Pages that leave their file while a read into them waits are held by the read alone. If it had given them back, what is read would come
-/// to whoever has them now.
+/// Pages that leave their file while a read into them waits are held by the read alone. If it had given them back, what
+/// is read would come to whoever has them now.
 fn read_into_what_goes() -> Test {
     const AT: &str = "/tmp/slow";
     let memory = memory_file(MemfdFlags::empty())?;
@@ -173,8 +173,8 @@ fn read_into_what_goes() -> Test {
     )
 }
 
-/// Once it is `asked`, takes the pages out of `memory`, takes as many and more for itself, and, when nobody waits any longer, says whether they
-/// are as it left them.
+/// Once it is `asked`, takes the pages out of `memory`, takes as many and more for itself, and, when nobody waits any
+/// longer, says whether they are as it left them.
 fn taken_over(memory: &OwnedFd, asked: &OwnedFd, done: &OwnedFd, last_word: &OwnedFd) -> bool {
     let _asker_gone = rustix::io::read(asked, &mut [0u8]);
     let gone = ftruncate(memory, 0);

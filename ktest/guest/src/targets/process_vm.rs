@@ -238,8 +238,8 @@ pub(super) fn run(check: &mut Check) {
     });
 }
 
-/// The copy stops at its destination, which is a file that somebody takes his time to read, while the other process gives up the page that is
-/// read from and fills what memory it gets instead: the page itself must stay as it was.
+/// The copy stops at its destination, which is a file that somebody takes his time to read, while the other process gives
+/// up the page that is read from and fills what memory it gets instead: the page itself must stay as it was.
 fn read_from_what_goes() -> Test {
     const AT: &str = "/tmp/slow";
     let mut theirs = attempt("map pages", Pages::small(1))?;

@@ -149,8 +149,8 @@ fn scsi(check: &mut Check) {
     check.repeat("SG_IO, many times", 128, 1, || inquiry().map(drop));
 }
 
-/// `pages` pages, written from and read into by four stretches, of which two begin in a page that another ends in: the kernel takes that page more
-/// than once, and what lies side by side becomes one.
+/// `pages` pages, written from and read into by four stretches, of which two begin in a page that another ends in: the
+/// kernel takes that page more than once, and what lies side by side becomes one.
 fn in_stretches(pages: usize) -> Test {
     let Ok(disk) = open(DISK) else {
         return Err(Stop::Skip(format!("no {DISK}")));

@@ -62,8 +62,8 @@ pub(super) fn complaints(
     }
 }
 
-/// The lines of a console as they are counted when it is read ([`Splat::console_line`]): each ends with a line feed, and one that is too
-/// long is cut.
+/// The lines of a console as they are counted when it is read ([`Splat::console_line`]): each ends with a line feed, and
+/// one that is too long is cut.
 fn lines(console: &str) -> Vec<&str> {
     let cut = |line: &'_ str| {
         line.char_indices()
@@ -146,8 +146,8 @@ pub(super) mod tests {
         assert_eq!(windows(&[&splat(500)], 110), [], "it is another console");
     }
 
-    /// Lines as a serial console has them: carriage returns, an escape sequence of the firmware, bytes that are no UTF-8, stamps,
-    /// and a complaint far down.
+    /// Lines as a serial console has them: carriage returns, an escape sequence of the firmware, bytes that are no UTF-8,
+    /// stamps, and a complaint far down.
     fn printed(complaint: &str) -> String {
         let mut bytes = b"\x1b[2J\x1bcSeaBIOS\r\n\xff\xfe\r\n".to_vec();
         for at in 0..200 {

@@ -16,8 +16,8 @@ use page::{
 };
 use std::collections::BTreeMap;
 
-/// What each kernel printed, by its number in the series, as far as it is at hand: of one that several machines booted there are
-/// several.
+/// What each kernel printed, by its number in the series, as far as it is at hand: of one that several machines booted
+/// there are several.
 pub type Consoles = BTreeMap<usize, Vec<String>>;
 
 /// What is known of the kernels of a verdict beside it.
@@ -59,8 +59,8 @@ pub fn parts(verdict: &Verdict, beside: &Beside, ids: &Ids) -> Vec<Part> {
     ]
 }
 
-/// What came of building and booting a kernel, and of each of its targets: name, on the base, and on the kernel with the patches up to
-/// `number`.
+/// What came of building and booting a kernel, and of each of its targets: name, on the base, and on the kernel with the
+/// patches up to `number`.
 pub fn compared(verdict: &Verdict, number: usize, ids: &Ids) -> Vec<(String, Cell, Cell)> {
     let stage = verdict.patches.iter().find(|stage| stage.number == number);
     let Some(stage) = stage else {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each kind of page at every width: nothing is too wide, broken or cut off, nothing is complained of, and axe-core finds nothing serious.
+//! Each kind of page at every width: nothing is too wide, broken or cut off, nothing is complained of, and axe-core finds
+//! nothing serious.
 
 use super::*;
 use crate::browser::look::{OPEN, WIDTHS, look};

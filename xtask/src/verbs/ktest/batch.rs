@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `ktest --on ENGINE`, and its halves: `--prepare` builds, `--prepared DIR --shard K/N` boots, `--estimate DIR` tells what more of it costs.
+//! `ktest --on ENGINE`, and its halves: `--prepare` builds, `--prepared DIR --shard K/N` boots, `--estimate DIR` tells
+//! what more of it costs.
 
 use super::{audited, record, show};
 use crate::console::{Console, deliver};
@@ -13,7 +14,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ktest::batch::{self, BatchOptions};
 use ktest::{Event, KtestOptions, Prepared, Progress};
 
-/// What needs no tree, as everything lies in a directory: booting what is prepared, an estimate, going on with a batch by its name.
+/// What needs no tree, as everything lies in a directory: booting what is prepared, an estimate, going on with a batch by
+/// its name.
 pub(super) fn without_tree(
     common: &Common,
     args: &Ktest,
