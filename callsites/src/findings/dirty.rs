@@ -9,7 +9,7 @@
 
 use super::kind_mismatch::Origin;
 use super::nearby::Nearby;
-use super::notified::notified;
+use super::notified::Notifiers;
 use super::paths::{What, with_helpers};
 use super::view::View;
 use super::visit;
@@ -40,6 +40,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
     let known = Known {
         nearby: Nearby::of(view),
+        notifiers: Notifiers::default(),
         left: RefCell::default(),
         dirtied: OnceCell::new(),
     };
@@ -59,6 +60,7 @@ pub(crate) fn across(view: &View<'_>, findings: &mut Vec<Finding>) {
 /// What is asked for many groups, and found once.
 struct Known<'v> {
     nearby: Nearby<'v>,
+    notifiers: Notifiers,
     /// Of files, whether [`left_to_undone`] holds.
     left: RefCell<HashMap<usize, bool>>,
     /// The places of the acquires whose pages some call dirties.
@@ -75,7 +77,7 @@ fn never<'v>(view: &'v View<'_>, known: &Known<'v>, group: &Group) -> Option<Fin
     }
     if !acquires.iter().chain(&releases).all(judged) {
         let of_notifier = acquires.iter().all(kept) && !acquires.is_empty();
-        if !of_notifier || notified(view, &acquires, &releases) {
+        if !of_notifier || known.notifiers.about(view, &acquires, &releases) {
             return None;
         }
     }

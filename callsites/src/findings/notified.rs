@@ -7,52 +7,76 @@
 use super::view::View;
 use super::visit;
 use crate::index::ir::{Expr, Function, OutlineKind, Span};
-use crate::index::lex::has_word;
 use crate::report::Callsite;
 use refimpl::api::{acts, followed};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 /// How deep the callbacks' own calls are looked into: as deep as rules follow calls.
 const DEPTH: usize = 3;
 
-/// Whether a notifier may be about the pages of these calls; true where the record that holds the pages is not known.
-pub(super) fn notified(view: &View<'_>, acquires: &[&Callsite], releases: &[&Callsite]) -> bool {
-    let mut reached: BTreeSet<String> = BTreeSet::new();
-    let files: BTreeSet<usize> = acquires
-        .iter()
-        .chain(releases)
-        .filter_map(|site| view.file(&site.path))
-        .collect();
-    let mut any = false;
-    for file in &files {
-        any |= callbacks(view, *file, &mut reached);
-    }
-    // A notifier that is registered elsewhere may be about anything.
-    if !any {
-        return true;
-    }
-    releases.iter().any(|site| match record(view, site) {
-        Some(tag) => reached.contains(&tag),
-        None => true,
-    })
+/// What the callbacks of each file reach, looked through once.
+#[derive(Default)]
+pub(super) struct Notifiers {
+    by_file: RefCell<HashMap<usize, Rc<Callbacks>>>,
 }
 
-/// Adds the records that the callbacks of a file name; says whether there are callbacks.
-fn callbacks(view: &View<'_>, file: usize, reached: &mut BTreeSet<String>) -> bool {
+/// The callbacks of the notifiers of a file.
+struct Callbacks {
+    any: bool,
+    /// The records that they, and the functions that they call, name.
+    reached: HashSet<String>,
+}
+
+impl Notifiers {
+    /// Whether a notifier may be about the pages of these calls; true where the record that holds the pages is not known.
+    pub(super) fn about(
+        &self,
+        view: &View<'_>,
+        acquires: &[&Callsite],
+        releases: &[&Callsite],
+    ) -> bool {
+        let sites = acquires.iter().chain(releases);
+        let files: BTreeSet<usize> = sites.filter_map(|site| view.file(&site.path)).collect();
+        let callbacks: Vec<Rc<Callbacks>> = files.iter().map(|file| self.of(view, *file)).collect();
+        // A notifier that is registered elsewhere may be about anything.
+        if !callbacks.iter().any(|callbacks| callbacks.any) {
+            return true;
+        }
+        releases.iter().any(|site| match record(view, site) {
+            Some(tag) => callbacks.iter().any(|all| all.reached.contains(&tag)),
+            None => true,
+        })
+    }
+
+    fn of(&self, view: &View<'_>, file: usize) -> Rc<Callbacks> {
+        let mut by_file = self.by_file.borrow_mut();
+        let callbacks = by_file.entry(file);
+        Rc::clone(callbacks.or_insert_with(|| Rc::new(callbacks_of(view, file))))
+    }
+}
+
+fn callbacks_of(view: &View<'_>, file: usize) -> Callbacks {
     let outlined = view.files[file].outline.iter();
     let functions: Vec<(&str, String)> = outlined
         .filter(|item| item.kind == OutlineKind::Function)
         .map(|item| (item.name.as_str(), view.text(file, item.span)))
         .collect();
+    let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, (name, _)) in functions.iter().enumerate() {
+        by_name.entry(name).or_default().push(at);
+    }
     let is_callback = |text: &str| {
         let head = text.split('{').next().unwrap_or_default();
         words_after_struct(head).any(|tag| acts().is_notifier(tag))
     };
-    let mut seen: BTreeSet<usize> = BTreeSet::new();
     let mut fresh: Vec<usize> = (0..functions.len())
         .filter(|at| is_callback(&functions[*at].1))
         .collect();
     let any = !fresh.is_empty();
+    let mut seen: HashSet<usize> = HashSet::new();
+    let mut reached = HashSet::new();
     for _ in 0..=DEPTH {
         let mut next = Vec::new();
         for at in fresh {
@@ -61,31 +85,26 @@ fn callbacks(view: &View<'_>, file: usize, reached: &mut BTreeSet<String>) -> bo
             }
             let text = &functions[at].1;
             reached.extend(words_after_struct(text).map(str::to_owned));
-            let callee = |(_, (name, _)): &(usize, &(&str, String))| {
-                has_word(text.as_bytes(), name.as_bytes())
-            };
-            next.extend(
-                functions
-                    .iter()
-                    .enumerate()
-                    .filter(callee)
-                    .map(|(at, _)| at),
-            );
+            let named = words(text).filter_map(|word| by_name.get(word));
+            next.extend(named.flatten().copied());
         }
         fresh = next;
     }
-    any
+    Callbacks { any, reached }
 }
 
 fn words_after_struct(text: &str) -> impl Iterator<Item = &str> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut words = text
-        .split(move |c| !word(c))
-        .filter(|word| !word.is_empty());
+    let mut words = words(text);
     std::iter::from_fn(move || {
         words.by_ref().find(|word| *word == "struct")?;
         words.next()
     })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(move |c| !word(c))
+        .filter(|word| !word.is_empty())
 }
 
 /// The record of which a member is released.

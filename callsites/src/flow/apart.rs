@@ -15,6 +15,7 @@ use crate::index::walk;
 use refimpl::api::followed;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// A function of a table, or one that gives it to its objects, releases pages of objects of this table. Whoever acquires
 /// pages for objects of another table of that kind names that one.
@@ -33,11 +34,12 @@ pub(super) fn by_named_table(analysis: &Analysis, sites: &[Site], all: &mut [Ori
             }
         }
     }
-    let mut named: FastMap<FnId, FastSet<SmolStr>> = FastMap::default();
-    let mut names_of = |function: FnId| -> FastSet<SmolStr> {
-        let names = || names_in(&analysis.program.function(function).body);
-        named.entry(function).or_insert_with(names).clone()
+    let mut named: FastMap<FnId, Rc<FastSet<SmolStr>>> = FastMap::default();
+    let mut names_of = |function: FnId| {
+        let names = || Rc::new(names_in(&analysis.program.function(function).body));
+        Rc::clone(named.entry(function).or_insert_with(names))
     };
+    let mut given_in: FastMap<FnId, Given> = FastMap::default();
     for (site, origins) in sites.iter().zip(all.iter_mut()) {
         if origins.user.is_empty() {
             continue;
@@ -62,7 +64,11 @@ pub(super) fn by_named_table(analysis: &Analysis, sites: &[Site], all: &mut [Ori
                 stays
             });
         }
-        by_given_table(analysis, site, origins, &kinds);
+        let mut given = |function: FnId| {
+            let body = &analysis.program.function(function).body;
+            Rc::clone(given_in.entry(function).or_insert_with(|| given(body)))
+        };
+        by_given_table(analysis, site, origins, &kinds, &mut given);
     }
 }
 
@@ -73,9 +79,9 @@ fn by_given_table(
     site: &Site,
     origins: &mut Origins,
     kinds: &BTreeMap<&str, Vec<usize>>,
+    given: &mut dyn FnMut(FnId) -> Given,
 ) {
-    let body = |function: FnId| &analysis.program.function(function).body;
-    let here = given(body(site.key.function));
+    let here = given(site.key.function);
     if here.is_empty() {
         return;
     }
@@ -85,7 +91,7 @@ fn by_given_table(
     };
     let mut elsewhere = BTreeSet::new();
     origins.user.retain(|from| {
-        let other = given(body(from.function)).iter().any(|(field, table)| {
+        let other = given(from.function).iter().any(|(field, table)| {
             let mut same = here.iter().filter(|(own, _)| own == field).peekable();
             is_table(table) && same.peek().is_some() && same.all(|(_, own)| own != table)
         });
@@ -98,7 +104,9 @@ fn by_given_table(
 }
 
 /// The members that a body gives the address of a variable, each with that variable.
-fn given(body: &[Stmt]) -> Vec<(SmolStr, SmolStr)> {
+type Given = Rc<[(SmolStr, SmolStr)]>;
+
+fn given(body: &[Stmt]) -> Given {
     fn address(value: &Expr) -> Option<&SmolStr> {
         match value {
             Expr::AddressOf(inner, _) => match inner.as_ref() {
@@ -126,7 +134,7 @@ fn given(body: &[Stmt]) -> Vec<(SmolStr, SmolStr)> {
         }
         _ => {}
     });
-    out
+    out.into()
 }
 
 /// The names whose addresses a body takes, or that stand in its initialisers.

@@ -401,7 +401,10 @@ impl<'p> Walk<'p, '_> {
             Place::Target(at) => match args.get(at) {
                 Some(Expr::AddressOf(inner, _)) => match self.local(inner) {
                     Some(id) => {
-                        self.define(id, span, from, true);
+                        // What is put there is found there; a definition beside it tells its place.
+                        if !self.is_crowded(id) {
+                            self.define(id, span, from, true);
+                        }
                         self.state.store(from, &values[at]);
                     }
                     None => self.state.store(from, &values[at]),

@@ -174,6 +174,17 @@ impl Graph {
         &self.copies[node.0 as usize]
     }
 
+    /// What keeps the objects that values may be, each once: values with the same ones may be the same.
+    pub(crate) fn keepers(&self, nodes: &[Node]) -> Few<Node> {
+        let mut keepers: Few<Node> = nodes
+            .iter()
+            .map(|node| self.keeper[node.0 as usize])
+            .collect();
+        keepers.sort_unstable();
+        keepers.dedup();
+        keepers
+    }
+
     fn keeper(&self, node: Node) -> usize {
         self.keeper[node.0 as usize].0 as usize
     }
@@ -238,11 +249,23 @@ impl Graph {
         }
         self.copies[from.0 as usize].push(to);
         let (from, to) = (self.keeper(from), self.keeper(to));
-        if from != to {
+        if from != to && self.has_passed_on(from) {
             let objects = std::mem::take(&mut self.values[from]);
             self.add_all(to, &objects);
             self.values[from] = objects;
         }
+    }
+
+    /// Whether a value has told others of its objects: what has not will tell all of them, once it is its turn.
+    fn has_passed_on(&self, at: usize) -> bool {
+        self.fresh[at].len() < self.values[at].len()
+    }
+
+    /// The objects of a pointer of which it has told others, or may have.
+    fn told(&self, pointer: Node) -> Few<Obj> {
+        let at = self.keeper(pointer);
+        let told = self.has_passed_on(at);
+        Few::from_slice(if told { &self.values[at] } else { &[] })
     }
 
     /// `to` may be what the objects of `pointer` contain.
@@ -269,7 +292,7 @@ impl Graph {
         if all.len() > 1 {
             return self.make_hub(pointer, through);
         }
-        for object in self.values(pointer).to_vec() {
+        for object in self.told(pointer) {
             self.reach(object, node, through);
         }
     }
@@ -282,7 +305,7 @@ impl Graph {
         for node in std::mem::take(all) {
             self.join(hub, node, through);
         }
-        for object in self.values(pointer).to_vec() {
+        for object in self.told(pointer) {
             self.reach(object, hub, through);
         }
     }

@@ -2,15 +2,18 @@
 //! The shape of a release: one page, a counting loop over an array, a loop over a scatterlist, with or without
 //! dirtying, and whether the loop does nothing else.
 
+use super::hash::FastMap;
 use crate::index::ir::{Expr, Function as Source, LoopKind, Span, Stmt};
 use crate::index::lex::{Mode, tokens};
 use crate::index::walk;
 use crate::report::Shape;
 use refimpl::api::{Function, Role, followed};
+use std::cell::OnceCell;
 
 /// A release as it stands.
 pub(super) struct Place<'p, 'b> {
     pub function: &'p Source,
+    pub named: &'b Named<'p>,
     pub bytes: &'b [u8],
     pub listed: &'static Function,
     /// The page argument.
@@ -23,6 +26,29 @@ pub(super) struct Place<'p, 'b> {
     /// The statements of the innermost block.
     pub block: &'b [&'p Stmt],
     pub arguments: usize,
+}
+
+/// Where a function names each of its variables first and last; looked at once, and not for each of its releases.
+#[derive(Default)]
+pub(super) struct Named<'p>(OnceCell<FastMap<&'p str, Span>>);
+
+impl<'p> Named<'p> {
+    fn outside(&self, function: &'p Source, name: &str, within: Span) -> bool {
+        let named = self.0.get_or_init(|| {
+            let mut named: FastMap<&str, Span> = FastMap::default();
+            walk::expressions(&function.body, &mut |expr| {
+                if let Expr::Name(name, span) = expr {
+                    let all = named.entry(name).or_insert(*span);
+                    all.start = all.start.min(span.start);
+                    all.end = all.end.max(span.end);
+                }
+            });
+            named
+        });
+        let outside = |all: &Span| all.start < within.start || all.end > within.end;
+        function.params.iter().any(|param| param.name == name)
+            || named.get(name).is_some_and(outside)
+    }
 }
 
 /// What was found.
@@ -129,7 +155,7 @@ pub(super) fn of_release(place: &Place<'_, '_>) -> Found {
                     found.unused_after = names
                         .into_iter()
                         .flatten()
-                        .filter(|name| !used_elsewhere(place.function, name, looped.span()))
+                        .filter(|name| !place.named.outside(place.function, name, looped.span()))
                         .collect();
                 }
                 _ => found.shape = Shape::LoopOther,
@@ -368,19 +394,4 @@ fn first_index(bytes: &[u8], init: &Stmt, index: &str) -> Option<String> {
 
 fn names(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::Name(known, _) if known == name)
-}
-
-fn used_elsewhere(function: &Source, name: &str, within: Span) -> bool {
-    if function.params.iter().any(|param| param.name == name) {
-        return true;
-    }
-    let mut used = false;
-    walk::expressions(&function.body, &mut |expr| {
-        if let Expr::Name(known, span) = expr {
-            if known == name && (span.start < within.start || span.end > within.end) {
-                used = true;
-            }
-        }
-    });
-    used
 }

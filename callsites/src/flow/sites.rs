@@ -51,6 +51,7 @@ const FOLLOWED: usize = 512;
 
 struct Visitor<'p, 'b, 'c> {
     function: &'p Function,
+    named: &'b shape::Named<'p>,
     id: FnId,
     bytes: &'b dyn Fn() -> &'c [u8],
     branches: Vec<Branch>,
@@ -73,8 +74,10 @@ pub(crate) fn of_function<'c>(
     }
     let file = program.file_of(id);
     let listed = |name: &str| program.listed(name, file);
+    let named = shape::Named::default();
     let mut visitor = Visitor {
         function,
+        named: &named,
         id,
         bytes,
         branches: Vec::new(),
@@ -208,6 +211,7 @@ impl<'p> Visitor<'p, '_, '_> {
             } else {
                 shape::of_release(&shape::Place {
                     function: self.function,
+                    named: self.named,
                     bytes: (self.bytes)(),
                     listed: function,
                     page,

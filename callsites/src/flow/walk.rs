@@ -4,7 +4,7 @@
 //! A body is walked until the definitions at its loop heads and labels no longer grow; constraints are added on the way
 //! (adding one twice is harmless). Arms of `#if` are alternatives.
 
-use super::env::{Env, Join, Sets};
+use super::env::{Env, Join, SetId, Sets};
 use super::graph::Node;
 use super::hash::FastMap;
 use super::owned::{self, Owned};
@@ -16,8 +16,9 @@ use crate::index::ir::{Declaration, Expr, LoopKind, Span, Stmt, TypeRef};
 /// More passes than this over one body are not made: by then nested loops have settled.
 const PASSES: usize = 8;
 
-/// More definitions of a variable than this do not leave a join one by one: one value there takes them all, so that a
-/// function of n branches that each assign it costs n, and not n for each of its joins. Real functions stay below.
+/// More definitions of a variable than this do not leave a join, or a call that is given its address, one by one: one value
+/// there takes them all, so that a function of n branches that each assign it costs n, and not n for each of its joins. Real
+/// functions stay below.
 const MOST_DEFINITIONS: usize = 32;
 
 /// What a name means inside a function.
@@ -245,9 +246,26 @@ impl<'p> Walk<'p, '_> {
         }
         let mut set = self.sets.intern(vec![node]);
         if weak {
-            set = self.sets.union(set, self.env.get(variable));
+            let all = self.sets.union(set, self.env.get(variable));
+            if self.sets.get(all).len() <= MOST_DEFINITIONS {
+                set = all;
+            } else {
+                self.gather(all, node);
+            }
         }
         self.env.set(variable, set);
+    }
+
+    /// Whether a variable has as many definitions as are kept one by one.
+    pub(super) fn is_crowded(&self, variable: usize) -> bool {
+        self.sets.get(self.env.get(variable)).len() >= MOST_DEFINITIONS
+    }
+
+    /// One value takes all the definitions of a set.
+    fn gather(&mut self, set: SetId, into: Node) {
+        for definition in self.sets.get(set).iter().filter(|from| **from != into) {
+            self.state.graph.copy(*definition, into);
+        }
     }
 
     /// Both ways lead to the `join` of the statement at `place`. True when that changed anything.
@@ -277,9 +295,7 @@ impl<'p> Walk<'p, '_> {
             };
             let node = self.state.temp(self.context, span, key.2);
             self.joins.insert((self.context, key), node);
-            for definition in self.sets.get(all).iter().filter(|from| **from != node) {
-                self.state.graph.copy(*definition, node);
-            }
+            self.gather(all, node);
             let one = self.sets.intern(vec![node]);
             env.set(variable, one);
         }

@@ -45,8 +45,8 @@ impl Fill {
 }
 
 /// Releases of one function that are looked at: for each the function is gone through, and no function of a kernel has a
-/// tenth as many.
-const RELEASES: usize = 64;
+/// half as many.
+const RELEASES: usize = 16;
 
 /// Takes from each release what nobody stored on the way to it.
 pub(super) fn narrow(analysis: &Analysis, sites: &[Site], all: &mut [Origins]) {

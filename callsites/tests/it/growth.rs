@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A function twice as long costs about twice as much, also where each of its branches assigns the same variable.
 
-use callsites::report::{Era, Report};
+use callsites::report::{Callsite, Era, Report};
 use callsites::tree::Tree;
 use callsites::{AuditOptions, audit};
 use camino::Utf8PathBuf;
@@ -83,6 +83,45 @@ fn a_member_of_a_wide_record_is_found_by_its_name_and_through_members_without_on
         "{lines:?}"
     );
     assert_ne!(lines[0], lines[1]);
+}
+
+#[test]
+fn pages_are_the_same_behind_many_loads_and_many_calls_that_give_an_array() {
+    let last = |body: &str| {
+        let report = with_body(body);
+        let own = |site: &&Callsite| site.path == "drivers/misc/x.c" && site.call == "put_page";
+        let mut last = report
+            .callsites
+            .into_iter()
+            .filter(|site| own(&site))
+            .collect::<Vec<_>>();
+        last.pop().unwrap()
+    };
+    // Beyond 256 loads of a function several share their value.
+    let told = [20, 600].map(|loads| {
+        let all: String = (0..loads)
+            .map(|n| format!("\tuse(pages[{n}]);\n"))
+            .collect();
+        let site = last(&format!("{all}\tp = pages[0];\n"));
+        (site.verdict, site.origins)
+    });
+    assert_eq!(told[0], told[1]);
+    assert!(
+        told[0]
+            .1
+            .iter()
+            .any(|from| from.starts_with("get_user_pages_fast "))
+    );
+    // Beyond 32 definitions a variable whose address got out has no more of them.
+    for calls in [20, 40] {
+        let one = "\tr = iov_iter_get_pages_alloc2(i, &pages, n, &off);\n";
+        let site = last(&format!("{}\tp = pages[0];\n", one.repeat(calls)));
+        let given = site
+            .origins
+            .iter()
+            .filter(|from| from.starts_with("iov_iter_get_pages_alloc2 "));
+        assert_eq!(given.count(), calls);
+    }
 }
 
 /// Bytes of the resident set, proc(5).
