@@ -147,6 +147,36 @@ pub(crate) fn is_whole(bytes: &[u8], at: usize, end: usize) -> bool {
         && !bytes.get(end).is_some_and(|byte| is_ident(*byte))
 }
 
+/// What is code in `bytes`, each byte at its place: comments, and what is quoted, are blanks.
+pub(crate) fn code(bytes: &[u8]) -> Vec<u8> {
+    let blank = |byte: &u8| if *byte == b'\n' { b'\n' } else { b' ' };
+    let mut code: Vec<u8> = bytes.iter().map(blank).collect();
+    let mut keep = |all: &[Token]| {
+        for token in all {
+            let (start, end) = (token.start as usize, token.end as usize);
+            let quoted = matches!(token.kind, Kind::Str | Kind::Char);
+            let end = if quoted { start + 1 } else { end };
+            code[start..end].copy_from_slice(&bytes[start..end]);
+        }
+    };
+    let all = tokens(bytes, 0, bytes.len(), Mode::File);
+    for token in all {
+        if token.kind == Kind::Directive {
+            let (start, end) = (token.start as usize, token.end as usize);
+            keep(&tokens(bytes, start, end, Mode::MacroBody));
+        } else {
+            keep(&[token]);
+        }
+    }
+    code
+}
+
+/// The words of what [`code`] tells.
+pub(crate) fn words(code: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = code.split(|byte| !is_ident(*byte));
+    words.filter(|word| !word.is_empty())
+}
+
 /// Whether a word stands in `text`, in comments and strings as well.
 pub(crate) fn has_word(text: &[u8], word: &[u8]) -> bool {
     memmem::find_iter(text, word).any(|at| is_whole(text, at, at + word.len()))
@@ -248,6 +278,20 @@ mod tests {
                 "e"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_code_keeps_its_place() {
+        let text = "#define A b /* c */ \\\n d // e\nf(\"g\", 'h'); // i\n/* j\nk */ l /";
+        let kept = code(text.as_bytes());
+        assert_eq!(kept.len(), text.len());
+        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines(&kept), lines(text.as_bytes()));
+        let named: Vec<_> = words(&kept).map(String::from_utf8_lossy).collect();
+        assert_eq!(named, ["define", "A", "b", "d", "f", "l"]);
+        for (at, byte) in kept.iter().enumerate() {
+            assert!(byte.is_ascii_whitespace() || *byte == text.as_bytes()[at]);
+        }
     }
 
     #[test]

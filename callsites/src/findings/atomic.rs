@@ -5,6 +5,8 @@ use super::view::Input;
 use super::visit;
 use crate::index::ir::{Expr, FileFacts, Function, OutlineKind, Span, Stmt};
 use crate::index::parse_items;
+use crate::lex::code;
+use memchr::memmem;
 use refimpl::api::{Does, Role, Sleeps, acts, followed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -116,8 +118,13 @@ impl Sleepers {
             let text = bytes
                 .get(item.span.start as usize..item.span.end as usize)
                 .unwrap_or_default();
-            let says = |word: &str| bstr::ByteSlice::contains_str(text, word);
-            if says("__releases") || says("spin_unlock") && !says("spin_lock") {
+            let unlocks = |text: &[u8]| {
+                let says = |word: &str| memmem::find(text, word.as_bytes()).is_some();
+                says("__releases") || says("spin_unlock") && !says("spin_lock")
+            };
+            // Comments speak of locks too.
+            let speaks = |word: &[u8]| memmem::find(text, word).is_some();
+            if (speaks(b"__releases") || speaks(b"spin_unlock")) && unlocks(&code(text)) {
                 let known = self.unlockers.entry(at).or_default();
                 known.insert(item.name.to_string());
             }
@@ -217,9 +224,11 @@ impl Sleepers {
                 let text = bytes
                     .get(item.span.start as usize..item.span.end as usize)
                     .unwrap_or_default();
-                names
-                    .iter()
-                    .any(|name| bstr::ByteSlice::contains_str(text, name))
+                let speaks = |text: &[u8]| {
+                    let mut names = names.iter();
+                    names.any(|name| memmem::find(text, name.as_bytes()).is_some())
+                };
+                speaks(text) && speaks(&code(text))
             })
             .map(|item| item.span)
             .collect();

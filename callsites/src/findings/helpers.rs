@@ -8,7 +8,7 @@
 use super::view::Input;
 use super::visit;
 use crate::index::ir::{FileFacts, Linkage, OutlineItem, OutlineKind};
-use crate::index::lex::{has_word, is_ident};
+use crate::index::lex::{code, has_word, words};
 use crate::index::parse_items;
 use rayon::prelude::*;
 use refimpl::api::{Count, Does, Role, acts, followed};
@@ -70,15 +70,16 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         return None;
     }
     let bytes = (input.read)(&file.path)?;
+    let code = code(&bytes);
     let text = |item: &OutlineItem| {
         let range = item.span.start as usize..item.span.end as usize;
-        bytes.get(range).unwrap_or_default()
+        code.get(range).unwrap_or_default()
     };
-    let of_slab = acts_on_slab_pages(&bytes);
+    let of_slab = acts_on_slab_pages(&code);
     if takers.is_empty() && !of_slab {
         return None;
     }
-    let drops = lets_go(&bytes);
+    let drops = lets_go(&code);
     let acting: HashSet<&str> = unread
         .iter()
         .filter(|item| of_slab && acts_on_slab_pages(text(item)))
@@ -86,8 +87,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         .collect();
     takers.extend(&acting);
     let names_a_taker = |text: &[u8]| {
-        let mut words = text.split(|byte| !is_ident(*byte));
-        words.any(|word| std::str::from_utf8(word).is_ok_and(|word| takers.contains(word)))
+        words(text).any(|word| std::str::from_utf8(word).is_ok_and(|word| takers.contains(word)))
     };
     let mut by_name: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, item) in unread.iter().enumerate() {
@@ -112,7 +112,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
     for _ in 1..DEPTH {
         let mut next = Vec::new();
         for at in fresh {
-            for word in text(unread[at]).split(|b| !is_ident(*b)) {
+            for word in words(text(unread[at])) {
                 let named = by_name.get(word).into_iter().flatten();
                 next.extend(named.copied().filter(|at| wanted.insert(*at)));
             }

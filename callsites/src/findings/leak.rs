@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     for walked in view.walked(&[What::Leak, What::FreedWhileHeld, What::ArrayLost]) {
         let mut first = BTreeMap::new();
+        let mut cleaned = None;
         for fact in &walked.facts {
             // Losing a part is the rarer mistake to see in review, losing all the clearer one to show.
             let all = fact.got.is_some_and(|(got, wanted)| got == wanted);
@@ -34,7 +35,9 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             let line = fact
                 .cause
                 .map_or(0, |cause| view.line(walked.file, cause.start));
-            if let Some(frees) = cleanup(view, walked.file, walked.function) {
+            let cleaned =
+                cleaned.get_or_insert_with(|| cleanup(view, walked.file, walked.function));
+            if let Some(frees) = *cleaned {
                 // What frees memory lets no page go.
                 if fact.what == What::ArrayLost || !frees {
                     continue;
@@ -79,8 +82,8 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
 /// so, whether all that it calls only frees memory.
 fn cleanup(view: &View<'_>, file: usize, function: &Function) -> Option<bool> {
     let words = view.words(file, function.body_span);
-    let mut called = words.windows(3).filter_map(|words| match words {
-        [word, open, name] if word == "__free" && open == "(" => Some(name.as_str()),
+    let mut called = words.windows(2).filter_map(|words| match words {
+        [word, name] if word == "__free" => Some(name.as_str()),
         _ => None,
     });
     let first = called.next()?;

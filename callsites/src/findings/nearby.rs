@@ -4,7 +4,7 @@
 use super::kind_mismatch::Origin;
 use super::view::View;
 use crate::flow::hash::FastMap;
-use crate::index::lex::{has_word, is_ident};
+use crate::index::lex::{code, has_word, words};
 use crate::report::Callsite;
 use camino::{Utf8Path, Utf8PathBuf};
 use refimpl::api::{Dirties, Function as Known, Role, followed};
@@ -63,10 +63,12 @@ impl<'v> Nearby<'v> {
                     .iter()
                     .any(|f| has_word(bytes, f.name.as_bytes()))
             {
-                let words = bytes.split(|byte| !is_ident(*byte));
-                let words = words.filter_map(|word| std::str::from_utf8(word).ok());
-                let words = words.map(str::to_owned).collect();
-                found.borrow_mut().insert(path.to_string(), words);
+                let code = code(bytes);
+                let words = words(&code).filter_map(|word| std::str::from_utf8(word).ok());
+                let words: BTreeSet<String> = words.map(str::to_owned).collect();
+                if self.calls.iter().any(|f| words.contains(f.name.as_str())) {
+                    found.borrow_mut().insert(path.to_string(), words);
+                }
             }
             false
         });

@@ -12,7 +12,7 @@ use super::view::View;
 use super::{helpers, visit};
 use crate::flow::places::parent;
 use crate::index::ir::{Expr, Function, Linkage, OutlineItem, OutlineKind, Span};
-use crate::lex::{Mode, tokens};
+use crate::lex::{code, words};
 use crate::report::{Finding, Severity};
 use camino::Utf8Path;
 use refimpl::api::{Count, Does, Role, acts, followed};
@@ -31,6 +31,7 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         let own = functions.filter(|function| function.linkage != Linkage::Macro);
         let (mut freed, mut itself) = (None, None);
         for function in own {
+            let mut kept = None;
             for taken in pinned_into_members(view, file, function) {
                 let freed = freed.get_or_insert_with(|| freed_in(view, file));
                 let freed = freed.get(&(taken.member.clone(), taken.record.clone()));
@@ -48,7 +49,9 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 };
                 if *itself.get_or_insert_with(|| releases_itself(view, file))
                     || releasing.iter().any(elsewhere)
-                    || !view.kept(file, function).contains(&taken.call.start)
+                    || !kept
+                        .get_or_insert_with(|| view.kept(file, function))
+                        .contains(&taken.call.start)
                 {
                     continue;
                 }
@@ -99,24 +102,24 @@ fn pinned_into_members<'f>(view: &View<'_>, file: usize, function: &'f Function)
         }
         _ => None,
     };
-    let put_into = |variable: &str| {
-        let mut found = None;
-        visit::all(&function.body, &mut |expr| {
-            if let Expr::Assign {
-                op, target, value, ..
-            } = expr
-            {
-                let given = matches!(visit::bare(value), Expr::Name(name, _) if name == variable);
-                if op == "=" && given && found.is_none() {
-                    found = of_member(target);
-                }
+    // By variable, the member that it is put into first.
+    let mut put_into: HashMap<&str, (SmolStr, SmolStr)> = HashMap::new();
+    visit::all(&function.body, &mut |expr| {
+        let Expr::Assign {
+            op, target, value, ..
+        } = expr
+        else {
+            return;
+        };
+        if let Expr::Name(variable, _) = visit::bare(value) {
+            if op == "=" && !put_into.contains_key(variable.as_str()) {
+                put_into.extend(of_member(target).map(|member| (variable.as_str(), member)));
             }
-        });
-        found
-    };
+        }
+    });
     let taken = calls.into_iter().filter_map(|(name, call, pages)| {
         let (member, record) = match visit::bare(pages) {
-            Expr::Name(variable, _) => put_into(variable)?,
+            Expr::Name(variable, _) => put_into.get(variable.as_str())?.clone(),
             pages => of_member(pages)?,
         };
         Some(Taken {
@@ -141,6 +144,7 @@ fn freed_in<'v>(view: &'v View<'_>, file: usize) -> Freed<'v> {
         let mut found: BTreeMap<(SmolStr, SmolStr), (&str, Span)> = BTreeMap::new();
         let mut given: HashSet<&str> = HashSet::new();
         let mut takes = false;
+        let mut locals = None;
         visit::all_calls(&function.body, &mut |name, args, span| {
             takes |= helpers::acquires(name);
             let known = followed().get(name).is_some() || acts().get(name).is_some();
@@ -154,8 +158,8 @@ fn freed_in<'v>(view: &'v View<'_>, file: usize) -> Freed<'v> {
             else {
                 return;
             };
-            let locals = Locals::of(function);
-            if let (Some(record), Some(object)) = (view.record(file, &locals, base), root(base)) {
+            let locals = locals.get_or_insert_with(|| Locals::of(function));
+            if let (Some(record), Some(object)) = (view.record(file, locals, base), root(base)) {
                 found.insert((name.clone(), record), (object, span));
             }
         });
@@ -184,10 +188,8 @@ fn releases_itself(view: &View<'_>, file: usize) -> bool {
 fn releasing_in(view: &View<'_>, directory: &str) -> BTreeMap<String, BTreeSet<String>> {
     let found = RefCell::new(BTreeMap::new());
     (view.input.any_in)(Utf8Path::new(directory), &|path, bytes| {
-        let all = tokens(bytes, 0, bytes.len(), Mode::File);
-        let words = all
-            .iter()
-            .filter_map(|token| std::str::from_utf8(token.text(bytes)).ok());
+        let code = code(bytes);
+        let words = words(&code).filter_map(|word| std::str::from_utf8(word).ok());
         let words: BTreeSet<String> = words.map(str::to_owned).collect();
         if words.iter().any(|word| releases(word)) {
             found.borrow_mut().insert(path.to_string(), words);

@@ -9,7 +9,7 @@ use crate::flow::places::parent;
 use crate::index::ir::{
     Expr, FileFacts, Function, Linkage, LoopKind, OutlineKind, Span, Stmt, TypeRef,
 };
-use crate::lex::{Mode, Token, tokens};
+use crate::lex::{code, words};
 use crate::report::{Callsite, Era, Evidence, Finding, Group, Severity};
 use crate::tree::VersionCode;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -225,13 +225,9 @@ impl<'a> View<'a> {
             .get_or_init(|| (self.input.read)(&self.files[file].path).unwrap_or_default())
     }
 
-    /// What stands at `span`, on one line.
+    /// The code at `span`, on one line.
     pub(crate) fn text(&self, file: usize, span: Span) -> String {
-        let bytes = self
-            .source(file)
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default();
-        String::from_utf8_lossy(bytes)
+        String::from_utf8_lossy(&self.code(file, span))
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ")
@@ -239,12 +235,15 @@ impl<'a> View<'a> {
 
     /// The words of the code at `span`, comments and layout aside.
     pub(crate) fn words(&self, file: usize, span: Span) -> Vec<String> {
-        let bytes = self.source(file);
-        let end = (span.end as usize).min(bytes.len());
-        let start = (span.start as usize).min(end);
-        let words = tokens(bytes, start, end, Mode::File);
-        let text = |token: &Token| String::from_utf8_lossy(token.text(bytes)).into_owned();
-        words.iter().map(text).collect()
+        let code = self.code(file, span);
+        let text = |word| String::from_utf8_lossy(word).into_owned();
+        words(&code).map(text).collect()
+    }
+
+    /// What is code at `span`, as [`code`] tells.
+    fn code(&self, file: usize, span: Span) -> Vec<u8> {
+        let range = span.start as usize..span.end as usize;
+        code(self.source(file).get(range).unwrap_or_default())
     }
 
     /// The source line at `span`, with what it shows.

@@ -276,13 +276,11 @@ impl Analysis {
 
     /// The objects in the containers a value may be.
     pub(crate) fn contents(&self, nodes: &[Node]) -> BTreeSet<Obj> {
-        let mut out = BTreeSet::new();
-        for object in self.objects(nodes) {
-            if let Some(content) = self.state.graph.content_if_any(object) {
-                out.extend(self.values(content));
-            }
-        }
-        out
+        let objects = self.objects(nodes);
+        let contents = objects
+            .iter()
+            .filter_map(|object| self.state.graph.content_if_any(*object));
+        self.objects(&self.state.graph.keepers(&contents.collect::<Few<Node>>()))
     }
 
     /// The acquires whose pages a value may be.

@@ -6,7 +6,7 @@
 //! read.
 
 use super::analysis::{Analysis, Held};
-use super::graph::{Node, Obj};
+use super::graph::{Few, Node, Obj};
 use super::hash::FastSet;
 use super::iterators::Backing;
 use super::places::{is_inside, parent};
@@ -19,6 +19,7 @@ use crate::index::ir::{Linkage, Stmt, TypeRef};
 use crate::index::walk;
 use refimpl::api::{Role, followed};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Releases far from any acquire are followed backwards in this many rounds only: each asks for callers one call
 /// further away. A bound on time, and not a measurement.
@@ -178,6 +179,8 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         });
     };
     let mut held = Held::of(analysis);
+    // By what releases: the pages, and the function.
+    let mut seen: FastSet<(*const BTreeSet<SiteKey>, FnId)> = FastSet::default();
     for call in analysis.state.calls.iter().filter(|call| call.listed) {
         let Some(function) = followed()
             .get(&call.name)
@@ -190,12 +193,16 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         };
         let pages = &call.args[at];
         let taken = if function.takes_array(call.args.len()) {
-            held.user_pages(pages)
+            held.pages_within(pages)
         } else {
-            analysis.user_pages(pages)
+            held.pages(pages)
         };
+        if !seen.insert((Rc::as_ptr(&taken), call.site.function)) {
+            continue;
+        }
         let file = analysis.program.file_of(call.site.function);
-        for from in taken {
+        let mut elsewhere = false;
+        for from in taken.iter().copied() {
             // Pages of an iterator are let go when its I/O is done, whoever does it.
             let plain = analysis
                 .listed(from)
@@ -203,18 +210,17 @@ fn let_go(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
             if plain && analysis.program.file_of(from.function) == file {
                 asks(from.function);
                 // On the way of errors of who has them taken: who calls that one is asked when it hands them on.
-                if call.site.function == from.function
-                    || analysis
+                elsewhere |= call.site.function != from.function
+                    && !analysis
                         .callers(from.function)
-                        .contains(&call.site.function)
-                {
-                    continue;
-                }
-                // And of what calls one that lets them go: it may have another name for the rest of the driver.
-                asks(call.site.function);
-                for caller in analysis.callers(call.site.function) {
-                    asks(*caller);
-                }
+                        .contains(&call.site.function);
+            }
+        }
+        // And of what calls one that lets them go: it may have another name for the rest of the driver.
+        if elsewhere {
+            asks(call.site.function);
+            for caller in analysis.callers(call.site.function) {
+                asks(*caller);
             }
         }
     }
@@ -365,6 +371,8 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         .filter(|call| call.listed && analysis.is_user(call.site))
         .map(|call| parent(analysis.path(call.site)))
         .collect();
+    // By file: what has the same source is asked for once.
+    let mut seen: FastSet<(Few<Node>, bool, u32)> = FastSet::default();
     for call in &analysis.state.calls {
         if !call.listed {
             continue;
@@ -383,8 +391,14 @@ fn backwards(analysis: &Analysis, wants: &mut BTreeSet<Want>) {
         let Some(at) = function.page_argument(call.args.len()) else {
             continue;
         };
+        let array = function.takes_array(call.args.len());
+        let file = analysis.program.file_of(call.site.function);
+        let values = analysis.state.graph.keepers(&call.args[at]);
+        if !values.is_empty() && !seen.insert((values, array, file)) {
+            continue;
+        }
         let objects = analysis.objects(&call.args[at]);
-        let objects: BTreeSet<Obj> = if function.takes_array(call.args.len()) {
+        let objects: BTreeSet<Obj> = if array {
             &objects | &analysis.contents(&call.args[at])
         } else {
             objects

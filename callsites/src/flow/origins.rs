@@ -5,7 +5,7 @@ mod references;
 
 use super::analysis::Analysis;
 use super::apart;
-use super::graph::Obj;
+use super::graph::{Few, Node, Obj};
 use super::hash::{FastMap, FastSet};
 use super::iterators::Backing;
 use super::mapping;
@@ -50,44 +50,66 @@ pub(crate) struct Origins {
     pub open: BTreeSet<String>,
 }
 
-/// The page objects of the argument of a call, in every context the call is walked in.
-pub(crate) fn page_objects(analysis: &Analysis, site: SiteKey) -> BTreeSet<Obj> {
+/// What the page argument of a call may be: what keeps the values, and whether the pages are in an array; in every context the
+/// call is walked in.
+type Argument = Few<(Few<Node>, bool)>;
+
+fn argument(analysis: &Analysis, site: SiteKey) -> Argument {
+    let calls = analysis.calls_at(site).filter(|call| call.listed);
+    let mut argument: Argument = calls
+        .filter_map(|call| {
+            let function = followed().get(&call.name)?;
+            let given = call.args.len();
+            let address = || function.signature(given)?.address.filter(|at| *at < given);
+            let at = function.page_argument(given).or_else(address)?;
+            let keepers = analysis.state.graph.keepers(&call.args[at]);
+            Some((keepers, function.takes_array(given)))
+        })
+        .collect();
+    argument.sort_unstable();
+    argument.dedup();
+    argument
+}
+
+fn page_objects(analysis: &Analysis, argument: &Argument) -> BTreeSet<Obj> {
     let mut out = BTreeSet::new();
-    for call in analysis.calls_at(site).filter(|call| call.listed) {
-        let Some(function) = followed().get(&call.name) else {
-            continue;
-        };
-        let address = || {
-            let form = function.signature(call.args.len())?;
-            form.address.filter(|at| *at < call.args.len())
-        };
-        let Some(at) = function.page_argument(call.args.len()).or_else(address) else {
-            continue;
-        };
-        if function.takes_array(call.args.len()) {
-            out.extend(analysis.contents(&call.args[at]));
-            if out.is_empty() {
-                out.extend(analysis.objects(&call.args[at]));
-            }
-        } else {
-            out.extend(analysis.objects(&call.args[at]));
+    for (values, array) in argument {
+        if *array {
+            out.extend(analysis.contents(values));
+        }
+        if !*array || out.is_empty() {
+            out.extend(analysis.objects(values));
         }
     }
     out
 }
 
-/// The origins of the pages a call at `site` is given.
-pub(crate) fn of(analysis: &Analysis, site: SiteKey) -> Origins {
-    let mut origins = Origins::default();
-    if analysis.calls_at(site).next().is_none() {
+/// The origins of pages, by what a call is given and whether it is an address.
+#[derive(Default)]
+struct Known(FastMap<(Argument, bool), Origins>);
+
+impl Known {
+    /// The origins of the pages a call at `site` is given.
+    fn of(&mut self, analysis: &Analysis, site: SiteKey) -> Origins {
+        let by_address = analysis
+            .listed(site)
+            .is_some_and(|function| function.kind == "free-address");
+        let key = (argument(analysis, site), by_address);
+        let known = self.0.entry(key);
+        let mut origins = known
+            .or_insert_with_key(|(argument, by_address)| of(analysis, argument, *by_address))
+            .clone();
+        if analysis.calls_at(site).next().is_none() {
+            origins.open =
+                BTreeSet::from(["it stands in a macro that nothing read here uses".to_owned()]);
+        }
         origins
-            .open
-            .insert("it stands in a macro that nothing read here uses".to_owned());
     }
-    let by_address = analysis
-        .listed(site)
-        .is_some_and(|function| function.kind == "free-address");
-    for object in page_objects(analysis, site) {
+}
+
+fn of(analysis: &Analysis, argument: &Argument, by_address: bool) -> Origins {
+    let mut origins = Origins::default();
+    for object in page_objects(analysis, argument) {
         match analysis.state.what(object) {
             Object::Page(from) => {
                 let Some(function) = analysis.listed(*from) else {
@@ -159,9 +181,10 @@ pub(crate) fn of(analysis: &Analysis, site: SiteKey) -> Origins {
 
 /// Origins of all releases, sharpened by what stands around them.
 pub(crate) fn of_all(analysis: &Analysis, sites: &[Site]) -> Vec<Origins> {
+    let mut known = Known::default();
     let origins = |site: &Site| match site.beyond {
         true => Origins::default(),
-        false => of(analysis, site.key),
+        false => known.of(analysis, site.key),
     };
     let mut all: Vec<Origins> = sites.iter().map(origins).collect();
     by_sibling_tables(analysis, sites, &mut all);

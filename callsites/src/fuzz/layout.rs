@@ -4,15 +4,30 @@
 //! Preprocessor lines stay lines; everything else of a file may stand anywhere.
 
 use super::dice::Dice;
-use crate::lex::{Kind, Mode, tokens};
+use crate::lex::{Kind, Mode, Token, tokens};
 
 /// What may stand between two tokens: blanks, line ends, and comments that hold what a reader looks for.
 const BLANKS: [&[u8]; 3] = [b" ", b"\n", b"\n\t\t"];
-const COMMENTS: [&[u8]; 4] = [
+const COMMENTS: [&[u8]; 5] = [
     b" /* a comment */ ",
     b"\n/*\n * put_page(page); } {\n */\n",
     b"/**/",
     b" // get_page(page);\n",
+    SPEAKING,
+];
+/// Stands for a comment that speaks of what the file names, or of one of [`SPOKEN_OF`].
+const SPEAKING: &[u8] = b"/* ... */";
+/// Words that decide something where they are code.
+const SPOKEN_OF: [&[u8]; 9] = [
+    b"mmu_interval_notifier_ops",
+    b"CONFIG_MMU_NOTIFIER",
+    b"FOLL_LONGTERM",
+    b"set_page_dirty_lock",
+    b"unpin_user_pages",
+    b"spin_unlock",
+    b"switch",
+    b"for",
+    b"__free",
 ];
 
 /// The same tokens with other blanks, line ends and comments between them.
@@ -45,7 +60,14 @@ fn filled(bytes: &[u8], fillings: &[&[u8]], dice: &mut Dice) -> Vec<u8> {
             if out.last() == Some(&b'/') {
                 out.push(b' ');
             }
-            out.extend_from_slice(dice.pick(fillings).copied().unwrap_or(b" "));
+            let filling = dice.pick(fillings).copied().unwrap_or(b" ");
+            if filling == SPEAKING {
+                out.extend_from_slice(b" /* ");
+                out.extend_from_slice(spoken_of(bytes, &all, dice));
+                out.extend_from_slice(b"() { */ ");
+            } else {
+                out.extend_from_slice(filling);
+            }
         }
         out.extend_from_slice(token.text(bytes));
         end = token.end as usize;
@@ -53,6 +75,14 @@ fn filled(bytes: &[u8], fillings: &[&[u8]], dice: &mut Dice) -> Vec<u8> {
     }
     out.extend_from_slice(&bytes[end..]);
     out
+}
+
+fn spoken_of<'b>(bytes: &'b [u8], all: &[Token], dice: &mut Dice) -> &'b [u8] {
+    if dice.once_in(2) {
+        return dice.pick(&SPOKEN_OF).copied().unwrap_or_default();
+    }
+    let word = dice.pick(all).filter(|token| token.kind == Kind::Ident);
+    word.map_or(b"page", |token| token.text(bytes))
 }
 
 /// The last line holds a quote that was never closed: only its end ends it.

@@ -13,6 +13,7 @@ pub(crate) use near::Seen;
 pub(super) use near::{has_asked, put_untouched};
 
 use crate::flow::analysis::{Analysis, Held};
+use crate::flow::hash::FastSet;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
@@ -25,6 +26,7 @@ use crate::report::{Confidence, Verdict};
 use refimpl::api::{Role, followed};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// What happens to the pages of one acquire.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +56,36 @@ pub(crate) struct Uses {
     pub released_in: BTreeSet<FnId>,
 }
 
+/// What a call of the catalogue does to pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Done {
+    Dma,
+    CpuWrite,
+    CpuRead,
+    Sent,
+    Dirty,
+    StructPage,
+    Released(FnId),
+}
+
+impl Uses {
+    fn note(&mut self, done: Done, site: SiteKey) {
+        let slot = match done {
+            Done::Dma => &mut self.dma,
+            Done::CpuWrite => &mut self.cpu_write,
+            Done::CpuRead => &mut self.cpu_read,
+            Done::Sent => &mut self.sent,
+            Done::Dirty => &mut self.dirty,
+            Done::StructPage => &mut self.struct_page,
+            Done::Released(function) => {
+                self.released_in.insert(function);
+                return;
+            }
+        };
+        slot.get_or_insert(site);
+    }
+}
+
 /// A verdict on an acquire.
 #[derive(Debug, Clone)]
 pub(super) struct Judgement {
@@ -76,49 +108,44 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             note(out.entry(*site).or_default());
         }
     };
+    // What is done to the same pages again, and where they are let go in the same function again, says nothing new.
+    let mut seen: FastSet<(*const BTreeSet<SiteKey>, Done)> = FastSet::default();
     for call in &analysis.state.calls {
         if call.listed {
             let Some(function) = followed().get(&call.name) else {
                 continue;
             };
+            let site = call.site;
+            let done = match (function.role, function.kind.as_str()) {
+                // Under a test of a page-table entry's dirty bit nobody wrote but whoever mapped the page.
+                (Role::Dirty, _) if mapping::hands_on_dirty_bit(analysis, site) => continue,
+                (Role::Dirty, _) => Done::Dirty,
+                (Role::Use, "dma") => Done::Dma,
+                (Role::Store, "skb") => Done::Sent,
+                (Role::Use, "cpu-write" | "cpu-write-address") => Done::CpuWrite,
+                (Role::Use, "cpu-map" | "cpu-read") => Done::CpuRead,
+                (Role::Use, "struct-page" | "unmap") => Done::StructPage,
+                (Role::Release, _) => Done::Released(site.function),
+                _ => continue,
+            };
             let all = match function.page_argument(call.args.len()) {
                 Some(at) if function.takes_array(call.args.len()) => {
-                    held.user_pages(&call.args[at])
+                    held.pages_within(&call.args[at])
                 }
-                Some(at) => analysis.user_pages(&call.args[at]),
+                Some(at) => held.pages(&call.args[at]),
                 None => match function
                     .signature(call.args.len())
                     .and_then(|form| form.address)
                 {
-                    Some(at) if at < call.args.len() => analysis.user_pages(&call.args[at]),
+                    Some(at) if at < call.args.len() => held.pages(&call.args[at]),
                     _ => continue,
                 },
             };
-            let site = call.site;
-            let slot: Option<fn(&mut Uses) -> &mut Option<SiteKey>> =
-                match (function.role, function.kind.as_str()) {
-                    // Under a test of a page-table entry's dirty bit nobody wrote but whoever mapped the page.
-                    (Role::Dirty, _) if mapping::hands_on_dirty_bit(analysis, site) => None,
-                    (Role::Dirty, _) => Some(|uses| &mut uses.dirty),
-                    (Role::Use, "dma") => Some(|uses| &mut uses.dma),
-                    (Role::Store, "skb") => Some(|uses| &mut uses.sent),
-                    (Role::Use, "cpu-write" | "cpu-write-address") => {
-                        Some(|uses| &mut uses.cpu_write)
-                    }
-                    (Role::Use, "cpu-map" | "cpu-read") => Some(|uses| &mut uses.cpu_read),
-                    (Role::Use, "struct-page" | "unmap") => Some(|uses| &mut uses.struct_page),
-                    _ => None,
-                };
-            of(&all, &mut |uses| {
-                if let Some(slot) = slot {
-                    slot(uses).get_or_insert(site);
-                }
-                if function.role == Role::Release {
-                    uses.released_in.insert(site.function);
-                }
-            });
+            if seen.insert((Rc::as_ptr(&all), done)) {
+                of(&all, &mut |uses| uses.note(done, site));
+            }
         } else if call.targets.is_empty() {
-            let all = held.user_pages(&call.pointers);
+            let all = held.pages_within(&call.pointers);
             of(&all, &mut |uses| {
                 uses.handed_on.insert(call.name.clone());
             });
@@ -126,7 +153,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     }
     for touch in &analysis.state.touches {
         // Through a pointer that is the page itself one reaches its data only when it was mapped first.
-        let all = analysis.user_pages(&touch.through);
+        let all = held.pages(&touch.through);
         of(&all, &mut |uses| {
             if uses.cpu_read.is_some() && touch.write {
                 uses.cpu_write.get_or_insert(touch.site);
@@ -135,7 +162,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     }
     for (field, (owner, name)) in analysis.state.fields() {
         let node = analysis.state.field_node(field);
-        let all = held.user_pages(&[node]);
+        let all = held.pages_within(&[node]);
         let text = match owner {
             Owner::Record(tag) | Owner::Within(tag, _) => format!("{name} of struct {tag}"),
             Owner::Directory(_) => format!("a field {name}"),
@@ -302,7 +329,7 @@ pub(super) fn judge(
     // How long the pages are held: a page of an iterator only until its I/O is done.
     let lasting = function.kind != "iter"
         && uses.held.is_some()
-        && !until::let_go_soon(analysis, seen.sources, site.key.function, &uses.released_in);
+        && !until::let_go_soon(analysis, seen, site.key.function, &uses.released_in);
     let watched = !lasting
         || uses
             .held_in

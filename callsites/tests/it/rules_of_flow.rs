@@ -338,6 +338,19 @@ static long quay_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
     assert!(of(&text("FOLL_WRITE | FOLL_LONGTERM", closes)).is_empty());
     // Nobody is seen to hold them until then.
     assert!(of(&text("FOLL_WRITE", "")).is_empty());
+    // What a comment says is not code.
+    let spoken = closes.replace(
+        "(struct inode",
+        " /* { quay_set() FOLL_LONGTERM */ (struct inode",
+    );
+    assert_eq!(of(&text("FOLL_WRITE", &spoken)), missing);
+    let spoken = text("/* FOLL_LONGTERM */ FOLL_WRITE", closes);
+    assert_eq!(of(&spoken), missing);
+    let only_spoken = closes.replace(
+        "quay_clear(file->private_data)",
+        "/* quay_clear() */ quay_shut(inode)",
+    );
+    assert!(of(&text("FOLL_WRITE", &only_spoken)).is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::flow::state::{Call, FieldId, Object, SiteKey};
 use crate::flow::tables::NOTIFIER_TABLES;
 use crate::flow::text;
 use crate::index::ir::{Expr, OutlineItem, OutlineKind, Stmt};
-use crate::index::lex::{has_word, is_ident};
+use crate::index::lex::{code, has_word, words};
 use crate::index::walk;
 use camino::{Utf8Path, Utf8PathBuf};
 use memchr::memmem;
@@ -34,12 +34,20 @@ pub(super) struct Surroundings {
     pub pins_too: bool,
 }
 
+/// The option that a file names which does without mmu notifiers where they are not configured.
+const OPTIONAL: &[u8] = b"CONFIG_MMU_NOTIFIER";
+
 /// What files say of mmu notifiers, each looked at once.
 pub(crate) struct Seen<'f> {
     pub(super) sources: &'f Sources<'f>,
     notes: RefCell<FastMap<Utf8PathBuf, Notes>>,
     on_close: RefCell<FastMap<u32, Rc<HashSet<Vec<u8>>>>>,
+    unread: RefCell<FastMap<u32, Rc<ByWord>>>,
+    asks_and_pins: RefCell<FastMap<FnId, (bool, bool)>>,
 }
+
+/// Of words, what they stand in.
+type ByWord = FastMap<Vec<u8>, BTreeSet<u32>>;
 
 #[derive(Clone, Copy, Default)]
 struct Notes {
@@ -54,6 +62,8 @@ impl<'f> Seen<'f> {
             sources,
             notes: RefCell::default(),
             on_close: RefCell::default(),
+            unread: RefCell::default(),
+            asks_and_pins: RefCell::default(),
         }
     }
 
@@ -63,20 +73,61 @@ impl<'f> Seen<'f> {
         if let Some(known) = self.on_close.borrow().get(&file) {
             return Rc::clone(known);
         }
-        let bytes = self.sources.get(&analysis.program.file(file).path);
+        let code = self.sources.code(&analysis.program.file(file).path);
         let mut named = HashSet::new();
         for item in analysis.program.unread(file) {
             let range = item.span.start as usize..item.span.end as usize;
-            let text = bytes.and_then(|bytes| bytes.get(range)).unwrap_or_default();
+            let text = code.and_then(|code| code.get(range)).unwrap_or_default();
             let (head, body) = text.split_at(memmem::find(text, b"{").unwrap_or(text.len()));
             if has_word(head, b"inode") && has_word(head, b"file") {
-                let words = body.split(|byte| !is_ident(*byte));
-                named.extend(words.map(<[u8]>::to_vec));
+                named.extend(words(body).map(<[u8]>::to_vec));
             }
         }
         let named = Rc::new(named);
         self.on_close.borrow_mut().insert(file, Rc::clone(&named));
         named
+    }
+
+    /// The functions of a file that nobody read, as numbers, by the words in them.
+    pub(super) fn unread_by_word(&self, analysis: &Analysis, file: u32) -> Rc<ByWord> {
+        if let Some(known) = self.unread.borrow().get(&file) {
+            return Rc::clone(known);
+        }
+        let code = self.sources.code(&analysis.program.file(file).path);
+        let mut by_word = ByWord::default();
+        for (at, item) in (0_u32..).zip(analysis.program.unread(file)) {
+            let range = item.span.start as usize..item.span.end as usize;
+            let text = code.and_then(|code| code.get(range)).unwrap_or_default();
+            for word in words(text) {
+                match by_word.get_mut(word) {
+                    Some(items) => {
+                        items.insert(at);
+                    }
+                    None => {
+                        by_word.insert(word.to_vec(), BTreeSet::from([at]));
+                    }
+                }
+            }
+        }
+        let by_word = Rc::new(by_word);
+        self.unread.borrow_mut().insert(file, Rc::clone(&by_word));
+        by_word
+    }
+
+    /// Whether a function asks for the file of a mapping, and whether it pins.
+    fn asks_and_pins(&self, analysis: &Analysis, function: FnId) -> (bool, bool) {
+        let mut known = self.asks_and_pins.borrow_mut();
+        *known.entry(function).or_insert_with(|| {
+            let (mut asks, mut pins) = (false, false);
+            let body = &analysis.program.function(function).body;
+            walk::expressions(body, &mut |expr| {
+                asks |= matches!(expr, Expr::Field { name, .. } if name == "vm_file");
+                let listed = expr.callee_name().and_then(|name| followed().get(name));
+                pins |= listed
+                    .is_some_and(|listed| listed.role == Role::Acquire && listed.is_pinning());
+            });
+            (asks, pins)
+        })
     }
 
     fn look(&self, path: &Utf8Path) -> Notes {
@@ -89,7 +140,8 @@ impl<'f> Seen<'f> {
             .get(path)
             .map_or_else(Notes::default, |bytes| Notes {
                 notifies: notifies(bytes),
-                optional: memmem::find(bytes, b"CONFIG_MMU_NOTIFIER").is_some(),
+                optional: memmem::find(bytes, OPTIONAL).is_some()
+                    && memmem::find(&code(bytes), OPTIONAL).is_some(),
             });
         seen.insert(path.to_owned(), notes);
         notes
@@ -106,14 +158,7 @@ pub(super) fn surroundings(
     let path = analysis.path(site).to_owned();
     let own = seen.look(&path);
     let directory = path.parent().unwrap_or(Utf8Path::new(""));
-    let (mut asks_for_file, mut pins_too) = (false, false);
-    let function = analysis.program.function(site.function);
-    walk::expressions(&function.body, &mut |expr| {
-        asks_for_file |= matches!(expr, Expr::Field { name, .. } if name == "vm_file");
-        let listed = expr.callee_name().and_then(|name| followed().get(name));
-        pins_too |=
-            listed.is_some_and(|listed| listed.role == Role::Acquire && listed.is_pinning());
-    });
+    let (asks_for_file, pins_too) = seen.asks_and_pins(analysis, site.function);
     Surroundings {
         notifier_in_file: own.notifies,
         notifier_is_optional: own.optional,
@@ -138,14 +183,14 @@ pub(in crate::judge) fn has_asked(
     walk::expressions(&analysis.program.function(function).body, &mut |expr| {
         called.extend(expr.callee_name());
     });
-    let Some(bytes) = sources.get(&file.path) else {
+    let Some(code) = sources.code(&file.path) else {
         return false;
     };
     let of_file = |item: &&OutlineItem| {
         item.kind == OutlineKind::Function && called.contains(item.name.as_str())
     };
     file.outline.iter().filter(of_file).any(|item| {
-        let text = bytes.get(item.span.start as usize..item.span.end as usize);
+        let text = code.get(item.span.start as usize..item.span.end as usize);
         let text = text.unwrap_or_default();
         let mut notifiers = followed().with_role(Role::Notifier);
         notifiers.any(|notifier| text::calls(text, &notifier.name))
@@ -383,11 +428,15 @@ fn notifies(bytes: &[u8]) -> bool {
     if memmem::find(bytes, b"mmu_").is_none() && memmem::find(bytes, b"hmm_").is_none() {
         return false;
     }
-    memmem::find(bytes, b"mmu_notifier_ops").is_some()
-        || memmem::find(bytes, b"mmu_interval_notifier_ops").is_some()
-        || followed()
-            .with_role(Role::Notifier)
-            .any(|function| text::calls(bytes, &function.name))
+    let notifies = |bytes: &[u8]| {
+        memmem::find(bytes, b"mmu_notifier_ops").is_some()
+            || memmem::find(bytes, b"mmu_interval_notifier_ops").is_some()
+            || followed()
+                .with_role(Role::Notifier)
+                .any(|function| text::calls(bytes, &function.name))
+    };
+    // Comments speak of notifiers too.
+    notifies(bytes) && notifies(&code(bytes))
 }
 
 /// Whether the mm is that of a program being started: nobody else can reach its pages yet.
@@ -399,6 +448,9 @@ fn exec_mm(analysis: &Analysis, site: SiteKey) -> bool {
         .filter(|param| crate::flow::program::tag(&param.ty.name) == "linux_binprm")
         .map(|param| param.name.as_str())
         .collect();
+    if binprm.is_empty() {
+        return false;
+    }
     let of_binprm = |expr: &Expr| {
         matches!(expr, Expr::Field { base, .. }
             if matches!(base.as_ref(), Expr::Name(name, _) if binprm.contains(&name.as_str())))

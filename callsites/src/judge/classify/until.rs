@@ -6,9 +6,7 @@ use crate::flow::analysis::Analysis;
 use crate::flow::hash::FastSet;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
-use crate::flow::sources::Sources;
 use crate::index::ir::{Expr, Span, Stmt};
-use crate::index::lex::has_word;
 use crate::index::walk;
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -20,11 +18,11 @@ const CALLERS: usize = 3;
 /// Whether whoever takes the pages, or has them taken, lets them go before it returns, and nobody else does.
 pub(super) fn let_go_soon(
     analysis: &Analysis,
-    sources: &Sources<'_>,
+    seen: &Seen<'_>,
     acquire: FnId,
     released_in: &BTreeSet<FnId>,
 ) -> bool {
-    if released_in.is_empty() || released_unread(analysis, sources, acquire, released_in) {
+    if released_in.is_empty() || released_unread(analysis, seen, acquire, released_in) {
         return false;
     }
     let mut level: BTreeSet<FnId> = BTreeSet::from([acquire]);
@@ -115,7 +113,7 @@ fn chooses(
 /// them taken, or chooses between the two.
 fn released_unread(
     analysis: &Analysis,
-    sources: &Sources<'_>,
+    seen: &Seen<'_>,
     acquire: FnId,
     released_in: &BTreeSet<FnId>,
 ) -> bool {
@@ -139,17 +137,19 @@ fn released_unread(
     }
     leading.extend(released_in.iter().filter(|release| **release != acquire));
     leading.iter().any(|release| {
-        let at = analysis.program.file_of(*release);
-        let file = analysis.program.file(at);
-        let Some(bytes) = sources.get(&file.path) else {
+        let file = analysis.program.file_of(*release);
+        if seen
+            .sources
+            .get(&analysis.program.file(file).path)
+            .is_none()
+        {
             return true;
-        };
-        analysis.program.unread(at).any(|item| {
-            let text = bytes.get(item.span.start as usize..item.span.end as usize);
-            let text = text.unwrap_or_default();
-            let takes = || taking.iter().any(|taken| has_word(text, name(taken)));
-            has_word(text, name(release)) && (has_word(text, b"switch") || !takes())
-        })
+        }
+        let by_word = seen.unread_by_word(analysis, file);
+        let has = |word: &[u8], item: &u32| by_word.get(word).is_some_and(|all| all.contains(item));
+        let takes = |item: &u32| taking.iter().any(|taken| has(name(taken), item));
+        let mut naming = by_word.get(name(release)).into_iter().flatten();
+        naming.any(|item| has(b"switch", item) || !takes(item))
     })
 }
 
@@ -163,12 +163,12 @@ pub(super) fn held_long<'u>(
     uses: &'u Uses,
 ) -> Option<&'u str> {
     let held = uses.held.as_deref().filter(|_| function.kind != "iter")?;
-    let bytes = seen.sources.get(analysis.path(site.key))?;
+    let code = seen.sources.code(analysis.path(site.key))?;
     let says = |argument: &Span| {
-        let text = bytes.get(argument.start as usize..argument.end as usize);
+        let text = code.get(argument.start as usize..argument.end as usize);
         memmem::find(text.unwrap_or_default(), b"FOLL_LONGTERM").is_some()
     };
-    let soon = || let_go_soon(analysis, seen.sources, site.key.function, &uses.released_in);
+    let soon = || let_go_soon(analysis, seen, site.key.function, &uses.released_in);
     let closed = || let_go_on_close(analysis, seen, site.key.function, &uses.released_in);
     let long =
         !uses.released_in.is_empty() && !site.arguments.iter().any(says) && closed() && !soon();
