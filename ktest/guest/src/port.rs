@@ -54,6 +54,17 @@ impl Port {
         }
     }
 
+    /// One that nobody listens to.
+    #[cfg(test)]
+    pub(crate) fn closed() -> Port {
+        Port {
+            results: None,
+            count: None,
+            kernel_log: None,
+            messages: None,
+        }
+    }
+
     /// Writes one line of results.
     pub(crate) fn line(&mut self, text: &str) {
         self.put("ktest", text);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs one program with a deadline and passes on what it says, whole lines only.
+//!
+//! The deadline begins anew with each line: on a busy host the guest's clock goes on while its processors wait, and a program that
+//! gets on is slow, not stuck.
 
 use crate::pins;
 use crate::plan::Job;
@@ -7,11 +10,13 @@ use crate::port::Port;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A line longer than this is cut; a program that writes more lines than this is stopped.
 const LINE_BYTES: usize = 1000;
 const LINES: usize = 20_000;
+/// So many deadlines a program may take that goes on speaking; the host waits as long: ktest/src/boot/mod.rs: SLACK.
+const DEADLINES: u32 = 3;
 
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +30,7 @@ pub(crate) struct End {
 /// Runs it. The program has failed until it says otherwise: it counts as passed only when it wrote its result last and
 /// ended with 0.
 pub(crate) fn run(job: &Job, port: &mut Port) -> End {
-    let failed = |reason: String| End {
-        word: "fail",
-        reason,
-    };
+    let before = pins::read();
     #[expect(
         clippy::disallowed_methods,
         reason = "in the guest there is no `proc`: this is process 1"
@@ -39,11 +41,26 @@ pub(crate) fn run(job: &Job, port: &mut Port) -> End {
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn();
-    let mut child = match child {
+    let child = match child {
         Ok(child) => child,
         Err(error) => return failed(format!("start the program: {error}")),
     };
-    let before = pins::read();
+    // What a program held that was killed is given back from a work queue, and would be counted as what the next one gives back.
+    let settle = || {
+        let _as_far_as_it_goes = pins::settled(before);
+    };
+    supervised(child, job, port, settle)
+}
+
+fn failed(reason: String) -> End {
+    End {
+        word: "fail",
+        reason,
+    }
+}
+
+/// The same of a program that runs already; once it was killed, `settle` waits for what it leaves behind.
+fn supervised(mut child: Child, job: &Job, port: &mut Port, settle: impl FnOnce()) -> End {
     let mut result = None;
     let in_time = pass_on(&mut child, job, port, &mut result);
     if let Err(reason) = in_time {
@@ -53,10 +70,9 @@ pub(crate) fn run(job: &Job, port: &mut Port) -> End {
             if !matches!(child.try_wait(), Ok(None)) {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
-        // What it held is given back from a work queue, and would be counted as what the next program gives back.
-        let _as_far_as_it_goes = pins::settled(before);
+        settle();
         return End {
             word: "timeout",
             reason,
@@ -78,6 +94,31 @@ pub(crate) fn run(job: &Job, port: &mut Port) -> End {
     }
 }
 
+/// When a program is late: it has said nothing for its deadline, or spoken for several of them.
+struct Patience {
+    deadline: Duration,
+    begun: Instant,
+    spoke: Instant,
+}
+
+impl Patience {
+    /// How long it may still take to say the next line, `now`.
+    fn left(&self, now: Instant) -> Result<Duration, String> {
+        let silent = now.duration_since(self.spoke);
+        let taken = now.duration_since(self.begun);
+        let left = self.deadline.saturating_sub(silent);
+        let left = left.min((self.deadline * DEADLINES).saturating_sub(taken));
+        match left.is_zero() {
+            true => Err(format!(
+                "not finished after {} s, silent for the last {} s",
+                taken.as_secs(),
+                silent.as_secs()
+            )),
+            false => Ok(left),
+        }
+    }
+}
+
 /// Reads until the program closes its output.
 fn pass_on(
     child: &mut Child,
@@ -88,13 +129,14 @@ fn pass_on(
     let Some(mut output) = child.stdout.take() else {
         return Ok(());
     };
-    let until = Instant::now() + job.deadline;
+    let mut patience = Patience {
+        deadline: job.deadline,
+        begun: Instant::now(),
+        spoke: Instant::now(),
+    };
     let (mut pending, mut chunk, mut lines) = (Vec::new(), [0u8; 4096], 0);
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(format!("not finished after {} s", job.deadline.as_secs()));
-        }
+        let left = patience.left(Instant::now())?;
         if !readable(&output, left) {
             continue;
         }
@@ -105,6 +147,7 @@ fn pass_on(
         pending.extend_from_slice(&chunk[..count]);
         while let Some(end) = pending.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
+            patience.spoke = Instant::now();
             handle(
                 &String::from_utf8_lossy(&line[..end.min(LINE_BYTES)]),
                 port,
@@ -142,7 +185,7 @@ fn handle(line: &str, port: &mut Port, result: &mut Option<End>) {
     }
 }
 
-fn readable(output: &impl AsFd, left: std::time::Duration) -> bool {
+fn readable(output: &impl AsFd, left: Duration) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(output, PollFlags::IN)];
     let timeout = Timespec {
@@ -150,4 +193,58 @@ fn readable(output: &impl AsFd, left: std::time::Duration) -> bool {
         tv_nsec: i64::from(left.subsec_nanos()),
     };
     matches!(poll(&mut fds, Some(&timeout)), Ok(1..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(script: &str, deadline: Duration) -> (End, bool) {
+        let job = Job {
+            name: "vmci".into(),
+            deadline,
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "`proc` has a deadline of its own, and this is the test of one"
+        )]
+        let child = std::process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let program = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+        let mut gone_first = false;
+        let settle = || gone_first = !program.exists();
+        let end = supervised(child, &job, &mut Port::closed(), settle);
+        (end, gone_first)
+    }
+
+    #[test]
+    fn what_a_late_program_held_is_waited_for_once_it_is_gone() {
+        let (end, gone_first) = ended("exec sleep 60", Duration::from_millis(50));
+        assert_eq!(end.word, "timeout");
+        assert!(gone_first, "it settles after the program was killed");
+        let (end, settled) = ended("echo '# result pass'", Duration::from_secs(60));
+        assert_eq!((end.word, settled), ("pass", false), "{}", end.reason);
+    }
+
+    #[test]
+    fn a_program_that_gets_on_is_not_late_until_it_has_taken_several_deadlines() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let spoke = |seconds| Patience {
+            deadline: Duration::from_secs(90),
+            begun,
+            spoke: after(seconds),
+        };
+        assert_eq!(spoke(0).left(after(60)), Ok(Duration::from_secs(30)));
+        let silent = "not finished after 90 s, silent for the last 90 s";
+        assert_eq!(spoke(0).left(after(90)), Err(silent.to_owned()));
+        assert_eq!(spoke(80).left(after(90)), Ok(Duration::from_secs(80)));
+        assert_eq!(spoke(240).left(after(250)), Ok(Duration::from_secs(20)));
+        let slow = "not finished after 270 s, silent for the last 1 s";
+        assert_eq!(spoke(269).left(after(270)), Err(slow.to_owned()));
+    }
 }

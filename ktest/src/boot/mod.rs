@@ -25,7 +25,8 @@ const LOG_BYTES: u64 = 8 << 20;
 /// Memory that must stay movable, so that a pin for long can be seen to leave it: an eighth of the guest's, in which the pages of small
 /// processes find room.
 const MOVABLE: &str = " movablecore=64M";
-/// How much later than its own deadlines a guest is stopped: software emulation on a busy host is slow.
+/// So many deadlines a target may take that gets on, as software emulation on a busy host is slow; the guest stops it then:
+/// ktest/guest/src/supervise.rs: DEADLINES. And so many seconds the guest has to end.
 const SLACK: u64 = 3;
 /// How often the logs are looked at: a guest of seconds is not kept waiting, and a look is two calls of stat().
 const LOOK: Duration = Duration::from_millis(100);
@@ -157,9 +158,16 @@ fn one_value(path: &Utf8Path) -> String {
 }
 
 /// After how many seconds a guest with these programs is stopped.
-pub(crate) fn seconds(guests: &[Guest], boot_seconds: u64) -> u64 {
-    let targets: u64 = guests.iter().map(|guest| guest.deadline_seconds).sum();
-    boot_seconds + targets * SLACK / 2 + SLACK
+pub(crate) fn seconds<'g>(guests: impl IntoIterator<Item = &'g Guest>, boot_seconds: u64) -> u64 {
+    let targets: u64 = guests.into_iter().map(|guest| guest.deadline_seconds).sum();
+    boot_seconds + targets * SLACK + SLACK
+}
+
+/// After how many seconds without a result it is: a program that says nothing for its deadline is stopped in the guest, so that
+/// then the guest as a whole hangs.
+fn silence(guests: &[Guest], boot_seconds: u64) -> u64 {
+    let longest = guests.iter().map(|guest| guest.deadline_seconds).max();
+    boot_seconds + longest.unwrap_or(0) * SLACK / 2 + SLACK
 }
 
 /// Boots `machine`, leaving `console.log`, `results.ktap` and `qemu.log` in `dir`.
@@ -182,6 +190,8 @@ pub fn boot(machine: &Machine, dir: &Utf8Path) -> Result<Seen, Error> {
         .spawn()
         .map_err(Error::child("start the emulator"))?;
     let started = Instant::now();
+    let silence = Duration::from_secs(silence(&machine.guests, machine.boot_seconds));
+    let (mut said, mut spoke) = (0, started);
     let ended = loop {
         if let Some(output) = child
             .wait_for(LOOK)
@@ -205,11 +215,15 @@ pub fn boot(machine: &Machine, dir: &Utf8Path) -> Result<Seen, Error> {
             }
             break Ended::Exited;
         }
-        if started.elapsed() > deadline {
+        let says = size(&results);
+        if says != said {
+            (said, spoke) = (says, Instant::now());
+        }
+        if started.elapsed() > deadline || spoke.elapsed() > silence {
             child.stop();
             break Ended::Deadline;
         }
-        if size(&console) > LOG_BYTES || size(&results) > LOG_BYTES {
+        if size(&console) > LOG_BYTES || says > LOG_BYTES {
             child.stop();
             break Ended::Flooded;
         }

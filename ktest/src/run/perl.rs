@@ -223,8 +223,7 @@ impl Session<'_> {
             run: &self.directory.id,
             files: &files,
             targets: &jobs.join(","),
-            seconds: self.options.boot_seconds
-                + guests.iter().map(|g| g.deadline_seconds).sum::<u64>() * 3 / 2,
+            seconds: crate::boot::seconds(guests.iter().copied(), self.options.boot_seconds),
         };
         let scripts = remote.scripts(user).ok_or_else(|| {
             Error::Internal("a login that was checked has no place for its command".into())

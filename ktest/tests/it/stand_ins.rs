@@ -9,6 +9,7 @@ use ktest::judge::{Converted, judge};
 use ktest::target::{TargetSpec, select};
 use ktest::verdict::{Accelerator, Outcome, Target};
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 /// What a stand-in's script finds.
 const HEAD: &str = include_str!("serial_lines.sh");
@@ -306,6 +307,35 @@ fn a_hang_in_a_target_is_a_timeout_of_that_target() {
         (gup.result, reason(&gup)),
         (Outcome::Inconclusive, "not reached: the guest hung in vmci")
     );
+}
+
+/// Six programs of a second each: a guest that says nothing is stopped after five seconds, one that gets on after 22.
+fn slow(script: &str) -> (Seen, Duration) {
+    let guest = Guest::new(script);
+    let one = ktest::target::Guest {
+        deadline_seconds: 1,
+        ..quick("vmci")
+    };
+    let machine = Machine {
+        guests: vec![one; 6],
+        ..guest.machine()
+    };
+    let begun = Instant::now();
+    (boot(&machine, &guest.path).unwrap(), begun.elapsed())
+}
+
+#[test]
+fn a_guest_that_gets_on_is_given_the_time_of_several_deadlines() {
+    let (seen, taken) = slow("for at in 1 2 3 4 5 6 7; do sub page 1 1; sleep 1; done");
+    assert_eq!(seen.ended, Ended::Exited);
+    assert!(taken > Duration::from_secs(6), "{taken:?}");
+}
+
+#[test]
+fn a_guest_that_says_nothing_more_is_stopped_before_all_of_its_deadlines_are_over() {
+    let (seen, taken) = slow("begin vmci; exec sleep 600");
+    assert_eq!(seen.ended, Ended::Deadline);
+    assert!(taken < Duration::from_secs(20), "{taken:?}");
 }
 
 #[test]
