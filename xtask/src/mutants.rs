@@ -81,11 +81,22 @@ struct Known {
     why: String,
 }
 
+/// The lines that are no test, numbered from 1. An item that only tests have ends with a semicolon, or with a brace in the first column.
+fn code(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let mut in_test = false;
+    text.lines().zip(1..).filter(move |(line, _)| {
+        let begins = line.starts_with("#[cfg(test)]");
+        let is_code = !in_test && !begins;
+        let ends = line.starts_with('}') || (!line.starts_with([' ', '#']) && line.ends_with(';'));
+        in_test = begins || (in_test && !ends);
+        is_code
+    })
+}
+
 /// Every mistake that can be made in a file outside of its comments and tests.
 pub(crate) fn candidates(path: &Utf8Path, text: &str) -> Vec<Mutant> {
     let mut all = Vec::new();
-    let code = text.lines().zip(1..);
-    for (line, number) in code.take_while(|(line, _)| !line.starts_with("#[cfg(test)]")) {
+    for (line, number) in code(text) {
         let bare = line.trim_start();
         if ["//", "#", "use ", "assert", "debug_assert"]
             .iter()
@@ -237,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_module_of_tests_is_code() {
+        let text = "#[cfg(test)]\nmod tests;\n\nfn f(a: i32) -> bool {\n    a < 3\n}\n#[cfg(test)]\n#[path = \"x\"]\nmod more {\n    use a;\n    fn g() { 1 + 1 }\n}\nfn h() -> i32 { 1 + 1 }\n";
+        let all = candidates(Utf8Path::new("x.rs"), text);
+        let lines: Vec<usize> = all.iter().map(|mutant| mutant.line).collect();
+        assert_eq!(lines, [5, 13]);
+    }
+
+    #[test]
     fn a_seed_draws_the_same_each_time_and_none_twice() {
         let all = candidates(Utf8Path::new("x.rs"), TEXT);
         let mut once = drawn(all.clone(), 3, 7);
@@ -255,6 +274,10 @@ mod tests {
                 .iter()
                 .any(|mutant| mutant.path.as_str().starts_with(room));
             assert!(has, "{room}");
+            // A room's own file is not covered by what stands in its directory.
+            let file = Utf8PathBuf::from(format!("{room}.rs"));
+            let is_file = workspace::root().join(&file).exists();
+            assert!(!is_file || all.iter().any(|m| m.path == file), "{file}");
         }
     }
 }

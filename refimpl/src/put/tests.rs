@@ -454,3 +454,20 @@ fn of_several_mistakes_in_an_array_the_gravest_is_told() {
         assert_eq!(told.what, What::Freed, "freed first: {freed_first}");
     }
 }
+
+/// Of mistakes that are as grave the first is told, so that a report names the entry where it began to go wrong.
+#[test]
+fn of_mistakes_in_an_array_that_are_as_grave_the_first_is_told() {
+    for freed in [true, false] {
+        let mut memory = Memory::new(Version::V6_12);
+        let array = [(), ()].map(|()| Some(memory.alloc(0, Kind::Anon)));
+        let ids = array.map(|page| memory.page_folio(page.unwrap()).unwrap());
+        if freed {
+            for page in array {
+                memory.put_page(page).unwrap();
+            }
+        }
+        let told = memory.unpin_user_pages(&array, 2).unwrap_err();
+        assert_eq!(told.folio, Some(ids[0]), "freed: {freed}");
+    }
+}
