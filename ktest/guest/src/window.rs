@@ -129,6 +129,31 @@ impl Window {
     }
 }
 
+impl Window {
+    /// Fails unless the kernel has marked all of its pages dirty, which were read into since `before` of them were.
+    pub(crate) fn written_since(&self, before: u64) -> Test {
+        let (dirty, spans) = (self.marked_dirty()?, self.spans());
+        ensure(
+            before > 0 || dirty == spans,
+            format!("{dirty} of {spans} pages that were read into were marked dirty"),
+        )
+    }
+
+    /// Fails if the kernel has marked one of its pages dirty, which were only read since `before` of them were: nobody who asks
+    /// for pages to read them has told their file that they change.
+    pub(crate) fn only_read_since(&self, before: u64) -> Test {
+        only_read(before, self.marked_dirty()?, self.spans())
+    }
+}
+
+/// Fails if `dirty` of `all` pages are marked dirty that were only read since `before` of them were.
+pub(crate) fn only_read(before: u64, dirty: u64, all: u64) -> Test {
+    ensure(
+        before > 0 || dirty == 0,
+        format!("{dirty} of {all} pages that were only read were marked dirty"),
+    )
+}
+
 /// Fails unless what lies before `start` and from `end` on is as at first.
 fn beside(all: &[u8], start: usize, end: usize) -> Test {
     let mut places = (0..start).chain(end..all.len());
@@ -182,6 +207,13 @@ mod tests {
         let end = window.start + window.length;
         window.pages.bytes()[end] ^= 1;
         assert!(window.holds(1).is_err());
+    }
+
+    #[test]
+    fn pages_that_were_only_read_are_not_marked_dirty_unless_one_was_before() {
+        assert!(only_read(0, 0, 4).is_ok());
+        assert!(only_read(0, 1, 4).is_err());
+        assert!(only_read(1, 4, 4).is_ok());
     }
 
     #[test]

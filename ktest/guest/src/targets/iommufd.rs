@@ -9,7 +9,7 @@ use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, killed_while_holding, open};
-use crate::window::{SIZES, whole};
+use crate::window::{SIZES, only_read, whole};
 use crate::{charge, failing, longterm, outlive};
 use std::fs::File;
 
@@ -26,6 +26,7 @@ const MOCK_DOMAIN: u32 = 2;
 /// IOMMU_TEST_OP_MD_CHECK_MAP: that the addresses of the mock device lead to the pages of our memory.
 const CHECK_MAP: u32 = 3;
 const FIXED_WRITABLE_READABLE: u32 = 7;
+const FIXED_READABLE: u32 = 5;
 
 #[repr(C)]
 struct Allocate {
@@ -116,6 +117,22 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
+    let read_only = || -> Test<(Space, Pages)> {
+        let (space, pages) = (space()?, attempt("map", Pages::small(COUNT))?);
+        let mapped = space.map_for(FIXED_READABLE, pages.address(), pages.len());
+        attempt("map for the device", mapped)?;
+        Ok((space, pages))
+    };
+    check.hold(
+        "memory, which a device may only read",
+        COUNT as u64,
+        read_only,
+        |(space, pages)| {
+            space.unmap(pages.len() as u64)?;
+            let dirty = attempt("read page flags", pages.marked_dirty())?;
+            only_read(0, dirty as u64, COUNT as u64)
+        },
+    );
     let taken = |address: u64, bytes: usize| -> Test<Space> {
         let space = space()?;
         attempt("map for the device", space.map_at(address, bytes))?;
@@ -191,9 +208,13 @@ impl Space {
     }
 
     fn map_at(&self, address: u64, bytes: usize) -> std::io::Result<i32> {
+        self.map_for(FIXED_WRITABLE_READABLE, address, bytes)
+    }
+
+    fn map_for(&self, flags: u32, address: u64, bytes: usize) -> std::io::Result<i32> {
         let mut map = Map {
             size: size_of::<Map>() as u32,
-            flags: FIXED_WRITABLE_READABLE,
+            flags,
             space: self.id,
             reserved: 0,
             address,

@@ -60,6 +60,7 @@ pub(super) fn run(check: &mut Check) {
         check.run_pinning(&format!("read, {length} bytes at {offset}"), pages, || {
             let (mut theirs, mut ours) = (Window::new(offset, length)?, Window::new(0, length)?);
             theirs.fill(seed);
+            let before = theirs.marked_dirty()?;
             let (from, to) = (theirs.address(), ours.address());
             let moved = vectored(
                 libc::SYS_process_vm_readv,
@@ -68,6 +69,7 @@ pub(super) fn run(check: &mut Check) {
             );
             all(moved, length)?;
             ours.holds(seed)?;
+            theirs.only_read_since(before)?;
             theirs.holds(seed)
         });
         check.run_pinning(&format!("write, {length} bytes at {offset}"), pages, || {

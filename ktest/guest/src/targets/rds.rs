@@ -8,7 +8,7 @@
 use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
 use crate::sys::{killed_while_holding, set_socket_option, socket};
-use crate::window::{Window, shapes};
+use crate::window::{Window, only_read, shapes};
 use crate::{failing, longterm, netlink, outlive, pins};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -168,6 +168,22 @@ pub(super) fn run(check: &mut Check) {
                     "{dirty} of {COUNT} pages that the other end could write were marked dirty"
                 ),
             )
+        },
+    );
+    check.run(
+        "message that our pages are only read by, not marked dirty when given back",
+        || {
+            let socket = attempt("bind", bound_socket())?;
+            let pages = attempt("map", Pages::small(COUNT))?;
+            let (marked, taken) = (
+                attempt("read page flags", pages.marked_dirty())?,
+                pins::read(),
+            );
+            send(&socket, &pages)?;
+            drop(socket);
+            let _given_back = pins::settled(taken);
+            let dirty = attempt("read page flags", pages.marked_dirty())?;
+            only_read(marked as u64, dirty as u64, COUNT as u64)
         },
     );
     check.run("message, the second of three places not there", || {

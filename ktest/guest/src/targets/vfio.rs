@@ -10,7 +10,7 @@ use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure, held_since};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
-use crate::window::{SIZES, whole};
+use crate::window::{SIZES, only_read, whole};
 use crate::{charge, failing, longterm, outlive, pins};
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -24,6 +24,7 @@ const SET_IOMMU: u64 = io(b';', 102);
 const SET_CONTAINER: u64 = io(b';', 104);
 const MAP: u64 = io(b';', 113);
 const UNMAP: u64 = io(b';', 114);
+const READ: u32 = 1;
 const READ_AND_WRITE: u32 = 3;
 
 #[repr(C)]
@@ -100,6 +101,22 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
+    let read_only = || -> Test<(Container, Pages)> {
+        let (container, pages) = (container(&group)?, attempt("map", Pages::small(COUNT))?);
+        let mapped = container.map_for(READ, pages.address(), IOVA, pages.len());
+        attempt("map for the device", mapped)?;
+        Ok((container, pages))
+    };
+    check.hold(
+        "memory, which the device may only read",
+        COUNT as u64,
+        read_only,
+        |(container, pages)| {
+            container.unmap(pages.len() as u64)?;
+            let dirty = attempt("read page flags", pages.marked_dirty())?;
+            only_read(0, dirty as u64, COUNT as u64)
+        },
+    );
     let taken = |address: u64, bytes: usize| -> Test<Container> {
         let container = container(&group)?;
         let mapped = container.map_at(address, IOVA, bytes);
@@ -232,9 +249,13 @@ impl Container {
     }
 
     fn map_at(&self, address: u64, iova: u64, bytes: usize) -> std::io::Result<i32> {
+        self.map_for(READ_AND_WRITE, address, iova, bytes)
+    }
+
+    fn map_for(&self, flags: u32, address: u64, iova: u64, bytes: usize) -> std::io::Result<i32> {
         let mut map = Map {
             bytes: size_of::<Map>() as u32,
-            flags: READ_AND_WRITE,
+            flags,
             address,
             iova,
             size: bytes as u64,
