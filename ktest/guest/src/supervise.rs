@@ -64,6 +64,7 @@ fn supervised(mut child: Child, job: &Job, port: &mut Port, settle: impl FnOnce(
     let mut result = None;
     let in_time = pass_on(&mut child, job, port, &mut result);
     if let Err(reason) = in_time {
+        let family = family(child.id());
         let _gone = child.kill();
         // A task that hangs in the kernel does not end; it must not take init with it.
         for _ in 0..50 {
@@ -73,6 +74,10 @@ fn supervised(mut child: Child, job: &Job, port: &mut Port, settle: impl FnOnce(
             std::thread::sleep(Duration::from_millis(20));
         }
         settle();
+        // The kernel will complain of them when another program runs: ktest/src/console/scan.rs knows whose they are.
+        for stuck in family.into_iter().filter(|pid| is_there(*pid)) {
+            port.mark(&format!("stuck {} {stuck}", job.name));
+        }
         return End {
             word: "timeout",
             reason,
@@ -117,6 +122,38 @@ impl Patience {
             false => Ok(left),
         }
     }
+}
+
+/// A process, and all that descend from it.
+fn family(first: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all: Vec<(u32, u32)> = entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            Some((pid, stat(pid)?.1))
+        })
+        .collect();
+    let mut family = vec![first];
+    let mut at = 0;
+    while let Some(parent) = family.get(at).copied() {
+        let children = all.iter().filter(|(_, of)| *of == parent);
+        family.extend(children.map(|(pid, _)| *pid));
+        at += 1;
+    }
+    family
+}
+
+/// Whether a process has not ended; one that waits for its parent to ask has.
+fn is_there(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+}
+
+/// State and parent of a process. fs/proc/array.c: do_task_stat(); the name stands in parentheses and may have some itself.
+fn stat(pid: u32) -> Option<(char, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut words = text.rsplit_once(") ")?.1.split(' ');
+    let state = words.next()?.chars().next()?;
+    Some((state, words.next()?.parse().ok()?))
 }
 
 /// Reads until the program closes its output.
@@ -228,6 +265,31 @@ mod tests {
         assert!(gone_first, "it settles after the program was killed");
         let (end, settled) = ended("echo '# result pass'", Duration::from_secs(60));
         assert_eq!((end.word, settled), ("pass", false), "{}", end.reason);
+    }
+
+    #[test]
+    fn the_processes_of_a_program_are_known_until_they_end() {
+        let spawn = |script| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a process and its child, which end with the test"
+            )]
+            std::process::Command::new("/bin/sh")
+                .args(["-c", script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let mut parent = spawn("exec 3<&0; cat <&3 & echo up; wait");
+        let mut up = [0; 3];
+        parent.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+        let all = family(parent.id());
+        assert_eq!((all.len(), all[0]), (2, parent.id()), "{all:?}");
+        assert!(all.iter().all(|pid| is_there(*pid)));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        assert!(!is_there(all[0]));
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub struct Found {
     pub splat: Splat,
     /// The kernel does not go on as if nothing had happened.
     pub fatal: bool,
-    /// The target that it belongs to: the one that ran, between two the one that had ended. `None` before the first.
+    /// The target that it belongs to: the one that ran, between two the one that had ended. `None` before the first. That a task
+    /// hangs is of the target that left it behind.
     pub target: Option<String>,
 }
 
@@ -54,6 +55,12 @@ impl Patterns {
     }
 }
 
+/// The number of the task that a line says hangs. kernel/hung_task.c: check_hung_task() (4.19 to 7.3).
+fn hung(text: &str) -> Option<&str> {
+    let (task, _) = text.strip_prefix("INFO: task ")?.split_once(" blocked ")?;
+    Some(task.trim_end_matches(" is").rsplit_once(':')?.1)
+}
+
 #[derive(Default)]
 struct Reader {
     found: Vec<Found>,
@@ -61,6 +68,8 @@ struct Reader {
     known: HashMap<(Option<String>, String), usize>,
     running: Option<String>,
     last: Option<String>,
+    /// The targets of which a process could not be killed, by its number.
+    stuck: HashMap<String, String>,
     /// The complaints whose trace may come: one report may have several lines that name it (`kernel BUG at …`, then `Oops: …`).
     open: Vec<usize>,
     /// Until which line.
@@ -75,6 +84,11 @@ impl Reader {
             self.running = Some(clean(name));
             self.last = self.running.clone();
             self.open.clear();
+        } else if let Some((name, pid)) = text
+            .strip_prefix("ktest: stuck ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            self.stuck.insert(pid.to_owned(), clean(name));
         } else if text.starts_with("ktest: end ") {
             self.running = None;
         } else if let Some((kind, fatal)) = patterns.kind(text) {
@@ -91,7 +105,9 @@ impl Reader {
         if std::mem::take(&mut self.traced) {
             self.open.clear();
         }
-        let key = (self.last.clone(), identity_of_place(text));
+        let of_stuck = hung(text).and_then(|pid| self.stuck.get(pid));
+        let target = of_stuck.or(self.last.as_ref()).cloned();
+        let key = (target.clone(), identity_of_place(text));
         if let Some(index) = self.known.get(&key) {
             if let Some(found) = self.found.get_mut(*index) {
                 found.splat.times = found.splat.times.saturating_add(1);
@@ -115,7 +131,7 @@ impl Reader {
                 times: 1,
             },
             fatal,
-            target: self.last.clone(),
+            target,
         });
     }
 

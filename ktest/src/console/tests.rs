@@ -106,6 +106,21 @@ fn a_complaint_belongs_to_the_target_it_came_in() {
 }
 
 #[test]
+fn a_task_that_hangs_is_of_the_target_that_could_not_be_killed() {
+    let hangs = "INFO: task a b:144 blocked for more than 20 seconds.\n";
+    let on_a_lock = "INFO: task exe:144 is blocked on a mutex likely owned by task exe:7.\n";
+    let other = "INFO: task exe:14 blocked for more than 20 seconds.\n";
+    let later = format!(
+        "ktest: begin vmci\nktest: stuck vmci 144\nktest: end vmci\nktest: begin rds\n{hangs}{on_a_lock}{other}"
+    );
+    let told: Vec<Option<String>> = told(&later).into_iter().map(|(_, of)| of).collect();
+    let (vmci, rds) = (Some("vmci".to_owned()), Some("rds".to_owned()));
+    assert_eq!(told.first(), Some(&vmci));
+    assert_eq!(told.last(), Some(&rds));
+    assert_eq!(told.iter().filter(|of| **of == rds).count(), 1);
+}
+
+#[test]
 fn a_flood_is_one_complaint_that_was_made_many_times() {
     let mut log = String::from("ktest: begin a\n");
     for pid in 0..5000 {
