@@ -510,6 +510,18 @@ fn a_call_whose_arguments_count_on_cannot_be_left_out() {
 }
 
 #[test]
+fn a_file_that_ends_its_lines_in_crlf_stays_so() {
+    let crlf = |text: &str| text.replace('\n', "\r\n");
+    for text in [COPY, RECORD, ARRAY, FILLED, BESIDE, HELPER, ONLY_LOOP] {
+        for when in [Always, WillPin] {
+            let (_, plain) = asking(when, text).expect("it converts");
+            let (_, new) = asking(when, &crlf(text)).expect("it converts");
+            assert_eq!(new, crlf(&plain));
+        }
+    }
+}
+
+#[test]
 fn a_message_tells_the_way_of_the_answer() {
     let told = |text: &str| {
         let (plan, _) = asking(WillPin, text).expect("it converts");

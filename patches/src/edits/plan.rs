@@ -9,7 +9,7 @@ use super::guard::guarded;
 use super::layout;
 use super::reasons::{always, asked, only_too_many};
 use super::release::release;
-use super::replace::{Edit, carry_out, columns_kept, ordered};
+use super::replace::{Edit, carry_out, columns_kept, line_ends_kept, ordered};
 use super::source::Source;
 use super::unused;
 use super::walk::{self, holds};
@@ -454,7 +454,7 @@ impl Planned {
                 .map_err(|overlap| format!("edits of {path} overlap: {overlap:?}"))?;
             if !edits.is_empty() {
                 let edits = self.with_comments(&path, edits);
-                done.insert(path, edits);
+                done.insert(path, line_ends_kept(bytes, edits));
             }
         }
         Ok(done)

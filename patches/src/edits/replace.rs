@@ -114,6 +114,46 @@ fn column_kept(base: &[u8], edits: &[Edit], edit: &Edit) -> Option<Edit> {
     (blanks != text[kept..]).then(|| Edit::new(head + kept, head + text.len(), blanks))
 }
 
+/// The edits, each ending its lines as the line does that it begins in: a file may have CRLF. None begins or ends between the
+/// two bytes.
+pub(super) fn line_ends_kept(base: &[u8], edits: Vec<Edit>) -> Vec<Edit> {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let kept = |edit: Edit| {
+        let start = edit.span.start as usize;
+        let next = base[start..].iter().position(is_end).map(|at| start + at);
+        let end = next.or_else(|| base[..start].iter().rposition(is_end));
+        match end.is_some_and(|end| base[..end].ends_with(b"\r")) {
+            true => Edit {
+                span: Span {
+                    start: before_return(base, edit.span.start),
+                    end: before_return(base, edit.span.end),
+                },
+                text: with_returns(&edit.text),
+            },
+            false => edit,
+        }
+    };
+    edits.into_iter().map(kept).collect()
+}
+
+/// `at`, or one less where that would part a CRLF.
+fn before_return(base: &[u8], at: u32) -> u32 {
+    let place = at as usize;
+    let parts = base[..place].ends_with(b"\r") && base[place..].starts_with(b"\n");
+    at - u32::from(parts)
+}
+
+fn with_returns(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        if byte == b'\n' && out.last() != Some(&b'\r') {
+            out.push(b'\r');
+        }
+        out.push(byte);
+    }
+    out
+}
+
 /// The column behind `text` that begins in column `at`; tabs stop at every eighth.
 fn column(at: usize, text: &[u8]) -> usize {
     text.iter().fold(at, |at, byte| match byte {
