@@ -5,6 +5,7 @@ use crate::base;
 use crate::commit::{Files, Identity};
 use crate::draft::{Draft, Job, Prepared};
 use crate::edits::ladder::Kernels;
+use crate::edits::layout::columns;
 use crate::edits::{
     self, Edit, Functions, Planned, Source, Sources, Words, carry_out, ordered, upon,
 };
@@ -296,6 +297,10 @@ pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<So
         }
     }
     Ok(sources)
+    let columns = columns(report.tree.era, &report.tree.version);
+    for source in sources.values_mut() {
+        source.columns = columns;
+    }
 }
 
 fn plan(

@@ -80,6 +80,7 @@ pub(super) fn acquire(
         whole: found.whole,
         arguments: found.arguments.clone(),
         in_macro: is_macro(found.function),
+        columns: source.columns,
     };
     let mut edits = vec![call.renamed(&becomes)];
     let get = without_get(source, &found);

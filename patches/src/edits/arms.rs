@@ -75,7 +75,10 @@ fn in_function(source: &Source, function: &Function, edits: &mut Vec<Edit>) {
         };
         let begin = column(indent(&source.bytes, start), 0);
         edits.retain(|edit| !holds(span, edit.span));
-        let text = format!("{};", layout::call(name, &arguments, begin, ";"));
+        let text = format!(
+            "{};",
+            layout::call(name, &arguments, begin, ";", source.columns)
+        );
         edits.push(Edit::new(start, span.end as usize, text));
     }
 }

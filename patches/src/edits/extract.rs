@@ -74,7 +74,7 @@ pub(super) fn extract(
     let bytes = &source.bytes;
     let begin = column(&bytes[line_start(bytes, start)..start], 0);
     let rest = String::from_utf8_lossy(&bytes[end..line_end(bytes, end)]).into_owned();
-    let called = layout::call(becomes, &arguments, begin, rest.trim_end());
+    let called = layout::call(becomes, &arguments, begin, rest.trim_end(), source.columns);
     edits.push(Edit::new(start, end, called));
     let freed = form.most.is_none().then(|| {
         format!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Small drivers, planned and edited: what a test of an edit looks at.
 
-use super::{Functions, Planned, Source, Sources, Words, group};
+use super::{Functions, Planned, Source, Sources, Words, group, layout};
 use crate::fixture::{header, report};
 use crate::lines::{Line, aligned};
 use crate::options::Api;
@@ -20,7 +20,8 @@ pub(super) fn sources(files: &[(&str, &str)], report: &Report) -> Sources {
         .iter()
         .map(|(path, text)| {
             let path = Utf8PathBuf::from(path);
-            let source = Source::parse(&path, text.as_bytes().to_vec(), &names);
+            let mut source = Source::parse(&path, text.as_bytes().to_vec(), &names);
+            source.columns = layout::columns(report.tree.era, &report.tree.version);
             (path, source)
         })
         .collect()

@@ -34,7 +34,12 @@ pub(super) fn guarded(
     }
     let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
     let wide = column(margin.as_bytes(), 0);
-    let call = |at: usize| format!("{};", layout::call(callee, arguments, at, ";"));
+    let call = |at: usize| {
+        format!(
+            "{};",
+            layout::call(callee, arguments, at, ";", source.columns)
+        )
+    };
     if let Some(test) = only_for_it(source, above, own) {
         let mut edits = also(bytes, test, condition)?;
         edits.push(Edit::new(start, end, call(wide)));

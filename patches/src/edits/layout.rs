@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines, columns and the kernel's way of breaking a call.
 
+use callsites::report::Era;
+use refimpl::version::KernelVersion;
+
 /// Columns that a line may take before a call is broken ("Documentation/process/coding-style.rst", 6.12).
 pub(crate) const WIDTH: usize = 80;
 /// Columns beyond which even a call without a good place for a break is broken ("scripts/checkpatch.pl",
 /// $max_line_length, 6.12).
-const HARD_WIDTH: usize = 100;
+pub(crate) const HARD_WIDTH: usize = 100;
+/// The release whose checkpatch.pl lets a line have a hundred columns: 5.6 has eighty.
+const WIDENED: &str = "5.7";
 /// Columns from one tab stop to the next ("Documentation/process/coding-style.rst", 6.12).
 const TAB: usize = 8;
+
+/// Columns that checkpatch.pl lets a line of a tree have. A tree whose release is no number is taken for a new one if it
+/// pins.
+pub(crate) fn columns(era: Era, version: &str) -> usize {
+    let widened = WIDENED.parse::<KernelVersion>().ok();
+    let own = version.parse::<KernelVersion>().ok();
+    match era == Era::Pin && own.zip(widened).is_none_or(|(own, widened)| own >= widened) {
+        true => HARD_WIDTH,
+        false => WIDTH,
+    }
+}
 
 /// First byte of the line that `at` stands in.
 pub(crate) fn line_start(bytes: &[u8], at: usize) -> usize {
@@ -56,19 +72,23 @@ pub(crate) fn blanks(column: usize) -> String {
     "\t".repeat(column / TAB) + &" ".repeat(column % TAB)
 }
 
-/// `callee(argument, …)`, broken where it would pass the width: at commas, aligned with the open parenthesis, in old trees
-/// at the last tab stop before it where the lines fit there alone, or, where that does not fit, one tab further than the
-/// statement. `start` is the column where it begins, `after` what follows.
-pub(crate) fn call(callee: &str, arguments: &[String], start: usize, after: &str) -> String {
+/// `callee(argument, …)`, broken where it would pass the width: at commas, aligned with the open parenthesis, in a tree of
+/// eighty columns at the last tab stop before it where the lines fit there alone, or, where that does not fit, one tab
+/// further than the statement. `start` is the column where it begins, `after` what follows, `columns` what the tree allows.
+pub(crate) fn call(
+    callee: &str,
+    arguments: &[String],
+    start: usize,
+    after: &str,
+    columns: usize,
+) -> String {
     let whole = format!("{callee}({})", arguments.join(", "));
     let fits = |limit| start + whole.chars().count() + after.len() <= limit;
     if fits(WIDTH) || (arguments.len() < 2 && fits(HARD_WIDTH)) {
         return whole;
     }
     let open = start + callee.len() + 1;
-    // Trees that call these are checked for 80 columns; a hundred came with 5.7 ("scripts/checkpatch.pl", 5.4 and 6.1).
-    let strict = callee.starts_with("put_user_page") || callee == "release_user_pages";
-    if strict {
+    if columns <= WIDTH {
         let stops = (start / TAB + 1..open.div_ceil(TAB)).rev().map(|n| n * TAB);
         for margin in std::iter::once(open).chain(stops) {
             let (text, widest) = broken(callee, arguments, (open, margin), after);
@@ -125,9 +145,22 @@ pub(crate) fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn laid_out(callee: &str, arguments: &[&str], start: usize) -> String {
+    fn within(columns: usize, callee: &str, arguments: &[&str], start: usize) -> String {
         let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
-        call(callee, &arguments, start, ";")
+        call(callee, &arguments, start, ";", columns)
+    }
+
+    fn laid_out(callee: &str, arguments: &[&str], start: usize) -> String {
+        within(HARD_WIDTH, callee, arguments, start)
+    }
+
+    #[test]
+    fn the_release_says_how_wide_a_line_may_be() {
+        let of = |era, version| columns(era, version);
+        assert_eq!(of(Era::PutPage, "4.19.1"), 80);
+        assert_eq!(of(Era::PutUserPage, "5.4.59"), 80);
+        assert_eq!((of(Era::Pin, "5.6.19"), of(Era::Pin, "5.7.1")), (80, 100));
+        assert_eq!((of(Era::Pin, "6.12"), of(Era::Pin, "next")), (100, 100));
     }
 
     #[test]
@@ -155,7 +188,7 @@ mod tests {
     #[test]
     fn a_line_that_does_not_fit_beside_the_parenthesis_begins_at_a_tab_stop_before_it() {
         let arguments = ["pinned_pages->pages", "pinned_pages->nr_pages"];
-        let text = laid_out("release_user_pages", &arguments, 40);
+        let text = within(WIDTH, "release_user_pages", &arguments, 40);
         insta::assert_snapshot!(text.replace('\t', "→"), @r"
         release_user_pages(pinned_pages->pages,
         →→→→→→→pinned_pages->nr_pages)
@@ -164,10 +197,11 @@ mod tests {
 
     #[test]
     fn a_tree_that_allows_a_hundred_columns_keeps_the_lines_aligned() {
+        // The name of the function says nothing of the tree.
         let arguments = ["pinned_pages->pages", "pinned_pages->nr_pages"];
-        let text = laid_out("unpin_user_pages_x", &arguments, 40);
+        let text = laid_out("release_user_pages", &arguments, 40);
         insta::assert_snapshot!(text.replace('\t', "→"), @r"
-        unpin_user_pages_x(pinned_pages->pages,
+        release_user_pages(pinned_pages->pages,
         →→→→→→→   pinned_pages->nr_pages)
         ");
     }

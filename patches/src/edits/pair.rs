@@ -73,7 +73,7 @@ pub(super) fn released(
     }
     let lines = lines(words, lock, &page, condition);
     let margin = String::from_utf8_lossy(indent(&source.bytes, start)).into_owned();
-    let text = render(&lines, column(margin.as_bytes(), 0), &margin);
+    let text = render(source, &lines, column(margin.as_bytes(), 0), &margin);
     let edit = match braces(source, path, lines.len()) {
         // The braces go: a single statement has none.
         Some((open, close)) => Edit::new(open, close, format!("\n{margin}{text}")),

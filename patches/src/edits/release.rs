@@ -171,6 +171,7 @@ fn call<'a>(source: &'a Source, found: &Found<'_>) -> Call<'a> {
         whole: found.whole,
         arguments: found.arguments.clone(),
         in_macro: is_macro(found.function),
+        columns: source.columns,
     }
 }
 
@@ -235,7 +236,7 @@ fn folded(
         return Err("it holds a comment");
     }
     let single = lines.len() == 1 && guard.is_none() && above.is_empty() && fold.clears.is_none();
-    let mut text = above.clone() + &render(&lines, begin, &margin);
+    let mut text = above.clone() + &render(source, &lines, begin, &margin);
     if let Some(clears) = fold.clears {
         let stays = lines.len() == 1 && above.is_empty() && in_block(path, fold.statement);
         let head = path.iter().find_map(|stmt| match stmt {
@@ -357,7 +358,7 @@ fn lines(
     })
 }
 
-pub(super) fn render(lines: &[Line], begin: usize, margin: &str) -> String {
+pub(super) fn render(source: &Source, lines: &[Line], begin: usize, margin: &str) -> String {
     let mut text = String::new();
     for line in lines {
         let mut begin = begin;
@@ -369,7 +370,13 @@ pub(super) fn render(lines: &[Line], begin: usize, margin: &str) -> String {
             text.push_str(&format!("{above}\n{margin}\t"));
             begin += 8;
         }
-        text.push_str(&layout::call(line.callee, &line.arguments, begin, ";"));
+        text.push_str(&layout::call(
+            line.callee,
+            &line.arguments,
+            begin,
+            ";",
+            source.columns,
+        ));
         text.push(';');
     }
     text

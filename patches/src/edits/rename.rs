@@ -17,6 +17,8 @@ pub(super) struct Call<'a> {
     pub arguments: Vec<Span>,
     /// Inside of a `#define`, where lines end in backslashes: then nothing is broken.
     pub in_macro: bool,
+    /// Columns that a line of the tree may have.
+    pub columns: usize,
 }
 
 impl Call<'_> {
@@ -57,7 +59,7 @@ impl Call<'_> {
         let aligned = self.aligned_text(name, begin);
         let text = match aligned {
             Some(text) => text,
-            None => layout::call(name, &arguments, begin, rest),
+            None => layout::call(name, &arguments, begin, rest, self.columns),
         };
         let text = match layout::indent(self.bytes, start).contains(&b'\t') {
             false if layout::indent(self.bytes, start).len() >= 4 => text.replace('\t', "        "),
@@ -162,6 +164,7 @@ mod tests {
             whole: span(start, close - start),
             arguments,
             in_macro: false,
+            columns: 100,
         };
         let edited = carry_out(source.as_bytes(), &[call.renamed(name)]);
         String::from_utf8(edited).expect("UTF-8 in, UTF-8 out")

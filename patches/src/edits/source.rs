@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A file that is edited: its bytes, and what the index read in them.
 
+use super::layout::HARD_WIDTH;
 use super::walk::{all_expressions, holds};
 use crate::base;
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub(crate) struct Source {
     pub facts: FileFacts,
     /// Functions of this file that get another name in the same series: old and new.
     pub renamed: BTreeMap<String, String>,
+    /// Columns that a line may have: a hundred, until whoever knows the tree says otherwise.
+    pub columns: usize,
 }
 
 /// A call found again in its file.
@@ -57,6 +60,7 @@ impl Source {
             path: path.to_owned(),
             bytes,
             renamed: BTreeMap::new(),
+            columns: HARD_WIDTH,
         }
     }
 
@@ -101,6 +105,7 @@ impl Source {
             path: path.to_owned(),
             bytes,
             renamed: BTreeMap::new(),
+            columns: HARD_WIDTH,
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn released(
     };
     let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
     let begin = column(margin.as_bytes(), 0);
-    let call = layout::call(name, &arguments, begin, ";");
+    let call = layout::call(name, &arguments, begin, ";", source.columns);
     edits.push(Edit::new(end, end, format!("\n\n{margin}{call};")));
     let function = source.shown(found.function);
     let changes = vec![format!(

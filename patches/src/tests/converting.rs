@@ -430,3 +430,38 @@ fn a_group_that_shares_no_directory_is_named_after_its_acquires() {
         other => panic!("{other:?}"),
     }
 }
+
+/// A release so deep that its arguments take two lines.
+const DEEP: &str = "\
+static int toy_get(struct toy *pinned_pages, unsigned long addr)
+{
+	return get_user_pages_fast(addr, 1, FOLL_WRITE, pinned_pages->pages);
+}
+
+static void toy_put(struct toy *pinned_pages)
+{
+	while (toy_busy(pinned_pages)) {
+		if (toy_head(pinned_pages)) {
+			if (toy_tail(pinned_pages)) {
+				if (toy_held(pinned_pages)) {
+					release_pages(pinned_pages->pages, pinned_pages->nr_pages);
+					return;
+				}
+			}
+		}
+	}
+}
+";
+
+#[test]
+fn lines_are_as_wide_as_the_release_of_the_tree_allows() {
+    let mut fixture = Fixture::of(&[("drivers/misc/toy.c", DEEP)]);
+    // Aligned with its parenthesis, the second line has 81 columns.
+    for (version, blanks) in [("5.6.19", ""), ("6.12.1", " ")] {
+        fixture.report.tree.version = version.into();
+        let series = fixture.convert(&fixture.rehearsal()).expect("it converts");
+        let mail = text(&series.mails[1].bytes);
+        let line = format!("\n+\t\t\t\t\t\t\t{blanks}pinned_pages->nr_pages);\n");
+        assert!(mail.contains(&line), "{version}: {mail}");
+    }
+}
