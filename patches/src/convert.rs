@@ -73,7 +73,7 @@ pub(crate) fn prepare(
         plans.retain(|plan| plan.fix.is_some());
     }
     if plans.is_empty() {
-        return Err(nothing(&refused));
+        return Err(nothing(&refused, options.fixes));
     }
     let kernels = match tree.kernel().is_some() || options.oldest.is_some() {
         false => None,
@@ -102,14 +102,15 @@ fn module(tree: &Tree) -> Option<String> {
     name.file_name().map(str::to_owned)
 }
 
-/// That none of the selected groups could be converted, with the reasons.
-pub(crate) fn nothing(refused: &[Refused]) -> Error {
+/// That none of the selected groups could be converted, with the reasons; or that none has something to fix.
+pub(crate) fn nothing(refused: &[Refused], fixes: bool) -> Error {
     let reasons = refused.iter().flat_map(|group| {
         let why = group.reasons.iter();
         why.map(|why| format!("{}: {why}", group.subsystem))
     });
     Error::Nothing {
         groups: refused.len(),
+        fixes,
         reasons: reasons.collect(),
     }
 }
@@ -296,11 +297,11 @@ pub(crate) fn read(tree: &Tree, report: &Report, groups: &[&Group]) -> Result<So
             }
         }
     }
-    Ok(sources)
     let columns = columns(report.tree.era, &report.tree.version);
     for source in sources.values_mut() {
         source.columns = columns;
     }
+    Ok(sources)
 }
 
 fn plan(

@@ -9,7 +9,7 @@ use crate::edits::{Planned, Sources, Words};
 use crate::error::Error;
 use crate::info::{Base, Check, Checks, Info, Outcome, Patch, PatchChecks, Refused, SCHEMA};
 use crate::mbox::{self, Mail};
-use crate::options::{Api, ConvertOptions, Export};
+use crate::options::{ConvertOptions, Export};
 use crate::origin::Origin;
 use crate::series::Series;
 use crate::series::cover;
@@ -356,17 +356,10 @@ impl<'a> Draft<'a> {
         if let Some(kept) = previous.and_then(version::hand_written) {
             return kept;
         }
-        let title = match self.patches.as_slice() {
-            [only] => only.subject.clone(),
-            _ if self.fixes.len() == self.patches.len() => "fix how user pages are released".into(),
-            _ if words.api == Api::Pin => {
-                "convert get_user_pages*() callers to pin_user_pages*()".into()
-            }
-            _ => "convert put_page() to put_user_page*()".into(),
-        };
+        let fixes = self.fixes.len();
         (
-            title,
-            cover::cover_body(words, &self.patches, self.fixes.len()),
+            cover::cover_title(words, &self.patches, fixes),
+            cover::cover_body(words, &self.patches, fixes),
         )
     }
 

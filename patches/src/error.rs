@@ -24,12 +24,13 @@ pub struct Hunk {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No selected group could be converted; one line a group.
-    #[error(
-        "convert: none of the {groups} selected groups can be converted{}",
-        lines(reasons)
-    )]
-    Nothing { groups: usize, reasons: Vec<String> },
+    /// No selected group could be converted, one line a group; or fixes alone were wanted, and there are none.
+    #[error("{}", nothing(*groups, *fixes, reasons))]
+    Nothing {
+        groups: usize,
+        fixes: bool,
+        reasons: Vec<String>,
+    },
     /// A group was asked for by id and is not in the report.
     #[error("find group `{0}` in the audit")]
     NoSuchGroup(String),
@@ -153,6 +154,18 @@ fn show_hunks(hunks: &[Hunk]) -> String {
         .collect()
 }
 
+/// What [`Error::Nothing`] says.
+fn nothing(groups: usize, fixes: bool, reasons: &[String]) -> String {
+    match (groups, fixes) {
+        (_, true) => "find a release to fix: the audit found none there that does not fit how its pages are taken".into(),
+        (0, false) => "convert anything: the audit found no call there that has to change".into(),
+        (groups, false) => format!(
+            "convert: none of the {groups} selected groups can be converted{}",
+            lines(reasons)
+        ),
+    }
+}
+
 impl Failure for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -188,7 +201,12 @@ impl Failure for Error {
 
     fn hint(&self) -> Option<Hint> {
         match self {
-            Error::Nothing { .. } => Some(Act::ExplainCallsite.into()),
+            Error::Nothing {
+                fixes: false,
+                groups: 1..,
+                ..
+            } => Some(Act::ExplainCallsite.into()),
+            Error::Nothing { .. } => Some(Act::ListCallsites.into()),
             Error::NoSuchGroup(_) => Some(Act::ListCallsites.into()),
             Error::ApiMissing { .. } => Some(Act::ConvertToWhatTheTreeHas.into()),
             Error::NoSuchSeries { known, .. } => {

@@ -11,12 +11,13 @@ use callsites::tree::Tree;
 
 /// Converts the selected groups of an audited tree.
 ///
-/// On a tree of before 5.2, which has no functions to release user pages by, the first patch introduces them.
+/// On a tree of before 5.2, which has no functions to release user pages by, the first patch introduces them; fixes alone call
+/// none of them.
 ///
 /// # Errors
 /// [`Error::Nothing`] when no group could be converted, and whatever stops git, the file system or a check of our own.
 pub fn convert(tree: &Tree, report: &Report, options: &ConvertOptions) -> Result<Series, Error> {
-    match words(tree, report, options.api)?.introduced_first {
+    match words(tree, report, options.api)?.introduced_first && !options.fixes {
         true => steps::introduced(tree, report, options),
         false => convert::convert(tree, report, options),
     }

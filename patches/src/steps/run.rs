@@ -279,7 +279,7 @@ impl<'a> Run<'a> {
         let (sources, plans, refused) =
             planned(self.tree, &self.report, selection, &words, &self.sources)?;
         if plans.is_empty() {
-            return Err(nothing(&refused));
+            return Err(nothing(&refused, false));
         }
         self.refused.extend(refused);
         let mut patches = Vec::new();

@@ -431,6 +431,18 @@ fn a_group_that_shares_no_directory_is_named_after_its_acquires() {
     }
 }
 
+#[test]
+fn a_place_without_calls_is_told_from_groups_that_cannot_be_converted() {
+    let fixture = Fixture::new();
+    let mut options = fixture.rehearsal();
+    options.select = Select::Paths(vec!["include/linux".into()]);
+    let error = fixture.convert(&options).expect_err("nothing is there");
+    assert_eq!(
+        error.to_string(),
+        "convert anything: the audit found no call there that has to change"
+    );
+}
+
 /// A release so deep that its arguments take two lines.
 const DEEP: &str = "\
 static int toy_get(struct toy *pinned_pages, unsigned long addr)

@@ -3,8 +3,10 @@
 
 use super::{Fixture, author, put, text};
 use crate::error::Error;
+use crate::fixture::header;
 use crate::options::ConvertOptions;
 use crate::series::Series;
+use callsites::report::Era;
 use proc::git::store;
 
 const PATH: &str = "drivers/misc/toy.c";
@@ -98,13 +100,41 @@ fn fixes_can_be_had_alone_and_where_there_are_none_that_is_said() {
         "misc: toy: fix release of user pages in toy_map()"
     );
     let cover = text(&series.mails[0].bytes);
-    assert!(cover.contains("fix releases of user pages"), "{cover}");
+    assert!(
+        cover.contains("\nThis patch fixes a release of user pages"),
+        "{cover}"
+    );
     let fixture = Fixture::new();
     let only = ConvertOptions {
         fixes: true,
         ..fixture.rehearsal()
     };
-    assert!(matches!(fixture.convert(&only), Err(Error::Nothing { .. })));
+    let error = fixture.convert(&only).expect_err("there is none");
+    assert!(matches!(error, Error::Nothing { .. }));
+    assert!(
+        error
+            .to_string()
+            .starts_with("find a release to fix: the audit found none"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_tree_that_lacks_the_functions_gets_its_fixes_without_them() {
+    let mut fixture = Fixture::of(&[(PATH, FREES)]);
+    fixture.report.tree.era = Era::PutPage;
+    put(
+        &fixture.path("tree"),
+        "include/linux/mm.h",
+        header(Era::PutPage),
+    );
+    let only = ConvertOptions {
+        fixes: true,
+        ..fixture.rehearsal()
+    };
+    let series = fixture.convert(&only).expect("it has one");
+    assert_eq!(series.info.patches.len(), 1);
+    assert!(text(&series.mbox()).contains("+\t\tput_page(toy->pages[0]);"));
 }
 
 #[test]
