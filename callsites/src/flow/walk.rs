@@ -4,7 +4,9 @@
 //! A body is walked until the definitions at its loop heads and labels no longer grow; constraints are added on the way
 //! (adding one twice is harmless). Arms of `#if` are alternatives.
 
-use super::env::{Env, Join, SetId, Sets};
+mod joins;
+
+use super::env::{Env, Join, Sets};
 use super::graph::Node;
 use super::hash::FastMap;
 use super::owned::{self, Owned};
@@ -254,59 +256,6 @@ impl<'p> Walk<'p, '_> {
             }
         }
         self.env.set(variable, set);
-    }
-
-    /// Whether a variable has as many definitions as are kept one by one.
-    pub(super) fn is_crowded(&self, variable: usize) -> bool {
-        self.sets.get(self.env.get(variable)).len() >= MOST_DEFINITIONS
-    }
-
-    /// One value takes all the definitions of a set.
-    fn gather(&mut self, set: SetId, into: Node) {
-        for definition in self.sets.get(set).iter().filter(|from| **from != into) {
-            self.state.graph.copy(*definition, into);
-        }
-    }
-
-    /// Both ways lead to the `join` of the statement at `place`. True when that changed anything.
-    fn merge(&mut self, env: &mut Env, other: &Env, place: Span, join: Join) -> bool {
-        let before = env.clone();
-        if !env.join(other, &mut self.sets) {
-            return false;
-        }
-        let few = if self.crowded { 1 } else { MOST_DEFINITIONS };
-        for variable in env.crowded(&self.sets, few) {
-            // A join and a variable together are one place.
-            let key = (
-                place.start,
-                self.variables[variable].home.1.start,
-                join as u8,
-            );
-            let all = env.get(variable);
-            let known = self.joins.get(&(self.context, key)).copied();
-            let through = known.is_some_and(|node| self.sets.get(all).contains(&node));
-            if !through && self.sets.get(all).len() <= MOST_DEFINITIONS {
-                continue;
-            }
-            self.crowded = true;
-            let span = Span {
-                start: key.0,
-                end: key.1,
-            };
-            let node = self.state.temp(self.context, span, key.2);
-            self.joins.insert((self.context, key), node);
-            self.gather(all, node);
-            let one = self.sets.intern(vec![node]);
-            env.set(variable, one);
-        }
-        before != *env
-    }
-
-    /// The same for the present point.
-    fn merge_here(&mut self, other: &Env, place: Span, join: Join) {
-        let mut env = std::mem::take(&mut self.env);
-        self.merge(&mut env, other, place, join);
-        self.env = env;
     }
 
     pub(super) fn block(&mut self, statements: &'p [Stmt]) {
