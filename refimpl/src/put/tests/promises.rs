@@ -533,3 +533,18 @@ fn a_long_term_pin_of_what_a_driver_inserted_goes_the_slow_way() {
         assert_eq!(world.counters(), counters, "{}", version.name());
     }
 }
+
+/// wp_page_copy() of FAULT_FLAG_UNSHARE (6.1): the entry of the private page is made anew, neither dirty nor writable; one that a store
+/// makes private is both.
+#[test]
+fn the_entry_of_an_unshared_page_is_clean_and_read_only() {
+    let mut world = World::new(Version::V6_12, Area::Anon, 2);
+    world.pin(1, LONGTERM, Path::Slow).unwrap();
+    let unshared = world.mm.pte(START).unwrap();
+    assert_ne!(unshared.pfn, Memory::ZERO);
+    assert!(!unshared.dirty && !unshared.writable);
+    let second = PageIndex(START.0 + 1);
+    world.mm.access(&mut world.memory, second, true).unwrap();
+    let stored = world.mm.pte(second).unwrap();
+    assert!(stored.dirty && stored.writable);
+}
