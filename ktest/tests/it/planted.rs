@@ -198,12 +198,14 @@ fn chosen(variable: &str) -> Chosen {
     Chosen(names.map(str::to_owned).collect())
 }
 
-/// Those that let the guest go on, one for each target a kernel. `KTEST_TARGETS` names targets, `KTEST_BUGS` bugs.
+/// Those that let the guest go on, one for each target a kernel: a target that hangs is killed, a kernel that crashed is over.
+/// `KTEST_TARGETS` names targets, `KTEST_BUGS` bugs.
 fn rounds(bugs: &[Planted]) -> Vec<Vec<&Planted>> {
     let chosen = chosen("KTEST_TARGETS");
     let mut rounds: Vec<Vec<&Planted>> = Vec::new();
     for bug in bugs {
-        if bug.result != [Outcome::Fail] || !chosen.takes(&bug.target) {
+        let goes_on = |result| matches!(result, &Outcome::Fail | &Outcome::Timeout);
+        if !bug.result.iter().all(goes_on) || !chosen.takes(&bug.target) {
             continue;
         }
         let mut free = rounds
@@ -333,6 +335,16 @@ bugs! {
     a_part_of_a_page_that_is_left_clean_is_caught = "not-dirty-below-a-page",
     pages_of_half_a_memory_that_are_kept_are_caught = "kept-of-half-a-memory",
     a_second_pin_of_a_page_that_is_kept_is_caught = "second-pin-of-a-page-kept",
+    a_lock_that_is_kept_is_caught = "lock-kept-where-pages-are-refused",
+    a_page_that_is_marked_dirty_after_its_release_is_caught = "dirty-after-release",
+    pages_given_back_twice_on_a_refusal_are_caught = "given-back-twice-on-a-refusal",
+    a_write_by_force_is_caught = "forced-write",
+    a_page_that_is_dirty_though_a_disk_only_reads_it_is_caught = "dirty-though-only-read",
+    a_page_that_is_dirty_though_a_command_only_reads_it_is_caught = "dirty-though-a-command-only-reads",
+    a_count_that_wraps_is_caught = "count-wraps",
+    an_offset_of_another_memory_is_caught = "offset-of-the-first",
+    a_region_taken_for_writing_without_need_is_caught = "written-where-reading-suffices",
+    a_replaced_buffer_that_is_kept_is_caught = "kept-where-replaced",
     a_hang_is_caught = "hang",
     a_panic_is_caught = "panic",
 }
