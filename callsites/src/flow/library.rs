@@ -269,12 +269,17 @@ impl<'t> Library<'t> {
                 return found;
             }
         }
-        // A function of the catalogue stands where it says.
-        let listed = catalogue()
-            .get(name)
-            .map(|function| Utf8Path::new(function.file()));
-        let there = listed.filter(|path| self.places.has(path) && self.defined_in(path, name));
-        there.map(Utf8Path::to_owned).into_iter().collect()
+        // A function of the catalogue stands where it says, or in another file beside that one: files are split and renamed.
+        let Some(listed) = catalogue().get(name).map(|function| function.file()) else {
+            return Vec::new();
+        };
+        let listed = Utf8Path::new(listed);
+        if self.places.has(listed) && self.defined_in(listed, name) {
+            return vec![listed.to_owned()];
+        }
+        let paths = self.places.beside(listed);
+        let found = paths.iter().filter(|path| self.defined_in(path, name));
+        found.cloned().collect()
     }
 
     fn names(&mut self, path: &Utf8Path, name: &str) -> bool {
@@ -498,3 +503,6 @@ fn size(facts: &FileFacts) -> (usize, usize, usize) {
             .count(),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Directories with more files than this below them are not searched below, only in themselves: they join parts that have
-/// nothing to do with each other. In 6.12 these are 37 of the 3,966 directories that hold sources.
+/// nothing to do with each other. A directory with more files than this in itself is not searched for a function that moved. In 6.12 these are 37 of the 3,966 directories that hold sources.
 const LARGE: usize = 400;
 
 /// Paths, sorted by their text.
@@ -92,6 +92,15 @@ impl<'t> Places<'t> {
         } else {
             self.inside(directory).into()
         }
+    }
+
+    /// The files of the directory in which `path` stands or stood; none where there are many.
+    pub fn beside(&mut self, path: &Utf8Path) -> Arc<[Utf8PathBuf]> {
+        let siblings = self.siblings(parent(path));
+        if siblings.len() > LARGE {
+            return [].into();
+        }
+        siblings
     }
 
     fn is_large(&self, directory: &str) -> bool {
