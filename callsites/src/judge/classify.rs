@@ -13,13 +13,14 @@ pub(crate) use near::Seen;
 pub(super) use near::{has_asked, put_untouched};
 
 use crate::flow::analysis::{Analysis, Held};
+use crate::flow::graph::Node;
 use crate::flow::hash::FastSet;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
 use crate::flow::program::FnId;
 use crate::flow::sites::Site;
-use crate::flow::state::{FieldId, Owner, SiteKey};
+use crate::flow::state::{FieldId, Object, Owner, SiteKey};
 use crate::index::ir::Expr;
 use crate::index::walk;
 use crate::report::{Confidence, Verdict};
@@ -49,6 +50,8 @@ pub(crate) struct Uses {
     pub held_in: Option<FieldId>,
     /// The functions that they are given to and that were not read.
     pub handed_on: BTreeSet<SmolStr>,
+    /// The pointer through which a function is called with them, when no function was found for it.
+    pub called: Option<SmolStr>,
     /// The function that is given the address of their data, by a caller that reads no more of it: what it does there is to
     /// the data.
     pub address_given: Option<SmolStr>,
@@ -151,6 +154,18 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             });
         }
     }
+    for call in &analysis.state.indirect {
+        let targets = analysis.state.graph.values(call.pointer);
+        let mut targets = targets.iter();
+        if targets.any(|object| matches!(analysis.state.what(*object), Object::Function(..))) {
+            continue;
+        }
+        let given: Vec<Node> = call.args.iter().flatten().copied().collect();
+        of(&held.pages_within(&given), &mut |uses| {
+            uses.called
+                .get_or_insert_with(|| pointer(analysis, call.site));
+        });
+    }
     for touch in &analysis.state.touches {
         // Through a pointer that is the page itself one reaches its data only when it was mapped first.
         let all = held.pages(&touch.through);
@@ -174,6 +189,26 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     }
     given::note(analysis, &mut out);
     out
+}
+
+/// The name of the pointer through which a function is called.
+fn pointer(analysis: &Analysis, site: SiteKey) -> SmolStr {
+    let mut found = SmolStr::new_static("a pointer");
+    let body = &analysis.program.function(site.function).body;
+    walk::expressions(body, &mut |expr| {
+        if let Expr::Call { callee, span, .. } = expr {
+            let mut callee = callee.as_ref();
+            while let Expr::Deref(inner, _) = callee {
+                callee = inner;
+            }
+            if let (true, Expr::Name(name, _) | Expr::Field { name, .. }) =
+                (*span == site.span, callee)
+            {
+                found = name.clone();
+            }
+        }
+    });
+    found
 }
 
 /// Whether the iterator an acquire is given is a member of a record: then it was set up elsewhere.
@@ -348,13 +383,12 @@ pub(super) fn judge(
         );
     }
     if function.kind == "remote" && at_once && uses.dma.is_none() && one_page(analysis, site) {
-        let reason = "one page of another process is looked into, as a debugger does, and put before the function returns";
-        return say(
-            Verdict::Keep,
-            Some(4),
-            Confidence::Medium,
-            reason.to_owned(),
+        let written = uses.cpu_write.is_some() || uses.dirty.is_some();
+        let reason = format!(
+            "one page of another process is {}, as a debugger does, and put before the function returns",
+            if written { "written to" } else { "looked into" }
         );
+        return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
     }
     let untouched = uses.dma.is_none() && uses.cpu_write.is_none() && uses.held.is_none();
     if untouched && !outside.is_empty() && near::notify(analysis, seen, &outside) {
@@ -418,7 +452,7 @@ pub(super) fn judge(
         let reason = "the pages of another process are only looked at, and put at once".to_owned();
         return say(Verdict::Keep, Some(4), Confidence::Medium, reason);
     }
-    if uses.cpu_read.is_some() && at_once && one_page(analysis, site) {
+    if uses.cpu_read.is_some() && uses.called.is_none() && at_once && one_page(analysis, site) {
         let reason =
             "the CPU reads one page and puts it at once: nothing is written that could be lost";
         return say(
@@ -446,6 +480,12 @@ pub(super) fn judge(
     if let Some(name) = &uses.address_given {
         let reason = format!("the address of the data of the pages is given to {name}()");
         return say(Verdict::Convert, Some(1), Confidence::Medium, reason);
+    }
+    if let Some(name) = &uses.called {
+        let reason = format!(
+            "the pages are given to the function that {name} points to, and none was found for it: see what it does with them"
+        );
+        return say(Verdict::Unknown, None, Confidence::Low, reason);
     }
     if at_once || uses.struct_page.is_some() && uses.handed_on.is_empty() {
         let reason =

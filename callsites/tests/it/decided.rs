@@ -848,3 +848,53 @@ int bio_iov_iter_get_pages(struct bio *bio, struct iov_iter *iter)
         ),
     ]);
 }
+
+/// A function that hands one page to whatever its caller gives it, and the rest of its file.
+fn shown(rest: &str, verdict: &str) -> String {
+    format!(
+        "
+int frob_show(unsigned long at, int (*see)(struct page *page, void *how), void *how)
+{{
+	struct page *page;
+	int ret;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1) //^ {verdict}
+		return -EFAULT;
+	ret = see(page, how);
+	put_page(page); //^ {verdict}
+	return ret;
+}}
+{rest}"
+    )
+}
+
+#[test]
+fn what_a_function_does_that_was_not_found_is_not_known_and_what_one_does_that_was_found_is() {
+    check(&[("drivers/frob/show.c", &shown("", "unknown"))]);
+    let looks = "
+static int frob_look(struct page *page, void *how)
+{
+	return PageReserved(page);
+}
+int frob_is_reserved(unsigned long at)
+{
+	return frob_show(at, frob_look, NULL);
+}
+";
+    check(&[("drivers/frob/show.c", &shown(looks, "keep"))]);
+    let writes = "
+static int frob_fill(struct page *page, void *how)
+{
+	void *data = kmap_local_page(page);
+
+	memset(data, 0, PAGE_SIZE);
+	kunmap_local(data);
+	return 0;
+}
+int frob_clear(unsigned long at)
+{
+	return frob_show(at, frob_fill, NULL);
+}
+";
+    check(&[("drivers/frob/show.c", &shown(writes, "convert"))]);
+}
