@@ -132,6 +132,18 @@ mod tests {
         );
     }
 
+    /// lib/Kconfig.kasan: SLUB until 6.1, and not SLUB_TINY since; kernel/configs/tiny.config takes SLOB and SLUB_TINY.
+    #[test]
+    fn kasan_gets_an_allocator_that_it_knows_in_every_release() {
+        let kasan = variants(&["kasan".into()]).unwrap().remove(0).fragment;
+        for release in ["4.19", "6.1", "6.2", "6.12", "7.3"] {
+            let at = kasan.at(release.parse().unwrap());
+            let value = |name| at.settings.get(name).map(|s| s.value.as_str());
+            let slub = matches!(release, "4.19" | "6.1").then_some("y");
+            assert_eq!((value("SLUB"), value("SLUB_TINY")), (slub, Some("n")));
+        }
+    }
+
     #[test]
     fn a_variant_that_does_not_exist_is_a_mistake_of_the_user() {
         let error = variants(&["kasan,ksan".into()]).unwrap_err();
