@@ -113,6 +113,8 @@ fn is_guessed(fact: &Fact) -> bool {
                 | What::UsedAfterRelease
                 | What::DirtiedAfterRelease
                 | What::WantedKept
+                | What::LockKept
+                | What::NoneIsSuccess
         )
 }
 
@@ -141,6 +143,8 @@ fn is_across(fact: &Fact) -> bool {
                 | What::SleepsWhenAtomic
                 | What::UsedAfterRelease
                 | What::WantedKept
+                | What::LockKept
+                | What::NoneIsSuccess
                 | What::SlabReference
         )
 }

@@ -29,6 +29,9 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                         fact.name
                     ),
                 )
+            } else if fact.name.is_empty() {
+                let message = "a negative errno is passed as a number of pages";
+                ("errno-as-count", message.to_owned())
             } else {
                 (
                     "errno-as-count",

@@ -86,9 +86,27 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         .map(|item| item.name.as_str())
         .collect();
     takers.extend(&acting);
-    let names_a_taker = |text: &[u8]| {
-        words(text).any(|word| std::str::from_utf8(word).is_ok_and(|word| takers.contains(word)))
-    };
+    // Callers, and theirs, as far up as calls are followed down.
+    for _ in 1..DEPTH {
+        let callers = file.functions.iter().filter(|function| {
+            let mut calls = false;
+            visit::all_calls(&function.body, &mut |name, _, _| {
+                calls |= takers.contains(name)
+            });
+            calls && function.linkage != Linkage::Macro
+        });
+        let callers = callers.map(|function| function.name.as_str());
+        let others = unread
+            .iter()
+            .filter(|item| item.kind == OutlineKind::Function && names_one(text(item), &takers));
+        let others = others.map(|item| item.name.as_str());
+        let before = takers.len();
+        let found: Vec<&str> = callers.chain(others).collect();
+        takers.extend(found);
+        if takers.len() == before {
+            break;
+        }
+    }
     let mut by_name: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, item) in unread.iter().enumerate() {
         by_name.entry(item.name.as_bytes()).or_default().push(at);
@@ -103,7 +121,7 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         if helper
             || drops && lets_go(text(item))
             || acting.contains(item.name.as_str())
-            || names_a_taker(text(item))
+            || names_one(text(item), &takers)
         {
             wanted.insert(at);
         }
@@ -130,6 +148,11 @@ fn of_file(file: &FileFacts, input: &Input<'_>) -> Option<FileFacts> {
         .extend(new.filter(|f| !read.contains(&f.span.start)));
     file.functions.sort_by_key(|f| f.span.start);
     Some(file)
+}
+
+/// Whether one of these names stands in `text`.
+fn names_one(text: &[u8], names: &HashSet<&str>) -> bool {
+    words(text).any(|word| std::str::from_utf8(word).is_ok_and(|word| names.contains(word)))
 }
 
 /// Whether `text` drops pins by a handle: what stands before that tells of the calls there that they do not.

@@ -16,7 +16,7 @@ pub struct Rule {
     source: &'static str,
 }
 
-const ALL: [Rule; 19] = [
+const ALL: [Rule; 23] = [
     Rule {
         id: "R1",
         names: &[("kind-mismatch", Severity::Error)],
@@ -53,6 +53,11 @@ const ALL: [Rule; 19] = [
         source: include_str!("wrong_count.rs"),
     },
     Rule {
+        id: "R4",
+        names: &[("offset-forgotten", Severity::Error)],
+        source: include_str!("page_number.rs"),
+    },
+    Rule {
         id: "R5",
         names: &[
             ("errno-as-count", Severity::Error),
@@ -65,6 +70,11 @@ const ALL: [Rule; 19] = [
         id: "R5",
         names: &[("partial-not-seen", Severity::Error)],
         source: include_str!("partial.rs"),
+    },
+    Rule {
+        id: "R5",
+        names: &[("none-not-seen", Severity::Warning)],
+        source: include_str!("none_taken.rs"),
     },
     Rule {
         id: "R6",
@@ -98,6 +108,11 @@ const ALL: [Rule; 19] = [
             ("use-after-release", Severity::Error),
         ],
         source: include_str!("double_release.rs"),
+    },
+    Rule {
+        id: "R9",
+        names: &[("released-and-left", Severity::Error)],
+        source: include_str!("stale.rs"),
     },
     Rule {
         id: "R10",
@@ -137,6 +152,14 @@ const ALL: [Rule; 19] = [
         id: "R17",
         names: &[("slab-reference", Severity::Warning)],
         source: include_str!("slab.rs"),
+    },
+    Rule {
+        id: "R18",
+        names: &[
+            ("acquire-unlocked", Severity::Error),
+            ("lock-kept", Severity::Error),
+        ],
+        source: include_str!("locks.rs"),
     },
 ];
 

@@ -4,8 +4,8 @@
 use super::view::{Input, View};
 use super::{
     accounting, compound, dirty, double_release, errno, gup_flags, half_converted, kind_mismatch,
-    leak, look_alike, never_released, overwritten, partial, slab, sleeping, still_mapped, unfilled,
-    wrong_count,
+    leak, locks, look_alike, never_released, none_taken, overwritten, page_number, partial, slab,
+    sleeping, stale, still_mapped, unfilled, wrong_count,
 };
 use crate::flow::places::parent;
 use crate::index::ir::FileFacts;
@@ -19,17 +19,21 @@ type Rule = fn(&View<'_>, &mut Vec<Finding>);
 
 /// The rules that look at one file and its callsites; the order decides which of two findings about one line stays
 /// when one is the consequence of the other.
-const OF_A_FILE: [Rule; 17] = [
+const OF_A_FILE: [Rule; 21] = [
     kind_mismatch::check,
     errno::check,
     wrong_count::check,
+    page_number::check,
     partial::check,
+    none_taken::check,
     unfilled::check,
     double_release::check,
+    stale::check,
     leak::check,
     overwritten::check,
     never_released::check,
     slab::check,
+    locks::check,
     dirty::check,
     sleeping::check,
     still_mapped::check,

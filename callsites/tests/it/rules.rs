@@ -171,11 +171,15 @@ fn each_fixture_is_checked_by_a_test() {
             "iterators.c",
             "kinds.c",
             "leak.c",
+            "levels.c",
             "lifetimes.c",
             "loans.c",
+            "locks.c",
+            "numbers.c",
             "objects.c",
             "partial.c",
             "results.c",
+            "stale.c",
             "turns.c"
         ]
     );
@@ -184,4 +188,24 @@ fn each_fixture_is_checked_by_a_test() {
 #[test]
 fn who_releases_pages_after_a_call_has_not_lost_them_to_it() {
     check("loans.c");
+}
+
+#[test]
+fn locks_are_held_where_pages_are_taken_and_given_back_where_that_fails() {
+    check("locks.c");
+}
+
+#[test]
+fn no_page_is_no_success_and_an_offset_is_part_of_a_number_of_pages() {
+    check("numbers.c");
+}
+
+#[test]
+fn what_is_released_and_left_is_released_again() {
+    check("stale.c");
+}
+
+#[test]
+fn what_is_lost_is_found_two_calls_further_up() {
+    check("levels.c");
 }

@@ -26,6 +26,10 @@ pub enum Does {
     Guards,
     /// Returns what is true when something failed.
     FailsWhenTrue,
+    /// Takes a lock under which sleeping is allowed.
+    HoldsLock,
+    /// Gives such a lock back.
+    DropsLock,
     /// Locks a page.
     LocksPage,
     /// Is worth the least of its arguments.
@@ -40,6 +44,8 @@ pub enum Does {
     ErrnoOrZero,
     /// Is worth its argument.
     Same,
+    /// The same; what is not 0 is an errno.
+    MakesError,
     /// The same; it warns when that is true.
     Warns,
     /// Divides its first argument by its second, and rounds up.
@@ -48,6 +54,12 @@ pub enum Does {
     PagesUp,
     /// So many bytes fill so many pages.
     PagesDown,
+    /// Says how far an address lies behind the beginning of its page.
+    OffsetInPage,
+    /// Asks whether an address begins with a page, or another unit.
+    AsksAlignment,
+    /// Rounds a number up to a unit.
+    RoundsUp,
     /// Prints or measures, and keeps nothing.
     Measures,
     /// Frees memory.
@@ -150,9 +162,20 @@ struct Data {
     act: Vec<Act>,
     counters: Counters,
     constants: BTreeMap<String, i64>,
+    space: Space,
     notifiers: Notifiers,
     callbacks: Callbacks,
     vendors: Vendors,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Space {
+    needs: BTreeSet<String>,
+    words: BTreeSet<String>,
+    prefixes: Vec<String>,
+    holders: BTreeSet<String>,
+    entries: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -188,6 +211,7 @@ pub struct Acts {
     by_prefix: Vec<(String, usize)>,
     counters: BTreeSet<String>,
     constants: BTreeMap<String, i64>,
+    space: Space,
     notifiers: BTreeSet<String>,
     callbacks: BTreeMap<String, String>,
     vendors: Vendors,
@@ -217,6 +241,25 @@ impl Acts {
     /// Whether a member of that name counts pages that are charged for.
     pub fn is_counter(&self, member: &str) -> bool {
         self.counters.contains(member)
+    }
+
+    /// Whether the function of that name is called with the lock of the address space held.
+    pub fn needs_space_lock(&self, name: &str) -> bool {
+        self.space.needs.contains(name)
+    }
+
+    /// Whether a word tells that code takes the lock of an address space, or is called under it.
+    pub fn tells_of_space_lock(&self, word: &str) -> bool {
+        let begins = |prefix: &String| word.starts_with(prefix.as_str());
+        self.space.words.contains(word)
+            || self.space.holders.contains(word)
+            || self.space.prefixes.iter().any(begins)
+    }
+
+    /// Whether a word is the macro that makes a system call.
+    pub fn enters_kernel(&self, word: &str) -> bool {
+        let begins = |prefix: &String| word.starts_with(prefix.as_str());
+        self.space.entries.iter().any(begins)
     }
 
     /// Whether the record of that tag (without `struct`) is what a callback of an mmu notifier is given.
@@ -290,6 +333,7 @@ fn read(data: Data) -> Acts {
         by_prefix,
         counters: data.counters.members,
         constants: data.constants,
+        space: data.space,
         notifiers: data.notifiers.records,
         callbacks: data.callbacks.atomic,
         vendors: data.vendors,
@@ -324,7 +368,16 @@ mod tests {
         assert!(acts().is("spin_unlock_irqrestore", Does::AllowsSleep));
         assert!(acts().is("spin_trylock_bh", Does::MayForbidSleep));
         assert_eq!(acts().of("spin_lock_init"), Some(Does::Looks));
-        assert_eq!(acts().of("mutex_lock"), Some(Does::Looks));
+        assert!(acts().is("mutex_lock", Does::HoldsLock) && acts().is("up_read", Does::DropsLock));
+        assert!(
+            acts()
+                .get("mmap_read_lock_killable")
+                .is_some_and(|act| act.fails)
+        );
+        assert!(acts().needs_space_lock("pin_user_pages"));
+        assert!(!acts().needs_space_lock("pin_user_pages_fast"));
+        assert!(acts().tells_of_space_lock("mmap_read_trylock"));
+        assert!(!acts().tells_of_space_lock("mmap"));
         assert!(acts().is("spinlock_irqsave", Does::Guards));
         assert!(acts().is_atomic_callback("bio", "bi_end_io"));
         assert!(!acts().is_atomic_callback("bio", "bi_private"));

@@ -45,6 +45,7 @@ impl Machine<'_, '_> {
         for (at, arg) in args.iter().enumerate() {
             if let (Expr::AddressOf(inner, _), true) = (visit::bare(arg), Some(at) != target_at) {
                 self.forget(state, inner);
+                state.locks_lost();
             }
         }
         // What does not fault pages in returns how many were there.
@@ -55,19 +56,23 @@ impl Machine<'_, '_> {
             1 => wanted / 2,
             _ => wanted,
         };
-        // Of one page there is no half.
-        if wanted <= 0 || (self.outcome == 1 && got == 0) {
+        // Of one page there is no half, but there may be none.
+        let none = self.outcome == 1 && got == 0;
+        let only = state.acquisitions.iter().all(|a| a.got <= 0);
+        if wanted <= 0 || state.none.is_some() || none && (never_negative || !only) {
             state.over = true;
             return Value::Int(got);
         }
-        state.note(
-            span,
-            [
-                "it fails",
-                "it gets fewer pages than asked for",
-                "it gets all pages",
-            ][usize::from(self.outcome.min(2))],
-        );
+        if none {
+            state.none = Some(span);
+        }
+        let said = match self.outcome {
+            0 => "it fails",
+            1 if none => "it gets no page",
+            1 => "it gets fewer pages than asked for",
+            _ => "it gets all pages",
+        };
+        state.note(span, said);
         let Some(target) = target_at.and_then(|at| args.get(at)) else {
             return Value::Int(got);
         };

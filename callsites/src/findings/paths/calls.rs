@@ -34,6 +34,7 @@ impl Machine<'_, '_> {
         let act = self.acts.get(name);
         match act.map(|act| act.does) {
             Some(Does::ForbidsSleep) => {
+                state.lock_held(args, span, None);
                 state.atomic.push(Lock {
                     at: span,
                     tried: None,
@@ -54,6 +55,7 @@ impl Machine<'_, '_> {
                 if let Some(held) = state.lock(span) {
                     state.atomic.remove(held);
                 }
+                self.lock_dropped(state, args);
                 if does == Some(Does::AllowsSleep) {
                     return self.look(state, args);
                 }
@@ -64,7 +66,13 @@ impl Machine<'_, '_> {
         let plain = |act: &&Act| {
             matches!(
                 act.does,
-                Does::Looks | Does::Links | Does::GivesUp | Does::Measures | Does::FailsWhenTrue
+                Does::Looks
+                    | Does::HoldsLock
+                    | Does::DropsLock
+                    | Does::Links
+                    | Does::GivesUp
+                    | Does::Measures
+                    | Does::FailsWhenTrue
             )
         };
         let act = act.filter(|act| !plain(act) || !(self.callees.defined)(name));
@@ -173,7 +181,18 @@ impl Machine<'_, '_> {
         Some(match act.does {
             Does::Least => self.least(state, args),
             // An error pointer is the number that it holds.
-            Does::Same | Does::Warns => self.eval(state, one?),
+            Does::Same => self.eval(state, one?),
+            Does::MakesError => {
+                let value = self.eval(state, one?);
+                self.made_error(state, value)
+            }
+            Does::Warns => {
+                let value = self.eval(state, one?);
+                // Who warns of no page knows that it may be got.
+                state.over |=
+                    state.none.is_some() && self.decide(state, &Test::Truth(value)) == Some(true);
+                value
+            }
             Does::IsErrno => {
                 let value = self.eval(state, one?);
                 self.binary(state, "<", value, Value::Int(0))
@@ -244,6 +263,15 @@ impl Machine<'_, '_> {
                 Value::Int(0)
             }
             Does::Looks => self.look(state, args),
+            Does::HoldsLock => {
+                let result = self.look(state, args);
+                state.lock_held(args, span, Some(result).filter(|_| act.fails));
+                result
+            }
+            Does::DropsLock => {
+                self.lock_dropped(state, args);
+                self.look(state, args)
+            }
             // Others find the object from now on.
             Does::Links => {
                 args.iter().for_each(|arg| {
@@ -253,6 +281,8 @@ impl Machine<'_, '_> {
             }
             // Whoever else has a reference on the object keeps it.
             Does::GivesUp => {
+                // What it calls for the last reference may give a lock back.
+                state.locks_lost();
                 let values = args.iter().map(|arg| self.eval(state, arg)).collect();
                 self.keeps_what_it_is_given(state, name, (args, values), span)
             }

@@ -23,6 +23,12 @@ impl Machine<'_, '_> {
                 Value::Page(..) => Some(true),
                 Value::Unfilled(_) => Some(false),
                 Value::Sym(sym, 0) if state.nonzero.contains(&sym) => Some(true),
+                // Behind the beginning of an object that was made on this way there is no null.
+                Value::Sym(sym, _)
+                    if state.nonzero.contains(&sym) && state.first_names.contains_key(&sym) =>
+                {
+                    Some(true)
+                }
                 Value::Sym(sym, offset) => {
                     let (low, high) = range(state, sym, offset);
                     if low > 0 || high < 0 {
@@ -122,6 +128,22 @@ impl Machine<'_, '_> {
     }
 }
 
+impl Machine<'_, '_> {
+    /// An error pointer is made of a number: what is not 0 is an errno.
+    pub(super) fn made_error(&mut self, state: &mut State, value: Value) -> Value {
+        if let Value::Sym(sym, 0) = self.settle(state, value) {
+            if state.nonzero.contains(&sym) {
+                self.assume(
+                    state,
+                    &Test::Compare("<".into(), value, Value::Int(0)),
+                    true,
+                );
+            }
+        }
+        value
+    }
+}
+
 fn range(state: &State, sym: u32, offset: i64) -> (i64, i64) {
     let (low, high) = state
         .ranges
@@ -166,6 +188,17 @@ fn narrow(state: &mut State, sym: u32, op: &str, number: i64) {
     state.ranges.insert(sym, (low, high));
     // No number is left: this way cannot be walked.
     state.over |= low > high;
+}
+
+/// Whether a condition is another of 0 than of 1.
+pub(super) fn tells_none_from_one(test: &Test) -> bool {
+    match test {
+        Test::Truth(Value::Int(0)) => true,
+        Test::Compare(op, Value::Int(0), Value::Int(limit)) => {
+            compare(op, 0.cmp(limit)) != compare(op, 1.cmp(limit))
+        }
+        _ => false,
+    }
 }
 
 pub(super) fn is_comparison(op: &str) -> bool {

@@ -92,7 +92,11 @@ impl Machine<'_, '_> {
                 value: given,
                 span,
             } => {
-                let mut value = self.eval(state, given);
+                let mut value = if self.keeps_itself(state, target, given) {
+                    self.looked_at(state, std::slice::from_ref(given))[0]
+                } else {
+                    self.eval(state, given)
+                };
                 if op == "=" {
                     self.overwritten(state, (target, value), *span);
                 } else {
@@ -228,6 +232,15 @@ impl Machine<'_, '_> {
         };
         let below = matches!(tested, Some((op, left, Value::Int(0))) if op == "<" && *left == then);
         below || high < 0 || cond == then && high <= 0
+    }
+
+    /// Whether an object is given the address of a part of its own: nobody else sees it by that.
+    fn keeps_itself(&self, state: &State, target: &Expr, given: &Expr) -> bool {
+        let Expr::AddressOf(part, _) = visit::bare(given) else {
+            return false;
+        };
+        let owner = |expr: &Expr| owner(state, &visit::text(expr));
+        owner(part).is_some_and(|part| owner(target) == Some(part))
     }
 
     fn types(&self) -> Types<'_, '_> {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a walk comes back with, and what it has to be told.
 
+use super::machine::Machine;
+use super::state::{Acquisition, State};
 use crate::index::ir::{Expr, Span, TypeRef};
 use crate::tree::VersionCode;
 use smol_str::SmolStr;
@@ -50,6 +52,10 @@ pub(crate) enum What {
     ReleasedFromFreed,
     /// A page is mapped, or what lies behind a mapping is read, after it was released.
     UsedAfterRelease,
+    /// The way got no page, and tells of success.
+    NoneIsSuccess,
+    /// The way fails, and keeps a lock that it has taken.
+    LockKept,
     /// A short acquiring call is kept, together with the number that was asked for.
     WantedKept,
 }
@@ -94,4 +100,57 @@ pub(crate) struct Callees<'a> {
     pub in_result: &'a dyn Fn(&str) -> bool,
     /// The release of the tree.
     pub code: Option<VersionCode>,
+}
+
+impl Machine<'_, '_> {
+    pub(super) fn fact(
+        &mut self,
+        state: &State,
+        what: What,
+        at: Span,
+        cause: Option<Span>,
+        name: &str,
+    ) {
+        self.fact_of(state, (what, at, cause), name, None, "");
+    }
+
+    pub(super) fn fact_about(
+        &mut self,
+        state: &State,
+        what: What,
+        at: Span,
+        acquisition: &Acquisition,
+    ) {
+        let got = Some((acquisition.got, acquisition.wanted));
+        let cause = Some(acquisition.call);
+        self.fact_of(state, (what, at, cause), &acquisition.callee, got, "");
+    }
+
+    pub(super) fn fact_of(
+        &mut self,
+        state: &State,
+        (what, at, cause): (What, Span, Option<Span>),
+        name: &str,
+        got: Option<(i64, i64)>,
+        member: &str,
+    ) {
+        if state.none.is_some() && what != What::NoneIsSuccess {
+            return;
+        }
+        let key = (what, at.start, cause.map_or(0, |span| span.start));
+        let fact = || Fact {
+            what,
+            at,
+            cause,
+            name: name.into(),
+            got,
+            member: member.into(),
+            way: state.way(),
+        };
+        let old = self.facts.entry(key).or_insert_with(fact);
+        // The shortest way is the one to show.
+        if state.way().len() < old.way.len() {
+            *old = fact();
+        }
+    }
 }

@@ -212,6 +212,9 @@ impl Machine<'_, '_> {
         if all_back && failed {
             self.charges_kept(state, at);
         }
+        if failed {
+            self.locks_kept(state, at);
+        }
         if !failed {
             let kept = |a: &&Acquisition| {
                 let known = a.handed_on || a.visible || a.in_list.is_some() || !a.loans.is_empty();
@@ -225,6 +228,10 @@ impl Machine<'_, '_> {
         }
         if value.map(|value| self.settle(state, value)) != Some(Value::Int(0)) {
             return;
+        }
+        let told = state.none_told && !self.gives_pointer;
+        if let (Some(call), None, true) = (state.none, state.failed, told) {
+            self.nones.push((call, at, state.clone()));
         }
         self.keeps |= state.acquisitions.iter().any(|a| {
             let known = a.handed_on || a.visible || !a.loans.is_empty();
@@ -298,8 +305,12 @@ impl Machine<'_, '_> {
     /// Where another way keeps the pages and returns 0, one that releases them for a failure must not.
     pub(super) fn tell_of_success(&mut self) {
         let releases = std::mem::take(&mut self.releases);
+        let nones = std::mem::take(&mut self.nones);
         if !self.keeps {
             return;
+        }
+        for (call, at, state) in nones {
+            self.fact(&state, What::NoneIsSuccess, at, Some(call), "");
         }
         for (at, acquisition, state) in releases {
             self.fact_about(&state, What::SuccessAfterRelease, at, &acquisition);

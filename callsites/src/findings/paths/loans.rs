@@ -262,6 +262,10 @@ impl Machine<'_, '_> {
         span: Span,
     ) -> Value {
         let result = self.fresh();
+        // What the file or its directory defines may give a lock of its caller's back.
+        if name.is_empty() || (self.callees.defined)(name) || (self.callees.beside)(name) {
+            state.locks_lost();
+        }
         let loan = Some(self.loan(name, result, span));
         let outer = std::mem::replace(&mut self.loan, loan);
         let mut values = Vec::new();

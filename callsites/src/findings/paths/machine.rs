@@ -2,6 +2,7 @@
 //! The walk itself, and the facts it comes back with.
 
 use super::calls::root;
+use super::decide::tells_none_from_one;
 pub(crate) use super::facts::{Callees, Fact, What};
 use super::loans::{Ending, Lost};
 use super::state::{Acquisition, Loan, Lock, State, Sym, Value};
@@ -49,8 +50,14 @@ pub(super) struct Machine<'a, 'f> {
     pub left: Vec<Lost>,
     /// Acquiring calls whose pages a way that fails releases, and leaves in their member.
     pub undone: BTreeSet<u32>,
+    /// Locks that some way gives back, each by the first byte of the call that takes it.
+    pub dropped: BTreeSet<u32>,
+    /// Locks that a way which fails keeps: where each is taken, where the way ends, and the way.
+    pub locked: Vec<(Span, Span, State)>,
     /// Whether a way keeps its pages and returns 0.
     pub keeps: bool,
+    /// Ways that got no page and return 0, each with its end.
+    pub nones: Vec<(Span, Span, State)>,
     /// Ways that release their pages for a failure and return 0, each with its end.
     pub releases: Vec<(Span, Acquisition, State)>,
     pub interned: BTreeMap<(SmolStr, Vec<Value>), Sym>,
@@ -100,7 +107,10 @@ fn walked<'a, 'f>(
         lost: Vec::new(),
         left: Vec::new(),
         undone: BTreeSet::new(),
+        dropped: BTreeSet::new(),
+        locked: Vec::new(),
         keeps: false,
+        nones: Vec::new(),
         releases: Vec::new(),
         interned: BTreeMap::new(),
         meaning: BTreeMap::new(),
@@ -125,6 +135,7 @@ fn walked<'a, 'f>(
     machine.run(&steps, start);
     machine.tell_of_success();
     machine.tell_of_loans();
+    machine.tell_of_locks();
     machine
 }
 
@@ -292,6 +303,7 @@ impl<'f> Machine<'_, 'f> {
         if state.over {
             return;
         }
+        state.none_told |= state.none.is_some() && tells_none_from_one(&test);
         // What is warned of does not happen.
         let warned = warned
             || cond
@@ -439,53 +451,5 @@ impl<'f> Machine<'_, 'f> {
                         .signature(args.len())
                         .is_some_and(|s| s.pages.is_some() && s.nr.is_some()))
         })
-    }
-
-    pub(super) fn fact(
-        &mut self,
-        state: &State,
-        what: What,
-        at: Span,
-        cause: Option<Span>,
-        name: &str,
-    ) {
-        self.fact_of(state, (what, at, cause), name, None, "");
-    }
-
-    pub(super) fn fact_about(
-        &mut self,
-        state: &State,
-        what: What,
-        at: Span,
-        acquisition: &Acquisition,
-    ) {
-        let got = Some((acquisition.got, acquisition.wanted));
-        let cause = Some(acquisition.call);
-        self.fact_of(state, (what, at, cause), &acquisition.callee, got, "");
-    }
-
-    pub(super) fn fact_of(
-        &mut self,
-        state: &State,
-        (what, at, cause): (What, Span, Option<Span>),
-        name: &str,
-        got: Option<(i64, i64)>,
-        member: &str,
-    ) {
-        let key = (what, at.start, cause.map_or(0, |span| span.start));
-        let fact = || Fact {
-            what,
-            at,
-            cause,
-            name: name.into(),
-            got,
-            member: member.into(),
-            way: state.way(),
-        };
-        let old = self.facts.entry(key).or_insert_with(fact);
-        // The shortest way is the one to show.
-        if state.way().len() < old.way.len() {
-            *old = fact();
-        }
     }
 }

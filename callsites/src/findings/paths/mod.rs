@@ -24,6 +24,7 @@ mod inline;
 mod iterators;
 mod lifetimes;
 mod loans;
+mod locks;
 mod machine;
 mod places;
 mod releases;

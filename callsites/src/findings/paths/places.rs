@@ -115,6 +115,7 @@ impl Machine<'_, '_> {
         if let Place::Memory(sym, _) = place {
             state.seen.insert(*sym);
         }
+        let unfilled = |value: &Value| matches!(value, Value::Unfilled(_));
         let value = match place {
             Place::Local(name) | Place::Elsewhere(name) => match state.values.get(name) {
                 Some(value) => *value,
@@ -153,6 +154,8 @@ impl Machine<'_, '_> {
             },
             Place::Opaque => Value::Sym(self.fresh(), 0),
         };
+        // Who looks at what no page was put into did not ask whether there is one: whether there always is, is told nowhere.
+        state.over |= state.none.is_some() && unfilled(&value);
         self.settle(state, value)
     }
 

@@ -94,6 +94,12 @@ impl Machine<'_, '_> {
                     }
                 }
             }
+            Some(Value::Sym(sym, 0))
+                if state.ranges.get(&sym).is_some_and(|(_, high)| *high < 0) =>
+            {
+                self.fact(state, What::ErrnoAsCount, at, None, "");
+                state.over = true;
+            }
             count => {
                 if let Some(asked) = count.and_then(|count| self.measured_by(state, sym, count)) {
                     self.fact_about(state, What::ReleasedBeyondGot, at, &asked);

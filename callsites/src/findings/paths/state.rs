@@ -183,6 +183,10 @@ pub(super) struct State {
     pub visits: BTreeMap<usize, u32>,
     /// Locks held that forbid sleeping, innermost last.
     pub atomic: Vec<Lock>,
+    /// Locks that this way has taken, by the text of their argument: where, and what says whether they were.
+    pub locks: BTreeMap<SmolStr, (Span, Option<Value>)>,
+    /// A lock was given back that this way has not taken: it is the caller's, who has it back at the end.
+    pub locks_of_caller: bool,
     /// Releases of user pages so far on this way.
     pub released: Vec<Span>,
     pub trail: Option<Rc<Trail>>,
@@ -226,6 +230,10 @@ pub(super) struct State {
     pub turned: BTreeSet<SmolStr>,
     /// Pages that such a variable is were released: they may be all that the way has taken.
     pub strangers_in_turns: bool,
+    /// A call got no page, and did not fail: of such a way it is only asked whether it tells of success.
+    pub none: Option<Span>,
+    /// That way has asked what is another of one page.
+    pub none_told: bool,
     /// A fact was found that makes the rest of this way meaningless.
     pub over: bool,
 }
