@@ -18,7 +18,7 @@ use crate::flow::hash::FastSet;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
-use crate::flow::program::FnId;
+use crate::flow::program::{FnId, tag};
 use crate::flow::sites::Site;
 use crate::flow::state::{FieldId, Object, Owner, SiteKey};
 use crate::index::ir::Expr;
@@ -175,20 +175,48 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             }
         });
     }
+    let mut told: BTreeMap<SiteKey, u8> = BTreeMap::new();
     for (field, (owner, name)) in analysis.state.fields() {
         let node = analysis.state.field_node(field);
         let all = held.pages_within(&[node]);
         let text = match owner {
-            Owner::Record(tag) | Owner::Within(tag, _) => format!("{name} of struct {tag}"),
+            // A record within another has a name of ours behind that of the other.
+            Owner::Record(tag) | Owner::Within(tag, _) => {
+                let outer = tag.split("::").next().unwrap_or(tag);
+                format!("{name} of struct {outer}")
+            }
             Owner::Directory(_) => format!("a field {name}"),
         };
-        of(&all, &mut |uses| {
-            uses.held.get_or_insert_with(|| text.clone());
+        let far = far_from_pages(analysis, owner, name);
+        for site in all {
+            let uses = out.entry(site).or_default();
             uses.held_in.get_or_insert(field);
-        });
+            if told.get(&site).is_none_or(|known| far < *known) {
+                told.insert(site, far);
+                uses.held = Some(text.clone());
+            }
+        }
     }
     given::note(analysis, &mut out);
     out
+}
+
+/// How little the type of a field says that pages are in it: of several that a sentence could name, it names the one that
+/// says so most.
+fn far_from_pages(analysis: &Analysis, owner: &Owner, name: &str) -> u8 {
+    let (Owner::Record(of) | Owner::Within(of, _)) = owner else {
+        return 1;
+    };
+    let program = &analysis.program;
+    let member = program.any_record(of).and_then(|(file, record)| {
+        let (_, member) = program.member(record, name, file)?;
+        Some((file, &member.ty))
+    });
+    match member {
+        Some((_, ty)) if matches!(tag(&ty.name), "page" | "folio") => 0,
+        Some((file, ty)) if program.is_number(ty, file) => 2,
+        _ => 1,
+    }
 }
 
 /// The name of the pointer through which a function is called.

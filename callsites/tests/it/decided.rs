@@ -898,3 +898,47 @@ int frob_clear(unsigned long at)
 ";
     check(&[("drivers/frob/show.c", &shown(writes, "convert"))]);
 }
+
+#[test]
+fn of_several_members_a_sentence_names_the_one_that_is_of_pages_whatever_stands_first() {
+    let record = "
+struct frob {
+	struct frob_head *head;
+	struct {
+		unsigned long nr;
+		struct page *page;
+	} kept;
+};
+";
+    let drops = "
+static void frob_drop(struct frob *f)
+{
+	f->head = NULL;
+	put_page(f->kept.page);
+	f->kept.page = NULL;
+}
+";
+    let takes = "
+static int frob_set(struct frob *f, unsigned long at)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	f->head = kmap(page);
+	f->kept.page = page;
+	return 0;
+}
+";
+    for (first, second) in [(drops, takes), (takes, drops)] {
+        let text = format!("{record}{first}{second}");
+        let judged = judged(&[("drivers/frob/frob.c", &text)], Era::Pin);
+        let acquire = site(&judged, "get_user_pages_fast");
+        let wanted = "page of struct frob until";
+        assert!(
+            acquire.reason.contains(wanted),
+            "{} in\n{text}",
+            acquire.reason
+        );
+    }
+}
