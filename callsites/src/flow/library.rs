@@ -6,7 +6,7 @@
 
 use super::answers::{Answers, mentions};
 use super::hash::{FastMap, FastSet};
-use super::places::{Places, is_inside, is_public, parent};
+use super::places::{Places, is_inside, is_public, named_from, parent};
 use super::program::tag;
 use super::text::{RecordFinder, defined, defines, includes};
 use super::want::{Scope, Want};
@@ -341,7 +341,7 @@ impl<'t> Library<'t> {
             let names = includes(&bytes);
             self.answers.lists(&path, &names);
             for name in names {
-                let beside = beside(parent(&path), &name);
+                let beside = named_from(parent(&path), &name);
                 let public = Utf8Path::new("include").join(&name);
                 for candidate in [beside, public] {
                     if self.places.has(&candidate) && seen.insert(candidate.clone()) {
@@ -446,16 +446,6 @@ impl<'t> Library<'t> {
         }
         (new, pointed)
     }
-}
-
-/// The path of a header that a file of `directory` names: `../b/c.h` stands in the directory next to it.
-fn beside(directory: &str, name: &str) -> Utf8PathBuf {
-    let (mut directory, mut name) = (Utf8Path::new(directory), name);
-    while let Some(rest) = name.strip_prefix("../") {
-        directory = directory.parent().unwrap_or(Utf8Path::new(""));
-        name = rest;
-    }
-    directory.join(name)
 }
 
 /// What was read of a file before.

@@ -152,6 +152,16 @@ pub(crate) fn parent(path: &Utf8Path) -> &str {
         .map_or("", |(directory, _)| directory)
 }
 
+/// The path of a header that a file of `directory` names: `../b/c.h` stands in the directory next to it.
+pub(crate) fn named_from(directory: &str, name: &str) -> Utf8PathBuf {
+    let (mut directory, mut name) = (Utf8Path::new(directory), name);
+    while let Some(rest) = name.strip_prefix("../") {
+        directory = directory.parent().unwrap_or(Utf8Path::new(""));
+        name = rest;
+    }
+    directory.join(name)
+}
+
 /// How near two files are: shared leading directories, with the same file nearest and public headers before strangers.
 pub(crate) fn closeness(here: &Utf8Path, there: &Utf8Path) -> u32 {
     let (here, there) = (here.as_str(), there.as_str());

@@ -5,6 +5,7 @@
 //! 2 and 5). A page of which only struct page is looked at (case 4), or whose mapping an mmu notifier tears down
 //! (case 3), keeps its plain reference.
 
+mod form;
 mod given;
 mod near;
 mod until;
@@ -18,12 +19,11 @@ use crate::flow::hash::FastSet;
 use crate::flow::iterators::Backing;
 use crate::flow::library::Files;
 use crate::flow::mapping;
-use crate::flow::program::{FnId, tag};
+use crate::flow::program::FnId;
 use crate::flow::sites::Site;
 use crate::flow::state::{FieldId, Object, Owner, SiteKey};
-use crate::index::ir::Expr;
-use crate::index::walk;
 use crate::report::{Confidence, Verdict};
+use form::{far_from_pages, member_iterator, one_page, pointer};
 use refimpl::api::{Role, followed};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,90 +199,6 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
     }
     given::note(analysis, &mut out);
     out
-}
-
-/// How little the type of a field says that pages are in it: of several that a sentence could name, it names the one that
-/// says so most.
-fn far_from_pages(analysis: &Analysis, owner: &Owner, name: &str) -> u8 {
-    let (Owner::Record(of) | Owner::Within(of, _)) = owner else {
-        return 1;
-    };
-    let program = &analysis.program;
-    let member = program.any_record(of).and_then(|(file, record)| {
-        let (_, member) = program.member(record, name, file)?;
-        Some((file, &member.ty))
-    });
-    match member {
-        Some((_, ty)) if matches!(tag(&ty.name), "page" | "folio") => 0,
-        Some((file, ty)) if program.is_number(ty, file) => 2,
-        _ => 1,
-    }
-}
-
-/// The name of the pointer through which a function is called.
-fn pointer(analysis: &Analysis, site: SiteKey) -> SmolStr {
-    let mut found = SmolStr::new_static("a pointer");
-    let body = &analysis.program.function(site.function).body;
-    walk::expressions(body, &mut |expr| {
-        if let Expr::Call { callee, span, .. } = expr {
-            let mut callee = callee.as_ref();
-            while let Expr::Deref(inner, _) = callee {
-                callee = inner;
-            }
-            if let (true, Expr::Name(name, _) | Expr::Field { name, .. }) =
-                (*span == site.span, callee)
-            {
-                found = name.clone();
-            }
-        }
-    });
-    found
-}
-
-/// Whether the iterator an acquire is given is a member of a record: then it was set up elsewhere.
-fn member_iterator(analysis: &Analysis, site: &Site) -> bool {
-    let iter = followed()
-        .get(&site.name)
-        .and_then(|function| function.signature(site.arguments.len()))
-        .and_then(|form| form.iter);
-    let mut member = false;
-    walk::expressions(
-        &analysis.program.function(site.key.function).body,
-        &mut |expr| {
-            if let Expr::Call { args, span, .. } = expr {
-                if *span == site.key.span {
-                    if let Some(Expr::AddressOf(inner, _)) = iter.and_then(|at| args.get(at)) {
-                        member |= matches!(inner.as_ref(), Expr::Field { .. });
-                    }
-                }
-            }
-        },
-    );
-    member
-}
-
-/// Whether a call takes one page and no more.
-fn one_page(analysis: &Analysis, site: &Site) -> bool {
-    let Some(nr) = followed()
-        .get(&site.name)
-        .and_then(|function| function.signature(site.arguments.len()))
-        .map(|form| form.nr)
-    else {
-        return false;
-    };
-    let Some(nr) = nr else { return true };
-    let mut one = false;
-    walk::expressions(
-        &analysis.program.function(site.key.function).body,
-        &mut |expr| {
-            if let Expr::Call { args, span, .. } = expr {
-                if *span == site.key.span {
-                    one |= matches!(args.get(nr), Some(Expr::Literal(text, _)) if text == "1");
-                }
-            }
-        },
-    );
-    one
 }
 
 /// Judges one acquire.
