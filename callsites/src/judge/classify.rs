@@ -188,7 +188,7 @@ pub(super) fn uses(analysis: &Analysis) -> BTreeMap<SiteKey, Uses> {
             Owner::Directory(_) => format!("a field {name}"),
         };
         let far = far_from_pages(analysis, owner, name);
-        for site in all {
+        for site in all.iter().copied() {
             let uses = out.entry(site).or_default();
             uses.held_in.get_or_insert(field);
             if told.get(&site).is_none_or(|known| far < *known) {
