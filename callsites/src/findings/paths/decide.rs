@@ -3,6 +3,8 @@
 
 use super::machine::Machine;
 use super::state::{State, Value};
+use crate::findings::visit;
+use crate::index::ir::Expr;
 use smol_str::SmolStr;
 
 /// A condition after its operands were evaluated once.
@@ -11,6 +13,20 @@ pub(super) enum Test {
     Known(bool),
     Compare(SmolStr, Value, Value),
     Truth(Value),
+}
+
+impl Test {
+    /// A comparison of two operands with their values. A number that is written there stands behind what is compared with it,
+    /// also where both are known.
+    pub(super) fn of_comparison(op: &str, left: (&Expr, Value), right: (&Expr, Value)) -> Self {
+        let written = |expr| matches!(visit::bare(expr), Expr::Literal(..));
+        let turned = written(left.0) && !written(right.0) && matches!(right.1, Value::Int(_));
+        let (op, left, right) = match turned {
+            true => (mirrored(op), right.1, left.1),
+            false => ordered(op, left.1, right.1),
+        };
+        Test::Compare(op.into(), left, right)
+    }
 }
 
 impl Machine<'_, '_> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Expressions: what they are worth, what they change, and what a condition says.
 
-use super::decide::{Test, compare, is_comparison, ordered};
+use super::decide::{Test, compare, is_comparison};
 use super::machine::{Machine, What};
 use super::places::owner;
 use super::state::{Place, State, Value};
@@ -313,8 +313,7 @@ impl Machine<'_, '_> {
                         return test;
                     }
                 }
-                let (op, l, r) = ordered(op, l, r);
-                Test::Compare(op.into(), l, r)
+                Test::of_comparison(op, (left, l), (right, r))
             }
             Expr::Binary {
                 op, left, right, ..
