@@ -14,7 +14,7 @@ use super::visit;
 use crate::flow::places::parent;
 use crate::index::ir::{FileFacts, Linkage, OutlineKind, Span};
 use crate::index::{NameSet, Wanted, parse};
-use crate::lex::{Mode, tokens};
+use crate::lex::{code, words};
 use crate::report::{Finding, Severity};
 use camino::Utf8Path;
 use refimpl::api::acts;
@@ -28,7 +28,8 @@ const MOST: usize = 200;
 /// Both.
 pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     kept(view, findings);
-    let mut known: HashMap<&str, Vec<Item>> = HashMap::new();
+    let mut known: HashMap<&str, Directory> = HashMap::new();
+    let mut names: HashMap<usize, HashSet<&str>> = HashMap::new();
     for (file, function) in view.functions() {
         let facts = &view.files[file];
         let path = &facts.path;
@@ -44,16 +45,22 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 calls.push((name, span));
             }
         });
-        let own = |name: &str| facts.outline.iter().any(|item| item.name == name);
-        calls.retain(|(name, _)| !own(name));
+        if calls.is_empty() {
+            continue;
+        }
+        let own = names.entry(file).or_insert_with(|| {
+            let items = facts.outline.iter();
+            items.map(|item| item.name.as_str()).collect()
+        });
+        calls.retain(|(name, _)| !own.contains(name));
         if calls.is_empty() || locks(&view.words(file, function.span)) {
             continue;
         }
         let directory = parent(path);
         let items = known
             .entry(directory)
-            .or_insert_with(|| items_of(view, directory));
-        let Some(root) = unlocked_root(items, path.as_str(), &function.name) else {
+            .or_insert_with(|| Directory::of(view, directory));
+        let Some(root) = items.unlocked_root(path.as_str(), &function.name) else {
             continue;
         };
         for (name, span) in calls {
@@ -100,93 +107,116 @@ fn locks(words: &[String]) -> bool {
 struct Item {
     path: String,
     name: String,
-    words: HashSet<String>,
-    /// It takes the lock, or is called under it.
+    /// It takes the lock, or is called under it; a table does that itself or not at all, anything else may call what does.
     locks: bool,
     /// A table, or an entry of the kernel.
     root: bool,
 }
 
 /// What the sources of a directory define.
-fn items_of(view: &View<'_>, directory: &str) -> Vec<Item> {
-    let items = RefCell::new(Vec::new());
-    let none = NameSet::new(std::iter::empty::<&str>());
-    let empty = Wanted::Named(&none);
-    (view.input.any_in)(Utf8Path::new(directory), &|path, bytes| {
-        if view.file(path.as_str()).is_none() {
-            add(&mut items.borrow_mut(), &parse(path, bytes, &empty), bytes);
-        }
-        false
-    });
-    let mut items = items.into_inner();
-    for file in &view.files {
-        if parent(&file.path) == directory {
-            let bytes = (view.input.read)(&file.path).unwrap_or_default();
-            add(&mut items, file, &bytes);
-        }
-    }
-    items
+struct Directory {
+    items: Vec<Item>,
+    /// By each word, what it stands in.
+    naming: HashMap<String, BTreeSet<usize>>,
 }
 
-fn add(items: &mut Vec<Item>, file: &FileFacts, bytes: &[u8]) {
-    for item in &file.outline {
-        if matches!(item.kind, OutlineKind::Prototype | OutlineKind::Record) {
-            continue;
-        }
-        let end = (item.span.end as usize).min(bytes.len());
-        let start = (item.span.start as usize).min(end);
-        let all = tokens(bytes, start, end, Mode::File);
-        let words = all
-            .iter()
-            .filter_map(|token| std::str::from_utf8(token.text(bytes)).ok())
-            .map(str::to_owned);
-        let words: HashSet<String> = words.collect();
-        let table = matches!(item.kind, OutlineKind::Table | OutlineKind::Variable);
-        items.push(Item {
-            path: file.path.to_string(),
-            name: item.name.to_string(),
-            locks: words.iter().any(|word| acts().tells_of_space_lock(word)),
-            root: table || words.iter().any(|word| acts().enters_kernel(word)),
-            words,
+impl Directory {
+    fn of(view: &View<'_>, directory: &str) -> Self {
+        let found = RefCell::new(Self {
+            items: Vec::new(),
+            naming: HashMap::new(),
         });
+        let none = NameSet::new(std::iter::empty::<&str>());
+        let empty = Wanted::Named(&none);
+        (view.input.any_in)(Utf8Path::new(directory), &|path, bytes| {
+            if view.file(path.as_str()).is_none() {
+                let mut found = found.borrow_mut();
+                found.add(&parse(path, bytes, &empty), bytes);
+            }
+            false
+        });
+        let mut found = found.into_inner();
+        for file in &view.files {
+            if parent(&file.path) == directory {
+                let bytes = (view.input.read)(&file.path).unwrap_or_default();
+                found.add(file, &bytes);
+            }
+        }
+        found.lock_through();
+        found
     }
-}
 
-/// A table or an entry from which a function is reached, when nothing on any way to it takes the lock.
-fn unlocked_root<'i>(items: &'i [Item], path: &str, function: &str) -> Option<&'i str> {
-    let locking: HashSet<&str> = items
-        .iter()
-        .filter(|item| item.locks)
-        .map(|item| item.name.as_str())
-        .collect();
-    let takes = |item: &Item| {
-        let by_another = |word: &String| *word != item.name && locking.contains(word.as_str());
-        item.locks || !item.root && item.words.iter().any(by_another)
-    };
-    let own = |item: &&Item| item.path == path && item.name == function;
-    if items.iter().filter(own).any(takes) {
-        return None;
-    }
-    let mut names: BTreeSet<&str> = BTreeSet::from([function]);
-    let mut open = vec![function];
-    let mut root = None;
-    while let Some(name) = open.pop() {
-        for item in items {
-            if item.name == name || !item.words.contains(name) {
+    fn add(&mut self, file: &FileFacts, bytes: &[u8]) {
+        for item in &file.outline {
+            if matches!(item.kind, OutlineKind::Prototype | OutlineKind::Record) {
                 continue;
             }
-            if takes(item) {
-                return None;
+            let range = item.span.start as usize..item.span.end as usize;
+            let code = code(bytes.get(range).unwrap_or_default());
+            let table = matches!(item.kind, OutlineKind::Table | OutlineKind::Variable);
+            let (mut locks, mut enters) = (false, false);
+            let at = self.items.len();
+            for word in words(&code).filter_map(|word| std::str::from_utf8(word).ok()) {
+                locks |= acts().tells_of_space_lock(word);
+                enters |= acts().enters_kernel(word);
+                match self.naming.get_mut(word) {
+                    Some(known) => {
+                        known.insert(at);
+                    }
+                    None => {
+                        self.naming.insert(word.to_owned(), BTreeSet::from([at]));
+                    }
+                }
             }
-            if item.root {
-                root = root.or(Some(item.name.as_str()));
-            } else if names.insert(&item.name) {
-                open.push(&item.name);
-            }
-            if names.len() > MOST {
-                return None;
+            self.items.push(Item {
+                path: file.path.to_string(),
+                name: item.name.to_string(),
+                locks,
+                root: table || enters,
+            });
+        }
+    }
+
+    /// What names a function that takes the lock, and is no root, takes it as well.
+    fn lock_through(&mut self) {
+        let locking = self.items.iter().filter(|item| item.locks);
+        let locking: HashSet<String> = locking.map(|item| item.name.clone()).collect();
+        for name in locking {
+            for at in self.naming.get(&name).into_iter().flatten() {
+                let item = &mut self.items[*at];
+                item.locks |= !item.root && item.name != name;
             }
         }
     }
-    root
+
+    /// A table or an entry from which a function is reached, when nothing on any way to it takes the lock.
+    fn unlocked_root(&self, path: &str, function: &str) -> Option<&str> {
+        let naming = |name: &str| self.naming.get(name).into_iter().flatten();
+        let mut own = naming(function).map(|at| &self.items[*at]);
+        if own.any(|item| item.name == function && item.path == path && item.locks) {
+            return None;
+        }
+        let mut names: BTreeSet<&str> = BTreeSet::from([function]);
+        let mut open = vec![function];
+        let mut root = None;
+        while let Some(name) = open.pop() {
+            for item in naming(name).map(|at| &self.items[*at]) {
+                if item.name == name {
+                    continue;
+                }
+                if item.locks {
+                    return None;
+                }
+                if item.root {
+                    root = root.or(Some(item.name.as_str()));
+                } else if names.insert(&item.name) {
+                    open.push(&item.name);
+                }
+                if names.len() > MOST {
+                    return None;
+                }
+            }
+        }
+        root
+    }
 }

@@ -19,8 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many variables are followed one after the other: a length, its sum, the number of pages.
 const DEEP: usize = 4;
 
-/// A function with more such calls is left alone: it is gone through for each of them, and no function of a kernel has a
-/// quarter as many.
+/// A function with more such calls is left alone: it is gone through for each of them, and the kernel's own have a few.
 const CALLS: usize = 32;
 
 /// Looks at every call that is asked for a number of pages.

@@ -15,7 +15,11 @@ use crate::index::ir::{Expr, Function, Linkage, LoopKind, Span, Stmt};
 use crate::report::{Finding, Severity};
 use refimpl::api::{Count, Does, Role, acts, followed};
 use smol_str::SmolStr;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+
+/// A file in which more members are released, by one function or another, is left alone: each is compared with each. A
+/// bound on time, and not a measurement.
+const MOST: usize = 64;
 
 /// A function that releases the pages of a member.
 struct Release<'v> {
@@ -67,14 +71,20 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
                 });
             }
         }
-        if found.len() < 2 {
+        if found.len() < 2 || found.len() > MOST {
             continue;
         }
         let mut manners: HashMap<&str, Manner<'_>> = HashMap::new();
         for function in &functions {
             manners.insert(&function.name, manner(function, &own));
         }
-        let mut named: BTreeSet<&str> = BTreeSet::new();
+        let mut callers: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (name, does) in &manners {
+            for called in &does.calls {
+                callers.entry(called).or_default().push(name);
+            }
+        }
+        let mut named: HashSet<&str> = HashSet::new();
         for init in facts
             .globals
             .iter()
@@ -88,10 +98,20 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         }
         let mut told = HashSet::new();
         for first in &found {
+            let above = above(&first.function.name, &callers);
+            // Who is called by nobody is called by others.
+            if !above.iter().any(|name| named.contains(name)) {
+                continue;
+            }
+            let above: Vec<&Manner<'_>> = above
+                .iter()
+                .filter(|name| **name != first.function.name)
+                .filter_map(|name| manners.get(name))
+                .collect();
             let last = found.iter().find(|last| {
                 last.member == first.member
                     && last.record == first.record
-                    && left_for(first, last, &manners, &named)
+                    && left_for(first, last, &above)
             });
             let Some(last) = last else { continue };
             if !told.insert((first.function.span.start, first.member)) {
@@ -112,13 +132,19 @@ pub(crate) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether what one function released is released again by another, which frees the object.
-fn left_for<'v>(
-    first: &Release<'v>,
-    last: &Release<'v>,
-    manners: &HashMap<&'v str, Manner<'v>>,
-    named: &BTreeSet<&str>,
-) -> bool {
+/// A function, and all that call it, or call these.
+fn above<'v>(function: &'v str, callers: &HashMap<&'v str, Vec<&'v str>>) -> HashSet<&'v str> {
+    let mut found = HashSet::from([function]);
+    let mut open = vec![function];
+    while let Some(name) = open.pop() {
+        let more = callers.get(name).into_iter().flatten();
+        open.extend(more.copied().filter(|name| found.insert(name)));
+    }
+    found
+}
+
+/// Whether what one function released is released again by another, which frees the object; `above` are its callers.
+fn left_for<'v>(first: &Release<'v>, last: &Release<'v>, above: &[&Manner<'v>]) -> bool {
     let (early, late) = (&first.does, &last.does);
     let (a, b) = (first.function.name.as_str(), last.function.name.as_str());
     if a == b || early.takes || early.frees || early.gives || late.takes || !late.frees {
@@ -133,26 +159,10 @@ fn left_for<'v>(
     if told(early) {
         return false;
     }
-    // Whoever calls it may tell, or free the object; and who is called by nobody is called by others.
-    let mut callers = BTreeSet::from([a]);
-    loop {
-        let before = callers.len();
-        let more = manners
-            .iter()
-            .filter(|(_, does)| callers.iter().any(|name| does.calls.contains(name)));
-        let more: Vec<&str> = more.map(|(name, _)| *name).collect();
-        callers.extend(more);
-        if callers.len() == before {
-            break;
-        }
-    }
-    let reached = callers.iter().any(|name| named.contains(name));
-    callers.remove(a);
-    let sound = callers.iter().filter_map(|name| manners.get(name));
-    reached
-        && sound
-            .clone()
-            .all(|does| !does.frees && !told(does) && !does.calls.contains(b))
+    // Whoever calls it may tell, or free the object.
+    above
+        .iter()
+        .all(|does| !does.frees && !told(does) && !does.calls.contains(b))
 }
 
 /// The members whose pages a function releases, each with its record and its first release.
