@@ -36,11 +36,13 @@ pub struct Token {
 
 impl Token {
     /// The token's bytes.
+    #[inline]
     pub fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.start as usize..self.end as usize]
     }
 
     /// True for the operator or bracket `text`.
+    #[inline]
     pub fn is(&self, bytes: &[u8], text: &[u8]) -> bool {
         self.kind == Kind::Punct && self.text(bytes) == text
     }
@@ -55,10 +57,20 @@ pub enum Mode {
     MacroBody,
 }
 
-const OPERATORS: [&[u8]; 22] = [
-    b"...", b"<<=", b">>=", b"->", b"++", b"--", b"<<", b">>", b"<=", b">=", b"==", b"!=", b"&&",
-    b"||", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=",
-];
+/// How many bytes the operator has that `bytes` begin with; one where it is none of several.
+fn operator_length(bytes: &[u8]) -> usize {
+    match bytes {
+        [b'.', b'.', b'.', ..] | [b'<', b'<', b'=', ..] | [b'>', b'>', b'=', ..] => 3,
+        [b'-', b'>', ..] => 2,
+        [a @ (b'+' | b'-' | b'<' | b'>' | b'=' | b'&' | b'|'), b, ..] if a == b => 2,
+        [
+            b'<' | b'>' | b'!' | b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' | b'^',
+            b'=',
+            ..,
+        ] => 2,
+        _ => 1,
+    }
+}
 
 /// The tokens of `bytes[from..to]`, offsets into `bytes`.
 pub fn tokens(bytes: &[u8], from: usize, to: usize, mode: Mode) -> Vec<Token> {
@@ -125,14 +137,7 @@ fn one(bytes: &[u8], at: usize, to: usize) -> (Kind, usize) {
         b'"' => (Kind::Str, quoted_end(bytes, at, to, b'"')),
         b'\'' => (Kind::Char, quoted_end(bytes, at, to, b'\'')),
         b'#' if at + 1 < to && bytes[at + 1] == b'#' => (Kind::Punct, at + 2),
-        _ => {
-            let rest = &bytes[at..to];
-            let length = OPERATORS
-                .iter()
-                .find(|op| rest.starts_with(op))
-                .map_or(1, |op| op.len());
-            (Kind::Punct, at + length)
-        }
+        _ => (Kind::Punct, at + operator_length(&bytes[at..to])),
     }
 }
 
@@ -205,14 +210,16 @@ fn quoted_end(bytes: &[u8], at: usize, to: usize, quote: u8) -> usize {
 
 fn comment_end(bytes: &[u8], at: usize, to: usize, open: &mut Option<u32>) -> usize {
     if bytes[at + 1] == b'*' {
-        let body = (at + 2).min(to);
-        return match memmem::find(&bytes[body..to], b"*/") {
-            Some(n) => body + n + 2,
-            None => {
-                *open = Some(at as u32);
-                to
+        // Most comments are short: to prepare a search for both bytes would take longer than to look for one.
+        let mut i = at + 3;
+        while let Some(n) = bytes.get(i..to).and_then(|rest| memchr::memchr(b'/', rest)) {
+            i += n + 1;
+            if bytes[i - 2] == b'*' {
+                return i;
             }
-        };
+        }
+        *open = Some(at as u32);
+        return to;
     }
     let mut i = at;
     while let Some(n) = memchr::memchr(b'\n', &bytes[i..to]) {

@@ -31,10 +31,12 @@
 
 mod count;
 mod exit;
+mod heap;
 mod hint;
 
 pub use count::counted;
 pub use exit::Exit;
+pub use heap::grow_in_large_steps;
 pub use hint::{Act, Hint};
 
 /// An error that knows which exit code it means and what mends it.

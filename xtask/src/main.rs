@@ -10,7 +10,6 @@ mod console;
 mod exit;
 mod flags;
 mod fuzz;
-mod heap;
 mod hints;
 mod kbuild;
 mod kernels;

@@ -21,10 +21,17 @@ impl FastHasher {
 
 impl Hasher for FastHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(u64::from_le_bytes(word));
+        let mut rest = bytes;
+        while let Some((word, more)) = rest.split_first_chunk() {
+            self.mix(u64::from_le_bytes(*word));
+            rest = more;
+        }
+        if !rest.is_empty() {
+            let shifted = rest
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.mix(shifted);
         }
     }
 

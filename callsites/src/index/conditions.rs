@@ -65,16 +65,14 @@ pub(super) fn groups(bytes: &[u8], tokens: &[Token]) -> (Vec<Group>, Vec<(usize,
     let mut waiting: Vec<(usize, usize)> = Vec::new();
     for (i, token) in tokens.iter().enumerate() {
         if token.kind != Kind::Directive {
-            for (group, arm) in waiting.drain(..) {
+            while let Some((group, arm)) = waiting.pop() {
                 out[group].arms[arm].ends = Some((i, i));
             }
             plain = Some(i);
             continue;
         }
         let text = token.text(bytes);
-        if !text[1..].trim_ascii_start().starts_with(b"if")
-            && !text[1..].trim_ascii_start().starts_with(b"e")
-        {
+        if !matches!(text[1..].trim_ascii_start(), [b'i', b'f', ..] | [b'e', ..]) {
             continue;
         }
         let (word, condition) = directive(text);

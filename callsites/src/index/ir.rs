@@ -350,6 +350,7 @@ impl Expr {
     }
 
     /// The name of the function called, when `self` is a call by name.
+    #[inline]
     pub fn callee_name(&self) -> Option<&str> {
         match self {
             Expr::Call { callee, .. } => match callee.as_ref() {

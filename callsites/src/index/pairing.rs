@@ -13,9 +13,11 @@ impl Source<'_> {
     pub(super) fn choose_arms(&mut self) {
         let mut open: Vec<u8> = Vec::new();
         let mut frames: Vec<Frame> = Vec::new();
-        let mut steps = self.steps.iter().copied().peekable();
+        let mut steps = self.steps.iter().copied();
+        let mut step = steps.next();
         for i in 0..=self.tokens.len() {
-            while let Some((_, group, nth)) = steps.next_if(|step| step.0 == i) {
+            while let Some((_, group, nth)) = step.filter(|step| step.0 == i) {
+                step = steps.next();
                 let main = self.groups[group].main;
                 if nth > 0 {
                     let Some(frame) = frames.pop() else { continue };

@@ -222,8 +222,10 @@ impl Acts {
     pub fn get(&self, name: &str) -> Option<&Act> {
         let named = self.by_name.get(name).copied();
         let at = named.or_else(|| {
-            let begins = |(prefix, _): &&(String, usize)| name.starts_with(prefix.as_str());
-            self.by_prefix.iter().find(begins).map(|(_, at)| *at)
+            let first = *name.as_bytes().first()?;
+            let begins = |prefix: &str| prefix.as_bytes()[0] == first && name.starts_with(prefix);
+            let known = self.by_prefix.iter().find(|(prefix, _)| begins(prefix));
+            known.map(|(_, at)| *at)
         })?;
         self.acts.get(at)
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(common: &Common, args: &Audit, console: &Console) -> Result<Ex
         return Ok(Exit::Clean);
     }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
-    crate::heap::grow_in_large_steps();
+    failure::grow_in_large_steps();
     let cache = match args.no_cache {
         true => None,
         false => Some(parsed()?),

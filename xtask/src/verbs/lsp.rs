@@ -5,8 +5,8 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure};
 use crate::flags::{Common, Lsp};
 use crate::lsp::{Setup, serve};
+use crate::places;
 use crate::verbs::{audit, convert};
-use crate::{heap, places};
 use lsp_server::Connection;
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +39,7 @@ pub(crate) fn run(common: &Common, args: &Lsp, console: &Console) -> Result<Exit
         console
             .say("waiting for an editor on standard input; docs/editor.md says how to set one up");
     }
-    heap::grow_in_large_steps();
+    failure::grow_in_large_steps();
     let (connection, threads) = Connection::stdio();
     let ended = serve(connection, setup);
     // The connection is gone, and with it what the threads wait for.

@@ -29,6 +29,7 @@ mod machine;
 mod places;
 mod releases;
 mod rename;
+mod shared;
 mod state;
 mod steps;
 mod types;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the walk knows at one point of one way.
 
+use super::shared::Shared;
 use super::values::{Values, mentions};
 use crate::index::ir::{Expr, Span};
 use smol_str::SmolStr;
@@ -169,18 +170,18 @@ pub(super) struct Trail {
 pub(super) struct State {
     pub at: usize,
     pub values: Values,
-    pub memory: BTreeMap<(Sym, i64), Value>,
-    pub bound: BTreeMap<Sym, Value>,
-    pub ranges: BTreeMap<Sym, (i64, i64)>,
-    pub nonzero: BTreeSet<Sym>,
+    pub memory: Shared<BTreeMap<(Sym, i64), Value>>,
+    pub bound: Shared<BTreeMap<Sym, Value>>,
+    pub ranges: Shared<BTreeMap<Sym, (i64, i64)>>,
+    pub nonzero: Shared<BTreeSet<Sym>>,
     /// Objects that were made on this way, each with the variable that had it first: its members bear that name.
-    pub first_names: BTreeMap<Sym, SmolStr>,
+    pub first_names: Shared<BTreeMap<Sym, SmolStr>>,
     /// Something was written where others see it since pages were taken: it may tell them what is held.
     pub marked: bool,
     /// Memory that others see.
-    pub visible: BTreeSet<Sym>,
+    pub visible: Shared<BTreeSet<Sym>>,
     pub acquisitions: Vec<Acquisition>,
-    pub visits: BTreeMap<usize, u32>,
+    pub visits: Shared<BTreeMap<usize, u32>>,
     /// Locks held that forbid sleeping, innermost last.
     pub atomic: Vec<Lock>,
     /// Locks that this way has taken, by the text of their argument: where, and what says whether they were.
@@ -195,7 +196,7 @@ pub(super) struct State {
     /// Structures whose members are zero until they are written.
     pub zeroed: BTreeSet<Sym>,
     /// Objects that were allocated on this way and that nobody else sees.
-    pub own: BTreeSet<Sym>,
+    pub own: Shared<BTreeSet<Sym>>,
     /// Which case of a `switch` a value turned out to be.
     pub chosen: BTreeMap<Value, Value>,
     /// What was given back.
@@ -211,13 +212,13 @@ pub(super) struct State {
     /// A call whose failure was seen, and not kept in any variable.
     pub failed: Option<Span>,
     /// Variables that were given to calls that the walk cannot follow.
-    pub lent: BTreeSet<SmolStr>,
+    pub lent: Shared<BTreeSet<SmolStr>>,
     /// Calls that the walk cannot follow, by the memory that they were given.
-    pub loans: BTreeMap<Sym, Vec<Loan>>,
+    pub loans: Shared<BTreeMap<Sym, Vec<Loan>>>,
     /// Variables through which a member was looked at.
-    pub asked: BTreeSet<SmolStr>,
+    pub asked: Shared<BTreeSet<SmolStr>>,
     /// Memory of which an entry was looked at.
-    pub seen: BTreeSet<Sym>,
+    pub seen: Shared<BTreeSet<Sym>>,
     /// Pins that were dropped without having been taken on this way, with the number.
     pub dropped: BTreeMap<(Sym, i64), (Span, Option<Value>)>,
     /// Memory of the slab allocator.

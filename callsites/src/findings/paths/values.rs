@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What variables and members are worth at one point of one way.
 
+use super::shared::Shared;
 use super::state::Value;
 use crate::index::lex::is_ident;
 use memchr::memchr_iter;
@@ -17,8 +18,8 @@ use std::{
 /// at for that, so that a function of many variables costs no more for each of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values {
-    variables: BTreeMap<SmolStr, Value>,
-    members: BTreeMap<SmolStr, Value>,
+    variables: Shared<BTreeMap<SmolStr, Value>>,
+    members: Shared<BTreeMap<SmolStr, Value>>,
     /// By each variable, the texts of the members that are reached through it, of all ways so far.
     reached: Rc<RefCell<BTreeMap<SmolStr, BTreeSet<SmolStr>>>>,
     /// By each value, the texts of the members that have it, of all ways so far.

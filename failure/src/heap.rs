@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How the heap of this process grows, and what happens when it cannot.
+//! How the heap of a program grows, and what happens when it cannot: it is this one's of every program that has this crate.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -9,7 +9,7 @@ const STEP: i32 = 64 << 20;
 
 /// Lets the C library ask the kernel for much memory seldom, instead of 128 KiB a time (mallopt(3), M_TOP_PAD). False when it
 /// has no such setting; nothing but time is lost then.
-pub(crate) fn grow_in_large_steps() -> bool {
+pub fn grow_in_large_steps() -> bool {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt() takes two numbers and may be called at any time.
     return unsafe { libc::mallopt(libc::M_TOP_PAD, STEP) } == 1;
