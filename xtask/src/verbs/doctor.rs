@@ -11,9 +11,13 @@ use serde_json::json;
 pub(crate) fn run(common: &Common, args: &Doctor, console: &Console) -> Result<Exit, Failure> {
     let mut tools = host::doctor();
     let mut refused = Vec::new();
+    let wanted = packages(&tools).join(" ");
     if args.install && common.dry_run {
-        console.say(format!("would install: {}", packages(&tools).join(" ")));
+        console.say(format!("would install: {wanted}"));
     } else if args.install {
+        if !wanted.is_empty() {
+            console.say(format!("installing: {wanted}"));
+        }
         refused = host::install(&tools)?;
         tools = host::doctor();
     }

@@ -20,6 +20,10 @@ fn one_package_that_cannot_be_had_takes_no_other_with_it() {
     let refused = "qemu-system-x86 cannot be installed: Unable to correct problems, you have held broken packages.; \
                    without it: no boot kernels";
     assert!(outcome.stderr.contains(refused), "{}", outcome.stderr);
+    // What takes minutes says beforehand what it is at.
+    let begins = outcome.stderr.find("installing: bc bison");
+    assert!(begins < outcome.stderr.find(refused), "{}", outcome.stderr);
+    assert!(begins.is_some(), "{}", outcome.stderr);
     let asked = std::fs::read_to_string(sandbox.path("home/asked")).unwrap();
     let installs: Vec<&str> = asked
         .lines()
