@@ -20,11 +20,13 @@ use std::sync::Arc;
 
 /// Whether `bytes` mention `word` as `scope` has it; `own` when they are those of the file that asks.
 pub(crate) fn mentions(bytes: &[u8], word: &str, scope: Scope<'_>, own: bool) -> bool {
+    let says = |text: &str| memmem::find(bytes, text.as_bytes()).is_some();
     let named = match scope {
-        Scope::Naming(tag) => own || memmem::find(bytes, tag.as_bytes()).is_some(),
+        // Who includes the header may go from record to record, and never say of which struct one is.
+        Scope::Naming(tag, header) => own || says(tag) || header.is_some_and(says),
         Scope::File | Scope::Directory | Scope::Subtree => true,
     };
-    named && memmem::find(bytes, word.as_bytes()).is_some()
+    named && says(word)
 }
 
 /// As it is kept: paths are numbers.
@@ -215,7 +217,7 @@ impl Answers {
         let mut known = self.named(self.wants.get(want)?);
         let from = want.from();
         if let Some((word, scope)) = want.mentioned() {
-            let far = matches!(scope, Scope::Subtree | Scope::Naming(_));
+            let far = matches!(scope, Scope::Subtree | Scope::Naming(..));
             if far && places.grew_out_of(parent(from), &self.changes) {
                 return None;
             }

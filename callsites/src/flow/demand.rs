@@ -389,6 +389,7 @@ fn callers(analysis: &Analysis, function: FnId, wants: &mut BTreeSet<Want>) {
             from: from.clone(),
             field: field.to_owned(),
             record: None,
+            header: None,
         });
     }
 }
@@ -405,16 +406,20 @@ fn users(analysis: &Analysis, function: FnId, field: FieldId, wants: &mut BTreeS
     let header = record
         .as_deref()
         .and_then(|tag| analysis.program.private_header(tag, file));
+    let included = header.and_then(|header| header.file_name());
+    let included = included.map(str::to_owned);
     if let Some(header) = header.filter(|header| !is_inside(header, parent(&from))) {
         wants.insert(Want::Users {
             from: header.to_owned(),
             field: name.to_string(),
             record: record.clone(),
+            header: included.clone(),
         });
     }
     wants.insert(Want::Users {
         from,
         field: name.to_string(),
         record,
+        header: included,
     });
 }

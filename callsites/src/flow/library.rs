@@ -222,7 +222,7 @@ impl<'t> Library<'t> {
         let paths = match scope {
             Scope::File => Arc::from([from.to_owned()]),
             Scope::Directory => self.places.siblings(directory),
-            Scope::Subtree | Scope::Naming(_) => self.places.below(directory),
+            Scope::Subtree | Scope::Naming(..) => self.places.below(directory),
         };
         let mut out = Vec::new();
         for path in paths.iter() {

@@ -113,7 +113,7 @@ impl<'t> Places<'t> {
         match scope {
             Scope::File => path == from,
             Scope::Directory => parent(path) == directory,
-            Scope::Subtree | Scope::Naming(_) => {
+            Scope::Subtree | Scope::Naming(..) => {
                 is_inside(path, directory)
                     && (parent(path) == directory || !self.is_large(directory))
             }

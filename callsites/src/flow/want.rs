@@ -22,6 +22,8 @@ pub enum Want {
         from: Utf8PathBuf,
         field: String,
         record: Option<String>,
+        /// The name of the private header that defines the record, without its directory.
+        header: Option<String>,
     },
     /// The struct of that tag.
     Record { from: Utf8PathBuf, tag: String },
@@ -36,8 +38,8 @@ pub enum Scope<'a> {
     Directory,
     /// Its directory and all below.
     Subtree,
-    /// The same, in files that name this struct.
-    Naming(&'a str),
+    /// The same, in files that name this struct, or the header that defines it.
+    Naming(&'a str, Option<&'a str>),
 }
 
 /// Compared and hashed by the bytes of the path: [`Utf8Path`] takes itself apart for each of these.
@@ -68,20 +70,24 @@ impl Hash for Want {
 }
 
 impl Want {
-    fn key(&self) -> (u8, &str, &str, Option<&str>, bool) {
+    fn key(&self) -> (u8, &str, &str, [Option<&str>; 2], bool) {
         match self {
-            Want::Definition { from, name } => (0, from.as_str(), name, None, false),
+            Want::Definition { from, name } => (0, from.as_str(), name, [None; 2], false),
             Want::Callers {
                 from,
                 name,
                 private,
-            } => (1, from.as_str(), name, None, *private),
+            } => (1, from.as_str(), name, [None; 2], *private),
             Want::Users {
                 from,
                 field,
                 record,
-            } => (2, from.as_str(), field, record.as_deref(), false),
-            Want::Record { from, tag } => (3, from.as_str(), tag, None, false),
+                header,
+            } => {
+                let of = [record.as_deref(), header.as_deref()];
+                (2, from.as_str(), field, of, false)
+            }
+            Want::Record { from, tag } => (3, from.as_str(), tag, [None; 2], false),
         }
     }
 
@@ -106,8 +112,14 @@ impl Want {
                 };
                 Some((name, scope))
             }
-            Want::Users { field, record, .. } => {
-                let scope = record.as_deref().map_or(Scope::Directory, Scope::Naming);
+            Want::Users {
+                field,
+                record,
+                header,
+                ..
+            } => {
+                let naming = |tag| Scope::Naming(tag, header.as_deref());
+                let scope = record.as_deref().map_or(Scope::Directory, naming);
                 Some((field, scope))
             }
             Want::Definition { .. } | Want::Record { .. } => None,

@@ -376,3 +376,44 @@ fn a_record_that_a_header_defines_is_one_for_all_who_include_it() {
         ),
     ]);
 }
+
+#[test]
+fn who_includes_the_header_may_reach_a_record_without_naming_it() {
+    check(&[
+        (
+            "drivers/near/lane.h",
+            "struct berth { struct page *page; };
+struct pier { struct berth *inner; };
+",
+        ),
+        (
+            "drivers/near/take.c",
+            "#include \"lane.h\"
+int take(struct berth *b, unsigned long at)
+{
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &b->page) != 1) //^ convert
+		return -EFAULT;
+	return 0;
+}
+",
+        ),
+        (
+            "drivers/near/drop.c",
+            "#include \"lane.h\"
+void drop(struct berth *b)
+{
+	put_page(b->page); //^ mixed
+}
+",
+        ),
+        (
+            "drivers/near/quay/fill.c",
+            "#include \"../lane.h\"
+void fill(struct pier *p)
+{
+	p->inner->page = alloc_page(GFP_KERNEL);
+}
+",
+        ),
+    ]);
+}
