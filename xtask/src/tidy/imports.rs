@@ -281,13 +281,9 @@ mod tests {
     fn a_crate_without_an_order_and_an_order_without_its_module_are_rejected() {
         let mut rooms = rooms();
         let both = metadata(&[("proc", &[]), ("failure", &[])]);
-        let files = [
-            "failure/src/count.rs",
-            "failure/src/exit.rs",
-            "failure/src/hint.rs",
-            "proc/src/error.rs",
-        ];
-        let files = files.map(Utf8PathBuf::from);
+        let listed = rooms.modules["failure"].iter();
+        let listed = listed.map(|module| format!("failure/src/{module}.rs").into());
+        let files: Vec<Utf8PathBuf> = listed.chain(["proc/src/error.rs".into()]).collect();
         rooms.modules.insert("proc".into(), vec!["error".into()]);
         assert!(orders(&both, &rooms, &files).is_empty());
         rooms
