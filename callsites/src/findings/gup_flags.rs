@@ -112,14 +112,23 @@ fn write_missing(view: &View<'_>, group: &Group) -> Option<Finding> {
     }
     let mut members = view.members(&group.dirties);
     members.extend(view.members(&group.releases));
-    let dirtied = members
-        .into_iter()
-        .find(|site| dirties_always(view, site))?;
+    let always = members.iter().find(|site| dirties_always(view, site));
+    // Where the direction is chosen, so is the dirtying.
+    let sometimes = || members.iter().find(|site| dirties_at_times(view, site));
+    let dirtied = *always.or_else(sometimes)?;
     let mut read_only = None;
     for site in &acquires {
         let file = view.file(&site.path)?;
-        let flags = reads_only(view, file, site).filter(|_| is_written(view, file, site))?;
-        read_only = read_only.or(Some((file, *site, flags)));
+        let flags = reads_only(view, file, site)?;
+        let written = is_written(view, file, site);
+        let enough = match always {
+            Some(_) => written == Written::Always,
+            None => written != Written::Never,
+        };
+        read_only = read_only.or(enough.then_some((file, *site, flags)));
+        if !enough {
+            return None;
+        }
     }
     let (file, site, flags) = read_only?;
     let at = view.file(&dirtied.path)?;
@@ -159,8 +168,17 @@ fn reads_only(view: &View<'_>, file: usize, site: &Callsite) -> Option<Span> {
     found
 }
 
+/// Whether pages are written to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Always,
+    /// Something tells whether.
+    Chosen,
+    Never,
+}
+
 /// Whether the function that takes the pages has a device or the CPU write to them, as far as that function tells.
-fn is_written(view: &View<'_>, file: usize, site: &Callsite) -> bool {
+fn is_written(view: &View<'_>, file: usize, site: &Callsite) -> Written {
     let (mut to, mut from, mut cpu) = (false, false, false);
     for function in view.around(file, site.span) {
         let mut mapped: Vec<&str> = Vec::new();
@@ -203,7 +221,11 @@ fn is_written(view: &View<'_>, file: usize, site: &Callsite) -> bool {
             cpu |= writes && args.first().is_some_and(through);
         });
     }
-    cpu || from && !to
+    match (cpu || from && !to, from) {
+        (true, _) => Written::Always,
+        (false, true) => Written::Chosen,
+        (false, false) => Written::Never,
+    }
 }
 
 /// The variable that an address begins with: `to` of `to + offset`.
@@ -234,13 +256,27 @@ fn dirties_always(view: &View<'_>, site: &Callsite) -> bool {
     let Some(function) = followed().get(&site.call) else {
         return false;
     };
-    if site.role == crate::report::Role::Dirty || function.dirties == Dirties::Yes {
-        return true;
-    }
+    site.role == crate::report::Role::Dirty
+        || function.dirties == Dirties::Yes
+        || dirty_argument(view, site, &|arg| matches!(arg, "1" | "true"))
+}
+
+/// Whether a call is told by something that is no constant whether to mark its pages dirty.
+fn dirties_at_times(view: &View<'_>, site: &Callsite) -> bool {
+    dirty_argument(view, site, &|arg| {
+        !matches!(arg, "0" | "1" | "true" | "false")
+    })
+}
+
+/// Whether the argument of a call that says so passes a test on its text.
+fn dirty_argument(view: &View<'_>, site: &Callsite, is: &dyn Fn(&str) -> bool) -> bool {
+    let Some(function) = followed().get(&site.call) else {
+        return false;
+    };
     if function.dirties != Dirties::Argument {
         return false;
     }
-    let mut always = false;
+    let mut passes = false;
     for outer in view
         .file(&site.path)
         .into_iter()
@@ -250,12 +286,11 @@ fn dirties_always(view: &View<'_>, site: &Callsite) -> bool {
             if at.start == site.span.start {
                 let form = function.signature(args.len());
                 let dirty = form.and_then(|form| args.get(form.dirty?));
-                always |=
-                    dirty.is_some_and(|arg| matches!(visit::text(arg).as_str(), "1" | "true"));
+                passes |= dirty.is_some_and(|arg| is(&visit::text(arg)));
             }
         });
     }
-    always
+    passes
 }
 
 #[derive(Clone, Copy)]

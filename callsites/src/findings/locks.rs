@@ -2,7 +2,7 @@
 //! R18, locks: the lock of the address space is not held where pages are taken, or a lock is kept by a way that fails.
 //!
 //! Matches a call that has to be made with the lock of the address space held, in a function that is reached from a table of
-//! operations or a system call of the directory, where no function on the way there takes that lock or is called under it.
+//! operations or a system call of the directory, or that copies from or to user space or gives the address space up itself, where no function on the way there takes that lock or is called under it.
 //! And matches a function that takes a lock, gives it back on one way, and returns on another, which fails, without that.
 //! Wrong because the areas of the address space change under mm/gup.c's feet, and because the next who asks for the lock
 //! waits for ever. Would have caught fs/exec.c's get_arg_page(), which relied on nobody else knowing of the new mm, and the
@@ -111,6 +111,8 @@ struct Item {
     locks: bool,
     /// A table, or an entry of the kernel.
     root: bool,
+    /// It does what nobody does who holds the lock.
+    refuses: bool,
 }
 
 /// What the sources of a directory define.
@@ -154,11 +156,12 @@ impl Directory {
             let range = item.span.start as usize..item.span.end as usize;
             let code = code(bytes.get(range).unwrap_or_default());
             let table = matches!(item.kind, OutlineKind::Table | OutlineKind::Variable);
-            let (mut locks, mut enters) = (false, false);
+            let (mut locks, mut enters, mut refuses) = (false, false, false);
             let at = self.items.len();
             for word in words(&code).filter_map(|word| std::str::from_utf8(word).ok()) {
                 locks |= acts().tells_of_space_lock(word);
                 enters |= acts().enters_kernel(word);
+                refuses |= acts().refuses_space_lock(word);
                 match self.naming.get_mut(word) {
                     Some(known) => {
                         known.insert(at);
@@ -173,6 +176,7 @@ impl Directory {
                 name: item.name.to_string(),
                 locks,
                 root: table || enters,
+                refuses: refuses && item.kind == OutlineKind::Function,
             });
         }
     }
@@ -192,13 +196,16 @@ impl Directory {
     /// A table or an entry from which a function is reached, when nothing on any way to it takes the lock.
     fn unlocked_root(&self, path: &str, function: &str) -> Option<&str> {
         let naming = |name: &str| self.naming.get(name).into_iter().flatten();
-        let mut own = naming(function).map(|at| &self.items[*at]);
-        if own.any(|item| item.name == function && item.path == path && item.locks) {
-            return None;
+        let own = naming(function).map(|at| &self.items[*at]);
+        let mut root = None;
+        for item in own.filter(|item| item.name == function && item.path == path) {
+            if item.locks {
+                return None;
+            }
+            root = root.or(item.refuses.then_some(item.name.as_str()));
         }
         let mut names: BTreeSet<&str> = BTreeSet::from([function]);
         let mut open = vec![function];
-        let mut root = None;
         while let Some(name) = open.pop() {
             for item in naming(name).map(|at| &self.items[*at]) {
                 if item.name == name {

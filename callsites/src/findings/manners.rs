@@ -27,6 +27,7 @@ pub(super) fn keeping_in_result(file: &FileFacts) -> HashSet<&str> {
                         | Does::AllocatesZeroed
                         | Does::AllocatesSlab
                         | Does::AllocatesZeroedSlab
+                        | Does::AllocatesManaged
                         | Does::Zeroes
                 )
             })

@@ -440,6 +440,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
         (false, false, false, false, false);
     let (mut unpins, mut of_address, mut refers, mut slab) = (0, false, false, false);
     let (mut frees, mut frees_list, mut dirties) = (false, false, false);
+    let mut uncharges = false;
     visit::all_calls(&function.body, &mut |name, args, _| {
         let known = catalogue.get(name);
         let role = known.map(|f| f.role);
@@ -456,6 +457,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
         locks |= atomic::takes(name) || atomic::tries(name) || atomic::holds_in_block(name, args);
         sleeps |= sleepers.call(file, name, args).is_some();
         dirties |= role == Some(Role::Dirty);
+        uncharges |= matches!(does, Some(Does::Charges | Does::Uncharges));
     });
     visit::statements(&function.body, &mut |statement| {
         if let Stmt::Loop {
@@ -476,6 +478,7 @@ fn worth_walking(function: &Function, file: usize, sleepers: &Sleepers) -> bool 
         || of_slab
         || through_freed
         || late
+        || uncharges
 }
 
 fn source_line(bytes: &[u8], at: u32) -> String {

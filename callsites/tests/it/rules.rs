@@ -175,6 +175,7 @@ fn each_fixture_is_checked_by_a_test() {
             "lifetimes.c",
             "loans.c",
             "locks.c",
+            "made.c",
             "numbers.c",
             "objects.c",
             "partial.c",
@@ -208,4 +209,9 @@ fn what_is_released_and_left_is_released_again() {
 #[test]
 fn what_is_lost_is_found_two_calls_further_up() {
     check("levels.c");
+}
+
+#[test]
+fn pages_in_memory_that_is_freed_are_lost() {
+    check("made.c");
 }

@@ -63,6 +63,14 @@ fn pages_that_are_written_are_taken_for_writing() {
     assert!(of(&io("FOLL_WRITE", "DMA_FROM_DEVICE")).is_empty());
     assert!(of(&io("flags", "DMA_FROM_DEVICE")).is_empty());
     assert!(of(&io("0", "DMA_TO_DEVICE")).is_empty());
+    // Where the direction is chosen, and the dirtying with it, the flag has to be.
+    let chosen = |flags| {
+        let text = io(flags, "in ? DMA_FROM_DEVICE : DMA_TO_DEVICE");
+        text.replace("1, true);", "1, in);")
+    };
+    assert_eq!(of(&chosen("0")), ["quay_io write-missing"]);
+    assert!(of(&chosen("in ? FOLL_WRITE : 0")).is_empty());
+    assert!(of(&io("0", "in ? DMA_FROM_DEVICE : DMA_TO_DEVICE")).is_empty());
     let by_cpu = "int quay_fill(unsigned long start, const void *from)
 {
 	struct page *page;

@@ -72,6 +72,8 @@ pub enum Does {
     AllocatesSlab,
     /// The same, of the slab allocator and zeroed.
     AllocatesZeroedSlab,
+    /// The same, zeroed; it is freed by itself, with the pages in it left as they are.
+    AllocatesManaged,
     /// Makes memory that is zeroed, and belongs to others too.
     Zeroes,
     /// Moves memory to a larger place, or fails and leaves it where it is.
@@ -176,6 +178,7 @@ struct Space {
     prefixes: Vec<String>,
     holders: BTreeSet<String>,
     entries: Vec<String>,
+    refuses: BTreeSet<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,6 +259,11 @@ impl Acts {
         self.space.words.contains(word)
             || self.space.holders.contains(word)
             || self.space.prefixes.iter().any(begins)
+    }
+
+    /// Whether a word is a call that is not made with that lock held.
+    pub fn refuses_space_lock(&self, word: &str) -> bool {
+        self.space.refuses.contains(word)
     }
 
     /// Whether a word is the macro that makes a system call.

@@ -7,6 +7,7 @@ use super::state::{Acquisition, Place, State, Sym, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use refimpl::api::Count;
+use std::collections::BTreeSet;
 
 /// The errno that a failing call returns; any negative number will do.
 pub(super) const FAILURE: i64 = -14;
@@ -128,6 +129,7 @@ impl Machine<'_, '_> {
             lent_when_back: 0,
             extra: vec![0; pages],
             asked,
+            put_in: BTreeSet::new(),
         });
         if let (Expr::AddressOf(inner, _), true) = (visit::bare(target), got > 0) {
             self.overwritten(state, (inner, Value::Page(number, Some(0))), span);

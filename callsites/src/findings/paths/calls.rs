@@ -10,6 +10,9 @@ use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use refimpl::api::{Act, Count, Does, Function, Role};
 
+/// What a number that is rounded up to a unit is called.
+pub(super) const ROUNDED_UP: &str = "rounded up";
+
 impl Machine<'_, '_> {
     pub(super) fn call(
         &mut self,
@@ -233,6 +236,15 @@ impl Machine<'_, '_> {
                 let unit = self.acts.constant("PAGE_SIZE").map_or(1, |size| size);
                 self.binary(state, "/", amount, Value::Int(unit))
             }
+            Does::RoundsUp => {
+                let (amount, unit) = match args {
+                    [amount] => (amount, self.acts.constant("PAGE_SIZE").map(Value::Int)?),
+                    [amount, unit] => (amount, self.eval(state, unit)),
+                    _ => return None,
+                };
+                let amount = self.eval(state, amount);
+                self.rounded_up(state, amount, unit)
+            }
             Does::Frees => self.free(state, args, span),
             Does::FreesList => {
                 self.looked_at(state, args);
@@ -242,14 +254,23 @@ impl Machine<'_, '_> {
             Does::Allocates
             | Does::AllocatesZeroed
             | Does::AllocatesSlab
-            | Does::AllocatesZeroedSlab => {
+            | Does::AllocatesZeroedSlab
+            | Does::AllocatesManaged => {
                 args.iter().for_each(|arg| {
                     self.eval(state, arg);
                 });
                 let sym = self.fresh();
                 state.own.insert(sym);
-                if matches!(act.does, Does::AllocatesZeroed | Does::AllocatesZeroedSlab) {
+                state.made.insert(sym);
+                let zeroed = matches!(
+                    act.does,
+                    Does::AllocatesZeroed | Does::AllocatesZeroedSlab | Does::AllocatesManaged
+                );
+                if zeroed {
                     state.zeroed.insert(sym);
+                }
+                if act.does == Does::AllocatesManaged {
+                    state.managed.insert(sym);
                 }
                 if matches!(act.does, Does::AllocatesSlab | Does::AllocatesZeroedSlab) {
                     state.slab.insert(sym);
@@ -325,6 +346,20 @@ impl Machine<'_, '_> {
         }
     }
 
+    fn rounded_up(&mut self, state: &State, amount: Value, unit: Value) -> Value {
+        match (self.settle(state, amount), self.settle(state, unit)) {
+            (Value::Int(amount), Value::Int(unit)) if amount >= 0 && unit > 0 => {
+                let more = amount.checked_add(unit - 1);
+                more.map_or_else(
+                    || Value::Sym(self.fresh(), 0),
+                    |more| Value::Int(more - more % unit),
+                )
+            }
+            (page @ Value::Page(..), _) => page,
+            _ => self.intern_values(ROUNDED_UP, vec![amount, unit]),
+        }
+    }
+
     /// Puts pages into a carrier. An entry that an iterator did not fill is no page.
     fn store(&mut self, state: &mut State, name: &str, args: &[Expr], span: Span) -> Value {
         let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
@@ -336,6 +371,16 @@ impl Machine<'_, '_> {
                     state.over = true;
                     return Value::Int(0);
                 }
+            }
+        }
+        // Who has the memory that a list is made of has the pages.
+        if let Some(Value::Sym(list, _)) = values.first().copied() {
+            let holder = state.inside.get(&list).copied().unwrap_or(list);
+            let page = |value: &&Value| matches!(value, Value::Page(..));
+            if state.made.contains(&holder) && !state.freed.contains(&holder) {
+                let pages: Vec<Value> = values.iter().filter(page).copied().collect();
+                pages.into_iter().for_each(|page| state.put(page, list));
+                return Value::Sym(self.fresh(), 0);
             }
         }
         self.keeps_what_it_is_given(state, name, (args, values), span)

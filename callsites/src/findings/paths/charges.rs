@@ -3,6 +3,7 @@
 
 use super::calls::root;
 use super::machine::{Machine, What};
+use super::places::root_of;
 use super::state::{Charge, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
@@ -53,6 +54,10 @@ impl Machine<'_, '_> {
             }
             (false, amount) => {
                 let back = amount.map(|(_, value)| *value);
+                if let Some(back) = back {
+                    let place = args.get(root_at);
+                    self.uncharge_of_caller(state, (&counter, place), back, span);
+                }
                 self.uncharge(state, &counter, back);
             }
             _ => state.charges.retain(|charge| charge.counter != counter),
@@ -78,6 +83,11 @@ impl Machine<'_, '_> {
         let rest = rest.filter(|rest| *rest != 0).map(Value::Int);
         for charge in state.charges.iter_mut().filter(|c| c.counter == counter) {
             charge.amount = rest;
+        }
+        if rest.is_none() {
+            let given = state.charges.iter().filter(|c| c.counter == counter);
+            let given: Vec<u32> = given.map(|charge| charge.at.start).collect();
+            state.returned.extend(given);
         }
         state
             .charges
@@ -105,13 +115,17 @@ impl Machine<'_, '_> {
                 };
                 self.charge(state, charge);
             }
-            "-=" => self.uncharge(state, counter, Some(value)),
+            "-=" => {
+                self.uncharge_of_caller(state, (counter, Some(target)), value, span);
+                self.uncharge(state, counter, Some(value));
+            }
             _ => state.charges.retain(|charge| charge.counter != counter),
         }
     }
 
     fn charge(&self, state: &mut State, charge: Charge) {
         state.note(charge.at, "charged");
+        state.uncharged.clear();
         state.charges.push(charge);
     }
 
@@ -123,6 +137,17 @@ impl Machine<'_, '_> {
         (args, values): (&[Expr], &[Value]),
         span: Span,
     ) {
+        if !state.uncharged.is_empty() {
+            // What is a member of an object that is given away may have changed.
+            let given: Vec<Value> = args
+                .iter()
+                .filter_map(root)
+                .filter_map(|root| state.values.get(root).copied())
+                .collect();
+            state
+                .uncharged
+                .retain(|(_, root, _), _| root.is_some_and(|root| !given.contains(&root)));
+        }
         if state.charges.is_empty() {
             return;
         }
@@ -153,9 +178,64 @@ impl Machine<'_, '_> {
             let told = charge.amount.is_some_and(|amount| {
                 state.in_a_member(amount) || state.in_a_member(self.settle(state, amount))
             });
-            if !refused && !told {
+            if refused {
+                continue;
+            }
+            if told {
+                let way = State {
+                    trail: state.trail.clone(),
+                    ..State::default()
+                };
+                self.charged.push((at, charge.clone(), way));
+                continue;
+            }
+            let place = (What::ChargeKept, at, Some(charge.at));
+            self.fact_of(state, place, "", None, &charge.counter);
+        }
+    }
+
+    /// Who finds the number in a member need not give it back: another way that fails, and gives it back here, says so.
+    pub(super) fn tell_of_charges(&mut self) {
+        for (at, charge, state) in std::mem::take(&mut self.charged) {
+            if self.returned.contains(&charge.at.start) {
                 let place = (What::ChargeKept, at, Some(charge.at));
-                self.fact_of(state, place, "", None, &charge.counter);
+                self.fact_of(&state, place, "", None, &charge.counter);
+            }
+        }
+    }
+
+    /// Gives back what was not charged on this way: so it was before, and once.
+    fn uncharge_of_caller(
+        &mut self,
+        state: &mut State,
+        (counter, place): (&str, Option<&Expr>),
+        amount: Value,
+        span: Span,
+    ) {
+        let charged = state.charges.iter().any(|charge| charge.counter == counter);
+        let Value::Sym(..) = amount else { return };
+        if charged {
+            return;
+        }
+        let (path, root) = match place {
+            Some(place) => {
+                let text = visit::text(visit::bare(place));
+                let text = text.strip_prefix('&').unwrap_or(&text);
+                let root = root_of(text).unwrap_or_default();
+                let value = state.values.get(root).copied();
+                (SmolStr::from(&text[root.len()..]), value)
+            }
+            None => (SmolStr::default(), None),
+        };
+        let key = (SmolStr::from(format!("{counter} {path}")), root, amount);
+        match state.uncharged.get(&key).copied() {
+            Some(before) if before != span => {
+                let place = (What::UnchargedTwice, span, Some(before));
+                self.fact_of(state, place, "", None, counter);
+                state.over = true;
+            }
+            _ => {
+                state.uncharged.insert(key, span);
             }
         }
     }

@@ -44,6 +44,8 @@ pub(crate) enum What {
     ReleasedAgain,
     /// The way fails, its pages are back, and what was charged for them is not.
     ChargeKept,
+    /// What was charged is given back a second time.
+    UnchargedTwice,
     /// The way releases its pages for a failure, and tells of success.
     SuccessAfterRelease,
     /// A reference is taken on a page of the slab allocator.

@@ -35,12 +35,17 @@ impl Machine<'_, '_> {
             };
             state.freed.insert(sym);
             state.gone.insert(sym, span);
-            let lost: Vec<usize> = (0..state.acquisitions.len())
-                .filter(|a| {
-                    let acquisition = &state.acquisitions[*a];
-                    acquisition.memory == Some(sym) && acquisition.leaks()
-                })
-                .collect();
+            let mut lost: Vec<usize> = Vec::new();
+            for (a, acquisition) in state.acquisitions.iter_mut().enumerate() {
+                // Its array may have gone before.
+                let emptied = acquisition.put_in.remove(&sym)
+                    && acquisition
+                        .memory
+                        .is_some_and(|array| state.freed.contains(&array));
+                if (acquisition.memory == Some(sym) || emptied) && acquisition.leaks() {
+                    lost.push(a);
+                }
+            }
             for a in lost {
                 let acquisition = &mut state.acquisitions[a];
                 // Of an array that others see they may have copied the pages before.

@@ -6,6 +6,7 @@ use super::machine::{Machine, What};
 use super::state::{Acquisition, State, Value};
 use crate::index::ir::{Expr, Span};
 use refimpl::api::{Act, Does};
+use std::collections::BTreeSet;
 
 impl Machine<'_, '_> {
     /// Whether the function of that name gives a handle.
@@ -66,7 +67,12 @@ impl Machine<'_, '_> {
             loans_when_back: 0,
             lent_when_back: 0,
             extra: vec![0],
-            asked: None,
+            // The address is the argument before the number.
+            asked: act
+                .at
+                .and_then(|at| values.get(at.checked_sub(1)?))
+                .copied(),
+            put_in: BTreeSet::new(),
         });
         match counted {
             Some(count) => Value::Int(self.count(state, count)),
@@ -94,7 +100,7 @@ impl Machine<'_, '_> {
                     state.over = true;
                 }
             }
-            Some(_) => state.strangers = true,
+            Some(_) => state.releases_strangers(),
             None => {
                 let dropped = |a: &&mut Acquisition| {
                     let taken = self.acts.get(&a.callee);

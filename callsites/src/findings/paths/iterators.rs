@@ -11,6 +11,7 @@ use super::state::{Acquisition, Place, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Function, Span};
 use refimpl::api::{Act, Count, Does, acts};
+use std::collections::BTreeSet;
 
 /// Pages that are taken at most: twice as many as a count becomes of which nothing is known is enough to see what a
 /// loop does with them.
@@ -185,6 +186,7 @@ impl Machine<'_, '_> {
             lent_when_back: 0,
             extra: vec![0; pages],
             asked: None,
+            put_in: BTreeSet::new(),
         });
         for page in 0..pages {
             let place = (sym, first + page as i64);

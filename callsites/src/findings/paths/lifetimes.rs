@@ -214,10 +214,11 @@ impl Machine<'_, '_> {
         }
         if failed {
             self.locks_kept(state, at);
+            self.returned.extend(&state.returned);
         }
         if !failed {
             let kept = |a: &&Acquisition| {
-                let known = a.handed_on || a.visible || a.in_list.is_some() || !a.loans.is_empty();
+                let known = a.is_kept() || a.visible || a.in_list.is_some() || !a.loans.is_empty();
                 known && a.held.iter().any(|held| *held > 0)
             };
             let kept = state.acquisitions.iter().filter(kept);
@@ -234,7 +235,7 @@ impl Machine<'_, '_> {
             self.nones.push((call, at, state.clone()));
         }
         self.keeps |= state.acquisitions.iter().any(|a| {
-            let known = a.handed_on || a.visible || !a.loans.is_empty();
+            let known = a.is_kept() || a.visible || !a.loans.is_empty();
             known && a.got == a.wanted && a.held.iter().any(|held| *held > 0)
         });
         let whole = state

@@ -12,6 +12,7 @@ use super::state::{Acquisition, Loan, State, Sym, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 
 /// What a way knows of the answer of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +85,11 @@ impl Machine<'_, '_> {
             return;
         }
         let freed = |sym: Option<Sym>| sym.is_some_and(|sym| state.freed.contains(&sym));
-        let object_gone = freed(acquisition.container);
+        // An array may be a part of an object.
+        let object = acquisition
+            .memory
+            .and_then(|array| state.inside.get(&array));
+        let object_gone = freed(acquisition.container) || freed(object.copied());
         let gone = freed(acquisition.memory) || object_gone;
         let given: Vec<(u32, Answer)> = acquisition
             .loans
@@ -122,7 +127,7 @@ impl Machine<'_, '_> {
     /// undoes what it did undoes all of it.
     pub(super) fn undone_in_part(&mut self, state: &State, at: Span) {
         let of_caller = |a: &&Acquisition| {
-            a.visible && !a.handed_on && !a.maybe && a.in_list.is_none() && a.is_followed()
+            a.visible && !a.is_kept() && !a.maybe && a.in_list.is_none() && a.is_followed()
         };
         if state.strangers {
             return;
@@ -141,7 +146,11 @@ impl Machine<'_, '_> {
 
     /// The way fails with a page in a member that its caller sees. Whether the caller releases it is told by the other ways
     /// that fail: where one releases the page and leaves it in the member, the caller does not.
+    ///
+    /// So does this way itself, where it releases another page of the same object and leaves that in its member.
     pub(super) fn left_in_member(&mut self, state: &State, at: Span) {
+        let mut undone: BTreeSet<&str> = BTreeSet::new();
+        let mut left: Vec<(&str, Lost)> = Vec::new();
         for (number, acquisition) in state.acquisitions.iter().enumerate() {
             let Some(home) = acquisition.home.as_deref() else {
                 continue;
@@ -152,10 +161,12 @@ impl Machine<'_, '_> {
             if !stored || !there || !whole || !acquisition.is_followed() {
                 continue;
             }
+            let object = root_of(home).unwrap_or_default();
             if acquisition.is_back() {
                 self.undone.insert(acquisition.call.start);
+                undone.insert(object);
             } else if acquisition.held.iter().all(|held| *held > 0) && !state.strangers {
-                self.left.push(Lost {
+                let lost = Lost {
                     at,
                     acquisition: acquisition.clone(),
                     given: Vec::new(),
@@ -163,7 +174,15 @@ impl Machine<'_, '_> {
                         trail: state.trail.clone(),
                         ..State::default()
                     },
-                });
+                };
+                left.push((object, lost));
+            }
+        }
+        for (object, lost) in left {
+            if undone.contains(object) {
+                self.fact_about(&lost.state, What::Leak, lost.at, &lost.acquisition);
+            } else {
+                self.left.push(lost);
             }
         }
     }
@@ -184,7 +203,7 @@ impl Machine<'_, '_> {
                 .filter(|a| a.memory == Some(array));
             let there = acquisition.visible
                 && acquisition.got > 0
-                && !acquisition.handed_on
+                && !acquisition.is_kept()
                 && !acquisition.maybe
                 && acquisition.in_list.is_none()
                 && acquisition.is_followed()
@@ -322,6 +341,15 @@ impl Machine<'_, '_> {
                     state.give(Value::Sym(sym, 0), loan);
                 }
             }
+            if let Value::Sym(sym, _) = value {
+                let holder = state.inside.get(&sym).copied().unwrap_or(sym);
+                for acquisition in &mut state.acquisitions {
+                    acquisition.handed_on |= acquisition.put_in.contains(&holder);
+                }
+            }
+            if let Some(root) = root {
+                state.reached_through(root);
+            }
             for acquisition in &mut state.acquisitions {
                 let list = acquisition.in_list.as_deref().and_then(root_of);
                 let home = acquisition.home.as_deref();
@@ -348,14 +376,26 @@ impl Machine<'_, '_> {
         self.may_uncharge(state, name, (args, &values), span);
     }
 
+    /// Whether pages that are dropped by their address cannot be: no member has that, and the page alone does not help.
+    fn is_address_lost(&self, state: &State, acquisition: &Acquisition) -> bool {
+        let Some(address) = acquisition.asked.filter(|_| acquisition.by_address) else {
+            return false;
+        };
+        let known = matches!(address, Value::Sym(sym, 0) if sym <= self.params);
+        known && !state.in_a_member(address)
+    }
+
     /// A way ends: which pages, and which arrays, are lost?
     pub(super) fn leaks(&mut self, state: &State, value: Option<Value>, at: Span) {
         let failed = value.is_some_and(|value| self.is_failure(state, value));
         for acquisition in state
             .acquisitions
             .iter()
-            .filter(|a| a.leaks() && !a.visible && (failed || !a.by_address))
+            .filter(|a| a.leaks() && (failed || !a.by_address))
         {
+            if acquisition.visible && !self.is_address_lost(state, acquisition) {
+                continue;
+            }
             if acquisition.loans.is_empty() {
                 if !state.strangers_in_turns {
                     self.fact_about(state, What::Leak, at, acquisition);
@@ -376,10 +416,11 @@ impl Machine<'_, '_> {
                 let loans = state.loans.get(&sym).map_or(0, Vec::len);
                 state.own.contains(&sym)
                     && !state.freed.contains(&sym)
+                    && !state.managed.contains(&sym)
                     && !state.inside.contains_key(&sym)
                     && loans == acquisition.loans_when_back
             });
-            if lost && !acquisition.visible && !acquisition.handed_on && !acquisition.leaks() {
+            if lost && !acquisition.visible && !acquisition.is_kept() && !acquisition.leaks() {
                 self.fact_about(state, What::ArrayLost, at, acquisition);
             }
         }

@@ -5,7 +5,7 @@ use super::calls::root;
 use super::decide::tells_none_from_one;
 pub(crate) use super::facts::{Callees, Fact, What};
 use super::loans::{Ending, Lost};
-use super::state::{Acquisition, Loan, Lock, State, Sym, Value};
+use super::state::{Acquisition, Charge, Loan, Lock, State, Sym, Value};
 use super::steps::{Head, Step, Steps, steps};
 use super::types::Locals;
 use crate::findings::visit;
@@ -50,6 +50,10 @@ pub(super) struct Machine<'a, 'f> {
     pub left: Vec<Lost>,
     /// Acquiring calls whose pages a way that fails releases, and leaves in their member.
     pub undone: BTreeSet<u32>,
+    /// Charges that a way which fails keeps, where a member has the number: where the way ends, the charge, and the way.
+    pub charged: Vec<(Span, Charge, State)>,
+    /// Charges that some way which fails gives back, each by its first byte.
+    pub returned: BTreeSet<u32>,
     /// Locks that some way gives back, each by the first byte of the call that takes it.
     pub dropped: BTreeSet<u32>,
     /// Locks that a way which fails keeps: where each is taken, where the way ends, and the way.
@@ -107,6 +111,8 @@ fn walked<'a, 'f>(
         lost: Vec::new(),
         left: Vec::new(),
         undone: BTreeSet::new(),
+        charged: Vec::new(),
+        returned: BTreeSet::new(),
         dropped: BTreeSet::new(),
         locked: Vec::new(),
         keeps: false,
@@ -136,6 +142,7 @@ fn walked<'a, 'f>(
     machine.tell_of_success();
     machine.tell_of_loans();
     machine.tell_of_locks();
+    machine.tell_of_charges();
     machine
 }
 

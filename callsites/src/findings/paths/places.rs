@@ -108,6 +108,9 @@ impl Machine<'_, '_> {
         };
         // Who sees the entries, and when, is not followed.
         state.visible.insert(members);
+        if state.made.contains(&entries) {
+            state.inside.insert(members, entries);
+        }
         Some(Place::Memory(members, at.checked_add(index)))
     }
 
@@ -268,7 +271,7 @@ impl Machine<'_, '_> {
             Place::Memory(sym, at) => {
                 let leaves = |a: usize, state: &State| state.acquisitions[a].memory != Some(*sym);
                 match (value, at) {
-                    (Value::Page(a, _), _) if leaves(a, state) => state.hand_on(value),
+                    (Value::Page(a, _), _) if leaves(a, state) => state.put(value, *sym),
                     (Value::Sym(other, _), _) if state.visible.contains(sym) => state.show(other),
                     _ => {}
                 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls that drop references: of one page, of an array.
 
+use super::calls::ROUNDED_UP;
 use super::machine::{Machine, What};
 use super::state::{Acquisition, Place, State, Value};
 use crate::findings::visit;
@@ -106,7 +107,7 @@ impl Machine<'_, '_> {
                     state.over = true;
                     return;
                 }
-                state.strangers = true;
+                state.releases_strangers();
                 if first == 0 && function.count == Count::Unpin {
                     self.dropped_one_by_one(state, function, sym, at);
                 }
@@ -127,11 +128,14 @@ impl Machine<'_, '_> {
             let Some(Value::Sym(asked, _)) = a.asked else {
                 return false;
             };
-            let meaning = self.meaning.get(&asked);
-            meaning.is_some_and(|(op, left, _)| {
-                matches!(op.as_str(), ">>" | "/")
-                    && matches!(left, Value::Sym(sym, _) if *sym == bytes)
-            })
+            let Some((op, Value::Sym(length, _), _)) = self.meaning.get(&asked) else {
+                return false;
+            };
+            let rounded = match self.meaning.get(length) {
+                Some((op, Value::Sym(length, _), _)) if op == ROUNDED_UP => *length,
+                _ => *length,
+            };
+            matches!(op.as_str(), ">>" | "/") && (*length == bytes || rounded == bytes)
         };
         let of_array = state
             .acquisitions
@@ -194,7 +198,7 @@ impl Machine<'_, '_> {
                 state.over = true;
             }
             Value::Sym(sym, offset) => {
-                state.strangers = true;
+                state.releases_strangers();
                 self.dropped(state, function, (sym, offset, None), at);
             }
             Value::Int(_) => {}

@@ -81,16 +81,23 @@ pub(super) struct Acquisition {
     pub lent_when_back: usize,
     /// References that were taken on a page besides, a number each.
     pub extra: Vec<i32>,
-    /// The number of pages that was asked for, as it was written.
+    /// The number of pages that was asked for, as it was written; of pages that are dropped by their address, that.
     pub asked: Option<Value>,
+    /// Memory that was made on this way, and into which the pages were put; what is freed is none of it any more.
+    pub put_in: BTreeSet<Sym>,
 }
 
 impl Acquisition {
     pub(super) fn leaks(&self) -> bool {
-        !self.handed_on
+        !self.is_kept()
             && !self.maybe
             && self.in_list.is_none()
             && self.held.iter().any(|held| *held > 0)
+    }
+
+    /// Whether somebody, or something that is not freed, has the pages.
+    pub(super) fn is_kept(&self) -> bool {
+        self.handed_on || !self.put_in.is_empty()
     }
 
     /// Whether all its pages were released.
@@ -205,10 +212,18 @@ pub(super) struct State {
     pub gone: BTreeMap<Sym, Span>,
     /// The same of scatterlists, by their text.
     pub lists_gone: BTreeMap<SmolStr, Span>,
+    /// Objects of this way that are freed by themselves.
+    pub managed: BTreeSet<Sym>,
+    /// Memory that was made on this way, whoever sees it.
+    pub made: BTreeSet<Sym>,
     /// Arrays that such an object holds.
     pub inside: BTreeMap<Sym, Sym>,
     /// What is charged.
     pub charges: Vec<Charge>,
+    /// What was charged and given back whole, each by the first byte of the charge.
+    pub returned: BTreeSet<u32>,
+    /// What was given back without having been charged on this way: the counter, through what it is reached, how many.
+    pub uncharged: BTreeMap<(SmolStr, Option<Value>, Value), Span>,
     /// A call whose failure was seen, and not kept in any variable.
     pub failed: Option<Span>,
     /// Variables that were given to calls that the walk cannot follow.
@@ -375,7 +390,8 @@ impl State {
         self.zeroed.remove(&sym);
         let own = self.own.contains(&sym);
         for acquisition in &mut self.acquisitions {
-            if acquisition.memory == Some(sym) || own && acquisition.container == Some(sym) {
+            let held = acquisition.memory == Some(sym) || acquisition.put_in.contains(&sym);
+            if held || own && acquisition.container == Some(sym) {
                 acquisition.lend(&new);
             }
         }
@@ -426,6 +442,41 @@ impl State {
         }
     }
 
+    /// Pages are put into memory.
+    pub(super) fn put(&mut self, page: Value, memory: Sym) {
+        let holder = self.inside.get(&memory).copied().unwrap_or(memory);
+        match page {
+            Value::Page(a, _) if self.made.contains(&holder) && !self.freed.contains(&holder) => {
+                self.acquisitions[a].put_in.insert(holder);
+            }
+            page => self.hand_on(page),
+        }
+    }
+
+    /// Pages were released of which this way does not know where they come from: those in memory may be these.
+    pub(super) fn releases_strangers(&mut self) {
+        self.strangers = true;
+        for acquisition in &mut self.acquisitions {
+            acquisition.handed_on |= !acquisition.put_in.is_empty();
+        }
+    }
+
+    /// A call can reach what the members of `root` hold: pages in such memory went out of sight.
+    pub(super) fn reached_through(&mut self, root: &str) {
+        if self.acquisitions.iter().all(|a| a.put_in.is_empty()) {
+            return;
+        }
+        for held in self.values.through(root) {
+            let Value::Sym(sym, _) = held else { continue };
+            for acquisition in &mut self.acquisitions {
+                if acquisition.put_in.contains(&sym) {
+                    acquisition.handed_on = true;
+                    acquisition.escaped = true;
+                }
+            }
+        }
+    }
+
     /// A page or an array of pages went out of sight.
     pub(super) fn hand_on(&mut self, value: Value) {
         match value {
@@ -438,7 +489,7 @@ impl State {
                 for acquisition in self
                     .acquisitions
                     .iter_mut()
-                    .filter(|a| a.memory == Some(sym))
+                    .filter(|a| a.memory == Some(sym) || a.put_in.contains(&sym))
                 {
                     acquisition.handed_on = true;
                     acquisition.escaped = true;
