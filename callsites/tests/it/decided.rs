@@ -942,3 +942,50 @@ static int frob_set(struct frob *f, unsigned long at)
         );
     }
 }
+
+#[test]
+fn what_a_tree_of_entries_is_given_stays_there_and_comes_out_again() {
+    let stored = "
+struct frob {
+	struct xarray pages;
+};
+static int frob_share(struct frob *f, unsigned long at, unsigned long index)
+{
+	struct page *page;
+	int ret;
+
+	if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	ret = xa_insert(&f->pages, index, page, GFP_KERNEL);
+	if (ret)
+		put_page(page);
+	return ret;
+}
+static void frob_clear(struct frob *f, unsigned long index)
+{
+	struct page *page = xa_load(&f->pages, index);
+
+	if (page)
+		memset(page_address(page), 0, PAGE_SIZE);
+}
+static void frob_end(struct frob *f)
+{
+	unsigned long index;
+	struct page *page;
+
+	xa_for_each(&f->pages, index, page)
+		put_page(page);
+}
+";
+    let judged = judged(&[("drivers/frob/tree.c", stored)], Era::Pin);
+    let told = |site: &Callsite| format!("{} {} {}", site.function, site.call, word(site.verdict));
+    let sites: Vec<String> = judged.callsites.iter().map(told).collect();
+    assert_eq!(
+        sites,
+        [
+            "frob_share get_user_pages_fast convert",
+            "frob_share put_page convert",
+            "frob_end put_page convert",
+        ]
+    );
+}
