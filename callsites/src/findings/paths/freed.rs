@@ -91,11 +91,7 @@ impl Machine<'_, '_> {
         }
         for arg in args {
             let text = name_of(arg);
-            let is_of = |list: &str| {
-                let member = text.strip_prefix(list);
-                member.is_some_and(|m| m.is_empty() || m.starts_with('.') || m.starts_with("->"))
-            };
-            let freed = state.lists_gone.iter().find(|(list, _)| is_of(list));
+            let freed = state.lists_gone.iter().find(|(list, _)| is_of(&text, list));
             if let Some((_, freed)) = freed {
                 self.fact(state, What::ReleasedFromFreed, arg.span(), Some(*freed), "");
             }
@@ -131,6 +127,26 @@ impl Machine<'_, '_> {
             state.over = true;
         }
     }
+}
+
+impl State {
+    /// A loop over a scatterlist has released pages in its turns: they are those that the list knows of.
+    pub(super) fn list_let_go(&mut self, args: &[Expr]) {
+        let texts: Vec<SmolStr> = args.iter().map(name_of).collect();
+        for acquisition in &mut self.acquisitions {
+            let walked = acquisition
+                .in_list
+                .as_ref()
+                .is_some_and(|list| texts.iter().any(|text| is_of(text, list)));
+            acquisition.handed_on |= walked;
+        }
+    }
+}
+
+/// Whether `text` is a list, or a member of it.
+fn is_of(text: &str, list: &str) -> bool {
+    let member = text.strip_prefix(list);
+    member.is_some_and(|m| m.is_empty() || m.starts_with('.') || m.starts_with("->"))
 }
 
 /// A list by its text, whether its address is given or not.

@@ -258,8 +258,12 @@ impl Machine<'_, '_> {
                 .iter()
                 .filter(|a| a.memory == Some(array));
             let short = acquisition.got > 0 && acquisition.got < acquisition.wanted;
+            // Nobody releases by an array, or an object with one, that is freed.
+            let freed = [Some(array), acquisition.container];
+            let gone = freed.iter().flatten().any(|sym| state.freed.contains(sym));
             // What one call left, another may have taken.
             if !short
+                || gone
                 || of_array.count() > 1
                 || acquisition.held.iter().any(|held| *held <= 0)
                 || acquisition.first != 0

@@ -262,6 +262,7 @@ impl<'f> Machine<'_, 'f> {
                 *visits += 1;
                 if *visits == 1 {
                     state.begin_turns(args);
+                    state.released_before.insert(at, state.released.len());
                     self.walks_freed(state, args);
                 }
                 let visits = state.visits.entry(at).or_insert(0);
@@ -269,6 +270,10 @@ impl<'f> Machine<'_, 'f> {
                     *visits = 0;
                     state.at = *exit;
                     state.end_turns(args);
+                    let before = state.released_before.remove(&at);
+                    if before.is_some_and(|before| before < state.released.len()) {
+                        state.list_let_go(args);
+                    }
                     state.end_of_unknown_loop();
                 } else {
                     for arg in *args {

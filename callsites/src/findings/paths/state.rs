@@ -197,6 +197,8 @@ pub(super) struct State {
     pub locks_of_caller: bool,
     /// Releases of user pages so far on this way.
     pub released: Vec<Span>,
+    /// How many there were where a loop began, by its step.
+    pub released_before: BTreeMap<usize, usize>,
     pub trail: Option<Rc<Trail>>,
     /// `#if` conditions that hold on this way, and those that do not.
     pub configured: BTreeMap<String, bool>,
