@@ -21,6 +21,7 @@ pub(crate) fn header(era: Era) -> &'static str {
             "void unpin_user_page(struct page *page);\n\
              void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages,\n\t\t\t\t bool make_dirty);\n\
              void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages,\n\t\t\t\t      bool make_dirty);\n\
+             void unpin_user_folio(struct folio *folio, unsigned long npages);\n\
              void unpin_user_pages(struct page **pages, unsigned long npages);\n"
         }
     }

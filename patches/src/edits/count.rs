@@ -8,6 +8,7 @@ use super::walk::{all_expressions, holds, is_name, path, plain};
 use callsites::index::ir::{Expr, Function, Span, Stmt};
 use callsites::index::walk::expression as every;
 use refimpl::api::{Role, catalogue};
+use std::collections::BTreeSet;
 
 /// The number of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +30,17 @@ pub(super) enum Sign {
     MayBeError,
 }
 
-/// What `count` can be where `path` ends.
-pub(super) fn sign(function: &Function, path: &[&Stmt], count: &Expr) -> Sign {
+/// What `count` can be where `path` ends; `takers` are functions and macros of the file that take pages.
+pub(super) fn sign(
+    function: &Function,
+    path: &[&Stmt],
+    count: &Expr,
+    takers: &BTreeSet<&str>,
+) -> Sign {
     let mut worst = Sign::NotNegative;
     every(count, &mut |expr| {
         if let Expr::Name(name, _) = expr {
-            worst = worst.max(sign_of_name(function, path, name));
+            worst = worst.max(sign_of_name(function, path, name, takers));
         }
     });
     // A field, or what a call returns, has a type that is not known here; as a number of pages it is taken as given.
@@ -44,7 +50,11 @@ pub(super) fn sign(function: &Function, path: &[&Stmt], count: &Expr) -> Sign {
     }
 }
 
-fn sign_of_name(function: &Function, path: &[&Stmt], name: &str) -> Sign {
+fn sign_of_name(function: &Function, path: &[&Stmt], name: &str, takers: &BTreeSet<&str>) -> Sign {
+    let takes = |value: &Expr| {
+        let callee = plain(value).callee_name();
+        is_acquire(value) || callee.is_some_and(|callee| takers.contains(callee))
+    };
     let mut types: Vec<&str> = function
         .params
         .iter()
@@ -57,7 +67,7 @@ fn sign_of_name(function: &Function, path: &[&Stmt], name: &str) -> Sign {
             if let Stmt::Decl(list, _) = stmt {
                 for decl in list.iter().filter(|decl| decl.name == name) {
                     types.push(&decl.ty.name);
-                    assigned |= decl.init.as_ref().is_some_and(is_acquire);
+                    assigned |= decl.init.as_ref().is_some_and(takes);
                 }
             }
         });
@@ -67,7 +77,7 @@ fn sign_of_name(function: &Function, path: &[&Stmt], name: &str) -> Sign {
     }
     all_expressions(function, &mut |expr| {
         if let Expr::Assign { target, value, .. } = expr {
-            assigned |= is_name(target, name) && is_acquire(value);
+            assigned |= is_name(target, name) && takes(value);
         }
     });
     if tested(function, path, name) || never_negative(function, name, DEPTH) {

@@ -122,12 +122,12 @@ fn a_release_that_no_pinning_call_replaces_refuses_the_whole_group() {
 static void toy_put(struct toy *toy)
 {
 	put_page(toy->first);
-	folio_put(toy->folio);
+	folios_put(toy->batch);
 }
 ";
     assert_snapshot!(diff(Pin, text), @r"
     refused
-    drivers/misc/toy.c:4 toy_put(): folio_put() stays because there is no pinning counterpart of folio_put() in this tree
+    drivers/misc/toy.c:4 toy_put(): folios_put() stays because there is no pinning counterpart of folios_put()
     ");
 }
 
@@ -263,4 +263,25 @@ static int toy_get(unsigned long addr, int wanted, struct page **pages)
     -→→→put_page(pages[got]);
     +→→unpin_user_pages(pages, got);
     ");
+}
+
+#[test]
+fn what_a_macro_or_a_helper_that_takes_pages_returns_may_be_an_error() {
+    let text = "\
+#define TOY_GET(at, n, pages) get_user_pages_fast((at), (n), 0, (pages))
+
+static int toy_take(struct toy *toy)
+{
+	int i, n = TOY_GET(toy->at, 4, toy->pages);
+
+	if (n != 4) {
+		for (i = 0; i < n; i++)
+			put_page(toy->pages[i]);
+		return -EFAULT;
+	}
+	return 0;
+}
+";
+    let changed = diff(Pin, text);
+    assert!(changed.contains("+→→if (n > 0)\n"), "{changed}");
 }

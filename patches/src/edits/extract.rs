@@ -133,6 +133,13 @@ fn pointer_to(
     }
     let line = format!("struct page **{name} = {text};");
     let bytes = &source.bytes;
+    let block = innermost(found.function, path);
+    if declared.is_none() {
+        if let Some(more) = late(source, found, (path, block), pages, &name, &text)? {
+            edits.extend(more);
+            return Ok(format!("&{name}"));
+        }
+    }
     let own = declared
         .filter(|declared| {
             !found
@@ -144,8 +151,7 @@ fn pointer_to(
         .map(|declared| declared.statement);
     let root = own.or_else(|| {
         let root = declaration(found.function, root(pages)?)?;
-        let inner = innermost(found.function, path);
-        let here = inner.iter().any(|stmt| stmt.span() == root.statement);
+        let here = block.iter().any(|stmt| stmt.span() == root.statement);
         here.then_some(root.statement)
     });
     let edit = match root {
@@ -154,16 +160,77 @@ fn pointer_to(
             let margin = String::from_utf8_lossy(indent(bytes, statement.start as usize));
             Edit::new(at, at, format!("\n{margin}{line}"))
         }
-        None => declare(
-            source,
-            found.function,
-            innermost(found.function, path),
-            &line,
-        )
-        .ok_or("nothing can be declared in its block")?,
+        None => declare(source, found.function, block, &line)
+            .ok_or("nothing can be declared in its block")?,
     };
     edits.push(edit);
     Ok(format!("&{name}"))
+}
+
+/// The declaration of a pointer to an array that is only known below the head of its block, and the statement that sets it
+/// above the call: `toy->pages` has no address before `toy` is allocated. None where the declaration can set it.
+fn late(
+    source: &Source,
+    found: &Found<'_>,
+    (path, block): (&[&Stmt], &[Stmt]),
+    pages: &Expr,
+    name: &str,
+    text: &str,
+) -> Result<Option<Vec<Edit>>, String> {
+    let mut bases = Vec::new();
+    bases_of(source, pages, &mut bases);
+    let own = path.last().ok_or("its statement could not be read")?;
+    let here = block
+        .iter()
+        .position(|stmt| walk::holds(stmt.span(), own.span()))
+        .ok_or("its statement could not be read")?;
+    let base = |expr: &Expr| bases.contains(&layout::one_line(&source.text(expr.span())));
+    let sets = |part: &Expr| match part {
+        Expr::Assign { target, .. } => base(target),
+        Expr::Update { operand, .. } => base(operand),
+        Expr::AddressOf(inner, _) => base(inner),
+        // What is asked for NULL has no array before the answer.
+        Expr::Unary { op, operand, .. } => op == "!" && base(operand),
+        _ => false,
+    };
+    let mut inside = false;
+    callsites::index::walk::expressions(&block[here..=here], &mut |expr| {
+        inside |= expr.span().start < found.whole.start && sets(expr);
+    });
+    if inside {
+        return Err("its array of pages is chosen in the statement that takes them".into());
+    }
+    let bytes = &source.bytes;
+    let start = block[here].span().start as usize;
+    let margin = String::from_utf8_lossy(indent(bytes, start)).into_owned();
+    if matches!(block[here], Stmt::Decl(..)) {
+        let line = format!("struct page **{name} = {text};\n{margin}");
+        return Ok(Some(vec![Edit::new(start, start, line)]));
+    }
+    let mut before = false;
+    callsites::index::walk::expressions(&block[..here], &mut |expr| before |= sets(expr));
+    if !before {
+        return Ok(None);
+    }
+    if !begins_line(bytes, start) {
+        return Err("its statement does not begin its line".into());
+    }
+    let line = format!("struct page **{name};");
+    let head = declare(source, found.function, block, &line)
+        .ok_or("nothing can be declared in its block")?;
+    let set = Edit::new(start, start, format!("{name} = {text};\n{margin}"));
+    Ok(Some(vec![head, set]))
+}
+
+/// The texts of what an array of pages is reached by: of `a->b.pages` itself, `a->b` and `a`.
+fn bases_of(source: &Source, pages: &Expr, bases: &mut Vec<String>) {
+    bases.push(layout::one_line(&source.text(pages.span())));
+    match pages {
+        Expr::Field { base, .. } | Expr::Index { base, .. } => bases_of(source, base, bases),
+        Expr::AddressOf(inner, _) | Expr::Deref(inner, _) => bases_of(source, inner, bases),
+        Expr::Cast { operand, .. } => bases_of(source, operand, bases),
+        _ => {}
+    }
 }
 
 /// The variable an expression begins with.
@@ -318,8 +385,8 @@ fn allocated(
     let margin = String::from_utf8_lossy(indent(bytes, own)).into_owned();
     let mut edits = Vec::new();
     if !clean {
-        let at = line_start(bytes, own);
-        edits.push(Edit::new(at, at, format!("{margin}{pointer} = NULL;\n")));
+        // Behind what asks for the kind of the iterator, which begins the line.
+        edits.push(Edit::new(own, own, format!("{pointer} = NULL;\n{margin}")));
     }
     let free = format!("{margin}\tkvfree({pointer});\n{margin}\t{pointer} = NULL;\n");
     match then.as_ref() {
@@ -340,4 +407,76 @@ fn allocated(
         }
     }
     Ok(edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{asking, changed_lines};
+    use callsites::report::When::Always;
+
+    /// The change, or why there is none.
+    fn diff(text: &str) -> String {
+        match asking(Always, text) {
+            Ok((_, new)) => changed_lines(text, &new),
+            Err(why) => why.join("\n"),
+        }
+    }
+
+    const ALLOCATED: &str = "\
+static ssize_t toy_read(struct toy_dev *dev, struct iov_iter *to)
+{
+	struct toy *toy;
+	ssize_t got;
+
+	toy = toy_alloc(dev);
+	if (!toy)
+		return -ENOMEM;
+	got = iov_iter_get_pages2(to, toy->pages, 4096, 16, &toy->offset);
+	return got;
+}
+";
+
+    #[test]
+    fn a_record_that_is_allocated_first_has_its_array_named_below() {
+        let given = ALLOCATED.replace("toy = toy_alloc(dev)", "err = toy_alloc(dev, &toy)");
+        let tested = ALLOCATED
+            .replace("*toy;", "*toy = dev->toy;")
+            .replace("\ttoy = toy_alloc(dev);\n", "");
+        for text in [ALLOCATED, &given, &tested] {
+            let changed = diff(text);
+            assert!(changed.contains("+→struct page **ppages;\n"), "{changed}");
+            assert!(changed.contains("+→ppages = toy->pages;\n"), "{changed}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_is_there_is_named_where_its_pointer_is_declared() {
+        let set = ALLOCATED
+            .replace("*toy;", "*toy = dev->toy;")
+            .replace("\ttoy = toy_alloc(dev);\n", "")
+            .replace("\tif (!toy)\n\t\treturn -ENOMEM;\n", "");
+        let at_once = "\
+static ssize_t toy_read(struct toy_dev *dev, struct iov_iter *to)
+{
+	struct toy *toy = dev->toy;
+	ssize_t got = iov_iter_get_pages2(to, toy->pages, 4096, 16, &toy->offset);
+
+	return got;
+}
+";
+        for text in [set.as_str(), at_once] {
+            let changed = diff(text);
+            let line = "+→struct page **ppages = toy->pages;\n";
+            assert!(changed.contains(line), "{changed}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_is_chosen_in_the_statement_stays() {
+        let chosen = ALLOCATED
+            .replace("\ttoy = toy_alloc(dev);\n", "")
+            .replace("got = iov", "got = !(toy = toy_alloc(dev)) ? 0 : iov");
+        let refused = diff(&chosen);
+        assert!(refused.contains("is chosen in the statement"), "{refused}");
+    }
 }

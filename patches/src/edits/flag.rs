@@ -14,7 +14,8 @@ use super::layout::{indent, line_end, line_start};
 use super::plan::Sources;
 use super::replace::Edit;
 use super::seen::{
-    assigned, calls, conjuncts, field_in, may_be_null, named, only_releases, tag, variables,
+    assigned, calls, conjuncts, field_in, made_here, may_be_null, named, only_releases, tag,
+    variables,
 };
 use super::source::{Found, Source};
 use super::walk::{self, all_expressions, every_part, holds, is_name, plain, statements};
@@ -347,7 +348,8 @@ impl<'s> Way<'s> {
             if !walk::path(caller, *span).iter().any(|stmt| matches!(stmt, Stmt::Loop { .. })));
         if !(one_page
             || once && acquire.linkage == Linkage::Static
-            || self.filled_anew(name, &field.ty))
+            || self.filled_anew(name, &field.ty)
+            || made_here(acquire, self.taken, &there.name))
         {
             return Err(format!(
                 "{}() may add pages of several iterators to one {name}, and one answer does not serve for all",

@@ -11,6 +11,7 @@ use super::header::{Header, counts_down, header};
 use super::walk::{all_expressions, every_part, is_name, is_null, plain};
 use super::words::{Dirty, dirties};
 use callsites::index::ir::{Expr, Function, Span, Stmt};
+use std::collections::BTreeSet;
 
 /// A loop that one call can replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub(super) fn read(
     function: &Function,
     path: &[&Stmt],
     call: Span,
+    takers: &BTreeSet<&str>,
 ) -> Result<Fold, Why> {
     let depth = path
         .iter()
@@ -88,7 +90,7 @@ pub(super) fn read(
     }
     let count = Count {
         span: header.count.span(),
-        sign: count::sign(function, path, header.count),
+        sign: count::sign(function, path, header.count, takers),
     };
     let array = body.array.ok_or("it releases no entry of an array")?;
     let mut sign = count.sign;
@@ -353,8 +355,10 @@ impl<'a> Body<'a> {
         match plain(expr) {
             Expr::Name(name, _) => self.aliases.iter().any(|alias| name == alias),
             Expr::Index { base, index, .. } if is_name(plain(index), header.index) => {
-                self.first(base, None, false, header)
+                self.first(base, header.from, false, header)
             }
+            // What stands beyond that counts from the first entry.
+            _ if header.from.is_some() => false,
             // `pages[first + i]`: the entries from `first` on.
             Expr::Index { base, index, .. } => match plain(index) {
                 Expr::Binary {

@@ -8,6 +8,8 @@ use callsites::index::ir::{Expr, LoopKind, Stmt};
 pub(super) struct Header<'a> {
     /// The variable that counts.
     pub index: &'a str,
+    /// The entry that it begins with, where that is not the first.
+    pub from: Option<&'a Expr>,
     /// How many turns.
     pub count: &'a Expr,
     /// From the last entry to the first.
@@ -63,6 +65,7 @@ fn while_header(cond: &Expr) -> Option<Header<'_>> {
     match index {
         Expr::Name(name, _) => Some(Header {
             index: name,
+            from: None,
             count: index,
             downwards: true,
             by_index: true,
@@ -107,8 +110,11 @@ fn for_header<'a>(init: &'a Stmt, cond: &'a Expr, step: &'a Expr) -> Option<Head
         } => op == assign && is_name(target, index) && is_number(value, "1"),
         _ => false,
     };
-    let upwards = matches!(op.as_str(), "<" | "!=") && is_number(first, "0") && steps("++", "+=");
+    let up = matches!(op.as_str(), "<" | "!=") && steps("++", "+=");
+    let part = up.then(|| behind(right, first)).flatten();
+    let upwards = up && is_number(first, "0") || part.is_some();
     let count = match plain(first) {
+        _ if part.is_some() => part,
         _ if upwards => Some(right.as_ref()),
         Expr::Binary {
             op: minus,
@@ -127,12 +133,49 @@ fn for_header<'a>(init: &'a Stmt, cond: &'a Expr, step: &'a Expr) -> Option<Head
     }?;
     Some(Header {
         index,
+        from: part.map(|_| first),
         count,
         downwards: !upwards,
         by_index: false,
         in_body: false,
         guard,
     })
+}
+
+/// `n` of the bound `first + n`.
+fn behind<'a>(bound: &'a Expr, first: &Expr) -> Option<&'a Expr> {
+    match plain(bound) {
+        Expr::Binary {
+            op, left, right, ..
+        } if op == "+" => match (same(left, first), same(right, first)) {
+            (true, false) => Some(right),
+            (false, true) => Some(left),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether two expressions are the same variable or member.
+fn same(one: &Expr, other: &Expr) -> bool {
+    match (plain(one), plain(other)) {
+        (Expr::Name(one, _), Expr::Name(other, _)) => one == other,
+        (
+            Expr::Field {
+                base: one,
+                name,
+                arrow,
+                ..
+            },
+            Expr::Field {
+                base: other,
+                name: second,
+                arrow: second_arrow,
+                ..
+            },
+        ) => name == second && arrow == second_arrow && same(one, other),
+        _ => false,
+    }
 }
 
 /// Parts `array && i < n` into the comparison and the rest, where the rest is the same in every turn.

@@ -549,3 +549,58 @@ fn a_message_tells_the_way_of_the_answer() {
         told(COPY)
     );
 }
+
+const MADE: &str = "\
+struct toy_req {
+	struct page **pages;
+	size_t off;
+	int npages;
+};
+
+static void toy_release(struct toy_req *req)
+{
+	int i;
+
+	for (i = 0; i < req->npages; i++)
+		put_page(req->pages[i]);
+	kvfree(req->pages);
+	kfree(req);
+}
+
+struct toy_req *toy_get(struct iov_iter *from, size_t max)
+{
+	struct toy_req *req = kzalloc(sizeof(*req), GFP_KERNEL);
+	ssize_t n;
+
+	if (!req)
+		return ERR_PTR(-ENOMEM);
+	n = iov_iter_get_pages_alloc2(from, &req->pages, max, &req->off);
+	if (n < 0) {
+		kfree(req);
+		return ERR_PTR(n);
+	}
+	req->npages = DIV_ROUND_UP(n + req->off, PAGE_SIZE);
+	return req;
+}
+";
+
+#[test]
+fn a_record_that_is_made_for_one_iterator_holds_its_answer() {
+    let changed = diff(WillPin, MADE);
+    for line in [
+        "+→bool need_unpin;",
+        "+→req->need_unpin = iov_iter_extract_will_pin(from);",
+        "+→→if (req->need_unpin)",
+    ] {
+        assert!(changed.contains(line), "{changed}");
+    }
+    // One that is handed in may hold pages already.
+    let given = MADE
+        .replace("toy_get(struct", "toy_get(struct toy_req *req, struct")
+        .replace(
+            "\tstruct toy_req *req = kzalloc(sizeof(*req), GFP_KERNEL);\n",
+            "",
+        );
+    let refused = diff(WillPin, &given);
+    assert!(refused.contains("pages of several iterators"), "{refused}");
+}

@@ -23,6 +23,7 @@ mod extract;
 mod filled;
 mod flag;
 mod fold;
+mod folio;
 mod freed;
 mod guard;
 mod header;

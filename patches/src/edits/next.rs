@@ -61,12 +61,28 @@ pub(crate) fn next(report: &Report, group: &Group) -> String {
                 are pinned, and unpin there instead of dropping another reference."
             .into();
     }
+    if members(report, group).any(|site| lacks_extraction(report, site)) {
+        return "Bring iov_iter_extract_pages() and iov_iter_extract_will_pin(), which came with 6.3, into the tree in patches before, \
+                and convert the group then."
+            .into();
+    }
     let mut rest: Vec<&Callsite> = members(report, group).collect();
     rest.sort_by_key(|site| &site.function);
     format!(
         "Convert {} by hand, all calls of the group in one patch.",
         functions(&rest)
     )
+}
+
+/// Whether a call takes pages of an iterator in a kernel that cannot pin them.
+fn lacks_extraction(report: &Report, site: &Callsite) -> bool {
+    let catalogue = refimpl::api::catalogue();
+    let of_iterator = catalogue
+        .get(&site.call)
+        .is_some_and(|listed| site.role == Role::Acquire && listed.kind == "iter");
+    let version = report.tree.version.parse().ok();
+    let pins = catalogue.get("iov_iter_extract_pages").zip(version);
+    of_iterator && pins.is_some_and(|(function, version)| !function.exists_in(version))
 }
 
 /// The undecided releases of the groups that are left alone for a reason of this one's.
@@ -116,6 +132,23 @@ mod tests {
 
     const ARRAYS: &str = "static int toy_get(struct toy *toy)\n{\n\treturn get_user_pages_fast(toy->at, 1, 0, toy->pages);\n}\n\
                           void toy_put(struct toy *toy)\n{\n\tput_page(toy->pages[0]);\n}\n";
+
+    #[test]
+    fn an_iterator_waits_for_what_pins_its_pages() {
+        let text = ARRAYS.replace(
+            "get_user_pages_fast(toy->at, 1, 0, toy->pages)",
+            "iov_iter_get_pages2(toy->iter, toy->pages, 4096, 1, &toy->offset)",
+        );
+        let mut report = report(Era::Pin, &[("drivers/misc/toy.c", &text)]);
+        for (version, begin) in [
+            ("6.1.192", "Bring iov_iter_extract_pages()"),
+            ("6.12.0", "Convert toy_get()"),
+        ] {
+            report.tree.version = version.into();
+            let told = next(&report, &report.groups[0]);
+            assert!(told.starts_with(begin), "{told}");
+        }
+    }
 
     #[test]
     fn an_acquire_alone_is_told_the_releases_of_another_group_that_stop_it() {

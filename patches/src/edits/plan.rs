@@ -5,10 +5,11 @@ use super::acquire::acquire;
 use super::arms;
 use super::braces;
 use super::flag::{self, Carried};
+use super::folio;
 use super::guard::guarded;
 use super::layout;
 use super::reasons::{always, asked, only_too_many};
-use super::release::release;
+use super::release::{NO_MANY, release};
 use super::replace::{Edit, carry_out, columns_kept, line_ends_kept, ordered};
 use super::source::Source;
 use super::unused;
@@ -304,20 +305,15 @@ impl Planned {
         condition: &str,
     ) -> Result<String, String> {
         let found = source.find(site)?;
-        let name = match (site.call.as_str(), found.arguments.len()) {
-            ("put_page", 1) => words.one,
-            ("release_pages", 2) => words
-                .many
-                .ok_or("the tree has no function that releases an array of user pages")?,
-            (other, _) => {
-                return Err(format!(
-                    "there is no pinning counterpart of {other}() in this tree"
-                ));
-            }
+        let text = |span: &Span| layout::one_line(&source.text(*span));
+        let own: Vec<String> = found.arguments.iter().map(text).collect();
+        let (name, arguments) = match (site.call.as_str(), found.arguments.len()) {
+            ("put_page", 1) => (words.one, own),
+            ("release_pages", 2) => (words.many.ok_or(NO_MANY)?, own),
+            (other, _) if folio::drops(other, &found) => folio::pins(source, &found, words)?,
+            (other, _) => return Err(format!("there is no pinning counterpart of {other}()")),
         };
         let path = walk::path(found.function, found.whole);
-        let text = |span: &Span| layout::one_line(&source.text(*span));
-        let arguments: Vec<String> = found.arguments.iter().map(text).collect();
         self.edit(
             source,
             guarded(source, &path, (name, &arguments), condition)?,

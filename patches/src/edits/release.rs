@@ -4,6 +4,7 @@
 use super::comment;
 use super::count::Sign;
 use super::fold::{self, Fold, Guard};
+use super::folio;
 use super::layout::{self, begins_line, column, indent, line_start};
 use super::pair;
 use super::rename::Call;
@@ -15,6 +16,9 @@ use super::words::{Dirty, Words, begins_with_the_last};
 use callsites::index::ir::{Function, OutlineItem, OutlineKind, Span, Stmt};
 use callsites::report::Callsite;
 use refimpl::api::{Role, Sleeps, catalogue};
+
+/// Why an array is not released at once.
+pub(super) const NO_MANY: &str = "the tree has no function that releases an array of user pages";
 
 /// What becomes of one release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,7 @@ pub(super) fn release(source: &Source, site: &Callsite, words: &Words) -> Result
     let released = match site.call.as_str() {
         "release_pages" => release_pages(source, &found, words)?,
         "put_page" | "put_user_page" => put_page(source, &found, words)?,
+        other if folio::drops(other, &found) => folio::released(source, &found, words)?,
         // A patch of its own has made it put_page() before.
         other if freed(other, &found) => Released {
             edits: vec![call(source, &found).renamed(words.one)],
@@ -67,9 +72,7 @@ pub(super) fn release(source: &Source, site: &Callsite, words: &Words) -> Result
             ));
         }
         other => {
-            return Err(format!(
-                "there is no pinning counterpart of {other}() in this tree"
-            ));
+            return Err(format!("there is no pinning counterpart of {other}()"));
         }
     };
     // A static function that merely bears the name would be called instead of the kernel's.
@@ -105,9 +108,7 @@ pub(super) fn put(source: &Source, site: &Callsite) -> Result<Option<Edit>, Stri
 }
 
 fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Released, String> {
-    let name = words
-        .many
-        .ok_or("the tree has no function that releases an array of user pages")?;
+    let name = words.many.ok_or(NO_MANY)?;
     if found.arguments.len() != 2 {
         return Err("release_pages() has a third argument here".into());
     }
@@ -115,7 +116,7 @@ fn release_pages(source: &Source, found: &Found<'_>, words: &Words) -> Result<Re
     let mut count = Sign::NotNegative;
     walk::all_expressions(found.function, &mut |expr| {
         if expr.span() == found.arguments[1] {
-            count = super::count::sign(found.function, &path, expr);
+            count = super::count::sign(found.function, &path, expr, &source.takers());
         }
     });
     let function = source.shown(found.function);
@@ -184,7 +185,13 @@ fn folded(
     if is_macro(found.function) {
         return Err("it stands in a macro");
     }
-    let fold = fold::read(&source.bytes, found.function, path, found.whole)?;
+    let fold = fold::read(
+        &source.bytes,
+        found.function,
+        path,
+        found.whole,
+        &source.takers(),
+    )?;
     let bytes = &source.bytes;
     let loop_text = source.slice(fold.statement);
     if loop_text.starts_with(b"#") || bstr::ByteSlice::contains_str(loop_text, "\n#") {

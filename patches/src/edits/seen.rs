@@ -2,9 +2,9 @@
 //! What is seen at a glance of a function or a record: calls, variables, tests, habits.
 
 use super::source::Source;
-use super::walk::{all_expressions, holds, is_name, is_null, plain, statements};
+use super::walk::{all_expressions, holds, is_name, is_null, path, plain, statements};
 use callsites::index::ir::{Declaration, Expr, Function, Record, Span, Stmt};
-use refimpl::api::{Role, catalogue};
+use refimpl::api::{Role, catalogue, followed};
 use std::collections::BTreeMap;
 
 /// A record's name without `struct`.
@@ -160,4 +160,38 @@ pub(super) fn prefix(record: &Record) -> String {
     // Three of four members are a habit of the record.
     most.filter(|(_, count)| count * 4 >= record.fields.len() * 3)
         .map_or(String::new(), |(prefix, _)| prefix.to_owned())
+}
+
+/// Whether a local variable only ever points at an object that the acquire's function has allocated, for one acquire each.
+pub(super) fn made_here(acquire: &Function, taken: Span, variable: &str) -> bool {
+    let allocates = |value: &Expr| {
+        let callee = plain(value).callee_name();
+        callee.is_some_and(|callee| followed().is(callee, Role::Container))
+    };
+    let (mut made, mut others) = (false, false);
+    for stmt in &acquire.body {
+        statements(stmt, &mut |stmt| {
+            if let Stmt::Decl(list, _) = stmt {
+                for declared in list.iter().filter(|declared| declared.name == variable) {
+                    let init = declared.init.as_ref().filter(|init| !is_null(plain(init)));
+                    made |= init.is_some_and(allocates);
+                    others |= init.is_some_and(|init| !allocates(init));
+                }
+            }
+        });
+    }
+    all_expressions(acquire, &mut |expr| match expr {
+        Expr::Assign { target, value, .. } if is_name(target, variable) => {
+            made |= allocates(value);
+            others |= !allocates(value);
+        }
+        Expr::AddressOf(inner, _) => others |= is_name(inner, variable),
+        _ => {}
+    });
+    let parameter = acquire.params.iter().any(|param| param.name == variable);
+    let repeated = path(acquire, taken);
+    let repeated = repeated
+        .iter()
+        .any(|stmt| matches!(stmt, Stmt::Loop { .. }));
+    made && !others && !parameter && !repeated
 }

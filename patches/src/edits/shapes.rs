@@ -269,3 +269,28 @@ static void toy_release(struct page **pages, u64 count, bool dirty)
         "{other}"
     );
 }
+
+#[test]
+fn a_loop_over_a_window_of_an_array_is_one_call_on_it() {
+    let text = "\
+static void toy_drop(struct toy *toy)
+{
+	unsigned int i;
+
+	for (i = toy->first; i < toy->first + toy->npages; i++) {
+		if (toy->dirty)
+			set_page_dirty_lock(toy->all[i]);
+		put_page(toy->all[i]);
+	}
+}
+";
+    let changed = diff(Pin, text);
+    assert!(changed.contains("(&toy->all[toy->first],"), "{changed}");
+    // Neither a bound that is an entry, nor an entry that is counted from elsewhere, is that.
+    let bound = text.replace("toy->first + toy->npages", "toy->last");
+    assert!(diff(Pin, &bound).contains("unpin_user_pages_dirty_lock(&toy->all[i], 1,"));
+    let beyond = text.replace("toy->all[i]", "toy->all[i + toy->skip]");
+    assert!(
+        diff(Pin, &beyond).contains("unpin_user_pages_dirty_lock(&toy->all[i + toy->skip], 1,")
+    );
+}

@@ -10,6 +10,7 @@ use callsites::index::{self, NameSet, Wanted};
 use callsites::report::Callsite;
 use callsites::tree::Tree;
 use camino::{Utf8Path, Utf8PathBuf};
+use refimpl::api::{Role, catalogue};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A file with its facts.
@@ -40,6 +41,20 @@ pub(crate) struct Found<'a> {
 }
 
 impl Source {
+    /// The functions and macros of the file that take pages: what they return may be an error code.
+    pub(super) fn takers(&self) -> BTreeSet<&str> {
+        let mut takers = BTreeSet::new();
+        for function in &self.facts.functions {
+            all_expressions(function, &mut |expr| {
+                let listed = expr.callee_name().and_then(|name| catalogue().get(name));
+                if listed.is_some_and(|listed| listed.role == Role::Acquire) {
+                    takers.insert(function.name.as_str());
+                }
+            });
+        }
+        takers
+    }
+
     /// Reads and parses the functions of `path` that bear one of `names`.
     ///
     /// # Errors

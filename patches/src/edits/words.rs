@@ -14,6 +14,8 @@ pub(crate) struct Words {
     pub api: Api,
     /// For one page.
     pub one: &'static str,
+    /// For a folio, with a second argument that says how many pins (since 6.12).
+    pub folio: Option<&'static str>,
     /// For an array of pages.
     pub many: Option<&'static str>,
     /// For pages that follow each other in memory, with a third argument that says if they are dirtied (since 5.14).
@@ -103,6 +105,7 @@ impl Words {
             return Ok(Words {
                 api,
                 one: "unpin_user_page",
+                folio: has("unpin_user_folio").then_some("unpin_user_folio"),
                 many: has("unpin_user_pages").then_some("unpin_user_pages"),
                 range: has("unpin_user_page_range_dirty_lock")
                     .then_some("unpin_user_page_range_dirty_lock"),
@@ -124,6 +127,7 @@ impl Words {
                 Ok(Words {
                     api,
                     one: "put_user_page",
+                    folio: None,
                     many: ["put_user_pages", "release_user_pages"]
                         .into_iter()
                         .find(|name| has(name)),
@@ -142,6 +146,7 @@ impl Words {
             Era::PutPage => Ok(Words {
                 api,
                 one: "put_user_page",
+                folio: None,
                 many: Some("release_user_pages"),
                 range: None,
                 many_dirty_lock: None,
