@@ -92,7 +92,8 @@ pub(crate) fn compile_objects(
             machine(&what, &said, &kbuild.output)?;
         }
         let said = kbuild.relative(&said);
-        objects.push(judge(file, made.success(), output.is_file(), &said));
+        let why = not_reached(&kbuild.source, file);
+        objects.push(judge(file, made.success(), output.is_file(), &said, why));
     }
     Ok(objects)
 }
@@ -118,8 +119,11 @@ fn compile_together(
         return Ok(None);
     }
     let said = made.stdout_text();
-    let objects = units.iter().map(|file| judge(file, true, true, &said));
-    Ok(Some(objects.collect()))
+    let judged = |file: &&Utf8PathBuf| {
+        let why = not_reached(&kbuild.source, file);
+        judge(file, true, true, &said, why)
+    };
+    Ok(Some(units.iter().map(judged).collect()))
 }
 
 fn remove(output: &Utf8Path) -> Result<(), Error> {
@@ -169,7 +173,25 @@ pub(crate) fn compile_everywhere(
     Ok(objects)
 }
 
-fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBuild {
+/// Why nothing was compiled from `file`, where make says no more than that it has no rule. Without a Makefile beside it
+/// kbuild has nothing that it could read of the object, whatever the configuration is.
+fn not_reached(source: &Utf8Path, file: &Utf8Path) -> &'static str {
+    let dir = file
+        .parent()
+        .map_or_else(|| source.to_owned(), |dir| source.join(dir));
+    match ["Kbuild", "Makefile"].map(|name| dir.join(name).is_file()) {
+        [false, false] => "there is no Makefile beside it, so kbuild does not compile it by itself",
+        _ => "this configuration does not reach it",
+    }
+}
+
+fn judge(
+    file: &Utf8Path,
+    ended_well: bool,
+    there: bool,
+    said: &str,
+    not_reached: &str,
+) -> ObjectBuild {
     let path = file.to_string();
     if ended_well && there {
         return ObjectBuild {
@@ -183,7 +205,7 @@ fn judge(file: &Utf8Path, ended_well: bool, there: bool, said: &str) -> ObjectBu
     }
     let unreached = said.contains("No rule to make target") && !said.contains("error:");
     if unreached || (ended_well && !there) {
-        return skipped(file, "this configuration does not reach it");
+        return skipped(file, not_reached);
     }
     let error = said
         .lines()
@@ -208,5 +230,42 @@ fn skipped(file: &Utf8Path, why: &str) -> ObjectBuild {
         configuration: None,
         architecture: None,
         options: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_without_a_makefile_is_not_blamed_on_the_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(dir.path()).unwrap();
+        for (dir, makefile) in [
+            ("with", Some("Makefile")),
+            ("newer", Some("Kbuild")),
+            ("bare", None),
+        ] {
+            std::fs::create_dir(tree.join(dir)).unwrap();
+            if let Some(name) = makefile {
+                std::fs::write(tree.join(dir).join(name), "").unwrap();
+            }
+        }
+        let no_rule = "make: *** No rule to make target 'x.o'.  Stop.";
+        let said = |file: &str| {
+            let file = Utf8Path::new(file);
+            let object = judge(file, false, false, no_rule, not_reached(tree, file));
+            assert_eq!(object.result, Outcome::Skip);
+            object.reason.unwrap()
+        };
+        for file in ["with/x.c", "newer/x.c"] {
+            assert_eq!(said(file), "this configuration does not reach it");
+        }
+        for file in ["bare/x.c", "gone/x.c", "x.c"] {
+            assert!(
+                said(file).starts_with("there is no Makefile beside it"),
+                "{file}"
+            );
+        }
     }
 }
