@@ -7,7 +7,9 @@
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
+use crate::pins;
 use crate::sys::open;
+use crate::window::{bytes, compare};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -21,10 +23,14 @@ thread_local! {
 
 /// Few enough for any limit, more than one word of flags.
 pub(crate) const COUNT: usize = 72;
+/// What is in memory that nobody may write to.
+const SEED: u64 = 77;
 /// A disk, whose mapping tracks which of its pages are dirty.
 const DISK: &str = "/dev/ram0";
 /// Since when pages of ZONE_MOVABLE are migrated first: commit d1e153fea2a8.
 const MIGRATES: (u32, u32) = (5, 13);
+/// The first release of which the numbers of all targets were looked at.
+const SAYS_WHY: (u32, u32) = (6, 12);
 /// Since when writable pins of such files are refused: commit 8ac268436e6d.
 const REFUSES: (u32, u32) = (6, 5);
 
@@ -149,6 +155,48 @@ pub(crate) fn refuses_read_only<H>(
         }
         Ok(())
     });
+}
+
+/// The same where the call that takes the pages ends before it returns, with whatever outcome: `write_to`, which makes the
+/// kernel write to the memory that it is given, must neither take a page that may only be read nor change one.
+pub(crate) fn leaves_read_only(
+    check: &mut Check,
+    title: &str,
+    count: usize,
+    mut write_to: impl FnMut(&mut Pages) -> Test,
+) {
+    let name = format!("{title}, pages that may only be read are not taken");
+    check.run(&name, || {
+        let mut pages = attempt("map", Pages::small(count))?;
+        let length = pages.len();
+        pages.bytes().copy_from_slice(&bytes(SEED, length));
+        attempt("protect", pages.read_only())?;
+        let before = pins::read();
+        write_to(&mut pages)?;
+        compare(pages.bytes(), SEED)?;
+        let (Some(before), Some(now)) = (before, pins::read()) else {
+            return Ok(());
+        };
+        let taken = now.since(before).acquired;
+        ensure(
+            taken == 0,
+            format!("{taken} pins of pages that may only be read were taken for writing"),
+        )
+    });
+}
+
+/// Fails unless `made`, which takes memory of which a part is not there, was refused with the number that says so. Another
+/// number tells the caller of another mistake, and none of a success.
+pub(crate) fn not_there<T>(made: std::io::Result<T>, what: &str) -> Test {
+    let Err(error) = made else {
+        return Err(Stop::Fail(format!("memory that is not there was {what}")));
+    };
+    // rxe of 4.19 says EINVAL of all that it cannot register.
+    let right = error.raw_os_error() == Some(libc::EFAULT) || !is_since(SAYS_WHY);
+    ensure(
+        right,
+        format!("memory that is not there was refused, but not as such: {error}"),
+    )
 }
 
 /// Whether the kernel is of `release` or a later one.

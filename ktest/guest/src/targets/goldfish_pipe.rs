@@ -5,11 +5,11 @@
 //! ktest/probe/gup_device.c.
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
-use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::pins::{self, Counters};
 use crate::sys::{killed_while_waiting, load, open};
 use crate::window::{Window, shapes};
+use crate::{failing, longterm};
 use rustix::io::{read, write};
 use std::fs::File;
 
@@ -82,6 +82,20 @@ pub(super) fn run(check: &mut Check) {
         let bytes = pages.read_sequentially_beyond(&pipe, COUNT);
         ensure(bytes <= pages.len() as i64, format!("{bytes} bytes came"))
     });
+    let mut full = None;
+    check.run("two pages are written", || {
+        let (pipe, mut out) = (pipe()?, Window::new(0, 2 * PAGE)?);
+        out.fill(9);
+        moved(attempt("write", write(&pipe, out.inside()))?, 2 * PAGE)?;
+        full = Some(pipe);
+        Ok(())
+    });
+    if let Some(pipe) = full {
+        longterm::leaves_read_only(check, "read", 2, |pages| {
+            let came = pages.read_sequentially_beyond(&pipe, 2);
+            ensure(came < 0, format!("{came} bytes came"))
+        });
+    }
     check.run("write from memory that is not there", || {
         let pipe = pipe()?;
         // SAFETY: the kernel checks the address itself, and reads nothing where nothing is mapped.

@@ -8,7 +8,7 @@ use crate::failing;
 use crate::memory::{PAGE, Pages};
 use crate::sys::open;
 use crate::targets::fuse;
-use crate::window::{Window, bytes, compare, shapes};
+use crate::window::{Window, bytes, compare, only_read, shapes};
 
 /// More than the 16 pointers that have room on the stack, and less than the 1,024 pages that are pinned at once:
 /// mm/process_vm_access.c: PVM_MAX_PP_ARRAY_COUNT, PVM_MAX_USER_PAGES (6.12). [`shapes`] has what lies beyond.
@@ -198,6 +198,25 @@ pub(super) fn run(check: &mut Check) {
         );
         ensure(moved.is_err(), "memory that is not writable was written to")
     });
+    // Who takes them for writing is refused, or copies pages that others share.
+    for count in [1, COUNT] {
+        check.run(
+            &format!("read, {count} pages that may only be read"),
+            || {
+                let mut theirs = attempt("map pages", Pages::small(count))?;
+                let length = theirs.len();
+                theirs.bytes().copy_from_slice(&bytes(8, length));
+                attempt("protect", theirs.read_only())?;
+                let before = attempt("read page flags", theirs.marked_dirty())?;
+                let mut ours = Window::new(0, length)?;
+                let (to, from) = ((ours.address(), length), (theirs.address(), length));
+                all(vectored(libc::SYS_process_vm_readv, &[to], &[from]), length)?;
+                ours.holds(8)?;
+                let dirty = attempt("read page flags", theirs.marked_dirty())?;
+                only_read(before as u64, dirty as u64, count as u64)
+            },
+        );
+    }
     failing::run(check, "read", |failing| {
         let (theirs, ours) = (Window::new(1, 70 * PAGE)?, Window::new(0, 70 * PAGE)?);
         let (from, to) = (

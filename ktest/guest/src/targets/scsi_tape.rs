@@ -9,7 +9,7 @@ use crate::check::{Check, Stop, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::open;
 use crate::window::Window;
-use crate::{failing, pins};
+use crate::{failing, longterm, pins};
 use rustix::io::{read, write};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,11 @@ pub(super) fn run(check: &mut Check) {
             window.only_read_since(before)
         });
     }
+    longterm::leaves_read_only(check, "tape", COUNT, |pages| {
+        let tape = attempt("open the tape", open(TAPE))?;
+        let _refused = pages.read_sequentially_beyond(&tape, COUNT);
+        Ok(())
+    });
     failing::run(check, "tape", |failing| {
         let tape = attempt("open the tape", open(TAPE))?;
         let mut pages = attempt("map", Pages::small(COUNT))?;

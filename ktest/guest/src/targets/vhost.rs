@@ -5,9 +5,11 @@
 //! flags, and with a log that write is logged; no guest and no packet is needed.
 
 use crate::check::{Check, Test, attempt, ensure};
+use crate::longterm;
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, iorw, open};
 use crate::window::Window;
+use rustix::event::{EventfdFlags, eventfd};
 use std::fs::File;
 
 const DEVICE: &str = "/dev/vhost-vsock";
@@ -17,6 +19,7 @@ const SET_MEMORY: u64 = iorw(1, 0xaf, 3, 8);
 const SET_LOG: u64 = iorw(1, 0xaf, 4, 8);
 const SET_RING_SIZE: u64 = iorw(1, 0xaf, 0x10, size_of::<[u32; 2]>());
 const SET_RING: u64 = iorw(1, 0xaf, 0x11, size_of::<Ring>());
+const SET_KICK: u64 = iorw(1, 0xaf, 0x20, size_of::<[u32; 2]>());
 const SET_CID: u64 = iorw(1, 0xaf, 0x60, 8);
 const SET_RUNNING: u64 = iorw(1, 0xaf, 0x61, 4);
 const LOG_ALL: u64 = 1 << 26;
@@ -24,6 +27,8 @@ const VIRTIO_1: u64 = 1 << 32;
 /// Descriptors, available and used ring of one queue lie in a page each.
 const RING_PAGES: usize = 3;
 const ENTRIES: u32 = 8;
+/// struct virtio_vsock_hdr.
+const HEAD: u32 = 44;
 /// The device's two queues.
 const RINGS: usize = 2;
 
@@ -50,7 +55,7 @@ struct Ring {
 /// A device with its memory and its log.
 struct Device {
     file: File,
-    _memory: Pages,
+    memory: Pages,
     log: Option<Pages>,
 }
 
@@ -81,6 +86,16 @@ pub(super) fn run(check: &mut Check) {
             logged(guest, log_offset)
         });
     }
+    check.run(
+        "log, both pages of what is written over their edge",
+        answered,
+    );
+    longterm::leaves_read_only(check, "log", 1, |log| {
+        let device = device_with(log.address(), 2 * PAGE as u64)?;
+        // That its bits are not set is all that matters.
+        let _refused_or_not = device.running(1);
+        Ok(())
+    });
     check.run("log, not mapped", || {
         let device = device()?;
         let mut nowhere = 1u64 << 40;
@@ -90,6 +105,58 @@ pub(super) fn run(check: &mut Check) {
         Ok(())
     });
     check.repeat("log, many times", 128, 2, || device()?.running(1));
+}
+
+/// The answer to a request is logged where its entry in the used ring is said to lie: four bytes in one page and four in
+/// the next.
+fn answered() -> Test {
+    /// The guest's requests.
+    const SENT: usize = 1;
+    let mut log = attempt("map", Pages::zeroed(1))?;
+    let page = 11;
+    // Flags and index, and then the first entry.
+    let guest = ((page + 1) * PAGE - 8) as u64;
+    let mut device = device_with(log.address(), guest)?;
+    let kick = attempt("make an event", eventfd(0, EventfdFlags::CLOEXEC))?;
+    let mut with = [SENT as u32, std::os::fd::AsRawFd::as_raw_fd(&kick) as u32];
+    attempt(
+        "set a ring's event",
+        ioctl(&device.file, SET_KICK, &mut with),
+    )?;
+    let ring = SENT * RING_PAGES * PAGE;
+    let memory = device.memory.bytes();
+    // A request is its head: one to nobody, so that it is answered and dropped.
+    let head = (ring + PAGE / 2) as u64;
+    memory[ring..ring + 8].copy_from_slice(&head.to_le_bytes());
+    memory[ring + 8..ring + 12].copy_from_slice(&HEAD.to_le_bytes());
+    memory[ring + 12..ring + 16].fill(0);
+    // The first of the available ones is the first.
+    memory[ring + PAGE + 4..ring + PAGE + 6].fill(0);
+    memory[ring + PAGE + 2..ring + PAGE + 4].copy_from_slice(&1u16.to_le_bytes());
+    device.running(1)?;
+    attempt("kick", rustix::io::write(&kick, &1u64.to_ne_bytes()))?;
+    let used = ring + 2 * PAGE + 2;
+    let mut answered = false;
+    for _ in 0..100 {
+        // Behind the compiler's back, by a thread of the kernel's.
+        // SAFETY: the place lies in memory that the device keeps.
+        answered = unsafe { std::ptr::from_ref(&device.memory.bytes()[used]).read_volatile() } != 0;
+        if answered {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    device.running(0)?;
+    ensure(answered, "the request was not answered")?;
+    let bits: Vec<usize> = (0..PAGE * 8)
+        .filter(|bit| log.bytes()[bit / 8] & (1 << (bit % 8)) != 0)
+        .collect();
+    // Of the other ring no more than its flags are written.
+    let expected = [page, page + RING_PAGES, page + RING_PAGES + 1];
+    ensure(
+        bits == expected,
+        format!("bits {bits:?} are set, not {expected:?}"),
+    )
 }
 
 /// Starting both rings, whose used parts are said to lie at `guest` and three pages behind it, sets the bits of those pages in a log
@@ -168,7 +235,7 @@ fn device_with(log: u64, guest: u64) -> Test<Device> {
     attempt("set the guest's address", ioctl(&file, SET_CID, &mut cid))?;
     Ok(Device {
         file,
-        _memory: memory,
+        memory,
         log: None,
     })
 }
