@@ -276,7 +276,7 @@ fn allow(pages: usize) -> Test {
 }
 
 /// What `body` came to in a child of ours.
-fn in_child(body: impl FnOnce() -> Test) -> Test {
+pub(crate) fn in_child(body: impl FnOnce() -> Test) -> Test {
     let (reader, writer) = attempt("make a pipe", rustix::pipe::pipe())?;
     // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
     let pid = unsafe { libc::fork() };

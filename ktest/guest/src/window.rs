@@ -4,7 +4,7 @@
 //! Every byte depends on its place, so that a page, an offset or a length that is wrong by one shows; and what lies
 //! beside the stretch must stay as it was.
 
-use crate::check::{Test, attempt, ensure};
+use crate::check::{Check, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 
 /// Sizes in pages: one, two, around the 64 pages of a word and the 512 of an array of pointers in one page.
@@ -152,6 +152,29 @@ pub(crate) fn only_read(before: u64, dirty: u64, all: u64) -> Test {
         before > 0 || dirty == 0,
         format!("{dirty} of {all} pages that were only read were marked dirty"),
     )
+}
+
+/// One subtest: `count` pages that `take` maps for a device which may only read them, and `unmap` takes from it again, are
+/// not marked dirty.
+pub(crate) fn mapped_to_be_read<S>(
+    check: &mut Check,
+    count: usize,
+    take: impl Fn(&Pages) -> Test<S>,
+    unmap: impl Fn(&S, u64) -> Test,
+) {
+    check.hold(
+        "memory, which the device may only read",
+        count as u64,
+        || {
+            let pages = attempt("map", Pages::small(count))?;
+            Ok((take(&pages)?, pages))
+        },
+        |(space, pages)| {
+            unmap(&space, pages.len() as u64)?;
+            let dirty = attempt("read page flags", pages.marked_dirty())?;
+            only_read(0, dirty as u64, count as u64)
+        },
+    );
 }
 
 /// Fails unless what lies before `start` and from `end` on is as at first.

@@ -9,9 +9,10 @@ use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, killed_while_holding, open};
-use crate::window::{SIZES, only_read, whole};
+use crate::window::{SIZES, Window, bytes, compare, differing, mapped_to_be_read, whole};
 use crate::{charge, failing, longterm, outlive};
 use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 const DEVICE: &str = "/dev/iommu";
 /// Two MiB: more than one batch on the stack holds (drivers/iommu/iommufd/pages.c: BATCH_BACKUP_SIZE, 6.12). [`SIZES`] has others.
@@ -25,6 +26,12 @@ const TEST: u64 = io(b';', 0xa0);
 const MOCK_DOMAIN: u32 = 2;
 /// IOMMU_TEST_OP_MD_CHECK_MAP: that the addresses of the mock device lead to the pages of our memory.
 const CHECK_MAP: u32 = 3;
+/// IOMMU_TEST_OP_CREATE_ACCESS and IOMMU_TEST_OP_ACCESS_RW.
+const CREATE_ACCESS: u32 = 5;
+const ACCESS_RW: u32 = 8;
+/// MOCK_ACCESS_RW_WRITE; MOCK_ACCESS_RW_SLOW_PATH, without which our own memory is copied as by copy_from_user().
+const WRITE: u32 = 1;
+const PAGE_FOR_PAGE: u32 = 4;
 const FIXED_WRITABLE_READABLE: u32 = 7;
 const FIXED_READABLE: u32 = 5;
 
@@ -68,7 +75,7 @@ struct Mock {
 struct Space {
     file: File,
     id: u32,
-    /// The mock device's page table.
+    /// The mock device's page table, if there is one.
     table: u32,
 }
 
@@ -92,8 +99,7 @@ pub(super) fn run(check: &mut Check) {
     check.run("memory, half not mapped", || {
         let space = space()?;
         let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
-        let refused = space.map(&pages, 2 * pages.len()).is_err();
-        ensure(refused, "memory that is not there was mapped")
+        longterm::not_there(space.map(&pages, 2 * pages.len()), "mapped")
     });
     check.run("memory, holder killed", || killed_while_holding(mapped));
     for count in SIZES {
@@ -117,22 +123,24 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
-    let read_only = || -> Test<(Space, Pages)> {
-        let (space, pages) = (space()?, attempt("map", Pages::small(COUNT))?);
+    let to_be_read = |pages: &Pages| -> Test<Space> {
+        let space = space()?;
         let mapped = space.map_for(FIXED_READABLE, pages.address(), pages.len());
         attempt("map for the device", mapped)?;
-        Ok((space, pages))
+        Ok(space)
     };
-    check.hold(
-        "memory, which a device may only read",
-        COUNT as u64,
-        read_only,
-        |(space, pages)| {
-            space.unmap(pages.len() as u64)?;
-            let dirty = attempt("read page flags", pages.marked_dirty())?;
-            only_read(0, dirty as u64, COUNT as u64)
-        },
-    );
+    mapped_to_be_read(check, COUNT, to_be_read, Space::unmap);
+    for (offset, length) in [
+        (17, 100),
+        (PAGE - 3, 6),
+        (0, 2 * PAGE),
+        (PAGE - 1, 64 * PAGE + 2),
+    ] {
+        check.run(
+            &format!("memory, {length} bytes at {offset}, read and written by a driver"),
+            || accessed(offset, length),
+        );
+    }
     let taken = |address: u64, bytes: usize| -> Test<Space> {
         let space = space()?;
         attempt("map for the device", space.map_at(address, bytes))?;
@@ -180,7 +188,65 @@ fn mapped() -> Test<(Space, Pages)> {
     Ok((space, pages))
 }
 
-fn space() -> Test<Space> {
+/// A driver reads and writes part of the memory that an address space without a device has, page for page: every byte, no
+/// other, and what was written to is marked dirty.
+fn accessed(offset: usize, length: usize) -> Test {
+    let space = bare()?;
+    let count = (offset + length).div_ceil(PAGE);
+    let mut pages = attempt("map", Pages::small(count))?;
+    attempt("map for the device", space.map(&pages, pages.len()))?;
+    let mut create = Mock {
+        size: size_of::<Mock>() as u32,
+        operation: CREATE_ACCESS,
+        space: space.id,
+        reserved: 0,
+        rest: [0; 14],
+    };
+    attempt("begin an access", ioctl(&space.file, TEST, &mut create))?;
+    let descriptor = create.rest[0] as u32;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    let access = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
+    let through = |buffer: &mut Window, flags: u32| -> Test {
+        let mut mock = Mock {
+            size: size_of::<Mock>() as u32,
+            operation: ACCESS_RW,
+            space: access.as_raw_fd() as u32,
+            reserved: 0,
+            rest: [0; 14],
+        };
+        let iova = IOVA + offset as u64;
+        mock.rest[..4].copy_from_slice(&[iova, length as u64, buffer.address(), flags.into()]);
+        attempt("reach through", ioctl(&space.file, TEST, &mut mock)).map(drop)
+    };
+    let part = offset..offset + length;
+    let at_first = bytes(71, pages.len());
+    pages.bytes().copy_from_slice(&at_first);
+    let mut buffer = Window::new(3, length)?;
+    let before = attempt("read page flags", pages.marked_dirty())?;
+    through(&mut buffer, PAGE_FOR_PAGE)?;
+    let wrong = differing(buffer.inside(), &at_first[part.clone()]);
+    ensure(
+        wrong == 0,
+        format!("{wrong} of {length} bytes were read wrong"),
+    )?;
+    buffer.nothing_beside()?;
+    buffer.fill(72);
+    through(&mut buffer, PAGE_FOR_PAGE | WRITE)?;
+    compare(&pages.bytes()[part.clone()], 72)?;
+    let mut expected = at_first;
+    expected[part.clone()].copy_from_slice(&bytes(72, length));
+    let wrong = differing(pages.bytes(), &expected);
+    ensure(wrong == 0, format!("{wrong} bytes beside were overwritten"))?;
+    let touched = part.end.div_ceil(PAGE) - part.start / PAGE;
+    let dirty = attempt("read page flags", pages.marked_dirty())?;
+    ensure(
+        before > 0 || dirty >= touched,
+        format!("{dirty} of {touched} pages that were written to were marked dirty"),
+    )
+}
+
+/// An address space without a device.
+fn bare() -> Test<Space> {
     let file = attempt("open", open(DEVICE))?;
     let mut space = Allocate {
         size: size_of::<Allocate>() as u32,
@@ -188,18 +254,23 @@ fn space() -> Test<Space> {
         space: 0,
     };
     attempt("make an address space", ioctl(&file, ALLOCATE, &mut space))?;
+    let id = space.space;
+    Ok(Space { file, id, table: 0 })
+}
+
+fn space() -> Test<Space> {
+    let mut space = bare()?;
     let mut mock = Mock {
         size: size_of::<Mock>() as u32,
         operation: MOCK_DOMAIN,
-        space: space.space,
+        space: space.id,
         reserved: 0,
         rest: [0; 14],
     };
-    attempt("make a mock device", ioctl(&file, TEST, &mut mock))?;
-    let id = space.space;
+    attempt("make a mock device", ioctl(&space.file, TEST, &mut mock))?;
     // struct iommu_test_cmd: out_stdev_id, then out_hwpt_id.
-    let table = (mock.rest[0] >> 32) as u32;
-    Ok(Space { file, id, table })
+    space.table = (mock.rest[0] >> 32) as u32;
+    Ok(space)
 }
 
 impl Space {

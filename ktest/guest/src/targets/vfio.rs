@@ -10,7 +10,7 @@ use crate::charge::{Charge, Shows};
 use crate::check::{ARRAY, Check, OFTEN, Test, attempt, ensure, held_since};
 use crate::memory::{PAGE, Pages};
 use crate::sys::{io, ioctl, ioctl_value, killed_while_holding, open};
-use crate::window::{SIZES, only_read, whole};
+use crate::window::{SIZES, mapped_to_be_read, whole};
 use crate::{charge, failing, longterm, outlive, pins};
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -82,8 +82,7 @@ pub(super) fn run(check: &mut Check) {
     check.run("memory, half not mapped", || {
         let container = container(&group)?;
         let pages = attempt("map", Pages::with_hole(COUNT, COUNT / 2))?;
-        let refused = container.map(&pages, 2 * pages.len()).is_err();
-        ensure(refused, "memory that is not there was mapped")
+        longterm::not_there(container.map(&pages, 2 * pages.len()), "mapped")
     });
     check.run("memory, holder killed", || killed_while_holding(many));
     for count in SIZES {
@@ -101,22 +100,13 @@ pub(super) fn run(check: &mut Check) {
             },
         );
     }
-    let read_only = || -> Test<(Container, Pages)> {
-        let (container, pages) = (container(&group)?, attempt("map", Pages::small(COUNT))?);
+    let to_be_read = |pages: &Pages| -> Test<Container> {
+        let container = container(&group)?;
         let mapped = container.map_for(READ, pages.address(), IOVA, pages.len());
         attempt("map for the device", mapped)?;
-        Ok((container, pages))
+        Ok(container)
     };
-    check.hold(
-        "memory, which the device may only read",
-        COUNT as u64,
-        read_only,
-        |(container, pages)| {
-            container.unmap(pages.len() as u64)?;
-            let dirty = attempt("read page flags", pages.marked_dirty())?;
-            only_read(0, dirty as u64, COUNT as u64)
-        },
-    );
+    mapped_to_be_read(check, COUNT, to_be_read, Container::unmap);
     let taken = |address: u64, bytes: usize| -> Test<Container> {
         let container = container(&group)?;
         let mapped = container.map_at(address, IOVA, bytes);
@@ -132,6 +122,9 @@ pub(super) fn run(check: &mut Check) {
     };
     charge::exact(check, "memory", &charged, || container(&group), taken);
     check.run("memory, the first of two unmapped", || one_of_two(&group));
+    check.run("memory, unmapped by another process", || {
+        unmapped_by_another(&group)
+    });
     charge::run(check, "memory", COUNT * PAGE, || {
         let (container, pages) = many()?;
         container.unmap(pages.len() as u64)
@@ -184,6 +177,16 @@ fn one_of_two(group: &Path) -> Test {
         charge::since(charged, Shows::Locked, left as usize)?;
     }
     Ok(())
+}
+
+/// Who mapped is charged, and is charged no longer when another process unmaps.
+fn unmapped_by_another(group: &Path) -> Test {
+    let charged = pins::charged();
+    let (container, pages) = mapped(group, Pages::small(65))?;
+    charge::since(charged, Shows::Locked, 65)?;
+    // Nothing is its own but the container.
+    charge::in_child(|| container.unmap(pages.len() as u64))?;
+    charge::since(charged, Shows::Locked, 0)
 }
 
 /// The file of the group of a device that no driver has, after it was given to vfio-pci, and the device's name.
