@@ -91,6 +91,10 @@ fn file(check: &mut Check, name: &str, path: &str) {
         &format!("{name}, written from several places and read into several"),
         || several(path),
     );
+    check.run(
+        &format!("{name}, of stretches that meet within a page"),
+        || meeting(path),
+    );
     check.run(&format!("{name}, read without waiting"), || {
         read_later(path)
     });
@@ -233,6 +237,41 @@ fn several(path: &str) -> Test {
     let wrong = differing(&found, &expected);
     ensure(wrong == 0, format!("{wrong} bytes are wrong"))?;
     back.iter_mut().try_for_each(Window::nothing_beside)
+}
+
+/// A write from stretches of which each begins where the one before it ends, within a page, and a read into such: the page
+/// that two of them lie in is taken twice, and is one of one and the same stretch to the disk.
+fn meeting(path: &str) -> Test {
+    let file = attempt("open", direct(path))?;
+    let length = 3 * PAGE;
+    let lengths = [BLOCK, PAGE, BLOCK, length - PAGE - 2 * BLOCK];
+    let mut window = Window::new(0, length)?;
+    window.fill(63);
+    let from = parts(window.inside(), lengths);
+    let from: Vec<IoSlice<'_>> = from.iter().map(|part| IoSlice::new(part)).collect();
+    let written = attempt("write", pwritev(&file, &from, 0))?;
+    window.inside().fill(0);
+    let before = window.marked_dirty()?;
+    let into = parts(window.inside(), lengths);
+    let mut into: Vec<IoSliceMut<'_>> = into.into_iter().map(IoSliceMut::new).collect();
+    let read = attempt("read", preadv(&file, &mut into, 0))?;
+    ensure(
+        written == length && read == length,
+        format!("{written} and {read} of {length} bytes"),
+    )?;
+    window.holds(63)?;
+    window.written_since(before)
+}
+
+/// `all`, cut into pieces of these lengths.
+fn parts<const N: usize>(mut all: &mut [u8], lengths: [usize; N]) -> Vec<&mut [u8]> {
+    let mut parts = Vec::with_capacity(N);
+    for length in lengths {
+        let (part, rest) = all.split_at_mut(length);
+        parts.push(part);
+        all = rest;
+    }
+    parts
 }
 
 /// A read that nobody waits for: its pages are marked dirty and given back where it ends, which may be in an interrupt.

@@ -5,9 +5,9 @@
 
 use crate::check::{Check, OFTEN, Stop, Test, attempt, ensure};
 use crate::failing;
-use crate::memory::Pages;
+use crate::memory::{PAGE, Pages};
 use crate::sys::{memory_file, open};
-use crate::window::{Window, shapes};
+use crate::window::{Window, bytes, differing, shapes};
 use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate};
 use rustix::io::{pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -19,7 +19,7 @@ const MOUNT: &str = "/tmp/fuse";
 const FILE: &str = "/tmp/fuse/file";
 /// The least round number whose loss is more than what chance takes in a round (`check::FEW`): a request here takes few pages.
 const COUNT: usize = 64;
-const BYTES: usize = COUNT * crate::memory::PAGE;
+const BYTES: usize = COUNT * PAGE;
 const ROOT: u64 = 1;
 const NODE: u64 = 2;
 /// The largest request: what is written, and its heads.
@@ -98,7 +98,7 @@ pub(super) fn run(check: &mut Check) {
     }
     check.run("read beyond the end", || {
         let file = attempt("open", direct())?;
-        let mut window = Window::new(5, 3 * crate::memory::PAGE)?;
+        let mut window = Window::new(5, 3 * PAGE)?;
         let before = window.marked_dirty()?;
         let read = attempt("read", pread(&file, window.inside(), BYTES as u64 - 100))?;
         ensure(read == 100, format!("{read} bytes came, not 100"))?;
@@ -125,6 +125,46 @@ pub(super) fn run(check: &mut Check) {
     check.repeat("read many times", 32, COUNT as u64, read_once);
     check.run("unmounted", || stop(server, MOUNT));
     check.run("read into pages that go meanwhile", read_into_what_goes);
+    check.run("a request, to pages of the server", request_to_pages);
+}
+
+/// What the server is asked is copied into its own pages, which are marked dirty and given back; nothing beside it changes.
+/// The first request waits from mounting on.
+fn request_to_pages() -> Test {
+    const AT: &str = "/tmp/asked";
+    /// FUSE_INIT.
+    const INIT: u32 = 26;
+    let mut device = mounted(AT).map_err(Stop::Skip)?;
+    // What the kernel wants room for: FUSE_MIN_READ_BUFFER, and more than one page.
+    let mut window = Window::new(PAGE - 8, 2 * PAGE + 100)?;
+    window.fill(1);
+    let before = window.marked_dirty()?;
+    let length = device.read(window.inside());
+    let unmounted = unmount(AT, UnmountFlags::DETACH);
+    let length = attempt("read a request", length)?;
+    attempt("unmount", unmounted)?;
+    let said = |at: usize, all: &[u8]| {
+        let bytes = all.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        u32::from_ne_bytes(bytes.unwrap_or_default())
+    };
+    let (says, asks) = (said(0, window.inside()), said(4, window.inside()));
+    ensure(
+        says as usize == length && asks == INIT,
+        format!("a request of {length} bytes says that it has {says}, and asks for {asks}"),
+    )?;
+    // It begins in one page and ends in the next.
+    let (dirty, least) = (window.marked_dirty()?, 2);
+    ensure(
+        before > 0 || dirty >= least,
+        format!("{dirty} of {least} pages that a request was copied into were marked dirty"),
+    )?;
+    let (all, at_first) = (window.inside(), bytes(1, 2 * PAGE + 100));
+    let wrong = differing(&all[length..], &at_first[length..]);
+    ensure(
+        wrong == 0,
+        format!("{wrong} bytes behind the request changed"),
+    )?;
+    window.nothing_beside()
 }
 
 /// Pages that leave their file while a read into them waits are held by the read alone. If it had given them back, what
@@ -248,15 +288,7 @@ pub(super) fn stop(server: i32, at: &str) -> Test {
 
 /// The same at `at`, where the first read takes as long as `meanwhile` does.
 pub(super) fn serve_at(at: &str, meanwhile: Option<Meanwhile>) -> Result<i32, String> {
-    let device = open("/dev/fuse").map_err(|error| format!("no /dev/fuse: {error}"))?;
-    std::fs::create_dir_all(at).map_err(|error| format!("make {at}: {error}"))?;
-    let options = format!(
-        "fd={},rootmode=40000,user_id=0,group_id=0",
-        device.as_raw_fd()
-    );
-    let options = std::ffi::CString::new(options).map_err(|error| error.to_string())?;
-    mount("ktest", at, "fuse", MountFlags::empty(), options.as_c_str())
-        .map_err(|error| format!("mount: {error}"))?;
+    let device = mounted(at)?;
     // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
     match unsafe { libc::fork() } {
         0 => {
@@ -267,6 +299,20 @@ pub(super) fn serve_at(at: &str, meanwhile: Option<Meanwhile>) -> Result<i32, St
         pid if pid > 0 => Ok(pid),
         _ => Err(std::io::Error::last_os_error().to_string()),
     }
+}
+
+/// Mounts at `at` a file system that whoever has the device answers for.
+fn mounted(at: &str) -> Result<File, String> {
+    let device = open("/dev/fuse").map_err(|error| format!("no /dev/fuse: {error}"))?;
+    std::fs::create_dir_all(at).map_err(|error| format!("make {at}: {error}"))?;
+    let options = format!(
+        "fd={},rootmode=40000,user_id=0,group_id=0",
+        device.as_raw_fd()
+    );
+    let options = std::ffi::CString::new(options).map_err(|error| error.to_string())?;
+    mount("ktest", at, "fuse", MountFlags::empty(), options.as_c_str())
+        .map_err(|error| format!("mount: {error}"))?;
+    Ok(device)
 }
 
 /// Answers until the file system is gone.

@@ -125,6 +125,21 @@ pub(super) fn run(check: &mut Check) {
             "an unsealed memory was taken",
         )
     });
+    // A refusal leaves the memory as it was: no lock of its file is kept, which sealing and writing want too.
+    check.run(
+        "buffer, memory that was refused is sealed and taken",
+        || {
+            let memory = unsealed(COUNT)?;
+            ensure(create(&memory).is_err(), "an unsealed memfd was accepted")?;
+            attempt("seal", fcntl_add_seals(&memory, SealFlags::SHRINK))?;
+            let buffer = attempt("make a buffer", create(&memory))?;
+            let memory = File::from(memory);
+            attempt("fill", memory.write_all_at(&bytes(51, COUNT * PAGE), 0))?;
+            let mut mapped = attempt("map the buffer", Pages::of_file(&buffer, COUNT))?;
+            compare(mapped.bytes(), 51)
+        },
+    );
+    check.run("buffer, of parts of huge pages", of_huge_pages);
     check.run("buffer, end of the memory", || {
         let memory = memory(COUNT)?;
         let beyond = create_at(&memory, (COUNT - 1) * PAGE, 2 * PAGE);
@@ -139,6 +154,48 @@ pub(super) fn run(check: &mut Check) {
     check.repeat("buffer, many times", 16, COUNT as u64, || {
         buffer().map(drop)
     });
+}
+
+/// A buffer of a memory of three huge pages without the first and last pages of it: its beginning and its end lie within a
+/// folio, and every other page is one of many in its own.
+fn of_huge_pages() -> Test {
+    const HUGE: usize = 512;
+    // mm/shmem.c: shmem_huge (6.12); of memory files "force" alone takes effect.
+    const SETTING: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+    let set = |value| std::fs::write(SETTING, value);
+    if let Err(error) = set("force") {
+        return Err(Stop::Skip(format!(
+            "no huge pages of memory files: {error}"
+        )));
+    }
+    let made = memory(3 * HUGE);
+    let filled = made.and_then(|memory| {
+        let pages = attempt("map", Pages::of_file(&memory, 3 * HUGE))?;
+        pages.touch();
+        let frames = attempt("read frames", pages.frames())?;
+        let is_whole = |frames: &[u64]| {
+            frames[0] % HUGE as u64 == 0 && frames.windows(2).all(|pair| pair[1] == pair[0] + 1)
+        };
+        match frames.chunks(HUGE).any(is_whole) {
+            true => Ok(memory),
+            false => Err(Stop::Skip("the kernel gave no huge page".into())),
+        }
+    });
+    let _as_it_was = set("never");
+    let memory = filled?;
+    let count = 3 * HUGE - 5;
+    let buffer = attempt("make a buffer", create_at(&memory, 2 * PAGE, count * PAGE))?;
+    let file = File::from(memory);
+    attempt(
+        "fill",
+        file.write_all_at(&bytes(61, count * PAGE), 2 * PAGE as u64),
+    )?;
+    let mut mapped = attempt("map the buffer", Pages::of_file(&buffer, count))?;
+    compare(mapped.bytes(), 61)?;
+    mapped.bytes().copy_from_slice(&bytes(62, count * PAGE));
+    let mut back = vec![0; count * PAGE];
+    attempt("read back", file.read_exact_at(&mut back, 2 * PAGE as u64))?;
+    compare(&back, 62)
 }
 
 /// A buffer of the last four pages of one memory and of five in the middle of another.

@@ -84,41 +84,14 @@ pub(super) fn run(check: &mut Check) {
         camera.captured()?;
         camera.request(0)
     });
-    check.run("a frame captured into every page", || {
-        let (mut camera, bytes) = camera()?;
-        camera.request(BUFFERS)?;
-        let mut windows = Vec::new();
-        for index in 0..BUFFERS {
-            // Nothing that is filmed looks like that.
-            let mut window = Window::new(0, bytes)?;
-            window.fill(u64::from(index) + 1);
-            let queued = camera.queue_at(index, window.address(), bytes);
-            attempt("queue a buffer", queued)?;
-            windows.push(window);
-        }
-        let index = camera.captured()?;
-        camera.request(0)?;
-        for (at, window) in (0..).zip(&mut windows) {
-            if at != index {
-                continue;
-            }
-            let before = byte_patterns(u64::from(at) + 1, bytes);
-            let pages = window.inside().chunks(PAGE).zip(before.chunks(PAGE));
-            let left = pages.filter(|(now, before)| now == before).count();
-            ensure(
-                left == 0,
-                format!("nothing was written to {left} pages of the frame"),
-            )?;
-            window.nothing_beside()?;
-            let (dirty, spans) = (window.marked_dirty()?, window.spans());
-            ensure(
-                dirty == spans,
-                format!("{dirty} of {spans} pages that the camera wrote to were marked dirty"),
-            )?;
-        }
-        camera.memory.clear();
-        Ok(())
-    });
+    // Rows of an image are whole words; where it begins is the caller's choice.
+    for offset in [0, 24] {
+        let title = match offset {
+            0 => "a frame captured into every page".to_owned(),
+            _ => format!("a frame captured into every page, {offset} bytes behind the first"),
+        };
+        check.run(&title, || captured_at(offset));
+    }
     let taken = |memory: &Pages| -> Test<Camera> {
         let (camera, bytes) = camera()?;
         camera.request(BUFFERS)?;
@@ -153,6 +126,44 @@ pub(super) fn run(check: &mut Check) {
     });
     check.run("buffers, holder killed", || killed_while_holding(queued));
     check.repeat("buffers, many times", 24, 200, || queued()?.request(0));
+}
+
+/// A frame is captured into memory that begins `offset` bytes behind the beginning of a page: something comes to every
+/// page, and nothing to what lies beside.
+fn captured_at(offset: usize) -> Test {
+    let (mut camera, bytes) = camera()?;
+    camera.request(BUFFERS)?;
+    let mut windows = Vec::new();
+    for index in 0..BUFFERS {
+        // Nothing that is filmed looks like that.
+        let mut window = Window::new(offset, bytes)?;
+        window.fill(u64::from(index) + 1);
+        let queued = camera.queue_at(index, window.address(), bytes);
+        attempt("queue a buffer", queued)?;
+        windows.push(window);
+    }
+    let index = camera.captured()?;
+    camera.request(0)?;
+    for (at, window) in (0..).zip(&mut windows) {
+        if at != index {
+            continue;
+        }
+        let before = byte_patterns(u64::from(at) + 1, bytes);
+        let pages = window.inside().chunks(PAGE).zip(before.chunks(PAGE));
+        let left = pages.filter(|(now, before)| now == before).count();
+        ensure(
+            left == 0,
+            format!("nothing was written to {left} pages of the frame"),
+        )?;
+        window.nothing_beside()?;
+        let (dirty, spans) = (window.marked_dirty()?, window.spans());
+        ensure(
+            dirty == spans,
+            format!("{dirty} of {spans} pages that the camera wrote to were marked dirty"),
+        )?;
+    }
+    camera.memory.clear();
+    Ok(())
 }
 
 /// The camera and the bytes of one image.

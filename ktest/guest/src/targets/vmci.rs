@@ -209,6 +209,39 @@ pub(super) fn run(check: &mut Check) {
             ),
         )
     });
+    // The queues are taken and given back one after the other, each with its own number of pages.
+    for (produce, consume) in [(1, QUEUE_PAGES), (QUEUE_PAGES, 1)] {
+        let all = (produce + consume + 2) as u64;
+        let take = || -> Test<(File, u32, Pages)> {
+            let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+            let pages = attempt("map pages", Pages::small(all as usize))?;
+            let made = alloc_of(&file, cid, 17, &pages, (produce, consume))?;
+            ensure(made >= 0, format!("make a queue pair: VMCI error {made}"))?;
+            Ok((file, cid, pages))
+        };
+        let name = format!("queue pair of {produce} and {consume} pages");
+        check.hold(
+            &format!("{name}, detached"),
+            all,
+            take,
+            |(file, cid, pages)| {
+                detach(&file, cid, 17)?;
+                let dirty = attempt("read page flags", pages.marked_dirty())?;
+                ensure(
+                    dirty as u64 == all,
+                    format!(
+                        "{dirty} of {all} pages that the other end could write were marked dirty"
+                    ),
+                )
+            },
+        );
+        outlive::run_of(check, &name, all as usize, |pages| {
+            let (file, cid) = context_speaking(SPEAKS_QUEUE_PAIRS)?;
+            let made = alloc_of(&file, cid, 17, pages, (produce, consume))?;
+            ensure(made >= 0, format!("make a queue pair: VMCI error {made}"))?;
+            Ok(file)
+        });
+    }
     check.run("queue pair, unmapped and mapped again", || {
         let (file, cid, pages) = queue_pair(8)?;
         set_address(&file, cid, 8, 0)?;
@@ -342,15 +375,26 @@ fn queue_pair(resource: u32) -> Test<(File, u32, Pages)> {
 }
 
 fn alloc(file: &File, cid: u32, resource: u32, pages: &Pages) -> Test<i32> {
+    alloc_of(file, cid, resource, pages, (QUEUE_PAGES, QUEUE_PAGES))
+}
+
+/// A pair whose queues have so many pages each, without their header pages.
+fn alloc_of(
+    file: &File,
+    cid: u32,
+    resource: u32,
+    pages: &Pages,
+    (produce, consume): (usize, usize),
+) -> Test<i32> {
     let mut pair = QueuePair {
         context: cid,
         resource,
         peer: HOST,
         flags: 0,
-        produce_bytes: (QUEUE_PAGES * PAGE) as u64,
-        consume_bytes: (QUEUE_PAGES * PAGE) as u64,
+        produce_bytes: (produce * PAGE) as u64,
+        consume_bytes: (consume * PAGE) as u64,
         address: pages.address(),
-        pages: 2 * (QUEUE_PAGES as u64 + 1),
+        pages: (produce + consume + 2) as u64,
         result: i32::MIN,
         version: 0,
     };
