@@ -145,6 +145,7 @@ fn endings() -> Vec<(&'static str, Verdict)> {
                 },
             )),
         ),
+        ("splat", with(Outcome::Fail, "warning while it ran")),
         ("drift", with(Outcome::Fail, "31 free pages gone")),
         ("crash", with(Outcome::Crash, "kernel BUG at mm/gup.c:1!")),
         ("timeout", with(Outcome::Timeout, "the guest hung in it")),
@@ -217,6 +218,83 @@ fn plans_names_and_numbers_are_those_that_readers_of_ktap_ask_for() {
         }
         let (_, planned, done, _) = open.pop().unwrap();
         assert!(open.is_empty() && planned == done, "{what}");
+    }
+}
+
+/// An element's name, its attributes, and the element that it stands in.
+type Element = (String, Vec<(String, String)>, Option<String>);
+
+fn elements(xml: &str) -> Vec<Element> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(xml);
+    let (mut open, mut all): (Vec<String>, Vec<Element>) = (Vec::new(), Vec::new());
+    loop {
+        let event = reader.read_event().unwrap();
+        let is_empty = matches!(event, Event::Empty(_));
+        match event {
+            Event::Eof => return all,
+            Event::End(_) => drop(open.pop()),
+            Event::Start(tag) | Event::Empty(tag) => {
+                let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let attributes = tag.attributes().map(|one| one.unwrap());
+                let attributes =
+                    attributes.map(|one| (string(one.key.as_ref()), string(&one.value)));
+                let name = string(tag.name().as_ref());
+                all.push((name.clone(), attributes.collect(), open.last().cloned()));
+                if !is_empty {
+                    open.push(name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The rules of the schema of Jenkins' xunit plugin (junit-10.xsd) for the elements that are used here.
+#[test]
+fn every_ending_has_the_form_that_the_schema_of_junit_asks_for() {
+    let outcomes = ["skipped", "error", "failure"];
+    for (what, verdict) in endings() {
+        let xml = junit::junit(&verdict, stages(&verdict)).unwrap();
+        let all = elements(&xml);
+        for (name, attributes, inside) in &all {
+            // Inside of which it may stand; attributes that it must have, and others that it may have.
+            let (parent, must, may): (_, &[&str], &[&str]) = match name.as_str() {
+                "testsuites" => (None, &[], &["name", "time", "tests", "failures", "errors"]),
+                "testsuite" => (
+                    Some("testsuites"),
+                    &["name", "tests"],
+                    &["failures", "errors", "skipped", "time"],
+                ),
+                "testcase" => (Some("testsuite"), &["name"], &["classname", "time"]),
+                "system-out" => (Some("testcase"), &[], &[]),
+                other if outcomes.contains(&other) => (Some("testcase"), &[], &["message", "type"]),
+                other => panic!("{what}: {other}"),
+            };
+            assert_eq!(inside.as_deref(), parent, "{what}: {name}");
+            let has = |key: &&str| attributes.iter().any(|(name, _)| name == key);
+            assert!(must.iter().all(has), "{what}: {name} {attributes:?}");
+            for (key, value) in attributes {
+                let known = must.iter().chain(may).any(|one| one == key);
+                assert!(known, "{what}: {name} has no {key}");
+                let is_number = match key.as_str() {
+                    "time" => value.parse::<f64>().is_ok_and(|seconds| seconds >= 0.0),
+                    "tests" | "failures" | "errors" | "skipped" => value.parse::<u32>().is_ok(),
+                    _ => true,
+                };
+                assert!(is_number, "{what}: {name} {key}={value}");
+            }
+        }
+        let count = |name: &str| all.iter().filter(|(of, _, _)| of == name).count();
+        let head = &all[0].1;
+        for (key, element) in [
+            ("tests", "testcase"),
+            ("failures", "failure"),
+            ("errors", "error"),
+        ] {
+            let said = head.iter().find(|(name, _)| name == key).unwrap();
+            assert_eq!(said.1, count(element).to_string(), "{what}: {key}");
+        }
     }
 }
 
