@@ -138,6 +138,8 @@ pub struct Act {
     pub does: Does,
     /// The argument that matters.
     pub at: Option<usize>,
+    /// Where it stands in a form with another number of arguments.
+    other: Option<Other>,
     /// The argument that holds the counter, of a charge.
     pub counter: Option<usize>,
     /// The argument that says whether it charges or gives back.
@@ -156,6 +158,21 @@ pub struct Act {
     pub back: Option<String>,
     /// Where in the kernel that stands.
     pub source: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Other {
+    args: usize,
+    at: usize,
+}
+
+impl Act {
+    /// The argument that matters, of a call with so many.
+    pub fn at_of(&self, args: usize) -> Option<usize> {
+        let other = self.other.filter(|other| other.args == args);
+        other.map(|other| other.at).or(self.at)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -391,6 +408,12 @@ mod tests {
         assert!(acts().is("spinlock_irqsave", Does::Guards));
         assert!(acts().is_atomic_callback("bio", "bi_end_io"));
         assert!(!acts().is_atomic_callback("bio", "bi_private"));
+    }
+
+    #[test]
+    fn a_form_with_more_arguments_has_the_pages_elsewhere() {
+        let charge = acts().get("io_account_mem").unwrap();
+        assert_eq!((charge.at_of(2), charge.at_of(3)), (Some(1), Some(2)));
     }
 
     #[test]

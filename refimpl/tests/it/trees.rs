@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The catalogue against kernel trees: each function is declared in exactly the versions that the catalogue names, with those
-//! arguments, at the line that it names, and no function of mm/gup.c that takes or gives back references is missing.
+//! arguments, at the line that it names, and no function of mm/gup.c that takes or gives back references is missing. A name that a
+//! tree declares stands in a file that its source names: acts.toml, too.
 //!
 //! Of the API every declaration must fit. Of what only the audit asks for one must, since its names are those of macros and inline
 //! functions that several architectures and configurations make in several ways.
@@ -15,7 +16,8 @@ mod scan;
 
 use refimpl::api::{Function, KernelVersion, Role, Signature, catalogue};
 use scan::{Declaration, Declarations, Form, declarations, read, scan};
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Of mm/gup.c, and seen by other files: what faults pages in, or looks, and leaves counts alone.
@@ -57,8 +59,82 @@ fn every_version_declares_what_the_catalogue_says() {
             catalogue().functions().count()
         );
     }
+    wrong.extend(elsewhere(&trees));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     println!("{} trees, no difference", trees.len());
+}
+
+/// The names and the sources of acts.toml.
+#[derive(Deserialize)]
+struct Acts {
+    act: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    names: Vec<String>,
+    source: String,
+}
+
+/// A source says what was read last, and a name of its entry may be older: between them these have every name of acts.toml.
+const OF_SOURCES: [&str; 5] = ["4.19", "5.4", "6.1", "6.12", "7.3"];
+
+/// Names that stand in none of the files that their source names, where all versions are there that it names.
+fn elsewhere(trees: &[PathBuf]) -> Vec<String> {
+    let versions: Vec<KernelVersion> = trees.iter().map(|tree| version(tree)).collect();
+    let other = |version: KernelVersion| !versions.contains(&version);
+    if OF_SOURCES
+        .iter()
+        .filter_map(|one| one.parse().ok())
+        .any(other)
+    {
+        println!("names are looked up in their sources where trees of {OF_SOURCES:?} are given");
+        return Vec::new();
+    }
+    let acts: Acts = toml::from_str(include_str!("../../data/acts.toml")).expect("acts");
+    let of_acts = acts.act.iter().flat_map(|act| {
+        let names = act.names.iter();
+        names.map(|name| (name.as_str(), act.source.as_str()))
+    });
+    let functions = catalogue().functions();
+    let of_functions = functions.map(|one| (one.name.as_str(), one.source.as_str()));
+    let mut texts: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (name, source) in of_functions.chain(of_acts) {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        let parts = || source.split(|c: char| !is_path(c));
+        let mut files = parts().filter(|part| part.ends_with(".c") || part.ends_with(".h"));
+        let mut seen = parts().filter(|part| part.contains('.') && part.parse().is_ok_and(other));
+        if seen.next().is_some() {
+            continue;
+        }
+        let stands = files.any(|file| {
+            let words = texts.entry(file).or_insert_with(|| {
+                let all = trees.iter().map(|tree| read(&tree.join(file)));
+                all.flat_map(|text| words(&text)).collect()
+            });
+            words.contains(name) || words.contains(&flag_of(name))
+        });
+        if !stands {
+            wrong.push(format!("{name} is in no file of its source: {source}"));
+        }
+    }
+    wrong
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let all = text.split(|c| !is_word(c));
+    all.map(str::to_owned).collect()
+}
+
+/// `Dirty` of `SetPageDirty` and `dirty` of `folio_set_dirty`: PAGEFLAG() and its kin make these functions.
+fn flag_of(name: &str) -> String {
+    let makes = ["folio_test_", "folio_set_", "folio_clear_"];
+    let of_folio = makes.iter().find_map(|makes| name.strip_prefix(makes));
+    let of_page = name.split_once("Page").map(|(_, flag)| flag);
+    of_folio.or(of_page).unwrap_or(name).to_owned()
 }
 
 /// The test above notices: a version that lacks a function, another order of arguments, a function that nobody listed.

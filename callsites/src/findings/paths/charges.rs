@@ -40,7 +40,8 @@ impl Machine<'_, '_> {
         };
         let root_at = act.counter.unwrap_or(0);
         let root = args.get(root_at).and_then(root).map(SmolStr::from);
-        let amount = act.at.and_then(|at| args.get(at).zip(values.get(at)));
+        let at = act.at_of(args.len());
+        let amount = at.and_then(|at| args.get(at).zip(values.get(at)));
         match (takes, amount) {
             (true, Some((amount, value))) => {
                 let charge = Charge {
