@@ -242,20 +242,15 @@ struct Replacement {
 #[serde(deny_unknown_fields)]
 struct Data {
     function: Vec<Function>,
-    carriers: Option<Carriers>,
-    fragments: Option<Fragments>,
+    carriers: Option<Names>,
+    fragments: Option<Names>,
 }
 
-/// The reason and the source beside them are for people.
+/// The reason and the source beside the names are for people.
 #[derive(Debug, Deserialize)]
-struct Carriers {
-    types: BTreeSet<String>,
-}
-
-/// As [`Carriers`].
-#[derive(Debug, Deserialize)]
-struct Fragments {
-    releases: BTreeSet<String>,
+struct Names {
+    #[serde(alias = "types", alias = "releases")]
+    names: BTreeSet<String>,
 }
 
 impl Signature {
@@ -449,19 +444,14 @@ fn read(wanted: fn(&Function) -> bool) -> Catalogue {
     }
     let functions: Vec<Function> = functions.into_values().collect();
     let places = functions.iter().enumerate();
+    let names = |listed: Option<Names>| listed.map(|listed| listed.names).unwrap_or_default();
     Catalogue {
         by_name: places
             .map(|(at, function)| (function.name.clone(), at))
             .collect(),
         functions,
-        carriers: audit
-            .carriers
-            .map(|carriers| carriers.types)
-            .unwrap_or_default(),
-        fragments: audit
-            .fragments
-            .map(|fragments| fragments.releases)
-            .unwrap_or_default(),
+        carriers: names(audit.carriers),
+        fragments: names(audit.fragments),
     }
 }
 

@@ -77,6 +77,17 @@ pub struct Pte {
     pub dirty: bool,
 }
 
+impl Pte {
+    /// The entry that a write fault leaves.
+    fn written(pfn: Pfn) -> Pte {
+        Pte {
+            pfn,
+            writable: true,
+            dirty: true,
+        }
+    }
+}
+
 /// A process's memory.
 #[derive(Debug, Clone, Default)]
 pub struct Mm {
@@ -151,14 +162,12 @@ impl Mm {
         let vma = self.vma(at).ok_or(Fault)?;
         let present = self.pte(at);
         let pte = self.fault_anon(memory, vma, at, true, present);
-        Ok(self.set(
-            at,
-            Pte {
-                writable: false,
-                dirty: false,
-                ..pte
-            },
-        ))
+        let pte = Pte {
+            writable: false,
+            dirty: false,
+            ..pte
+        };
+        Ok(self.set(at, pte))
     }
 
     /// vm_insert_page(): maps a page that its caller owns, with a reference of its own.
@@ -190,21 +199,10 @@ impl Mm {
             if offset == 0 || count < 1 << PMD_ORDER {
                 self.map(memory, at, pfn, true);
             }
-            self.set(
-                at,
-                Pte {
-                    pfn,
-                    writable: true,
-                    dirty: true,
-                },
-            );
+            self.set(at, Pte::written(pfn));
         }
         self.drop_ref(memory, head);
-        Pte {
-            pfn: Pfn(head.0 + at.0 - first),
-            writable: true,
-            dirty: true,
-        }
+        Pte::written(Pfn(head.0 + at.0 - first))
     }
 
     fn fault_file(
@@ -229,14 +227,7 @@ impl Mm {
                 let folio = memory.folio_mut(id);
                 folio.dirty = true;
             }
-            return self.set(
-                at,
-                Pte {
-                    pfn,
-                    writable: true,
-                    dirty: true,
-                },
-            );
+            return self.set(at, Pte::written(pfn));
         }
         Pte {
             pfn,
@@ -294,12 +285,13 @@ impl Mm {
             memory.folio_ref_add(id, 1);
             memory.folio_mut(id).mapcount += 1;
         }
+        let dirty = false;
         self.set(
             at,
             Pte {
                 pfn,
                 writable,
-                dirty: false,
+                dirty,
             },
         )
     }

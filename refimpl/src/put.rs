@@ -10,7 +10,7 @@ mod tests;
 mod unpin;
 mod user;
 
-use crate::page::{Consequence, FolioId, Memory, Misuse, Pfn, What};
+use crate::page::{FolioId, Memory, Misuse, Pfn, What};
 
 /// IS_ERR_VALUE(): the last 4095 values of an unsigned long are error numbers.
 pub fn is_err_value(count: u64) -> bool {
@@ -46,12 +46,8 @@ impl Worst {
 impl Memory {
     /// The folio of a page that a caller passed: NULL and frames that do not exist oops.
     fn passed(&self, call: &'static str, page: Option<Pfn>) -> Result<FolioId, Misuse> {
-        page.and_then(|pfn| self.page_folio(pfn)).ok_or(Misuse {
-            call,
-            what: What::NullPage,
-            consequence: Consequence::Oops,
-            folio: None,
-        })
+        page.and_then(|pfn| self.page_folio(pfn))
+            .ok_or(Misuse::new(call, What::NullPage))
     }
 
     /// Entry `index` of the caller's array.
@@ -64,20 +60,12 @@ impl Memory {
         let found = usize::try_from(index)
             .ok()
             .and_then(|index| pages.get(index));
-        found.copied().ok_or(Misuse {
-            call,
-            what: What::OutOfBounds,
-            consequence: Consequence::Runaway,
-            folio: None,
-        })
+        found.copied().ok_or(Misuse::new(call, What::OutOfBounds))
     }
 
-    fn absent(&self, call: &'static str) -> Misuse {
-        Misuse {
-            call,
-            what: What::NoSuchFunction,
-            consequence: Consequence::DoesNotCompile,
-            folio: None,
-        }
+    /// Nothing to say where the kernel has that function.
+    fn has(&self, call: &'static str, there: bool) -> Result<(), Misuse> {
+        let absent = Misuse::new(call, What::NoSuchFunction);
+        there.then_some(()).ok_or(absent)
     }
 }

@@ -52,18 +52,12 @@ impl Version {
         Version::V7_3,
     ];
 
+    const NAMES: [&str; Self::ALL.len()] =
+        ["4.19", "5.4", "5.7", "5.9", "5.10", "6.1", "6.12", "7.3"];
+
     /// As it is written: "6.12".
     pub fn name(self) -> &'static str {
-        match self {
-            Version::V4_19 => "4.19",
-            Version::V5_4 => "5.4",
-            Version::V5_7 => "5.7",
-            Version::V5_9 => "5.9",
-            Version::V5_10 => "5.10",
-            Version::V6_1 => "6.1",
-            Version::V6_12 => "6.12",
-            Version::V7_3 => "7.3",
-        }
+        Self::NAMES[self as usize]
     }
 
     /// The newest of them that is not newer than `version`; the oldest for anything older.

@@ -226,15 +226,9 @@ struct Counters {
 /// All acts, by name.
 #[derive(Debug)]
 pub struct Acts {
-    acts: Vec<Act>,
+    data: Data,
     by_name: FxHashMap<String, usize>,
     by_prefix: Vec<(String, usize)>,
-    counters: BTreeSet<String>,
-    constants: BTreeMap<String, i64>,
-    space: Space,
-    notifiers: BTreeSet<String>,
-    callbacks: BTreeMap<String, String>,
-    vendors: Vendors,
 }
 
 impl Acts {
@@ -247,7 +241,7 @@ impl Acts {
             let known = self.by_prefix.iter().find(|(prefix, _)| begins(prefix));
             known.map(|(_, at)| *at)
         })?;
-        self.acts.get(at)
+        self.data.act.get(at)
     }
 
     /// The same, as a word.
@@ -262,20 +256,20 @@ impl Acts {
 
     /// Whether a member of that name counts pages that are charged for.
     pub fn is_counter(&self, member: &str) -> bool {
-        self.counters.contains(member)
+        self.data.counters.members.contains(member)
     }
 
     /// Whether the function of that name is called with the lock of the address space held.
     pub fn needs_space_lock(&self, name: &str) -> bool {
-        self.space.needs.contains(name)
+        self.data.space.needs.contains(name)
     }
 
     /// Whether a word tells that code takes the lock of an address space, or is called under it.
     pub fn tells_of_space_lock(&self, word: &str) -> bool {
         let begins = |prefix: &String| word.starts_with(prefix.as_str());
-        self.space.words.contains(word)
-            || self.space.holders.contains(word)
-            || self.space.prefixes.iter().any(begins)
+        self.data.space.words.contains(word)
+            || self.data.space.holders.contains(word)
+            || self.data.space.prefixes.iter().any(begins)
     }
 
     /// Whether a word is a call that is not made with that lock held.
@@ -286,47 +280,51 @@ impl Acts {
     /// Whether a word is the macro that makes a system call.
     pub fn enters_kernel(&self, word: &str) -> bool {
         let begins = |prefix: &String| word.starts_with(prefix.as_str());
-        self.space.entries.iter().any(begins)
+        self.data.space.entries.iter().any(begins)
     }
 
     /// Whether the record of that tag (without `struct`) is what a callback of an mmu notifier is given.
     pub fn is_notifier(&self, tag: &str) -> bool {
-        self.notifiers.contains(tag)
+        self.data.notifiers.records.contains(tag)
     }
 
     /// Whether a function in that member of the record of that tag (without `struct`) is called where sleeping is forbidden.
     pub fn is_atomic_callback(&self, tag: &str, member: &str) -> bool {
-        self.callbacks.get(tag).is_some_and(|known| known == member)
+        self.data
+            .callbacks
+            .atomic
+            .get(tag)
+            .is_some_and(|known| known == member)
     }
 
     /// The macros that hold the release of a vendor's kernel, sorted.
     pub fn vendor_codes(&self) -> impl Iterator<Item = &str> {
-        self.vendors.codes.iter().map(String::as_str)
+        self.data.vendors.codes.iter().map(String::as_str)
     }
 
     /// Whether a macro holds the release of a vendor's kernel.
     pub fn is_vendor_code(&self, name: &str) -> bool {
-        self.vendors.codes.contains(name)
+        self.data.vendors.codes.contains(name)
     }
 
     /// Of how many parts, a byte each, a macro makes the number of a vendor's release.
     pub fn vendor_version(&self, name: &str) -> Option<usize> {
-        self.vendors.versions.get(name).copied()
+        self.data.vendors.versions.get(name).copied()
     }
 
     /// The number that a constant stands for.
     pub fn constant(&self, name: &str) -> Option<i64> {
-        self.constants.get(name).copied()
+        self.data.constants.get(name).copied()
     }
 
     /// The names of those members, sorted.
     pub fn counters(&self) -> impl Iterator<Item = &str> {
-        self.counters.iter().map(String::as_str)
+        self.data.counters.members.iter().map(String::as_str)
     }
 
     /// The names of functions that do that.
     pub fn names(&self, does: Does) -> impl Iterator<Item = &str> {
-        let acts = self.acts.iter().filter(move |act| act.does == does);
+        let acts = self.data.act.iter().filter(move |act| act.does == does);
         acts.flat_map(|act| act.names.iter().map(String::as_str))
     }
 }
@@ -355,15 +353,9 @@ fn read(data: Data) -> Acts {
         by_prefix.extend(act.prefixes.iter().map(|prefix| (prefix.clone(), at)));
     }
     Acts {
-        acts: data.act,
+        data,
         by_name,
         by_prefix,
-        counters: data.counters.members,
-        constants: data.constants,
-        space: data.space,
-        notifiers: data.notifiers.records,
-        callbacks: data.callbacks.atomic,
-        vendors: data.vendors,
     }
 }
 

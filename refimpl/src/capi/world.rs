@@ -232,16 +232,7 @@ impl World {
 
     /// Notes a misuse of no page at the present place.
     pub(super) fn warned_here(&mut self, call: &'static str, what: What, consequence: Consequence) {
-        let folio = None;
-        self.misused_here(
-            call,
-            Misuse {
-                call,
-                what,
-                consequence,
-                folio,
-            },
-        );
+        self.misused_here(call, Misuse::new(call, what).but(consequence));
     }
 
     /// The frames of a page's folio.
@@ -317,15 +308,13 @@ impl World {
         let (addr, pfn, site) = (self.next_dma + offset, page?, self.site.clone());
         // Two mappings never touch, so that a device that goes beyond one does not meet another.
         self.next_dma = (addr + size + 1).next_multiple_of(PAGE_SIZE as u64);
-        self.dma.insert(
-            addr,
-            Mapping {
-                pfn,
-                offset,
-                size,
-                site,
-            },
-        );
+        let mapping = Mapping {
+            pfn,
+            offset,
+            size,
+            site,
+        };
+        self.dma.insert(addr, mapping);
         Some(addr)
     }
 

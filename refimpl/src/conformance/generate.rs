@@ -15,10 +15,7 @@ const MOST: u32 = 6;
 /// A trace of at most one operation for each choice, with the memory mapped first and everything given back at the end.
 /// Any numbers give a trace that a kernel survives; the same numbers give the same trace.
 pub fn generate(name: &str, version: Version, choices: &[u64]) -> Trace {
-    let mut made = Made {
-        world: World::new(version, GUP_PIN_COUNTING_BIAS),
-        ops: Vec::new(),
-    };
+    let mut made = Made::new(version);
     let mut numbers = choices.iter().copied();
     made.maps(&mut Dice(numbers.next().unwrap_or(0)));
     for choice in numbers {
@@ -53,21 +50,27 @@ impl Dice {
     }
 }
 
-struct Made {
+/// Operations that fit each other, and what they have done.
+pub(super) struct Made {
     world: World,
-    ops: Vec<Op>,
+    pub(super) ops: Vec<Op>,
 }
 
 impl Made {
-    /// Does what fits; what does not is dropped, as if it had not been chosen.
-    fn push(&mut self, op: Op) -> bool {
-        let mut next = self.world.clone();
-        if next.apply(&op).is_err() {
-            return false;
+    pub(super) fn new(version: Version) -> Self {
+        Made {
+            world: World::new(version, GUP_PIN_COUNTING_BIAS),
+            ops: Vec::new(),
         }
-        self.world = next;
-        self.ops.push(op);
-        true
+    }
+
+    /// Does what fits; what does not is dropped, as if it had not been chosen.
+    pub(super) fn push(&mut self, op: Op) {
+        let mut next = self.world.clone();
+        if next.apply(&op).is_ok() {
+            self.world = next;
+            self.ops.push(op);
+        }
     }
 
     fn maps(&mut self, dice: &mut Dice) {
@@ -89,20 +92,22 @@ impl Made {
                 pages,
             });
             if ground == Ground::Huge || dice.below(2) == 0 {
-                self.push(Op::Touch {
-                    area,
-                    page: 0,
-                    write: ground == Ground::Huge || dice.below(2) == 0,
-                });
+                let (page, write) = (0, ground == Ground::Huge || dice.below(2) == 0);
+                self.push(Op::Touch { area, page, write });
             }
         }
     }
 
-    /// Gives everything back, spoilt counts included.
-    fn clear(&mut self) {
+    /// Sets spoilt counts right.
+    pub(super) fn repair(&mut self) {
         for (slot, base) in self.world.spoilt() {
             self.push(Op::Repair { slot, base });
         }
+    }
+
+    /// Gives everything back, spoilt counts included.
+    pub(super) fn clear(&mut self) {
+        self.repair();
         self.push(Op::Reap);
         let mapped: Vec<u32> = self.world.areas().map(|(area, ..)| area).collect();
         for area in mapped {
@@ -123,8 +128,8 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
     let kind = dice.below(100);
     if kind < 34 {
         let (area, _, pages) = dice.one_of(&areas).filter(|_| room)?;
-        let known = Acquire::ALL.map(|call| call.exists_in(world.version()).then_some(call));
-        let known: Vec<Acquire> = known.into_iter().flatten().collect();
+        let mut known = Acquire::ALL.to_vec();
+        known.retain(|call| call.exists_in(world.version()));
         let call = dice.one_of(&known)?;
         // FOLL_LONGTERM without a pin is a warning each time.
         let often = if call.way().1 == Hold::Pin { 4 } else { 24 };
@@ -146,21 +151,15 @@ fn pick(world: &World, dice: &mut Dice) -> Option<Op> {
     }
     if kind < 38 {
         let (area, _, pages) = dice.one_of(&areas)?;
-        return Some(Op::Touch {
-            area,
-            page: dice.below(pages),
-            write: dice.below(2) == 0,
-        });
+        let (page, write) = (dice.below(pages), dice.below(2) == 0);
+        return Some(Op::Touch { area, page, write });
     }
     if kind < 42 {
         let (area, ground, pages) = dice.one_of(&areas).filter(|_| room)?;
         let (first, last) = (dice.below(pages), dice.below(pages));
         if ground != Ground::Shmem || !world.version().has_folio_unpins() {
-            return Some(Op::Peek {
-                area,
-                page: first,
-                slot,
-            });
+            let page = first;
+            return Some(Op::Peek { area, page, slot });
         }
         return Some(Op::Memfd {
             area,

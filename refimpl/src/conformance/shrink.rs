@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Shorter traces to try when a trace shows a difference.
 
+use super::generate::Made;
 use super::trace::{Op, Trace};
-use super::world::World;
-use crate::page::GUP_PIN_COUNTING_BIAS;
 use crate::version::Version;
 
 /// Every trace that lacks a stretch of `trace`'s operations (a half, a quarter, … one) and still makes sense. What does not
@@ -70,42 +69,22 @@ pub fn shortest<E>(
 }
 
 fn sensible<'a>(ops: impl Iterator<Item = &'a Op>, version: Version) -> Vec<Op> {
-    let mut world = World::new(version, GUP_PIN_COUNTING_BIAS);
-    let mut done = Vec::new();
-    let mut offer = |world: &mut World, op: Op| {
-        let mut next = world.clone();
-        if next.apply(&op).is_ok() {
-            *world = next;
-            done.push(op);
-        }
-    };
+    let mut made = Made::new(version);
     for op in ops.filter(|op| !matches!(op, Op::Repair { .. })) {
         if matches!(op, Op::Munmap { .. } | Op::Close { .. } | Op::Reap) {
-            for (slot, base) in world.spoilt() {
-                offer(&mut world, Op::Repair { slot, base });
-            }
+            made.repair();
         }
-        offer(&mut world, op.clone());
+        made.push(op.clone());
     }
-    for (slot, base) in world.spoilt() {
-        offer(&mut world, Op::Repair { slot, base });
-    }
-    offer(&mut world, Op::Reap);
-    let mapped: Vec<u32> = world.areas().map(|(area, ..)| area).collect();
-    for area in mapped {
-        offer(&mut world, Op::Munmap { area });
-    }
-    let owned: Vec<u32> = world.owned().collect();
-    for area in owned {
-        offer(&mut world, Op::Close { area });
-    }
-    done
+    made.clear();
+    made.ops
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{answered, generate};
     use super::*;
+    use crate::page::GUP_PIN_COUNTING_BIAS;
     use std::convert::Infallible;
 
     /// A kernel that counts 512 for a pin stands in for the real one.

@@ -4,6 +4,7 @@
 use super::trace::{Acquire, ErrorAsCount, Ground, Op, Release, Trace};
 use super::world::{Answer, Refused, World};
 use crate::gup::Flags;
+use crate::page::VmStat;
 use crate::version::Version;
 use std::fmt::{self, Write as _};
 
@@ -210,11 +211,8 @@ impl fmt::Display for Op {
                 pages,
             } => write!(out, "{word} {area} {} {pages}", ground.name()),
             Op::Touch { area, page, write } => {
-                write!(
-                    out,
-                    "{word} {area} {page} {}",
-                    if *write { "w" } else { "r" }
-                )
+                let way = if *write { "w" } else { "r" };
+                write!(out, "{word} {area} {page} {way}")
             }
             Op::Peek { area, page, slot } => write!(out, "{word} {area} {page} -> {slot}"),
             Op::Acquire {
@@ -267,22 +265,18 @@ impl fmt::Display for Op {
 }
 
 fn list(slots: &[Option<u32>]) -> String {
-    slots
-        .iter()
-        .map(|slot| slot.map_or(" -".to_owned(), |slot| format!(" {slot}")))
-        .collect()
+    let words = slots.iter().map(|slot| match slot {
+        None => " -".to_owned(),
+        Some(slot) => format!(" {slot}"),
+    });
+    words.collect()
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{} {} {} {}",
-            self.returned,
-            self.stat.acquired,
-            self.stat.released,
-            if self.warns { "warns" } else { "-" }
-        )?;
+        let VmStat { acquired, released } = self.stat;
+        let warns = if self.warns { "warns" } else { "-" };
+        write!(out, "{} {acquired} {released} {warns}", self.returned)?;
         for seen in &self.seen {
             let mut flags = String::new();
             for (set, letter) in [(seen.dirty, 'd'), (seen.locked, 'l'), (seen.pinned, 'p')] {
@@ -290,15 +284,9 @@ impl fmt::Display for Answer {
                     flags.push(letter);
                 }
             }
-            write!(
-                out,
-                " {}:{}:{}:{}:{}",
-                seen.slot,
-                seen.refcount,
-                seen.pincount,
-                seen.mapcount,
-                if flags.is_empty() { "-" } else { &flags }
-            )?;
+            let flags = if flags.is_empty() { "-" } else { &flags };
+            let (slot, refs, pins) = (seen.slot, seen.refcount, seen.pincount);
+            write!(out, " {slot}:{refs}:{pins}:{}:{flags}", seen.mapcount)?;
         }
         Ok(())
     }

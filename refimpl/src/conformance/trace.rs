@@ -30,53 +30,80 @@ pub enum Ground {
     Driver(u32),
 }
 
-/// An acquiring call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the function of that name")]
-pub enum Acquire {
-    GetUserPages,
-    GetUserPagesUnlocked,
-    GetUserPagesRemote,
-    GetUserPagesFast,
-    GetUserPagesFastOnly,
-    GetUserPageFastOnly,
-    GetUserPageVmaRemote,
-    IovIterGetPages2,
-    IovIterGetPagesAlloc2,
-    PinUserPages,
-    PinUserPagesUnlocked,
-    PinUserPagesRemote,
-    PinUserPagesFast,
-    PinUserPagesFastOnly,
-    IovIterExtractPages,
-    IovIterExtractBvecs,
-    ExtractIterToSg,
+/// Calls that a line begins with: their names in the kernel, and which versions have them.
+macro_rules! calls {
+    ($(#[$meta:meta])* $enum:ident { $($(#[$doc:meta])* $call:ident = $name:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $enum {
+            $($(#[$doc])* #[doc = concat!($name, "()")] $call,)*
+        }
+
+        impl $enum {
+            /// All of them.
+            pub const ALL: [$enum; [$($name),*].len()] = [$($enum::$call),*];
+
+            /// The kernel's name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($enum::$call => $name,)*
+                }
+            }
+
+            /// Whether a kernel has it.
+            pub fn exists_in(self, version: Version) -> bool {
+                exists(self.name(), version)
+            }
+        }
+    };
 }
 
-/// A call on one or several pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the function of that name")]
-pub enum Release {
-    PutPage,
-    ReleasePages,
-    UnpinUserPage,
-    UnpinUserPages,
-    UnpinFolio,
-    UnpinFolios,
-    FolioPut,
-    FoliosPut,
-    FolioBatchRelease,
+calls! {
+    /// An acquiring call.
+    Acquire {
+        GetUserPages = "get_user_pages",
+        GetUserPagesUnlocked = "get_user_pages_unlocked",
+        GetUserPagesRemote = "get_user_pages_remote",
+        GetUserPagesFast = "get_user_pages_fast",
+        GetUserPagesFastOnly = "get_user_pages_fast_only",
+        GetUserPageFastOnly = "get_user_page_fast_only",
+        GetUserPageVmaRemote = "get_user_page_vma_remote",
+        IovIterGetPages2 = "iov_iter_get_pages2",
+        IovIterGetPagesAlloc2 = "iov_iter_get_pages_alloc2",
+        PinUserPages = "pin_user_pages",
+        PinUserPagesUnlocked = "pin_user_pages_unlocked",
+        PinUserPagesRemote = "pin_user_pages_remote",
+        PinUserPagesFast = "pin_user_pages_fast",
+        PinUserPagesFastOnly = "pin_user_pages_fast_only",
+        IovIterExtractPages = "iov_iter_extract_pages",
+        IovIterExtractBvecs = "iov_iter_extract_bvecs",
+        ExtractIterToSg = "extract_iter_to_sg",
+    }
 }
 
-/// A release that is given an error number as its count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ErrorAsCount {
-    /// unpin_user_pages()
-    Pages,
-    /// unpin_user_pages_dirty_lock() without make_dirty
-    PagesDirtyLock,
-    /// unpin_folios()
-    Folios,
+calls! {
+    /// A call on one or several pages.
+    Release {
+        PutPage = "put_page",
+        ReleasePages = "release_pages",
+        UnpinUserPage = "unpin_user_page",
+        UnpinUserPages = "unpin_user_pages",
+        UnpinFolio = "unpin_folio",
+        UnpinFolios = "unpin_folios",
+        FolioPut = "folio_put",
+        FoliosPut = "folios_put",
+        FolioBatchRelease = "folio_batch_release",
+    }
+}
+
+calls! {
+    /// A release that is given an error number as its count.
+    ErrorAsCount {
+        Pages = "unpin_user_pages",
+        /// Without make_dirty.
+        PagesDirtyLock = "unpin_user_pages_dirty_lock",
+        Folios = "unpin_folios",
+    }
 }
 
 /// One line.
@@ -188,7 +215,7 @@ pub enum Op {
     },
     /// An error number where an array release takes its count; it warns.
     ErrorAsCount {
-        /// unpin_user_pages() or unpin_folios(); the former also by way of unpin_user_pages_dirty_lock().
+        /// Which release.
         call: ErrorAsCount,
         /// The number, positive.
         errno: u32,
@@ -249,50 +276,6 @@ pub enum Op {
 }
 
 impl Acquire {
-    /// All of them.
-    pub const ALL: [Acquire; 17] = [
-        Acquire::GetUserPages,
-        Acquire::GetUserPagesUnlocked,
-        Acquire::GetUserPagesRemote,
-        Acquire::GetUserPagesFast,
-        Acquire::GetUserPagesFastOnly,
-        Acquire::GetUserPageFastOnly,
-        Acquire::GetUserPageVmaRemote,
-        Acquire::IovIterGetPages2,
-        Acquire::IovIterGetPagesAlloc2,
-        Acquire::PinUserPages,
-        Acquire::PinUserPagesUnlocked,
-        Acquire::PinUserPagesRemote,
-        Acquire::PinUserPagesFast,
-        Acquire::PinUserPagesFastOnly,
-        Acquire::IovIterExtractPages,
-        Acquire::IovIterExtractBvecs,
-        Acquire::ExtractIterToSg,
-    ];
-
-    /// The kernel's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Acquire::GetUserPages => "get_user_pages",
-            Acquire::GetUserPagesUnlocked => "get_user_pages_unlocked",
-            Acquire::GetUserPagesRemote => "get_user_pages_remote",
-            Acquire::GetUserPagesFast => "get_user_pages_fast",
-            Acquire::GetUserPagesFastOnly => "get_user_pages_fast_only",
-            Acquire::GetUserPageFastOnly => "get_user_page_fast_only",
-            Acquire::GetUserPageVmaRemote => "get_user_page_vma_remote",
-            Acquire::IovIterGetPages2 => "iov_iter_get_pages2",
-            Acquire::IovIterGetPagesAlloc2 => "iov_iter_get_pages_alloc2",
-            Acquire::PinUserPages => "pin_user_pages",
-            Acquire::PinUserPagesUnlocked => "pin_user_pages_unlocked",
-            Acquire::PinUserPagesRemote => "pin_user_pages_remote",
-            Acquire::PinUserPagesFast => "pin_user_pages_fast",
-            Acquire::PinUserPagesFastOnly => "pin_user_pages_fast_only",
-            Acquire::IovIterExtractPages => "iov_iter_extract_pages",
-            Acquire::IovIterExtractBvecs => "iov_iter_extract_bvecs",
-            Acquire::ExtractIterToSg => "extract_iter_to_sg",
-        }
-    }
-
     /// How it looks pages up, and what it takes on them.
     pub fn way(self) -> (Path, Hold) {
         match self {
@@ -337,11 +320,6 @@ impl Acquire {
                 | Acquire::ExtractIterToSg
         )
     }
-
-    /// Whether a kernel has it.
-    pub fn exists_in(self, version: Version) -> bool {
-        exists(self.name(), version)
-    }
 }
 
 /// Asked of the catalogue.
@@ -354,68 +332,12 @@ fn exists(name: &str, version: Version) -> bool {
 }
 
 impl Release {
-    /// All of them.
-    pub const ALL: [Release; 9] = [
-        Release::PutPage,
-        Release::ReleasePages,
-        Release::UnpinUserPage,
-        Release::UnpinUserPages,
-        Release::UnpinFolio,
-        Release::UnpinFolios,
-        Release::FolioPut,
-        Release::FoliosPut,
-        Release::FolioBatchRelease,
-    ];
-
-    /// The kernel's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Release::PutPage => "put_page",
-            Release::ReleasePages => "release_pages",
-            Release::UnpinUserPage => "unpin_user_page",
-            Release::UnpinUserPages => "unpin_user_pages",
-            Release::UnpinFolio => "unpin_folio",
-            Release::UnpinFolios => "unpin_folios",
-            Release::FolioPut => "folio_put",
-            Release::FoliosPut => "folios_put",
-            Release::FolioBatchRelease => "folio_batch_release",
-        }
-    }
-
     /// Whether it takes one page and no array.
     pub(crate) fn is_single(self) -> bool {
         matches!(
             self,
             Release::PutPage | Release::UnpinUserPage | Release::UnpinFolio | Release::FolioPut
         )
-    }
-
-    /// Whether a kernel has it.
-    pub fn exists_in(self, version: Version) -> bool {
-        exists(self.name(), version)
-    }
-}
-
-impl ErrorAsCount {
-    /// All of them.
-    pub const ALL: [ErrorAsCount; 3] = [
-        ErrorAsCount::Pages,
-        ErrorAsCount::PagesDirtyLock,
-        ErrorAsCount::Folios,
-    ];
-
-    /// The kernel's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            ErrorAsCount::Pages => "unpin_user_pages",
-            ErrorAsCount::PagesDirtyLock => "unpin_user_pages_dirty_lock",
-            ErrorAsCount::Folios => "unpin_folios",
-        }
-    }
-
-    /// Whether a kernel has it.
-    pub fn exists_in(self, version: Version) -> bool {
-        exists(self.name(), version)
     }
 }
 

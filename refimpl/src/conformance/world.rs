@@ -124,11 +124,8 @@ impl World {
 
     /// Areas whose driver still has references of its own.
     pub(crate) fn owned(&self) -> impl Iterator<Item = u32> + '_ {
-        let owns = |place: &Place| !place.own.is_empty();
-        self.areas
-            .iter()
-            .filter(move |(_, place)| owns(place))
-            .map(|(area, _)| *area)
+        let owns = self.areas.iter().filter(|(_, place)| !place.own.is_empty());
+        owns.map(|(area, _)| *area)
     }
 
     /// The next free slot.
@@ -138,16 +135,8 @@ impl World {
 
     /// Slots whose folio is not free.
     pub(crate) fn live_slots(&self) -> Vec<u32> {
-        let live = |pfn: &Pfn| {
-            self.memory
-                .page_folio(*pfn)
-                .is_some_and(|id| !self.memory.folio(id).freed)
-        };
-        self.slots
-            .iter()
-            .filter(|(_, pfn)| live(pfn))
-            .map(|(slot, _)| *slot)
-            .collect()
+        let slots = self.slots.keys().copied();
+        slots.filter(|slot| self.folio(*slot).is_some()).collect()
     }
 
     /// Slots of folios that are not free and have other counts than page tables, page cache and driver explain, with the
@@ -168,11 +157,8 @@ impl World {
             Kind::File { attached: true } | Kind::Zero => 1,
             _ => 0,
         };
-        let own = self
-            .areas
-            .values()
-            .flat_map(|place| &place.own)
-            .any(|pfn| self.memory.page_folio(*pfn) == Some(id));
+        let mut own = self.areas.values().flat_map(|place| &place.own);
+        let own = own.any(|pfn| self.memory.page_folio(*pfn) == Some(id));
         folio.mapcount + cache + i32::from(folio.buffers) + i32::from(own)
     }
 
@@ -309,13 +295,11 @@ impl World {
     }
 
     fn pages(&self, slots: &[Option<u32>]) -> Option<Vec<Option<Pfn>>> {
-        slots
-            .iter()
-            .map(|slot| match slot {
-                None => Some(None),
-                Some(slot) => self.page(*slot).map(Some),
-            })
-            .collect()
+        let pages = slots.iter().map(|slot| match slot {
+            None => Some(None),
+            Some(slot) => self.page(*slot).map(Some),
+        });
+        pages.collect()
     }
 }
 

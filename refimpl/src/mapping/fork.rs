@@ -49,13 +49,8 @@ impl Mm {
                     continue;
                 }
                 memory.folio_mut(id).exclusive = false;
-                self.ptes.insert(
-                    at,
-                    Pte {
-                        writable: false,
-                        ..pte
-                    },
-                );
+                let writable = false;
+                self.set(at, Pte { writable, ..pte });
             }
             memory.folio_ref_add(id, 1);
             memory.folio_mut(id).mapcount += 1;
@@ -104,12 +99,7 @@ impl Mm {
         });
         if let Some(id) = kept {
             memory.folio_mut(id).exclusive = true;
-            let pte = Pte {
-                writable: true,
-                dirty: true,
-                ..present
-            };
-            return self.set(at, pte);
+            return self.set(at, Pte::written(present.pfn));
         }
         self.zap(memory, at);
         self.fault_anon(memory, vma, at, true, None)

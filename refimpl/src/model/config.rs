@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The size and the rules of one model: who takes part, how often, and under which policy.
 
+use failure::counted;
 use serde::{Deserialize, Serialize};
 
 use super::driver::{Callsites, Driver, Habits};
@@ -165,16 +166,13 @@ impl Config {
     /// The configuration in words, for reports and errors.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "{} x {} x {}, {} page{}, {} device{}, {} fsync task{}",
+            "{} x {} x {}, {}, {}, {}",
             self.own_rules.map_or(self.policy.name(), |_| "own policy"),
             self.own_habits.map_or(self.driver.name(), |_| "own device"),
             self.callsites.name(),
-            self.pages,
-            plural(self.pages),
-            self.devices,
-            plural(self.devices),
-            self.fsyncs,
-            plural(self.fsyncs),
+            counted(self.pages, "page"),
+            counted(self.devices, "device"),
+            counted(self.fsyncs, "fsync task"),
         )
     }
 
@@ -223,17 +221,13 @@ impl Config {
 
     /// Does device `d` take a pin, or a plain reference?
     pub(crate) fn takes_pin(&self, d: usize) -> bool {
-        self.rules().counts_pins
-            && !(d == 0
-                && matches!(
-                    self.callsites,
-                    Callsites::OneMissing | Callsites::UnpinOnGet
-                ))
+        let plain = [Callsites::OneMissing, Callsites::UnpinOnGet];
+        self.rules().counts_pins && !plain.contains(&self.mistake(d))
     }
 
     /// Does device `d` follow an mmu notifier in place of a pin?
     pub(crate) fn follows_notifier(&self, d: usize) -> bool {
-        self.habits().notifier && !(d == 0 && self.callsites == Callsites::OneMissing)
+        self.habits().notifier && self.mistake(d) != Callsites::OneMissing
     }
 
     /// Is device `d` turned away when it asks for a writable pin?
@@ -248,10 +242,9 @@ impl Config {
 
     /// The mistake that device `d` makes.
     pub(crate) fn mistake(&self, d: usize) -> Callsites {
-        if d == 0 {
-            self.callsites
-        } else {
-            Callsites::Converted
+        match d {
+            0 => self.callsites,
+            _ => Callsites::Converted,
         }
     }
 
@@ -259,8 +252,4 @@ impl Config {
     pub(crate) fn flushes(&self, i: usize, p: usize) -> bool {
         !self.file_per_fsync || i == p
     }
-}
-
-fn plural(count: u8) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }

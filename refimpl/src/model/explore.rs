@@ -192,12 +192,8 @@ impl Exploration {
             Some(trace::safety(&self.config, property, &path, state))
         } else {
             let (_, lasso) = self.stuck.iter().find(|(of, _)| *of == property)?;
-            Some(trace::liveness(
-                &self.config,
-                property,
-                lasso.as_ref()?,
-                state,
-            ))
+            let lasso = lasso.as_ref()?;
+            Some(trace::liveness(&self.config, property, lasso, state))
         }
     }
 }

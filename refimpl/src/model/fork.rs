@@ -6,8 +6,9 @@
 //! sequence was odd or has moved. If the parent's page is pinned and shared, its next write goes to a copy the device
 //! does not see. Mirrors mm/memory.c: copy_page_range(), copy_present_ptes() and mm/gup.c: gup_fast(), 5.11 and later.
 
-use super::graph::{Class, Machine, Move};
+use super::graph::{Machine, Move};
 use super::property::Property;
+use super::small::{Told, step};
 
 /// Which guards stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,111 +39,77 @@ pub(crate) struct ForkRace {
     pinned: bool,
 }
 
-/// One step: does fork take it, and what is it?
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ForkStep {
-    pub(crate) fork: bool,
-    pub(crate) what: &'static str,
-}
-
 /// Where the pinner is that goes the slow way, which is not followed: behind all steps of gup_fast.
 const SLOW: u8 = 9;
 
 impl Machine for Fork {
     type State = ForkRace;
-    type Step = ForkStep;
+    type Step = Told;
 
     fn initial(&self) -> ForkRace {
         ForkRace::default()
     }
 
-    fn moves(&self, from: &ForkRace, out: &mut Vec<Move<ForkRace, ForkStep>>) {
-        let mut add = |fork: bool, what: &'static str, to: ForkRace| {
-            let broken = if to.pinned && to.shared {
-                Property::MissedPin.bit()
-            } else {
-                0
-            };
-            out.push(Move {
-                step: ForkStep { fork, what },
-                to,
-                class: Class::Weak(u8::from(fork)),
-                broken,
-            });
+    fn moves(&self, from: &ForkRace, out: &mut Vec<Move<ForkRace, Told>>) {
+        let mut fork = |what: &'static str, change: &dyn Fn(&mut ForkRace)| {
+            let mut to = *from;
+            to.forker += 1;
+            change(&mut to);
+            out.push(checked(1, "fork", what, to));
         };
-        let mut to = *from;
-        to.forker += 1;
+        let sees_pin = self.copies_pinned && from.pins > 0;
         match from.forker {
-            0 => {
-                to.sequence = 1;
-                add(true, "makes write_protect_seq odd", to);
-            }
-            1 => {
-                to.saw_pin = self.copies_pinned && from.pins > 0;
-                add(
-                    true,
-                    if to.saw_pin {
-                        "asks: the page is pinned"
-                    } else {
-                        "finds nothing against sharing the page"
-                    },
-                    to,
-                );
-            }
-            2 if from.saw_pin => {
-                to.copied = true;
-                add(true, "copies the page for the child", to);
-            }
-            2 => {
+            0 => fork("makes write_protect_seq odd", &|to| to.sequence = 1),
+            1 if sees_pin => fork("asks: the page is pinned", &|to| to.saw_pin = true),
+            1 => fork("finds nothing against sharing the page", &|_| {}),
+            2 if from.saw_pin => fork("copies the page for the child", &|to| to.copied = true),
+            2 => fork("write-protects the entry: the page is shared", &|to| {
                 to.shared = true;
-                add(true, "write-protects the entry: the page is shared", to);
-            }
-            3 => {
-                to.sequence = 2;
-                add(true, "makes write_protect_seq even again", to);
-            }
+            }),
+            3 => fork("makes write_protect_seq even again", &|to| to.sequence = 2),
             _ => {}
         }
-        let mut to = *from;
-        to.pinner += 1;
+        let mut pin = |what: &'static str, change: &dyn Fn(&mut ForkRace)| {
+            let mut to = *from;
+            to.pinner += 1;
+            change(&mut to);
+            out.push(checked(0, "gup_fast", what, to));
+        };
+        let slow = |to: &mut ForkRace| to.pinner = SLOW;
+        let backs_out = |to: &mut ForkRace| (to.pins, to.pinner) = (from.pins - 1, SLOW);
+        let moved = from.sequence != from.remembered;
         match from.pinner {
             0 if self.reads_sequence && from.sequence % 2 == 1 => {
-                to.pinner = SLOW;
-                add(false, "reads write_protect_seq: odd, goes the slow way", to);
+                pin("reads write_protect_seq: odd, goes the slow way", &slow);
             }
-            0 => {
-                to.remembered = from.sequence;
-                add(false, "reads write_protect_seq", to);
-            }
-            1 if from.shared => {
-                to.pinner = SLOW;
-                add(
-                    false,
-                    "reads the entry: not writable, goes the slow way",
-                    to,
-                );
-            }
-            1 => add(false, "reads the entry: writable", to),
-            2 => {
-                to.pins += 1;
-                add(false, "counts its pin", to);
-            }
+            0 => pin("reads write_protect_seq", &|to| {
+                to.remembered = from.sequence
+            }),
+            1 if from.shared => pin("reads the entry: not writable, goes the slow way", &slow),
+            1 => pin("reads the entry: writable", &|_| {}),
+            2 => pin("counts its pin", &|to| to.pins += 1),
             3 if self.rechecks && from.shared => {
-                to.pins -= 1;
-                to.pinner = SLOW;
-                add(false, "reads the entry again: changed, backs out", to);
+                pin("reads the entry again: changed, backs out", &backs_out);
             }
-            3 => add(false, "reads the entry again: unchanged", to),
-            4 if self.reads_sequence && from.sequence != from.remembered => {
-                to.pins -= 1;
-                to.pinner = SLOW;
-                add(false, "write_protect_seq has moved: backs out", to);
+            3 => pin("reads the entry again: unchanged", &|_| {}),
+            4 if self.reads_sequence && moved => {
+                pin("write_protect_seq has moved: backs out", &backs_out);
             }
-            4 => {
-                to.pinned = true;
-                add(false, "returns the pinned page", to);
-            }
+            4 => pin("returns the pinned page", &|to| to.pinned = true),
             _ => {}
         }
+    }
+}
+
+fn checked(
+    process: u8,
+    actor: &'static str,
+    what: &'static str,
+    to: ForkRace,
+) -> Move<ForkRace, Told> {
+    let broken = Property::MissedPin.where_broken(to.pinned && to.shared);
+    Move {
+        broken,
+        ..step(process, actor, what, to)
     }
 }

@@ -68,6 +68,14 @@ type AtSize = fn(u8) -> Config;
 /// When `most` does not fit.
 pub fn growth(options: &GrowthOptions) -> Result<Growth, Error> {
     let mut rows = Vec::new();
+    let mut add = |what: &str, count, cost: Option<(usize, usize)>| {
+        rows.push(GrowthRow {
+            what: what.to_owned(),
+            count,
+            states: cost.map(|(states, _)| states),
+            transitions: cost.map(|(_, transitions)| transitions),
+        });
+    };
     let series: [(&str, AtSize); 3] = [
         ("pages, each with a device, no reclaim", |n| Config {
             pages: n,
@@ -87,31 +95,21 @@ pub fn growth(options: &GrowthOptions) -> Result<Growth, Error> {
     ];
     for (what, config) in series {
         for count in 1..=options.most {
-            let (states, transitions) = match explore_within(&config(count), options.limit) {
-                Ok(explored) => (Some(explored.states()), Some(explored.transitions())),
-                Err(Error::TooManyStates { .. }) => (None, None),
+            let cost = match explore_within(&config(count), options.limit) {
+                Ok(explored) => Some((explored.states(), explored.transitions())),
+                Err(Error::TooManyStates { .. }) => None,
                 Err(error) => return Err(error),
             };
-            rows.push(GrowthRow {
-                what: what.to_owned(),
-                count,
-                states,
-                transitions,
-            });
-            if states.is_none() {
+            add(what, count, cost);
+            if cost.is_none() {
                 break;
             }
         }
     }
     for count in 1..=options.most {
         let result = Interleaving::gup_fast_on(count)?.explore()?;
-        let what = "CPUs in gup_fast against one in page_mkclean".to_owned();
-        rows.push(GrowthRow {
-            what,
-            count,
-            states: Some(result.states),
-            transitions: Some(result.transitions),
-        });
+        let what = "CPUs in gup_fast against one in page_mkclean";
+        add(what, count, Some((result.states, result.transitions)));
     }
     Ok(Growth {
         schema: "model/1".to_owned(),

@@ -147,7 +147,7 @@ impl GupFast {
             .iter()
             .any(|pinner| pinner.outcome == Outcome::Pinned);
         let missed = pinned && to.cleaner == Cleaner::Done { saw_none: true };
-        let broken = if missed { Property::MissedPin.bit() } else { 0 };
+        let broken = Property::MissedPin.where_broken(missed);
         let class = Class::Weak(pinner.map_or(0, |i| i + 1));
         out.push(Move {
             step: RaceStep { pinner, what },
@@ -158,52 +158,46 @@ impl GupFast {
     }
 
     fn pinner(&self, from: &Race, i: u8, out: &mut Vec<Move<Race, RaceStep>>) {
+        let mut add = |what, to| self.add(out, Some(i), what, to);
         let me = from.pinners[i as usize];
         let mut to = *from;
         if me.buffered {
             let mut drained = *from;
             drained.pins += 1;
             drained.pinners[i as usize].buffered = false;
-            self.add(out, Some(i), "its count leaves the store buffer", drained);
+            add("its count leaves the store buffer", drained);
         }
         if me.outcome != Outcome::Running {
             return;
         }
         let program = self.order.program();
+        let last = me.done as usize + 1 == program.len();
         let next = &mut to.pinners[i as usize];
         next.done += 1;
         match program[me.done as usize] {
             Op::Read if !from.writable => {
                 next.outcome = Outcome::Slow;
-                self.add(
-                    out,
-                    Some(i),
-                    "reads the entry: not writable, goes the slow way",
-                    to,
-                );
+                add("reads the entry: not writable, goes the slow way", to);
             }
-            Op::Read => self.add(out, Some(i), "reads the entry: writable", to),
-            Op::Ref => self.add(out, Some(i), "takes a reference", to),
+            Op::Read => add("reads the entry: writable", to),
+            Op::Ref => add("takes a reference", to),
             Op::Pin => {
-                let what = if self.store_buffers && !self.pinner_barrier {
-                    next.buffered = true;
-                    "counts its pin, into its store buffer"
-                } else {
-                    to.pins += 1;
-                    "counts its pin"
-                };
-                let last = me.done as usize + 1 == program.len();
-                if last {
-                    to.pinners[i as usize].outcome = Outcome::Pinned;
-                }
-                self.add(out, Some(i), what, to);
-            }
-            Op::Recheck if from.writable => {
-                let last = me.done as usize + 1 == program.len();
                 if last {
                     next.outcome = Outcome::Pinned;
                 }
-                self.add(out, Some(i), "reads the entry again: unchanged", to);
+                if self.store_buffers && !self.pinner_barrier {
+                    next.buffered = true;
+                    add("counts its pin, into its store buffer", to);
+                } else {
+                    to.pins += 1;
+                    add("counts its pin", to);
+                }
+            }
+            Op::Recheck if from.writable => {
+                if last {
+                    next.outcome = Outcome::Pinned;
+                }
+                add("reads the entry again: unchanged", to);
             }
             Op::Recheck => {
                 let counted = program[..me.done as usize].contains(&Op::Pin);
@@ -213,61 +207,37 @@ impl GupFast {
                 } else if counted {
                     to.pins -= 1;
                 }
-                self.add(
-                    out,
-                    Some(i),
-                    "reads the entry again: changed, backs out",
-                    to,
-                );
+                add("reads the entry again: changed, backs out", to);
             }
         }
     }
 
     fn cleaner(&self, from: &Race, out: &mut Vec<Move<Race, RaceStep>>) {
+        let mut add = |what, to| self.add(out, None, what, to);
         let mut to = *from;
         if from.entry_buffered {
             let mut drained = *from;
-            drained.entry_buffered = false;
-            drained.writable = false;
-            self.add(
-                out,
-                None,
-                "the cleared entry leaves the store buffer",
-                drained,
-            );
+            (drained.entry_buffered, drained.writable) = (false, false);
+            add("the cleared entry leaves the store buffer", drained);
         }
-        let look = |saw_none: bool| {
-            if saw_none {
-                "looks for pins: none"
-            } else {
-                "looks for pins: pinned"
-            }
+        let none = from.pins == 0;
+        let looks = match none {
+            true => "looks for pins: none",
+            false => "looks for pins: pinned",
         };
-        match (from.cleaner, self.checks_first) {
-            (Cleaner::Start, true) => {
-                to.cleaner = Cleaner::Half {
-                    saw_none: from.pins == 0,
-                };
-                self.add(out, None, look(from.pins == 0), to);
-            }
+        let (cleaner, what) = match (from.cleaner, self.checks_first) {
+            (Cleaner::Start, true) => (Cleaner::Half { saw_none: none }, looks),
             (Cleaner::Start, false) => {
-                to.cleaner = Cleaner::Half { saw_none: false };
-                let what = self.clear_entry(&mut to);
-                self.add(out, None, what, to);
+                (Cleaner::Half { saw_none: false }, self.clear_entry(&mut to))
             }
             (Cleaner::Half { saw_none }, true) => {
-                to.cleaner = Cleaner::Done { saw_none };
-                let what = self.clear_entry(&mut to);
-                self.add(out, None, what, to);
+                (Cleaner::Done { saw_none }, self.clear_entry(&mut to))
             }
-            (Cleaner::Half { .. }, false) => {
-                to.cleaner = Cleaner::Done {
-                    saw_none: from.pins == 0,
-                };
-                self.add(out, None, look(from.pins == 0), to);
-            }
-            (Cleaner::Done { .. }, _) => {}
-        }
+            (Cleaner::Half { .. }, false) => (Cleaner::Done { saw_none: none }, looks),
+            (Cleaner::Done { .. }, _) => return,
+        };
+        to.cleaner = cleaner;
+        add(what, to);
     }
 
     fn clear_entry(&self, to: &mut Race) -> &'static str {

@@ -17,36 +17,42 @@ use page::{
 pub fn report(report: &Report) -> String {
     let ids = Ids::plain();
     let rows = report.scenarios.iter().map(|one| scenario(one, &ids));
+    let listed = list(&List {
+        what: "scenario",
+        rows: rows.collect(),
+        nothing: "No scenario was asked for.",
+    });
+    let count = Some(report.scenarios.len());
     Sheet {
         title: "What policies for pinned pages allow and break".into(),
         finds: "scenario, property or word",
         about: html! { "Every scenario explored to the end: a property that holds does so in every run, and one that is broken has a story that shows how." },
         parts: vec![
-            Part {
-                id: ids.part("overview"),
-                name: "Overview".into(),
-                count: None,
-                body: overview(&report.scenarios),
-            },
-            Part {
-                id: ids.part("scenarios"),
-                name: "Scenarios".into(),
-                count: Some(report.scenarios.len()),
-                body: list(&List {
-                    what: "scenario",
-                    rows: rows.collect(),
-                    nothing: "No scenario was asked for.",
-                }),
-            },
+            part(&ids, "overview", "Overview", None, overview(&report.scenarios)),
+            part(&ids, "scenarios", "Scenarios", count, listed),
         ],
     }
     .html()
+}
+
+fn part(ids: &Ids, id: &str, name: &str, count: Option<usize>, body: Markup) -> Part {
+    Part {
+        id: ids.part(id),
+        name: name.into(),
+        count,
+        body,
+    }
 }
 
 fn overview(scenarios: &[ScenarioReport]) -> Markup {
     let rows = || scenarios.iter().flat_map(|one| &one.rows);
     let states: usize = rows().map(|row| row.states).sum();
     let holding = rows().filter(|row| row.broken.is_empty()).count();
+    totals(holding, rows().count(), states)
+}
+
+/// How many of all combinations hold, and what it took to know.
+fn totals(holding: usize, all: usize, states: usize) -> Markup {
     figures(&[
         Figure {
             count: holding,
@@ -56,7 +62,7 @@ fn overview(scenarios: &[ScenarioReport]) -> Markup {
             facet: Some(("result", "holds".into())),
         },
         Figure {
-            count: rows().count() - holding,
+            count: all - holding,
             what: "broken".into(),
             mark: Mark::Bad,
             sentence: "combinations in which a run ends badly.".into(),
@@ -82,11 +88,6 @@ fn scenario(report: &ScenarioReport, ids: &Ids) -> Row {
         0 => (Mark::Good, "holds"),
         _ => (Mark::Bad, "broken"),
     };
-    let words = [
-        ("holds", broken < report.rows.len()),
-        ("broken", broken > 0),
-    ];
-    let results = words.into_iter().filter(|(_, there)| *there);
     Row {
         id: ids.of("scenario", &report.name),
         state: (state, word.into()),
@@ -101,9 +102,7 @@ fn scenario(report: &ScenarioReport, ids: &Ids) -> Row {
                 )),
             ),
         ],
-        facets: results
-            .map(|(word, _)| ("result", word.to_owned()))
-            .collect(),
+        facets: results(report.rows.len() - broken, broken),
         size: report.rows.iter().map(|row| row.states).sum(),
         body: html! {
             p class="said-of" { (soft(&report.about)) }
@@ -112,6 +111,13 @@ fn scenario(report: &ScenarioReport, ids: &Ids) -> Row {
         },
         open: false,
     }
+}
+
+/// What a list of combinations is found by.
+fn results(holding: usize, broken: usize) -> Vec<Facet> {
+    let words = [("holds", holding), ("broken", broken)];
+    let there = words.into_iter().filter(|(_, count)| *count > 0);
+    there.map(|(word, _)| ("result", word.to_owned())).collect()
 }
 
 /// Combinations against the properties that one of them breaks, and those that the scenario is about.
@@ -205,90 +211,53 @@ fn story(trace: &Trace) -> Sequence {
 /// The page of the matrix: a table for each driver and each kind of mistake.
 pub fn table(table: &Table) -> String {
     let ids = Ids::plain();
-    let seen = |property: &Property| {
-        table
-            .cells
-            .iter()
-            .any(|cell| cell.broken.contains(property))
-    };
-    let columns: Vec<Property> = Property::ALL.into_iter().filter(seen).collect();
-    let blocks = table
-        .cells
-        .chunk_by(|a, b| (a.driver, a.callsites) == (b.driver, b.callsites));
-    let rows = blocks.filter_map(|cells| block(cells, &columns, &ids));
+    let columns = table.columns();
+    let rows = table.blocks();
+    let rows = rows.filter_map(|cells| block(cells, &columns, &ids));
     let rows: Vec<Row> = rows.collect();
-    let states: usize = table.cells.iter().map(|cell| cell.states).sum();
+    let count = Some(rows.len());
+    let listed = list(&List {
+        what: "combination of device and mistake",
+        rows,
+        nothing: "No combination was asked for.",
+    });
+    let meanings = html! { table class="plain" { @for property in &columns {
+        tr { th scope="row" { (property.name()) } td { (property.meaning()) } }
+    } } };
     Sheet {
         title: "Policies for pinned pages".into(),
-        about: html! { (number(table.cells.len(), "combination")) " of policy, device and mistake, " (states) " states, each explored to the end." },
+        about: html! { (number(table.cells.len(), "combination")) " of policy, device and mistake, " (table.states()) " states, each explored to the end." },
         finds: "device, mistake or policy",
         parts: vec![
-            Part {
-                id: ids.part("overview"),
-                name: "Overview".into(),
-                count: None,
-                body: at_one_look(table, &ids),
-            },
-            Part {
-                id: ids.part("table"),
-                name: "Policy against property".into(),
-                count: Some(rows.len()),
-                body: list(&List {
-                    what: "combination of device and mistake",
-                    rows,
-                    nothing: "No combination was asked for.",
-                }),
-            },
-            Part {
-                id: ids.part("properties"),
-                name: "What the properties mean".into(),
-                count: Some(columns.len()),
-                body: html! { table class="plain" { @for property in &columns {
-                    tr { th scope="row" { (property.name()) } td { (property.meaning()) } }
-                } } },
-            },
+            part(&ids, "overview", "Overview", None, at_one_look(table, &ids)),
+            part(&ids, "table", "Policy against property", count, listed),
+            part(&ids, "properties", "What the properties mean", Some(columns.len()), meanings),
         ],
     }
     .html()
 }
 
-/// What holds and what does not, and the whole matrix with a number for each combination: a table for each kind of mistake.
-fn at_one_look(table: &Table, ids: &Ids) -> Markup {
-    let holding = table
-        .cells
-        .iter()
-        .filter(|cell| cell.broken.is_empty())
-        .count();
-    let mut mistakes: Vec<Callsites> = Vec::new();
-    for cell in &table.cells {
-        if !mistakes.contains(&cell.callsites) {
-            mistakes.push(cell.callsites);
+fn holding(cells: &[Cell]) -> usize {
+    cells.iter().filter(|cell| cell.broken.is_empty()).count()
+}
+
+/// Each value once, in the order in which they come.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut known = Vec::new();
+    for value in all {
+        if !known.contains(&value) {
+            known.push(value);
         }
     }
+    known
+}
+
+/// What holds and what does not, and the whole matrix with a number for each combination: a table for each kind of mistake.
+fn at_one_look(table: &Table, ids: &Ids) -> Markup {
+    let holding = holding(&table.cells);
+    let mistakes = distinct(table.cells.iter().map(|cell| cell.callsites));
     html! {
-        (figures(&[
-            Figure {
-                count: holding,
-                what: "hold".into(),
-                mark: Mark::Good,
-                sentence: "combinations in which nothing can go wrong that the model knows of.".into(),
-                facet: Some(("result", "holds".into())),
-            },
-            Figure {
-                count: table.cells.len() - holding,
-                what: "broken".into(),
-                mark: Mark::Bad,
-                sentence: "combinations in which a run ends badly.".into(),
-                facet: Some(("result", "broken".into())),
-            },
-            Figure {
-                count: table.cells.iter().map(|cell| cell.states).sum(),
-                what: "states".into(),
-                mark: Mark::Note,
-                sentence: "explored, each once and none left out.".into(),
-                facet: None,
-            },
-        ]))
+        (totals(holding, table.cells.len(), table.states()))
         @for (at, callsites) in mistakes.into_iter().enumerate() {
             details open[at == 0] {
                 summary { "Policy against device, callsites " b { (callsites.name()) } }
@@ -300,21 +269,10 @@ fn at_one_look(table: &Table, ids: &Ids) -> Markup {
 
 /// Every policy against every device, with one kind of mistake: how many properties are broken.
 fn of_mistake(table: &Table, callsites: Callsites, ids: &Ids) -> Markup {
-    let cells = || {
-        table
-            .cells
-            .iter()
-            .filter(|cell| cell.callsites == callsites)
-    };
-    let (mut devices, mut policies) = (Vec::new(), Vec::new());
-    for cell in cells() {
-        if !devices.contains(&cell.driver) {
-            devices.push(cell.driver);
-        }
-        if !policies.contains(&cell.policy) {
-            policies.push(cell.policy);
-        }
-    }
+    let all = table.cells.iter();
+    let cells = || all.clone().filter(|cell| cell.callsites == callsites);
+    let devices = distinct(cells().map(|cell| cell.driver));
+    let policies = distinct(cells().map(|cell| cell.policy));
     let rows = policies.iter().map(|policy| {
         let cell = |driver: &Driver| {
             let cell = cells().find(|cell| cell.policy == *policy && cell.driver == *driver);
@@ -349,7 +307,7 @@ fn block(cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<Row> {
     let Cell {
         driver, callsites, ..
     } = *cells.first()?;
-    let holding = cells.iter().filter(|cell| cell.broken.is_empty()).count();
+    let holding = holding(cells);
     let rows = cells.iter().map(|one| {
         let name =
             html! { (one.policy.name()) " " span class="dim" { (number(one.states, "state")) } };
@@ -386,11 +344,7 @@ fn block(cells: &[Cell], columns: &[Property], ids: &Ids) -> Option<Row> {
             ),
         ],
         facets: {
-            let results = [("holds", holding > 0), ("broken", holding < cells.len())];
-            let results = results.into_iter().filter(|(_, there)| *there);
-            let mut facets: Vec<Facet> = results
-                .map(|(word, _)| ("result", word.to_owned()))
-                .collect();
+            let mut facets = results(holding, cells.len() - holding);
             facets.push(("device", driver.name().into()));
             facets.push(("callsites", callsites.name().into()));
             facets

@@ -2,6 +2,8 @@
 //! The small machines with their mutants (the races K1 to K3, and pins that change hands, come in part, or must move), as named
 //! variants that are explored like everything else.
 
+use std::hash::Hash;
+
 use super::error::Error;
 use super::fair::lasso;
 use super::fork::Fork;
@@ -53,20 +55,26 @@ const fn gup_fast(order: Order) -> GupFast {
     }
 }
 
-const fn variant(name: &'static str, race: GupFast) -> Interleaving {
-    Interleaving {
-        name,
-        is_faithful: false,
-        race: Race::GupFast(race),
-    }
-}
-
-const fn kernel(name: &'static str, race: GupFast) -> Interleaving {
+/// The kernel's own order of steps.
+const fn kernel(name: &'static str, race: Race) -> Interleaving {
     Interleaving {
         name,
         is_faithful: true,
-        race: Race::GupFast(race),
+        race,
     }
+}
+
+/// One with a mistake.
+const fn variant(name: &'static str, race: Race) -> Interleaving {
+    Interleaving {
+        name,
+        is_faithful: false,
+        race,
+    }
+}
+
+const fn strong_memory(order: Order) -> Race {
+    Race::GupFast(gup_fast(order))
 }
 
 const fn weak_memory(pinner_barrier: bool, cleaner_barrier: bool) -> GupFast {
@@ -78,69 +86,56 @@ const fn weak_memory(pinner_barrier: bool, cleaner_barrier: bool) -> GupFast {
     }
 }
 
+const fn barriers(pinner: bool, cleaner: bool) -> Race {
+    Race::GupFast(weak_memory(pinner, cleaner))
+}
+
+const TWO_PINNERS: Race = Race::GupFast(GupFast {
+    pinners: 2,
+    ..gup_fast(Order::GrabRecheck)
+});
+
+const CHECKS_FIRST: Race = Race::GupFast(GupFast {
+    checks_first: true,
+    ..gup_fast(Order::GrabRecheck)
+});
+
 /// K1 and its mutants.
 pub(crate) const GUP_FAST: [Interleaving; 11] = [
-    kernel("kernel", gup_fast(Order::GrabRecheck)),
+    kernel("kernel", strong_memory(Order::GrabRecheck)),
+    kernel("kernel-two-pinners", TWO_PINNERS),
     kernel(
-        "kernel-two-pinners",
-        GupFast {
-            pinners: 2,
-            ..gup_fast(Order::GrabRecheck)
-        },
+        "kernel-large-folio",
+        strong_memory(Order::RefPincountRecheck),
     ),
-    kernel("kernel-large-folio", gup_fast(Order::RefPincountRecheck)),
-    kernel("kernel-store-buffers", weak_memory(true, true)),
-    variant("no-recheck", gup_fast(Order::GrabOnly)),
-    variant("recheck-before-grab", gup_fast(Order::RecheckGrab)),
+    kernel("kernel-store-buffers", barriers(true, true)),
+    variant("no-recheck", strong_memory(Order::GrabOnly)),
+    variant("recheck-before-grab", strong_memory(Order::RecheckGrab)),
     variant(
         "pincount-after-recheck",
-        gup_fast(Order::RefRecheckPincount),
+        strong_memory(Order::RefRecheckPincount),
     ),
-    variant(
-        "check-before-mkclean",
-        GupFast {
-            checks_first: true,
-            ..gup_fast(Order::GrabRecheck)
-        },
-    ),
-    variant("no-barrier-after-grab", weak_memory(false, true)),
-    variant("no-barrier-after-clear", weak_memory(true, false)),
-    variant("no-barriers", weak_memory(false, false)),
+    variant("check-before-mkclean", CHECKS_FIRST),
+    variant("no-barrier-after-grab", barriers(false, true)),
+    variant("no-barrier-after-clear", barriers(true, false)),
+    variant("no-barriers", barriers(false, false)),
 ];
 
-const fn fork(
-    name: &'static str,
-    is_faithful: bool,
-    rechecks: bool,
-    reads_sequence: bool,
-    copies_pinned: bool,
-) -> Interleaving {
-    Interleaving {
-        name,
-        is_faithful,
-        race: Race::Fork(Fork {
-            rechecks,
-            reads_sequence,
-            copies_pinned,
-        }),
-    }
+const fn fork(rechecks: bool, reads_sequence: bool, copies_pinned: bool) -> Race {
+    Race::Fork(Fork {
+        rechecks,
+        reads_sequence,
+        copies_pinned,
+    })
 }
 
 /// K2 and its mutants.
 pub(crate) const FORK: [Interleaving; 4] = [
-    fork("kernel", true, true, true, true),
-    fork("no-sequence", false, true, false, true),
-    fork("share-pinned", false, true, true, false),
-    fork("no-recheck-but-sequence", true, false, true, true),
+    kernel("kernel", fork(true, true, true)),
+    variant("no-sequence", fork(true, false, true)),
+    variant("share-pinned", fork(true, true, false)),
+    kernel("no-recheck-but-sequence", fork(false, true, true)),
 ];
-
-const fn small(name: &'static str, is_faithful: bool, race: Race) -> Interleaving {
-    Interleaving {
-        name,
-        is_faithful,
-        race,
-    }
-}
 
 const fn collapse(rechecks_pmd: bool, tries: bool, freezes: bool) -> Race {
     Race::Collapse(Collapse {
@@ -152,10 +147,10 @@ const fn collapse(rechecks_pmd: bool, tries: bool, freezes: bool) -> Race {
 
 /// K3 and its mutants.
 pub(crate) const COLLAPSE: [Interleaving; 4] = [
-    small("kernel", true, collapse(true, true, true)),
-    small("no-pmd-recheck", false, collapse(false, true, true)),
-    small("grabs-from-zero", false, collapse(false, false, true)),
-    small("no-freeze", false, collapse(true, true, false)),
+    kernel("kernel", collapse(true, true, true)),
+    variant("no-pmd-recheck", collapse(false, true, true)),
+    variant("grabs-from-zero", collapse(false, false, true)),
+    variant("no-freeze", collapse(true, true, false)),
 ];
 
 const fn transfer(taker_releases_after: bool, carrier_releases: bool) -> Race {
@@ -167,30 +162,21 @@ const fn transfer(taker_releases_after: bool, carrier_releases: bool) -> Race {
 
 /// Who releases what was handed over.
 pub(crate) const TRANSFER: [Interleaving; 4] = [
-    small("the-carrier-releases", true, transfer(false, true)),
-    small("both-release", false, transfer(true, true)),
-    small("nobody-releases", false, transfer(false, false)),
-    small(
-        "the-taker-releases-on-error-alone",
-        false,
-        transfer(true, false),
-    ),
+    kernel("the-carrier-releases", transfer(false, true)),
+    variant("both-release", transfer(true, true)),
+    variant("nobody-releases", transfer(false, false)),
+    variant("the-taker-releases-on-error-alone", transfer(true, false)),
 ];
 
 /// What an error path does about a call that brought fewer pages.
 pub(crate) const PARTIAL: [Interleaving; 4] = [
-    small("releases-what-came", true, Race::Partial(Partial::Right)),
-    small(
+    kernel("releases-what-came", Race::Partial(Partial::Right)),
+    variant(
         "releases-what-was-asked-for",
-        false,
         Race::Partial(Partial::AllAskedFor),
     ),
-    small("releases-nothing", false, Race::Partial(Partial::Nothing)),
-    small(
-        "compares-unsigned",
-        false,
-        Race::Partial(Partial::UnsignedCompare),
-    ),
+    variant("releases-nothing", Race::Partial(Partial::Nothing)),
+    variant("compares-unsigned", Race::Partial(Partial::UnsignedCompare)),
 ];
 
 const fn migrate(retries: bool, unpins_first: bool, held: bool) -> Race {
@@ -203,19 +189,11 @@ const fn migrate(retries: bool, unpins_first: bool, held: bool) -> Race {
 
 /// A long-term pin of movable memory.
 pub(crate) const MIGRATE: [Interleaving; 5] = [
-    small("kernel", true, migrate(false, true, false)),
-    small("kernel-held-by-another", true, migrate(false, true, true)),
-    small("two-tasks-retry", false, migrate(true, true, false)),
-    small(
-        "retries-and-held-by-another",
-        false,
-        migrate(true, true, true),
-    ),
-    small(
-        "retries-with-its-own-pin",
-        false,
-        migrate(true, false, false),
-    ),
+    kernel("kernel", migrate(false, true, false)),
+    kernel("kernel-held-by-another", migrate(false, true, true)),
+    variant("two-tasks-retry", migrate(true, true, false)),
+    variant("retries-and-held-by-another", migrate(true, true, true)),
+    variant("retries-with-its-own-pin", migrate(true, false, false)),
 ];
 
 impl Interleaving {
@@ -232,13 +210,11 @@ impl Interleaving {
                 most: MAX_PINNERS as u8,
             });
         }
-        Ok(kernel(
-            "kernel",
-            GupFast {
-                pinners: cpus,
-                ..weak_memory(true, true)
-            },
-        ))
+        let race = GupFast {
+            pinners: cpus,
+            ..weak_memory(true, true)
+        };
+        Ok(kernel("kernel", Race::GupFast(race)))
     }
 
     /// Explores the race to the end.
@@ -248,51 +224,34 @@ impl Interleaving {
     pub fn explore(&self) -> Result<InterleavingResult, Error> {
         match &self.race {
             Race::GupFast(race) => self.finish(race, |step| {
-                let actor = step.pinner.map_or("mkclean".to_owned(), |i| {
-                    if race.pinners > 1 {
-                        format!("gup_fast{i}")
-                    } else {
-                        "gup_fast".to_owned()
-                    }
-                });
+                let actor = match step.pinner {
+                    None => "mkclean".to_owned(),
+                    Some(i) if race.pinners > 1 => format!("gup_fast{i}"),
+                    Some(_) => "gup_fast".to_owned(),
+                };
                 (actor, step.what)
             }),
-            Race::Fork(race) => self.finish(race, |step| {
-                (
-                    (if step.fork { "fork" } else { "gup_fast" }).to_owned(),
-                    step.what,
-                )
-            }),
+            Race::Fork(race) => self.finish(race, told),
             Race::Collapse(race) => self.finish(race, told),
             Race::Transfer(race) => self.finish(race, told),
             Race::Partial(race) => self.finish(race, told),
             Race::Migrate(race) => {
                 let graph = self.graph(race)?;
-                let tell = |path: &[(u32, Edge<Told>)], from: usize| -> Vec<TraceStep> {
-                    let edges = path.iter().map(|(_, edge)| told(edge.step));
-                    edges
-                        .enumerate()
-                        .map(|(i, one)| line(from + i, one))
-                        .collect()
+                let tell = |path: &[(u32, Edge<Told>)], from| {
+                    lines(path.iter().map(|(_, edge)| told(edge.step)), from)
                 };
                 let stuck = (0..2).find_map(|task| lasso(&graph, |at| at.is_pending(task)));
                 let broken = stuck.map(|lasso| {
                     let mut steps = tell(&lasso.prefix, 1);
                     let repeats_from = steps.len() + 1;
                     steps.extend(tell(&lasso.cycle, repeats_from));
+                    let repeats_from = Some(repeats_from);
                     Trace {
-                        property: Property::PinStuck,
-                        meaning: Property::PinStuck.meaning().to_owned(),
-                        steps,
-                        repeats_from: Some(repeats_from),
-                        waits: Vec::new(),
+                        repeats_from,
+                        ..Trace::of(Property::PinStuck, steps)
                     }
                 });
-                Ok(InterleavingResult {
-                    states: graph.states.len(),
-                    transitions: graph.edge_count(),
-                    broken,
-                })
+                Ok(InterleavingResult::of(&graph, broken))
             }
         }
     }
@@ -319,19 +278,19 @@ impl Interleaving {
             let mut path = graph.path_to(breach.from);
             path.push((breach.from, breach.edge));
             let steps = path.iter().map(|(_, edge)| tell(edge.step));
-            Trace {
-                property,
-                meaning: property.meaning().to_owned(),
-                steps: steps.enumerate().map(|(i, one)| line(i + 1, one)).collect(),
-                repeats_from: None,
-                waits: Vec::new(),
-            }
+            Trace::of(property, lines(steps, 1))
         });
-        Ok(InterleavingResult {
+        Ok(InterleavingResult::of(&graph, broken))
+    }
+}
+
+impl InterleavingResult {
+    fn of<S: Copy + Eq + Hash, T: Copy>(graph: &Graph<S, T>, broken: Option<Trace>) -> Self {
+        InterleavingResult {
             states: graph.states.len(),
             transitions: graph.edge_count(),
             broken,
-        })
+        }
     }
 }
 
@@ -339,13 +298,17 @@ fn told(step: Told) -> (String, &'static str) {
     (step.actor.to_owned(), step.what)
 }
 
-fn line(number: usize, (actor, what): (String, &'static str)) -> TraceStep {
-    TraceStep {
-        number,
-        actor,
-        what: what.to_owned(),
-        changes: Vec::new(),
-    }
+/// Steps, numbered from `from` on.
+fn lines(steps: impl Iterator<Item = (String, &'static str)>, from: usize) -> Vec<TraceStep> {
+    let steps = (from..)
+        .zip(steps)
+        .map(|(number, (actor, what))| TraceStep {
+            number,
+            actor,
+            what: what.to_owned(),
+            changes: Vec::new(),
+        });
+    steps.collect()
 }
 
 #[cfg(test)]

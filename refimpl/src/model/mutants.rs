@@ -98,6 +98,9 @@ fn protocol() -> Vec<(&'static str, Property, Config, Config)> {
     };
     let caller = |right: Config, callsites| (right, Config { callsites, ..right });
     let kernel = |right: Config, mutation| (right, Config { mutation, ..right });
+    let policy = |right: Config, policy| (right, Config { policy, ..right });
+    let grants = base(Policy::Mapcount, Driver::Eventually);
+    let copies = base(Policy::BounceReserve, Driver::Eventually);
     let stored = Config {
         user_writes: 2,
         dma_writes: 1,
@@ -137,13 +140,7 @@ fn protocol() -> Vec<(&'static str, Property, Config, Config)> {
         (
             "caller: unconditional page lock",
             Property::RelDeadlock,
-            (
-                wait,
-                Config {
-                    policy: Policy::WaitLocked,
-                    ..wait
-                },
-            ),
+            policy(wait, Policy::WaitLocked),
         ),
         (
             "kernel: looks for pins before it write-protects",
@@ -183,34 +180,22 @@ fn protocol() -> Vec<(&'static str, Property, Config, Config)> {
         (
             "policy: a formula that grants one reference too many",
             Property::Nobuf,
-            (
-                base(Policy::Mapcount, Driver::Eventually),
-                base(Policy::MapcountWrong, Driver::Eventually),
-            ),
+            policy(grants, Policy::MapcountWrong),
         ),
         (
             "policy: a bounced page is not reserved again",
             Property::Noresv,
-            (
-                base(Policy::BounceReserve, Driver::Eventually),
-                base(Policy::BounceKeep, Driver::Eventually),
-            ),
+            policy(copies, Policy::BounceKeep),
         ),
         (
             "policy: a bounced page is marked clean",
             Property::FsyncLies,
-            (
-                base(Policy::BounceReserve, Driver::Eventually),
-                base(Policy::BounceClear, Driver::Eventually),
-            ),
+            policy(copies, Policy::BounceClear),
         ),
         (
             "policy: the copy is made after the checksum",
             Property::Torn,
-            (
-                base(Policy::BounceReserve, Driver::Eventually),
-                base(Policy::BounceBlock, Driver::Eventually),
-            ),
+            policy(copies, Policy::BounceBlock),
         ),
     ]
     .into_iter()

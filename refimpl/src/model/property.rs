@@ -78,4 +78,9 @@ impl Property {
     pub(crate) const fn bit(self) -> u16 {
         1 << self as u8
     }
+
+    /// That bit where it is broken, else none.
+    pub(crate) fn where_broken(self, broken: bool) -> u16 {
+        u16::from(broken) * self.bit()
+    }
 }

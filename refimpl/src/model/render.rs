@@ -12,14 +12,20 @@ use super::table::{Cell, Table};
 use super::trace::Trace;
 use failure::counted;
 
+/// Appends one line without blanks at its end.
+macro_rules! line {
+    ($text:expr, $($what:tt)*) => {{
+        let full = format!($($what)*);
+        $text.push_str(full.trim_end_matches(' '));
+        $text.push('\n');
+    }};
+}
+
 /// The scenarios by name, one line each.
 pub fn listing(scenarios: &[&Scenario]) -> String {
     let mut text = String::new();
     for scenario in scenarios {
-        line(
-            &mut text,
-            format_args!("{:<10} {}", scenario.name, scenario.title),
-        );
+        line!(text, "{:<10} {}", scenario.name, scenario.title);
     }
     text
 }
@@ -37,7 +43,7 @@ pub fn report(report: &Report, stories: bool) -> String {
 }
 
 fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
-    line(text, format_args!("{}: {}", scenario.name, scenario.title));
+    line!(text, "{}: {}", scenario.name, scenario.title);
     wrap(text, "    ", &scenario.about);
     let label = |row: &Row| {
         row.variant.clone().unwrap_or_else(|| {
@@ -45,55 +51,33 @@ fn one(text: &mut String, scenario: &ScenarioReport, stories: bool) {
                 .map_or_else(String::new, |config| config.label(""))
         })
     };
-    let width = scenario
-        .rows
-        .iter()
-        .map(|row| label(row).len())
-        .max()
-        .unwrap_or(0);
+    let width = longest(scenario.rows.iter().map(|row| label(row).len()));
     for row in &scenario.rows {
-        let states = counted(row.states, "state");
-        line(
-            text,
-            format_args!("  {:<width$}  {states:>13}  {}", label(row), verdict(row)),
-        );
+        let (label, states) = (label(row), counted(row.states, "state"));
+        line!(text, "  {label:<width$}  {states:>13}  {}", verdict(row));
     }
+    let rows = scenario.rows.iter();
     let nobody = |property: &Property| {
-        let of_races = [
-            Property::MissedPin,
-            Property::Unbalanced,
-            Property::PinStuck,
-        ];
-        !of_races.contains(property)
-            && scenario
-                .rows
-                .iter()
-                .all(|row| row.not_asked.contains(property))
+        use Property::{MissedPin, PinStuck, Unbalanced};
+        !matches!(property, MissedPin | Unbalanced | PinStuck)
+            && rows.clone().all(|row| row.not_asked.contains(property))
     };
     let not_asked: Vec<Property> = Property::ALL.into_iter().filter(nobody).collect();
     if !not_asked.is_empty() {
-        line(text, format_args!("  not asked: {}", names(&not_asked)));
+        line!(text, "  not asked: {}", names(&not_asked));
     }
     if stories {
         for row in &scenario.rows {
             for (i, trace) in row.traces.iter().enumerate() {
                 text.push('\n');
                 let heading = format!("{} under {}", trace.property.name(), label(row));
-                match row.traces[..i]
-                    .iter()
-                    .find(|other| other.steps == trace.steps)
-                {
-                    Some(other) => {
-                        line(
-                            text,
-                            format_args!("{heading}: the story of {}", other.property.name()),
-                        );
-                        line(text, format_args!("  so  {}", trace.meaning));
-                    }
-                    None => {
-                        line(text, format_args!("{heading}"));
-                        text.push_str(&story(trace));
-                    }
+                let mut before = row.traces[..i].iter();
+                if let Some(other) = before.find(|other| other.steps == trace.steps) {
+                    line!(text, "{heading}: the story of {}", other.property.name());
+                    line!(text, "  so  {}", trace.meaning);
+                } else {
+                    line!(text, "{heading}");
+                    text.push_str(&story(trace));
                 }
             }
         }
@@ -121,105 +105,64 @@ fn rests_on(properties: &[Property]) -> String {
 }
 
 fn names(properties: &[Property]) -> String {
-    properties
-        .iter()
-        .map(|property| property.name())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let names: Vec<_> = properties.iter().map(|property| property.name()).collect();
+    names.join(" ")
+}
+
+fn longest(widths: impl Iterator<Item = usize>) -> usize {
+    widths.max().unwrap_or(0)
 }
 
 /// One counterexample, numbered.
 pub(crate) fn story(trace: &Trace) -> String {
     let mut text = String::new();
-    let width = trace
-        .steps
-        .iter()
-        .map(|step| step.actor.len())
-        .max()
-        .unwrap_or(0);
+    let width = longest(trace.steps.iter().map(|step| step.actor.len()));
     for step in &trace.steps {
         if trace.repeats_from == Some(step.number) {
             text.push_str("      from here on, again and again:\n");
         }
-        line(
-            &mut text,
-            format_args!("{:>4}. {:<width$}  {}", step.number, step.actor, step.what),
-        );
+        let (number, actor) = (step.number, &step.actor);
+        line!(text, "{number:>4}. {actor:<width$}  {}", step.what);
         for change in &step.changes {
-            line(&mut text, format_args!("      {:<width$}    {change}", ""));
+            line!(text, "      {:<width$}    {change}", "");
         }
     }
-    if trace
-        .repeats_from
-        .is_some_and(|from| from > trace.steps.len())
-    {
+    let last = trace.steps.len();
+    if trace.repeats_from.is_some_and(|from| from > last) {
         text.push_str("      from here on nothing that anyone waits for can happen:\n");
     }
     for wait in &trace.waits {
-        line(&mut text, format_args!("      {:<width$}    {wait}", ""));
+        line!(text, "      {:<width$}    {wait}", "");
     }
-    line(&mut text, format_args!("  so  {}", trace.meaning));
+    line!(text, "  so  {}", trace.meaning);
     text
 }
 
 /// The matrix, one block per driver and callsites, one row per policy; 1 means that it can be broken.
 pub fn table(table: &Table) -> String {
-    let columns: Vec<Property> = Property::ALL
-        .into_iter()
-        .filter(|&property| {
-            table
-                .cells
-                .iter()
-                .any(|cell| cell.broken.contains(&property))
-        })
-        .collect();
+    let columns = table.columns();
+    let head: Vec<_> = columns.iter().map(|property| property.name()).collect();
     let mut text = String::new();
-    for block in table
-        .cells
-        .chunk_by(|a, b| (a.driver, a.callsites) == (b.driver, b.callsites))
-    {
+    for block in table.blocks() {
         let (driver, callsites) = (block[0].driver, block[0].callsites);
-        let like = table
-            .cells
-            .chunk_by(|a, b| (a.driver, a.callsites) == (b.driver, b.callsites))
-            .find(|other| {
-                other[0].driver == driver && other[0].callsites < callsites && same(other, block)
-            });
+        let like = table.blocks().find(|other| {
+            other[0].driver == driver && other[0].callsites < callsites && same(other, block)
+        });
+        let title = format!("driver {}, callsites {}", driver.name(), callsites.name());
         if let Some(other) = like {
-            line(
-                &mut text,
-                format_args!(
-                    "driver {}, callsites {}: as {}\n",
-                    driver.name(),
-                    callsites.name(),
-                    other[0].callsites.name()
-                ),
-            );
+            line!(text, "{title}: as {}\n", other[0].callsites.name());
             continue;
         }
-        line(
-            &mut text,
-            format_args!("driver {}, callsites {}", driver.name(), callsites.name()),
-        );
-        let head: Vec<_> = columns.iter().map(|property| property.name()).collect();
-        line(
-            &mut text,
-            format_args!("  {:<16}{}  device  states  rests on", "", head.join("  ")),
-        );
+        line!(text, "{title}");
+        let (empty, head) = ("", head.join("  "));
+        line!(text, "  {empty:<16}{head}  device  states  rests on");
         for cell in block {
             row(&mut text, cell, &columns);
         }
         text.push('\n');
     }
-    let states: usize = table.cells.iter().map(|cell| cell.states).sum();
-    line(
-        &mut text,
-        format_args!(
-            "{}, {} states, each explored to the end",
-            counted(table.cells.len(), "combination"),
-            states
-        ),
-    );
+    let (count, states) = (counted(table.cells.len(), "combination"), table.states());
+    line!(text, "{count}, {states} states, each explored to the end");
     text
 }
 
@@ -246,40 +189,29 @@ fn row(text: &mut String, cell: &Cell, columns: &[Property]) {
     } else {
         "refused"
     };
-    let rests_on = rests_on(&cell.rests_on);
-    let rests_on = rests_on
-        .trim_start_matches("; ")
-        .replace(" rests on ", ": ");
-    line(
-        text,
-        format_args!("{device:<8}{:>6}  {rests_on}", cell.states),
-    );
+    let rests_on = rests_on(&cell.rests_on).replace(" rests on ", ": ");
+    let rests_on = rests_on.trim_start_matches("; ");
+    line!(text, "{device:<8}{:>6}  {rests_on}", cell.states);
 }
 
 /// What each size costs.
 pub fn growth(growth: &Growth) -> String {
     let mut text = String::new();
     for series in growth.rows.chunk_by(|a, b| a.what == b.what) {
-        line(&mut text, format_args!("{}", series[0].what));
+        line!(text, "{}", series[0].what);
         let mut before = None;
         for row in series {
-            match (row.states, row.transitions) {
-                (Some(states), Some(transitions)) => {
-                    let times = before.map_or_else(String::new, |before| {
-                        format!("  x {:.1}", states as f64 / before as f64)
-                    });
-                    line(
-                        &mut text,
-                        format_args!(
-                            "  {}  {states:>9} states  {transitions:>9} steps{times}",
-                            row.count
-                        ),
-                    );
-                }
-                _ => line(
-                    &mut text,
-                    format_args!("  {}  more than the limit", row.count),
-                ),
+            let count = row.count;
+            if let (Some(states), Some(steps)) = (row.states, row.transitions) {
+                let times = before.map_or_else(String::new, |before| {
+                    format!("  x {:.1}", states as f64 / before as f64)
+                });
+                line!(
+                    text,
+                    "  {count}  {states:>9} states  {steps:>9} steps{times}"
+                );
+            } else {
+                line!(text, "  {count}  more than the limit");
             }
             before = row.states;
         }
@@ -290,35 +222,17 @@ pub fn growth(growth: &Growth) -> String {
 /// The mutants and what noticed them.
 pub fn mutants(results: &[MutantResult]) -> String {
     let mut text = String::new();
-    let width = results
-        .iter()
-        .map(|result| result.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = longest(results.iter().map(|result| result.name.len()));
     for result in results {
-        let fate = if result.is_killed() {
-            "killed"
-        } else {
-            "SURVIVED"
+        let fate = match result.is_killed() {
+            true => "killed",
+            false => "SURVIVED",
         };
-        line(
-            &mut text,
-            format_args!(
-                "{fate:<8}  {:<width$}  {} in {}",
-                result.name,
-                result.property.name(),
-                counted(result.steps, "step")
-            ),
-        );
+        let (name, noticed) = (&result.name, result.property.name());
+        let steps = counted(result.steps, "step");
+        line!(text, "{fate:<8}  {name:<width$}  {noticed} in {steps}");
     }
     text
-}
-
-/// Appends one line without blanks at its end.
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    let full = arguments.to_string();
-    text.push_str(full.trim_end_matches(' '));
-    text.push('\n');
 }
 
 fn wrap(text: &mut String, indent: &str, sentence: &str) {

@@ -11,6 +11,7 @@ use super::own::Own;
 use super::policy::Policy;
 use super::property::Property;
 use super::scenario::{Scenario, Subject};
+use super::table::or_all;
 use super::trace::Trace;
 
 /// What the caller asks for in place of a scenario's own lists; an empty list leaves the scenario's.
@@ -160,10 +161,10 @@ fn one(scenario: &Scenario, selection: &Selection) -> Result<ScenarioReport, Err
             callsites,
         } => {
             let config = selection.sizes.apply(config);
-            let policies = or(&selection.policies, policies);
-            let drivers = or(&selection.drivers, drivers);
+            let policies = or_all(&selection.policies, policies);
+            let drivers = or_all(&selection.drivers, drivers);
             let ways = policies_and_files(selection, policies);
-            for &callsites in or(&selection.callsites, callsites) {
+            for &callsites in or_all(&selection.callsites, callsites) {
                 for (at, &driver) in drivers.iter().enumerate() {
                     for &(policy, own) in &ways {
                         let habits = own.and_then(|own| own.device);
@@ -214,10 +215,6 @@ fn policies_and_files<'a>(
         ways.extend(policies[..times].iter().map(|&policy| (policy, Some(own))));
     }
     ways
-}
-
-fn or<'a, T>(asked: &'a [T], own: &'a [T]) -> &'a [T] {
-    if asked.is_empty() { own } else { asked }
 }
 
 fn row(config: &Config, variant: Option<String>, shows: &[Property]) -> Result<Row, Error> {

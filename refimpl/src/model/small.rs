@@ -12,7 +12,12 @@ pub(crate) struct Told {
     pub(crate) what: &'static str,
 }
 
-fn step<S>(process: u8, actor: &'static str, what: &'static str, to: S) -> Move<S, Told> {
+pub(crate) fn step<S>(
+    process: u8,
+    actor: &'static str,
+    what: &'static str,
+    to: S,
+) -> Move<S, Told> {
     Move {
         step: Told { actor, what },
         to,
@@ -33,7 +38,7 @@ pub(crate) struct Collapse {
     pub(crate) freezes: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct CollapseRace {
     pmd_gone: bool,
     /// References: the page table's, and the pin.
@@ -50,75 +55,59 @@ impl Machine for Collapse {
 
     fn initial(&self) -> CollapseRace {
         CollapseRace {
-            pmd_gone: false,
             refs: 1,
-            freed: false,
-            collapser: 0,
-            pinner: 0,
-            pinned: false,
+            ..CollapseRace::default()
         }
     }
 
     fn moves(&self, from: &CollapseRace, out: &mut Vec<Move<CollapseRace, Told>>) {
         let mut add = |process: u8, what: &'static str, to: CollapseRace| {
             let actor = ["gup_fast", "collapse"][process as usize];
-            let mut one = step(process, actor, what, to);
-            if to.pinned && to.freed {
-                one.broken = Property::MissedPin.bit();
-            }
-            out.push(one);
+            let broken = Property::MissedPin.where_broken(to.pinned && to.freed);
+            let one = step(process, actor, what, to);
+            out.push(Move { broken, ..one });
         };
-        let mut to = *from;
-        to.collapser += 1;
+        let mut collapses = |what: &'static str, change: &dyn Fn(&mut CollapseRace)| {
+            let mut to = *from;
+            to.collapser += 1;
+            change(&mut to);
+            add(1, what, to);
+        };
         match from.collapser {
-            0 => {
-                to.pmd_gone = true;
-                add(1, "takes the page table out of the pmd", to);
-            }
+            0 => collapses("takes the page table out of the pmd", &|to| {
+                to.pmd_gone = true
+            }),
             1 if self.freezes && from.refs != 1 => {
-                to.collapser = 9;
-                add(
-                    1,
-                    "finds a reference that it cannot explain, and gives up",
-                    to,
-                );
+                let what = "finds a reference that it cannot explain, and gives up";
+                collapses(what, &|to| to.collapser = 9);
             }
-            1 => {
+            1 => collapses("copies the page and frees it", &|to| {
                 to.refs -= 1;
                 to.freed = to.refs == 0 || !self.freezes;
-                add(1, "copies the page and frees it", to);
-            }
-            2 => {
-                to.refs += 1;
-                add(1, "somebody else is given the frame", to);
-            }
+            }),
+            2 => collapses("somebody else is given the frame", &|to| to.refs += 1),
             _ => {}
         }
-        let mut to = *from;
-        to.pinner += 1;
+        let mut pins = |what: &'static str, change: &dyn Fn(&mut CollapseRace)| {
+            let mut to = *from;
+            to.pinner += 1;
+            change(&mut to);
+            add(0, what, to);
+        };
+        let slow = |to: &mut CollapseRace| to.pinner = 9;
         match from.pinner {
-            0 if from.pmd_gone => {
-                to.pinner = 9;
-                add(0, "finds no page table, goes the slow way", to);
-            }
-            0 => add(0, "reads pmd and entry", to),
+            0 if from.pmd_gone => pins("finds no page table, goes the slow way", &slow),
+            0 => pins("reads pmd and entry", &|_| {}),
             1 if self.tries && from.refs == 0 => {
-                to.pinner = 9;
-                add(0, "finds a count of zero, goes the slow way", to);
+                pins("finds a count of zero, goes the slow way", &slow);
             }
-            1 => {
-                to.refs += 1;
-                add(0, "takes its reference", to);
-            }
+            1 => pins("takes its reference", &|to| to.refs += 1),
             2 if self.rechecks_pmd && from.pmd_gone => {
-                to.refs -= 1;
-                to.pinner = 9;
-                add(0, "reads the pmd again: changed, backs out", to);
+                pins("reads the pmd again: changed, backs out", &|to| {
+                    (to.refs, to.pinner) = (from.refs - 1, 9);
+                });
             }
-            2 => {
-                to.pinned = true;
-                add(0, "returns the pinned page", to);
-            }
+            2 => pins("returns the pinned page", &|to| to.pinned = true),
             _ => {}
         }
     }
@@ -133,7 +122,7 @@ pub(crate) struct Transfer {
     pub(crate) carrier_releases: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Handed {
     /// Pins on the page; one of them is somebody else's.
     pins: i8,
@@ -152,62 +141,48 @@ impl Machine for Transfer {
     fn initial(&self) -> Handed {
         Handed {
             pins: OTHERS,
-            taker: 0,
-            handed: false,
-            carrier: 0,
+            ..Handed::default()
         }
     }
 
     fn moves(&self, from: &Handed, out: &mut Vec<Move<Handed, Told>>) {
         let mut add = |process: u8, what: &'static str, to: Handed| {
             let actor = ["taker", "carrier"][process as usize];
-            let mut one = step(process, actor, what, to);
+            let one = step(process, actor, what, to);
             let over = to.taker == 9 && (!to.handed || to.carrier == 9);
-            if to.pins < OTHERS || (over && to.pins != OTHERS) {
-                one.broken = Property::Unbalanced.bit();
-            }
-            out.push(one);
+            let unbalanced = to.pins < OTHERS || (over && to.pins != OTHERS);
+            let broken = Property::Unbalanced.where_broken(unbalanced);
+            out.push(Move { broken, ..one });
         };
-        let mut to = *from;
-        match from.taker {
-            0 => {
-                (to.taker, to.pins) = (1, from.pins + 1);
-                add(0, "pins the page", to);
+        let mut takes = |what: &'static str, at: u8, pins: i8, handed: bool| {
+            let mut to = *from;
+            (to.taker, to.pins, to.handed) = (at, from.pins + pins, handed);
+            add(0, what, to);
+        };
+        match (from.taker, self.taker_releases_after) {
+            (0, _) => takes("pins the page", 1, 1, false),
+            (1, _) => {
+                takes("hands the page over", 2, 0, true);
+                takes("fails before it hands over, and unpins", 9, -1, false);
             }
-            1 => {
-                (to.taker, to.handed) = (2, true);
-                add(0, "hands the page over", to);
-                let mut to = *from;
-                (to.taker, to.pins) = (9, from.pins - 1);
-                add(0, "fails before it hands over, and unpins", to);
-            }
-            2 => {
-                to.taker = 9;
-                add(0, "returns", to);
-                let mut to = *from;
-                to.taker = 9;
-                if self.taker_releases_after {
-                    to.pins -= 1;
-                    add(0, "fails after it handed over, and unpins all the same", to);
-                } else {
-                    add(
-                        0,
-                        "fails after it handed over, and leaves the pin alone",
-                        to,
-                    );
-                }
+            (2, releases) => {
+                takes("returns", 9, 0, true);
+                let (what, pins) = match releases {
+                    true => ("fails after it handed over, and unpins all the same", -1),
+                    false => ("fails after it handed over, and leaves the pin alone", 0),
+                };
+                takes(what, 9, pins, true);
             }
             _ => {}
         }
-        let mut to = *from;
         if from.handed && from.carrier == 0 {
-            to.carrier = 9;
-            if self.carrier_releases {
-                to.pins -= 1;
-                add(1, "is done with the page, and unpins it", to);
-            } else {
-                add(1, "is done with the page, and forgets it", to);
-            }
+            let (what, pins) = match self.carrier_releases {
+                true => ("is done with the page, and unpins it", from.pins - 1),
+                false => ("is done with the page, and forgets it", from.pins),
+            };
+            let mut to = *from;
+            (to.carrier, to.pins) = (9, pins);
+            add(1, what, to);
         }
     }
 }
@@ -332,6 +307,10 @@ impl Machine for Migrate {
                 change(&mut to);
                 out.push(step(task, actor, what, to));
             };
+            let unpin: fn(&mut Moving) = match self.unpins_first {
+                true => |_| {},
+                false => |to| to.pins -= 1,
+            };
             match from.tasks[index] {
                 0 => add("asks for a long-term pin", 1, |_| {}),
                 1 => add("pins the page", 2, |to| to.pins += 1),
@@ -344,20 +323,14 @@ impl Machine for Migrate {
                 2 => add("finds it where it may not stay", 3, |_| {}),
                 3 if from.moved => add("finds it moved by the other, and begins again", 1, |_| {}),
                 3 if from.pins == 0 => add("moves it, and begins again", 1, |to| to.moved = true),
-                3 if self.retries => add("cannot move it: somebody holds it; tries again", 1, {
-                    if self.unpins_first {
-                        |_| {}
-                    } else {
-                        |to| to.pins -= 1
-                    }
-                }),
-                3 => add("cannot move it: somebody holds it; returns ENOMEM", 9, {
-                    if self.unpins_first {
-                        |_| {}
-                    } else {
-                        |to| to.pins -= 1
-                    }
-                }),
+                3 if self.retries => {
+                    add("cannot move it: somebody holds it; tries again", 1, unpin)
+                }
+                3 => add(
+                    "cannot move it: somebody holds it; returns ENOMEM",
+                    9,
+                    unpin,
+                ),
                 _ => {}
             }
         }

@@ -55,6 +55,26 @@ pub struct Cell {
     pub rests_on: Vec<Property>,
 }
 
+impl Table {
+    /// States of all combinations.
+    pub(crate) fn states(&self) -> usize {
+        self.cells.iter().map(|cell| cell.states).sum()
+    }
+
+    /// What one of the combinations breaks.
+    pub(crate) fn columns(&self) -> Vec<Property> {
+        let mut all = Property::ALL.to_vec();
+        all.retain(|property| self.cells.iter().any(|cell| cell.broken.contains(property)));
+        all
+    }
+
+    /// The policies with one driver and one kind of mistake, in turn.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &[Cell]> {
+        let block = |a: &Cell, b: &Cell| (a.driver, a.callsites) == (b.driver, b.callsites);
+        self.cells.chunk_by(block)
+    }
+}
+
 /// Explores every combination.
 ///
 /// # Errors
@@ -106,7 +126,8 @@ pub fn table(options: &TableOptions) -> Result<Table, Error> {
     })
 }
 
-fn or_all<'a, T>(asked: &'a [T], all: &'a [T]) -> &'a [T] {
+/// What was asked for, or else all.
+pub(crate) fn or_all<'a, T>(asked: &'a [T], all: &'a [T]) -> &'a [T] {
     if asked.is_empty() { all } else { asked }
 }
 

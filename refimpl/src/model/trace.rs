@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use failure::counted;
+
 use super::config::Config;
 use super::driver::Callsites;
 use super::fair::Lasso;
@@ -41,6 +43,19 @@ pub struct TraceStep {
 
 type Path = [(u32, Edge<Step>)];
 
+impl Trace {
+    /// A story that ends with its last step.
+    pub(crate) fn of(property: Property, steps: Vec<TraceStep>) -> Self {
+        Trace {
+            property,
+            meaning: property.meaning().to_owned(),
+            steps,
+            repeats_from: None,
+            waits: Vec::new(),
+        }
+    }
+}
+
 /// The story of a path whose last step breaks `property`.
 pub(crate) fn safety<'a>(
     config: &Config,
@@ -48,13 +63,7 @@ pub(crate) fn safety<'a>(
     path: &Path,
     state: impl Fn(u32) -> &'a State,
 ) -> Trace {
-    Trace {
-        property,
-        meaning: property.meaning().to_owned(),
-        steps: tell(config, path.iter(), 1, &state),
-        repeats_from: None,
-        waits: Vec::new(),
-    }
+    Trace::of(property, tell(config, path.iter(), &state))
 }
 
 /// The story of a run that never fulfils `property`.
@@ -64,24 +73,22 @@ pub(crate) fn liveness<'a>(
     lasso: &Lasso<Step>,
     state: impl Fn(u32) -> &'a State,
 ) -> Trace {
+    let steps = tell(config, lasso.prefix.iter().chain(&lasso.cycle), &state);
     Trace {
-        property,
-        meaning: property.meaning().to_owned(),
-        steps: tell(config, lasso.prefix.iter().chain(&lasso.cycle), 1, &state),
         repeats_from: Some(lasso.prefix.len() + 1),
         waits: waits(config, state(lasso.knot)),
+        ..Trace::of(property, steps)
     }
 }
 
 fn tell<'a, 'p>(
     config: &Config,
     path: impl Iterator<Item = &'p (u32, Edge<Step>)>,
-    first: usize,
     state: &impl Fn(u32) -> &'a State,
 ) -> Vec<TraceStep> {
     path.enumerate()
         .map(|(i, (before, edge))| TraceStep {
-            number: first + i,
+            number: 1 + i,
             actor: edge.step.actor.name(config),
             what: edge.step.event.tell().to_owned(),
             changes: changes(config, state(*before), state(edge.to)),
@@ -94,11 +101,7 @@ fn changes(config: &Config, before: &State, after: &State) -> Vec<String> {
     let mut lines = Vec::new();
     let large = config.callsites == Callsites::UnpinOnGet;
     for p in 0..config.pages as usize {
-        let name = if config.pages > 1 {
-            format!("page{p}")
-        } else {
-            "page".to_owned()
-        };
+        let name = page_name(config, p);
         let (old, new) = (&before.pages[p], &after.pages[p]);
         if old == new {
             continue;
@@ -121,16 +124,21 @@ fn changes(config: &Config, before: &State, after: &State) -> Vec<String> {
         number("ram", i32::from(old.ram), i32::from(new.ram));
         number("disk", i32::from(old.disk), i32::from(new.disk));
         if old.lock != new.lock {
-            parts.push(
-                holder(config, new)
-                    .map_or_else(|| "unlocked".to_owned(), |who| format!("locked by {who}")),
-            );
+            let locked = holder(config, new).map(|who| format!("locked by {who}"));
+            parts.push(locked.unwrap_or_else(|| "unlocked".to_owned()));
         }
         if !parts.is_empty() {
             lines.push(format!("{name}: {}", parts.join(", ")));
         }
     }
     lines
+}
+
+fn page_name(config: &Config, p: usize) -> String {
+    match config.pages {
+        1 => "page".to_owned(),
+        _ => format!("page{p}"),
+    }
 }
 
 fn holder(config: &Config, page: &Page) -> Option<String> {
@@ -143,20 +151,13 @@ fn waits(config: &Config, state: &State) -> Vec<String> {
     let mut lines = Vec::new();
     for p in 0..config.pages as usize {
         let page = &state.pages[p];
-        let name = if config.pages > 1 {
-            format!("page{p}")
-        } else {
-            "page".to_owned()
-        };
+        let name = page_name(config, p);
         if let Some(who) = holder(config, page) {
             lines.push(format!("{name} is locked by {who}"));
         }
         if page.refs > 0 {
-            lines.push(format!(
-                "{name} is held by {} gup reference{}",
-                page.refs,
-                if page.refs == 1 { "" } else { "s" }
-            ));
+            let references = counted(page.refs as usize, "gup reference");
+            lines.push(format!("{name} is held by {references}"));
         }
     }
     lines

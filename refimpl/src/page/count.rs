@@ -13,21 +13,11 @@ impl Memory {
     /// get_page(), folio_get(): one plain reference. A folio that is free, or whose count has overflowed, is a misuse.
     pub(crate) fn folio_get(&mut self, id: FolioId) -> Result<(), Misuse> {
         if self.folio(id).freed {
-            return Err(misuse(
-                "get_page",
-                What::Freed,
-                Consequence::UseAfterFree,
-                id,
-            ));
+            return Err(Misuse::new("get_page", What::Freed).of(id));
         }
         if self.folio(id).refcount <= 0 {
             self.folio_ref_add(id, 1);
-            return Err(misuse(
-                "get_page",
-                What::Underflow,
-                Consequence::PinnedForever,
-                id,
-            ));
+            return Err(Misuse::new("get_page", What::Underflow).of(id));
         }
         self.folio_ref_add(id, 1);
         Ok(())
@@ -43,18 +33,13 @@ impl Memory {
         let folio = self.folio_mut(id);
         if folio.freed {
             folio.refcount = folio.refcount.wrapping_sub(refs);
-            return Err(misuse(call, What::Freed, Consequence::UseAfterFree, id));
+            return Err(Misuse::new(call, What::Freed).of(id));
         }
         let before = folio.refcount;
         folio.refcount = before.wrapping_sub(refs);
         match folio.refcount {
             0 => self.free(call, id),
-            after if after < 0 && before >= 0 => Err(misuse(
-                call,
-                What::Underflow,
-                Consequence::PinnedForever,
-                id,
-            )),
+            after if after < 0 && before >= 0 => Err(Misuse::new(call, What::Underflow).of(id)),
             _ => Ok(()),
         }
     }
@@ -62,11 +47,13 @@ impl Memory {
     fn free(&mut self, call: &'static str, id: FolioId) -> Result<(), Misuse> {
         let folio = self.folio_mut(id);
         if folio.kind == Kind::Zero {
-            return Err(misuse(call, What::Underflow, Consequence::BadPage, id));
+            return Err(Misuse::new(call, What::Underflow)
+                .but(Consequence::BadPage)
+                .of(id));
         }
         folio.freed = true;
         if folio.pincount != 0 || folio.mapcount != 0 {
-            return Err(misuse(call, What::FreedPinned, Consequence::BadPage, id));
+            return Err(Misuse::new(call, What::FreedPinned).of(id));
         }
         Ok(())
     }
@@ -130,12 +117,9 @@ impl Memory {
             let missing = folio.pincount < 0;
             self.folio_put_refs(call, id, refs)?;
             return if missing {
-                Err(misuse(
-                    call,
-                    What::NotPinned,
-                    Consequence::FalseNegative,
-                    id,
-                ))
+                Err(Misuse::new(call, What::NotPinned)
+                    .but(Consequence::FalseNegative)
+                    .of(id))
             } else {
                 Ok(())
             };
@@ -153,31 +137,12 @@ impl Memory {
                 })
             )
         {
-            return Err(misuse(
-                call,
-                What::NotPinned,
-                Consequence::PinnedForever,
-                id,
-            ));
+            return Err(Misuse::new(call, What::NotPinned).of(id));
         }
         done
     }
 
     fn is_exempt(&self, id: FolioId) -> bool {
         self.folio(id).kind == Kind::Zero && self.version.zero_page_is_never_pinned()
-    }
-}
-
-pub(crate) fn misuse(
-    call: &'static str,
-    what: What,
-    consequence: Consequence,
-    id: FolioId,
-) -> Misuse {
-    Misuse {
-        call,
-        what,
-        consequence,
-        folio: Some(id),
     }
 }

@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Dirtying, and the page lock it is done under.
 
-use super::count::misuse;
-use super::{Consequence, Context, FolioId, Memory, Misuse, What};
+use super::{Context, FolioId, Memory, Misuse, What};
 
 impl Memory {
     /// lock_page(): sleeps until the lock is free. In this sequential model nobody else could release it, so that a lock
     /// which is held is a deadlock.
     pub fn folio_lock(&mut self, id: FolioId) -> Result<(), Misuse> {
         if self.context == Context::Atomic {
-            return Err(misuse(
-                "lock_page",
-                What::SleepsInAtomic,
-                Consequence::Warn,
-                id,
-            ));
+            return Err(Misuse::new("lock_page", What::SleepsInAtomic).of(id));
         }
         if self.folio(id).locked {
-            return Err(misuse(
-                "lock_page",
-                What::LockHeld,
-                Consequence::Deadlock,
-                id,
-            ));
+            return Err(Misuse::new("lock_page", What::LockHeld).of(id));
         }
         self.folio_mut(id).locked = true;
         Ok(())
@@ -32,12 +21,7 @@ impl Memory {
     pub(crate) fn folio_unlock(&mut self, id: FolioId) -> Result<(), Misuse> {
         let folio = self.folio_mut(id);
         if !folio.locked {
-            return Err(misuse(
-                "unlock_page",
-                What::NotLocked,
-                Consequence::BadPage,
-                id,
-            ));
+            return Err(Misuse::new("unlock_page", What::NotLocked).of(id));
         }
         folio.locked = false;
         Ok(())
@@ -50,12 +34,7 @@ impl Memory {
     pub fn folio_mark_dirty(&mut self, id: FolioId) -> Result<bool, Misuse> {
         let folio = self.folio_mut(id);
         if folio.freed {
-            return Err(misuse(
-                "set_page_dirty",
-                What::Freed,
-                Consequence::UseAfterFree,
-                id,
-            ));
+            return Err(Misuse::new("set_page_dirty", What::Freed).of(id));
         }
         if folio.dirty {
             return Ok(false);

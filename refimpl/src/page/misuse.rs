@@ -18,6 +18,43 @@ pub struct Misuse {
     pub folio: Option<FolioId>,
 }
 
+impl Misuse {
+    /// With what such a call comes to as a rule.
+    pub(crate) fn new(call: &'static str, what: What) -> Misuse {
+        let consequence = match what {
+            What::NullPage | What::NullArray => Consequence::Oops,
+            What::ErrorAsCount | What::SleepsInAtomic => Consequence::Warn,
+            What::OutOfBounds => Consequence::Runaway,
+            What::Freed => Consequence::UseAfterFree,
+            What::NotPinned | What::Underflow => Consequence::PinnedForever,
+            What::FreedPinned | What::NotLocked => Consequence::BadPage,
+            What::LockHeld => Consequence::Deadlock,
+            What::NoSuchFunction => Consequence::DoesNotCompile,
+        };
+        let folio = None;
+        Misuse {
+            call,
+            what,
+            consequence,
+            folio,
+        }
+    }
+
+    /// The same, of that folio.
+    pub(crate) fn of(self, folio: FolioId) -> Misuse {
+        let folio = Some(folio);
+        Misuse { folio, ..self }
+    }
+
+    /// The same, where a kernel would do something else about it.
+    pub(crate) fn but(self, consequence: Consequence) -> Misuse {
+        Misuse {
+            consequence,
+            ..self
+        }
+    }
+}
+
 /// What is wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum What {

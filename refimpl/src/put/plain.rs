@@ -25,10 +25,21 @@ impl Memory {
     /// release_pages(): put_page() on each, ascending; the count is an int, and nothing is done for 0 or less
     /// (mm/swap.c).
     pub fn release_pages(&mut self, pages: &[Option<Pfn>], nr: i32) -> Result<(), Misuse> {
+        let nr = u64::try_from(nr).unwrap_or(0);
+        self.put_each("release_pages", pages, 0..nr)
+    }
+
+    /// put_page() on each of those entries.
+    pub(super) fn put_each(
+        &mut self,
+        call: &'static str,
+        pages: &[Option<Pfn>],
+        entries: impl Iterator<Item = u64>,
+    ) -> Result<(), Misuse> {
         let mut worst = Worst::default();
-        for index in 0..u64::try_from(nr).unwrap_or(0) {
-            let page = self.entry("release_pages", pages, index)?;
-            worst.note(self.put_as("release_pages", page))?;
+        for index in entries {
+            let page = self.entry(call, pages, index)?;
+            worst.note(self.put_as(call, page))?;
         }
         worst.result()
     }

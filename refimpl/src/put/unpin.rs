@@ -2,16 +2,12 @@
 //! unpin_user_page*(): pins.
 
 use super::{Worst, is_err_value};
-use crate::page::{Consequence, FolioId, Memory, Misuse, Pfn, What};
+use crate::page::{FolioId, Memory, Misuse, Pfn, What};
 use crate::version::NullRule;
 
 impl Memory {
     fn has_pins(&self, call: &'static str) -> Result<(), Misuse> {
-        if self.version().counts_pins() {
-            Ok(())
-        } else {
-            Err(self.absent(call))
-        }
+        self.has(call, self.version().counts_pins())
     }
 
     /// unpin_user_page(): one pin less.
@@ -27,12 +23,7 @@ impl Memory {
         const CALL: &str = "unpin_user_pages";
         self.has_pins(CALL)?;
         if self.version().checks_count() && is_err_value(npages) {
-            return Err(Misuse {
-                call: CALL,
-                what: What::ErrorAsCount,
-                consequence: Consequence::Warn,
-                folio: None,
-            });
+            return Err(Misuse::new(CALL, What::ErrorAsCount));
         }
         let skips_null = self.version().null_rule() == NullRule::PrefixOnly;
         let mut index = 0;
@@ -121,11 +112,7 @@ impl Memory {
     }
 
     fn has_folios(&self, call: &'static str) -> Result<(), Misuse> {
-        if self.version().has_folio_unpins() {
-            Ok(())
-        } else {
-            Err(self.absent(call))
-        }
+        self.has(call, self.version().has_folio_unpins())
     }
 
     /// unpin_user_folio(): `npages` pins less on one folio (since 6.12); with 1, unpin_folio() (since 6.11).
@@ -142,12 +129,7 @@ impl Memory {
         const CALL: &str = "unpin_folios";
         self.has_folios(CALL)?;
         if is_err_value(count) {
-            return Err(Misuse {
-                call: CALL,
-                what: What::ErrorAsCount,
-                consequence: Consequence::Warn,
-                folio: None,
-            });
+            return Err(Misuse::new(CALL, What::ErrorAsCount));
         }
         let mut worst = Worst::default();
         for index in 0..count {

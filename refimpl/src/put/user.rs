@@ -10,11 +10,7 @@ use crate::version::Version;
 
 impl Memory {
     fn has_user_names(&self, call: &'static str) -> Result<(), Misuse> {
-        if self.version() < Version::V5_7 {
-            Ok(())
-        } else {
-            Err(self.absent(call))
-        }
+        self.has(call, self.version() < Version::V5_7)
     }
 
     /// put_user_page(): put_page() by another name.
@@ -26,23 +22,13 @@ impl Memory {
     /// release_user_pages(), first version: put_user_page() on each, the last first.
     pub fn release_user_pages(&mut self, pages: &[Option<Pfn>], npages: u64) -> Result<(), Misuse> {
         self.has_user_names("release_user_pages")?;
-        let mut worst = Worst::default();
-        for index in (0..npages).rev() {
-            let page = self.entry("release_user_pages", pages, index)?;
-            worst.note(self.put_as("release_user_pages", page))?;
-        }
-        worst.result()
+        self.put_each("release_user_pages", pages, (0..npages).rev())
     }
 
     /// put_user_pages(): put_user_page() on each, the first first (mm/gup.c, 5.4).
     pub fn put_user_pages(&mut self, pages: &[Option<Pfn>], npages: u64) -> Result<(), Misuse> {
         self.has_user_names("put_user_pages")?;
-        let mut worst = Worst::default();
-        for index in 0..npages {
-            let page = self.entry("put_user_pages", pages, index)?;
-            worst.note(self.put_as("put_user_pages", page))?;
-        }
-        worst.result()
+        self.put_each("put_user_pages", pages, 0..npages)
     }
 
     /// put_user_pages_dirty() of the third version: each folio that is clean is dirtied without the lock, then released.
@@ -52,17 +38,16 @@ impl Memory {
         pages: &[Option<Pfn>],
         npages: u64,
     ) -> Result<(), Misuse> {
-        if self.version() >= Version::V5_4 {
-            return Err(self.absent("put_user_pages_dirty"));
-        }
+        const CALL: &str = "put_user_pages_dirty";
+        self.has(CALL, self.version() < Version::V5_4)?;
         let mut worst = Worst::default();
         for index in 0..npages {
-            let page = self.entry("put_user_pages_dirty", pages, index)?;
-            let id = self.passed("put_user_pages_dirty", page)?;
+            let page = self.entry(CALL, pages, index)?;
+            let id = self.passed(CALL, page)?;
             if !self.folio(id).dirty {
                 worst.note(self.folio_mark_dirty(id).map(drop))?;
             }
-            worst.note(self.put_as("put_user_pages_dirty", page))?;
+            worst.note(self.put_as(CALL, page))?;
         }
         worst.result()
     }

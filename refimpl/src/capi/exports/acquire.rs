@@ -28,16 +28,25 @@ unsafe fn acquire(way: Way, range: Range, pages: *mut *mut u8) -> c_long {
     if pages.is_null() {
         return with(|world| take_nothing(world, way, range, nr));
     }
-    with(|world| match take(world, way, range, nr) {
-        Ok(got) => {
-            for (index, pfn) in got.iter().enumerate() {
-                // SAFETY: no more than `nr` pages come back, and the caller made room for those.
-                unsafe { pages.add(index).write(to_page(*pfn)) };
-            }
-            got.len() as c_long
-        }
-        Err(errno) => -c_long::from(errno.number()),
-    })
+    let got = with(|world| take(world, way, range, nr));
+    // SAFETY: no more than `nr` pages come back, and the caller made room for those.
+    unsafe { hand_out(got, pages) }
+}
+
+/// Writes what came into the caller's array: how many, or an error number.
+///
+/// # Safety
+/// `pages` has room for as many pointers.
+unsafe fn hand_out(got: Result<Vec<Pfn>, Errno>, pages: *mut *mut u8) -> c_long {
+    let got = match got {
+        Ok(got) => got,
+        Err(errno) => return -c_long::from(errno.number()),
+    };
+    for (index, pfn) in got.iter().enumerate() {
+        // SAFETY: as promised by the caller.
+        unsafe { pages.add(index).write(to_page(*pfn)) };
+    }
+    got.len() as c_long
 }
 
 /// With a null array the slow forms of get_user_pages*() bring pages in and take no reference; all others refuse it with a warning, or,
@@ -154,21 +163,15 @@ pub(super) unsafe extern "C" fn refimpl_memfd_pin(
     folios: *mut *mut u8,
     max: c_uint,
 ) -> c_long {
-    with(|world| {
+    let heads = with(|world| {
         world.might_sleep("memfd_pin_folios");
         let World { memory, mm, .. } = world;
-        match gup::memfd_pin_folios(memory, mm, mapping.addr(), first..=last, max as usize) {
-            Ok(heads) => {
-                world.took("memfd_pin_folios", Taken::Pin, &heads);
-                for (index, pfn) in heads.iter().enumerate() {
-                    // SAFETY: no more than `max` folios come back, and the caller made room for those.
-                    unsafe { folios.add(index).write(to_page(*pfn)) };
-                }
-                heads.len() as c_long
-            }
-            Err(errno) => -c_long::from(errno.number()),
-        }
-    })
+        let heads = gup::memfd_pin_folios(memory, mm, mapping.addr(), first..=last, max as usize)?;
+        world.took("memfd_pin_folios", Taken::Pin, &heads);
+        Ok(heads)
+    });
+    // SAFETY: no more than `max` folios come back, and the caller made room for those.
+    unsafe { hand_out(heads, folios) }
 }
 
 /// mm/gup.c: folio_add_pin(), 6.5; the folio is pinned already.

@@ -2,7 +2,7 @@
 //! A device and its driver: acquire, DMA, an explicit "done", mark dirty, release, in the order the callsite has them.
 
 use crate::model::config::{Mutation, Storage};
-use crate::model::driver::{Callsites, Habits};
+use crate::model::driver::Callsites;
 use crate::model::property::Property;
 use crate::model::state::{Cut, Device, Hold, State, flag};
 use crate::model::step::{Actor, Event};
@@ -70,16 +70,9 @@ fn acquire(moves: &mut Moves<'_>, d: usize, p: usize) {
     let plain = !config.takes_pin(d);
     if from.devices[d].left > 0 {
         if page.has(flag::WRITABLE) {
-            moves.may(
-                actor(d),
-                p,
-                Event::Pin {
-                    plain,
-                    fast_read: false,
-                },
-                grab(true),
-                0,
-            );
+            let fast_read = false;
+            let event = Event::Pin { plain, fast_read };
+            moves.may(actor(d), p, event, grab(true), 0);
         } else if can_fault(config, from, p, true) {
             let mut to = *from;
             write_fault(&mut to.pages[p]);
@@ -88,16 +81,9 @@ fn acquire(moves: &mut Moves<'_>, d: usize, p: usize) {
     }
     if config.habits().pins_on {
         if page.has(flag::MAPPED) {
-            moves.may(
-                actor(d),
-                p,
-                Event::Pin {
-                    plain,
-                    fast_read: true,
-                },
-                grab(false),
-                0,
-            );
+            let fast_read = true;
+            let event = Event::Pin { plain, fast_read };
+            moves.may(actor(d), p, event, grab(false), 0);
         } else if can_fault(config, from, p, false) {
             let mut to = *from;
             read_fault(&mut to.pages[p]);
@@ -115,7 +101,7 @@ fn scribble(moves: &Moves<'_>, d: usize, p: usize, to: &mut State) -> u16 {
     if page.has(flag::TRUNCATED) {
         // An orphan of the page cache belongs to nobody else yet while it is referenced; a freed block does.
         let freed = config.storage == Storage::Dax || page.refs == 0;
-        return if freed { Property::Uaf.bit() } else { 0 };
+        return Property::Uaf.where_broken(freed);
     }
     if !page.has(flag::CACHED) {
         return Property::Uaf.bit();
@@ -129,7 +115,7 @@ fn scribble(moves: &Moves<'_>, d: usize, p: usize, to: &mut State) -> u16 {
         page.disk = page.ram;
     }
     let streams = page.has(flag::WRITEBACK) && !page.has_any(flag::BOUNCED | flag::BOUNCING);
-    if streams { Property::Torn.bit() } else { 0 }
+    Property::Torn.where_broken(streams)
 }
 
 fn dma_write(moves: &mut Moves<'_>, d: usize, p: usize, hold: Hold) {
@@ -157,29 +143,18 @@ fn armed(moves: &mut Moves<'_>, d: usize, p: usize) {
         }
         return;
     }
-    match config.habits() {
-        Habits {
-            writes_often: true,
-            releases,
-            ..
-        } => {
-            dma_write(moves, d, p, Hold::Armed);
-            if releases {
-                let mut to = *from;
-                to.devices[d].hold = Hold::Done;
-                moves.weak(actor(d), p, Event::DmaDone, to, 0);
-            }
+    let (releases, mut to) = (config.habits().releases, *from);
+    to.devices[d].hold = if releases { Hold::Done } else { Hold::Kept };
+    if config.habits().writes_often {
+        dma_write(moves, d, p, Hold::Armed);
+        if releases {
+            moves.weak(actor(d), p, Event::DmaDone, to, 0);
         }
-        Habits { releases, .. } => {
-            let mut to = *from;
-            to.devices[d].hold = if releases { Hold::Done } else { Hold::Kept };
-            if from.devices[d].writes && from.devices[d].left > 0 {
-                let broken = scribble(moves, d, p, &mut to);
-                moves.weak(actor(d), p, Event::DmaWrite, to, broken);
-            } else {
-                moves.weak(actor(d), p, Event::DmaDone, to, 0);
-            }
-        }
+    } else if from.devices[d].writes && from.devices[d].left > 0 {
+        let broken = scribble(moves, d, p, &mut to);
+        moves.weak(actor(d), p, Event::DmaWrite, to, broken);
+    } else {
+        moves.weak(actor(d), p, Event::DmaDone, to, 0);
     }
 }
 
@@ -221,7 +196,7 @@ fn release(moves: &mut Moves<'_>, d: usize, p: usize) {
 fn dirty_locked(moves: &mut Moves<'_>, d: usize, p: usize) {
     let (config, from) = (moves.config, moves.from);
     let mut to = *from;
-    let broken = u16::from(config.habits().atomic) * Property::SleepAtomic.bit();
+    let broken = Property::SleepAtomic.where_broken(config.habits().atomic);
     if from.pages[p].is_locked() {
         if broken != 0 {
             moves.may(actor(d), p, Event::SleepsOnLock, to, broken);
@@ -239,7 +214,7 @@ fn dirty_too_late(moves: &mut Moves<'_>, d: usize, p: usize) {
     let freed = !to.pages[p].has(flag::CACHED);
     set_page_dirty(&mut to, p);
     to.devices[d] = idle(&to.devices[d]);
-    let broken = if freed { Property::Uaf.bit() } else { 0 };
+    let broken = Property::Uaf.where_broken(freed);
     moves.weak(actor(d), p, Event::DirtyTooLate, to, broken);
 }
 
@@ -270,10 +245,9 @@ fn put(moves: &mut Moves<'_>, d: usize, p: usize, hold: Hold) {
             ..from.devices[d]
         },
     };
-    let event = if wakes {
-        Event::Woken
-    } else {
-        Event::Put { pin: unpins }
+    let event = match wakes {
+        true => Event::Woken,
+        false => Event::Put { pin: unpins },
     };
     moves.weak(actor(d), p, event, to, 0);
 }
@@ -287,7 +261,7 @@ fn follow_notifier(moves: &mut Moves<'_>, d: usize, p: usize) {
         // Its mapping is one more read-only entry.
         if device.mapped {
             let gone = !page.has(flag::CACHED) || page.has(flag::TRUNCATED);
-            let broken = u16::from(gone) * Property::Uaf.bit();
+            let broken = Property::Uaf.where_broken(gone);
             moves.may(actor(d), p, Event::DmaRead, to, broken);
         } else if page.has(flag::MAPPED) {
             to.devices[d].mapped = true;

@@ -42,11 +42,7 @@ impl Moves<'_> {
             |page: &Page| page.has(flag::DIRTY | flag::CACHED) && !page.has(flag::RESERVED);
         let noresv = (0..self.config.pages as usize)
             .any(|p| unreserved(&to.pages[p]) && !unreserved(&self.from.pages[p]));
-        let broken = if noresv {
-            broken | Property::Noresv.bit()
-        } else {
-            broken
-        };
+        let broken = broken | Property::Noresv.where_broken(noresv);
         self.out.push(Move {
             step: Step {
                 actor,

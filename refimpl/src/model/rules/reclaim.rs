@@ -94,15 +94,9 @@ fn remove_mapping(moves: &mut Moves<'_>, p: usize) {
     page.unlock();
     to.shrink = Shrink::Idle;
     to.shrink_at = 0;
-    moves.weak(
-        ACTOR,
-        p,
-        if fails {
-            Event::DropFails
-        } else {
-            Event::Drops
-        },
-        to,
-        broken,
-    );
+    let event = match fails {
+        true => Event::DropFails,
+        false => Event::Drops,
+    };
+    moves.weak(ACTOR, p, event, to, broken);
 }

@@ -115,16 +115,10 @@ fn fsync(moves: &mut Moves<'_>, i: usize) {
         }
         Pass::WaitIo if from.pages[task.at as usize].has(flag::WRITEBACK) => {}
         Pass::WaitIo => {
+            let wait = io_wait(config, actor);
             if let Some(next) = (task.at + 1..config.pages).find(mine) {
                 to.fsyncs[i].at = next;
-                return moves.add(
-                    actor,
-                    task.at as usize,
-                    Event::IoSeen,
-                    io_wait(config, actor),
-                    to,
-                    0,
-                );
+                return moves.add(actor, task.at as usize, Event::IoSeen, wait, to, 0);
             }
             let late = |p: usize| {
                 !from.pages[p].has(flag::TRUNCATED) && from.pages[p].disk < task.promise[p]
@@ -134,15 +128,8 @@ fn fsync(moves: &mut Moves<'_>, i: usize) {
                 left: task.left,
                 ..Syncer::default()
             };
-            let broken = if lies { Property::FsyncLies.bit() } else { 0 };
-            moves.add(
-                actor,
-                task.at as usize,
-                Event::FsyncReturns,
-                io_wait(config, actor),
-                to,
-                broken,
-            );
+            let (p, broken) = (task.at as usize, Property::FsyncLies.where_broken(lies));
+            moves.add(actor, p, Event::FsyncReturns, wait, to, broken);
         }
         _ => write_page(moves, actor),
     }
@@ -246,13 +233,8 @@ fn writepage(moves: &mut Moves<'_>, actor: Actor, p: usize, pass: Pass) {
         // Since 5.18 ext4 warns and goes on; the dirty bit is gone and nothing is written.
         page.clear(flag::DIRTY | flag::TAGGED | flag::RESERVED);
         finish_page(moves.config, &mut to, actor, p);
-        return moves.weak(
-            actor,
-            p,
-            Event::WritepageNoBuffers,
-            to,
-            Property::Nobuf.bit(),
-        );
+        let broken = Property::Nobuf.bit();
+        return moves.weak(actor, p, Event::WritepageNoBuffers, to, broken);
     }
     page.set(flag::WRITEBACK);
     page.flight = page.ram;
@@ -285,18 +267,14 @@ fn disk(moves: &mut Moves<'_>, p: usize) {
     let mut to = *moves.from;
     if page.has(flag::BOUNCING) && !page.has(flag::BOUNCED) {
         to.pages[p].set(flag::BOUNCED);
-        let broken = if page.ram == page.flight {
-            0
-        } else {
-            Property::Torn.bit()
-        };
+        let broken = Property::Torn.where_broken(page.ram != page.flight);
         moves.weak(actor, p, Event::BlockCopies, to, broken);
     } else if page.has(flag::WRITEBACK) {
         let page = &mut to.pages[p];
         page.disk = page.flight;
         page.flight = 0;
         page.clear(flag::WRITEBACK | flag::BOUNCED | flag::BOUNCING);
-        let freed = u16::from(page.has(flag::TRUNCATED)) * Property::FreedIo.bit();
+        let freed = Property::FreedIo.where_broken(page.has(flag::TRUNCATED));
         moves.weak(actor, p, Event::IoEnds, to, freed);
     }
 }
