@@ -274,7 +274,7 @@ impl Acts {
 
     /// Whether a word is a call that is not made with that lock held.
     pub fn refuses_space_lock(&self, word: &str) -> bool {
-        self.space.refuses.contains(word)
+        self.data.space.refuses.contains(word)
     }
 
     /// Whether a word is the macro that makes a system call.

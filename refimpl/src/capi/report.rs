@@ -51,6 +51,23 @@ pub enum Class {
     Misuse,
 }
 
+impl Class {
+    /// All of them.
+    pub const ALL: [Class; 11] = [
+        Class::Leak,
+        Class::DoubleRelease,
+        Class::KindMismatch,
+        Class::DirtyAfterRelease,
+        Class::NotDirtied,
+        Class::WriteAfterRelease,
+        Class::StillMapped,
+        Class::NotWritable,
+        Class::DmaUnmapped,
+        Class::SleepsInAtomic,
+        Class::Misuse,
+    ];
+}
+
 /// Something wrong at a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
@@ -151,24 +168,10 @@ impl Run {
 mod tests {
     use super::*;
 
-    const CLASSES: [Class; 11] = [
-        Class::Leak,
-        Class::DoubleRelease,
-        Class::KindMismatch,
-        Class::DirtyAfterRelease,
-        Class::NotDirtied,
-        Class::WriteAfterRelease,
-        Class::StillMapped,
-        Class::NotWritable,
-        Class::DmaUnmapped,
-        Class::SleepsInAtomic,
-        Class::Misuse,
-    ];
-
     #[test]
     fn the_page_lists_every_class() {
         let page = include_str!("../../../docs/refimpl.md");
-        for class in CLASSES {
+        for class in Class::ALL {
             let name = serde_json::to_string(&class).unwrap();
             let row = format!("| `{}` |", name.trim_matches('"'));
             assert!(page.contains(&row), "docs/refimpl.md has no {row}");
