@@ -7,7 +7,7 @@
 
 use crate::check::{Check, Stop, Test, attempt, ensure};
 use crate::memory::Pages;
-use crate::pins;
+use crate::{charge, longterm, pins};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -16,12 +16,65 @@ use std::time::{Duration, Instant};
 const ANONYMOUS: u64 = 1 << 12;
 /// KPF_SWAPBACKED, which pages of a memory file have too. Like the other one it stays until the frame is freed.
 const SWAP_BACKED: u64 = 1 << 14;
+/// Since when a page that is pinned, also for reading only, is copied by fork(): commits 6c287605fd56 (5.19) and 84209e87c696 (6.2).
+const COPIED_AT_FORK: (u32, u32) = (6, 2);
 /// More than a batch of pages on a processor (15 or 31), few enough for any limit.
 pub(crate) const COUNT: usize = 40;
 
 /// One subtest: `take` holds all of the pages that it is given until what it returns is dropped.
-pub(crate) fn run<H>(check: &mut Check, title: &str, take: impl FnMut(&Pages) -> Test<H>) {
-    run_of(check, title, COUNT, take);
+pub(crate) fn run<H>(check: &mut Check, title: &str, mut take: impl FnMut(&Pages) -> Test<H>) {
+    run_of(check, title, COUNT, &mut take);
+    stay(check, title, take);
+}
+
+/// One subtest: pages that are pinned stay those of the process that was there first, when there is a second. If the two
+/// shared them, the first to write would get a copy, and who holds them would go on with pages that are no longer its own.
+/// A plain reference does not see to that.
+fn stay<H>(check: &mut Check, title: &str, mut take: impl FnMut(&Pages) -> Test<H>) {
+    let name = format!("{title}, pages stay the caller's after a fork");
+    check.run(&name, || {
+        if !longterm::is_since(COPIED_AT_FORK) {
+            return Err(Stop::Skip("pinned pages may be shared by a fork".into()));
+        }
+        // A process that has once pinned pages is marked for good (mm/gup.c: mm_set_has_pinned_flag(), 6.12): a new one shows
+        // whether this pin does it.
+        charge::in_child(|| stays(&mut take))
+    });
+}
+
+/// The same, in a process that has pinned nothing yet.
+fn stays<H>(take: &mut impl FnMut(&Pages) -> Test<H>) -> Test {
+    let pages = attempt("map", Pages::small(COUNT))?;
+    let held = take(&pages)?;
+    let before = frames(&pages)?;
+    let (wait, go) = attempt("make a pipe", rustix::pipe::pipe())?;
+    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(Stop::from(std::io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        drop(go);
+        let _parent_says = rustix::io::read(&wait, &mut [0u8]);
+        // SAFETY: the child has nothing to tidy up, and must not print the parent's buffered report.
+        unsafe { libc::_exit(0) }
+    }
+    drop(wait);
+    pages.touch();
+    let now = frames(&pages);
+    drop(go);
+    // SAFETY: plain system calls on a child of ours.
+    unsafe {
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    drop(held);
+    let moved = before.iter().zip(&now?).filter(|(a, b)| a != b).count();
+    ensure(
+        moved == 0,
+        format!(
+            "{moved} of {COUNT} pages that are held were copied when they were written to after a fork"
+        ),
+    )
 }
 
 /// The same with `count` pages.

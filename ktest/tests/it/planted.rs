@@ -360,6 +360,9 @@ bugs! {
     a_page_that_a_driver_wrote_to_and_left_clean_is_caught = "accessed-page-clean",
     a_rest_of_the_longer_queue_that_is_kept_is_caught = "rest-of-the-longer-queue-kept",
     a_pin_of_a_huge_page_that_is_kept_is_caught = "pin-of-a-coalesced-page-kept",
+    a_single_page_that_is_not_for_long_is_caught = "longterm-forgotten-for-one",
+    a_full_page_of_a_server_that_is_kept_is_caught = "full-page-of-a-server-kept",
+    a_fork_that_shares_pinned_pages_is_caught = "pinned-without-a-mark",
     a_hang_is_caught = "hang",
     a_panic_is_caught = "panic",
 }

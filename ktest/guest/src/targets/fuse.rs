@@ -126,6 +126,13 @@ pub(super) fn run(check: &mut Check) {
     check.run("unmounted", || stop(server, MOUNT));
     check.run("read into pages that go meanwhile", read_into_what_goes);
     check.run("a request, to pages of the server", request_to_pages);
+    // One of them is filled to its end. What is kept of a server shows once it has given its memory up.
+    check.repeat(
+        "a request, to pages of many servers",
+        64,
+        1,
+        request_to_pages,
+    );
 }
 
 /// What the server is asked is copied into its own pages, which are marked dirty and given back; nothing beside it changes.

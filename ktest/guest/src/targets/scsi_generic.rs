@@ -125,6 +125,19 @@ fn scsi(check: &mut Check) {
             ensure(refused, "memory that may only be read was read into")
         },
     );
+    // More pages than one bio has (BIO_MAX_VECS): what is refused is the second, and the first is given back.
+    check.run(
+        "SG_IO, read into many pages of which the last are not there",
+        || {
+            const MANY: usize = 300;
+            let pages = attempt("map", Pages::scattered(MANY))?;
+            attempt("protect", pages.protect(MANY - 20..MANY))?;
+            let blocks = MANY * PAGE / BLOCK;
+            let command = [0x28, 0, 0, 0, 0, 0, 0, (blocks >> 8) as u8, blocks as u8, 0];
+            let refused = data(&command, FROM_DEVICE, pages.address(), pages.len()).is_err();
+            ensure(refused, "memory that is not there was read into")
+        },
+    );
     check.repeat("SG_IO, read many times", 32, 16, || {
         let mut pages = attempt("map", Pages::new(16))?;
         sg(&[0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0], &mut pages).map(drop)

@@ -56,6 +56,7 @@ pub(super) fn run(check: &mut Check) {
             if moved.is_none_or(|moved| moved.acquired == 0) {
                 return Err(Stop::Skip("the driver took no page of ours".into()));
             }
+            window.nothing_beside()?;
             window.written_since(before)
         });
     }
