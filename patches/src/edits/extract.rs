@@ -135,7 +135,7 @@ fn pointer_to(
     let bytes = &source.bytes;
     let block = innermost(found.function, path);
     if declared.is_none() {
-        if let Some(more) = late(source, found, (path, block), pages, &name, &text)? {
+        if let Some(more) = late(source, found, (path, block), pages, name, &text)? {
             edits.extend(more);
             return Ok(format!("&{name}"));
         }
