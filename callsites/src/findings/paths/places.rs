@@ -110,6 +110,7 @@ impl Machine<'_, '_> {
         state.visible.insert(members);
         if state.made.contains(&entries) {
             state.inside.insert(members, entries);
+            state.entries.insert(members);
         }
         Some(Place::Memory(members, at.checked_add(index)))
     }
@@ -271,7 +272,12 @@ impl Machine<'_, '_> {
             Place::Memory(sym, at) => {
                 let leaves = |a: usize, state: &State| state.acquisitions[a].memory != Some(*sym);
                 match (value, at) {
-                    (Value::Page(a, _), _) if leaves(a, state) => state.put(value, *sym),
+                    (Value::Page(a, _), _) if leaves(a, state) => match state.entries.contains(sym)
+                    {
+                        true => state.put(value, *sym),
+                        // How many a plain array has is told elsewhere.
+                        false => state.hand_on(value),
+                    },
                     (Value::Sym(other, _), _) if state.visible.contains(sym) => state.show(other),
                     _ => {}
                 }

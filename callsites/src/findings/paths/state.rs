@@ -216,6 +216,8 @@ pub(super) struct State {
     pub lists_gone: BTreeMap<SmolStr, Span>,
     /// Objects of this way that are freed by themselves.
     pub managed: BTreeSet<Sym>,
+    /// Members of the entries of memory that was made on this way.
+    pub entries: BTreeSet<Sym>,
     /// Memory that was made on this way, whoever sees it.
     pub made: BTreeSet<Sym>,
     /// Arrays that such an object holds.
