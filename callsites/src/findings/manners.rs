@@ -7,10 +7,45 @@ use crate::index::ir::{Expr, FileFacts, Function, Linkage, Stmt, TypeRef};
 use refimpl::api::{Does, Role, acts, followed};
 use smol_str::SmolStr;
 use std::collections::HashSet;
+use std::sync::OnceLock;
+
+/// What the functions of a file are like, told when it is asked.
+pub(super) struct Manners<'f> {
+    file: &'f FileFacts,
+    keeping: OnceLock<HashSet<&'f str>>,
+    spared: OnceLock<HashSet<&'f str>>,
+    failing: OnceLock<HashSet<&'f str>>,
+}
+
+impl<'f> Manners<'f> {
+    pub(super) fn of(file: &'f FileFacts) -> Self {
+        Self {
+            file,
+            keeping: OnceLock::new(),
+            spared: OnceLock::new(),
+            failing: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn keeps_in_result(&self, name: &str) -> bool {
+        let known = self.keeping.get_or_init(|| keeping_in_result(self.file));
+        known.contains(name)
+    }
+
+    pub(super) fn spares(&self, name: &str) -> bool {
+        let known = self.spared.get_or_init(|| spared_in(self.file));
+        known.contains(name)
+    }
+
+    pub(super) fn fails(&self, name: &str) -> bool {
+        let known = self.failing.get_or_init(|| failing_in(self.file));
+        known.contains(name)
+    }
+}
 
 /// The functions of a file that put the pages which they are given into an object that they make and return, and nowhere
 /// else. Who gets no object has the pages still.
-pub(super) fn keeping_in_result(file: &FileFacts) -> HashSet<&str> {
+fn keeping_in_result(file: &FileFacts) -> HashSet<&str> {
     let keeps = |function: &&Function| {
         let of_pages = |ty: &TypeRef| ty.name == "struct page" && ty.pointers > 0;
         let mut pages = function.params.iter().filter(|param| of_pages(&param.ty));
@@ -82,9 +117,46 @@ pub(super) fn keeping_in_result(file: &FileFacts) -> HashSet<&str> {
         .collect()
 }
 
+/// The functions of a file that return error numbers alone, as such or as pointers: what they begin ends elsewhere.
+fn failing_in(file: &FileFacts) -> HashSet<&str> {
+    let is_error = |value: &Expr| {
+        let value = match visit::bare(value) {
+            Expr::Call { callee, args, .. } => match (callee.as_ref(), args.as_slice()) {
+                (Expr::Name(name, _), [one]) if acts().is(name, Does::MakesError) => {
+                    visit::bare(one)
+                }
+                _ => return false,
+            },
+            value => value,
+        };
+        let Expr::Unary { op, operand, .. } = value else {
+            return false;
+        };
+        // A constant of the kernel: a variable may be 0.
+        let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let constant = |name: &SmolStr| name.starts_with('E') && name.bytes().all(capital);
+        op == "-" && matches!(visit::bare(operand), Expr::Name(name, _) if constant(name))
+    };
+    let fails = |function: &&Function| {
+        let (mut returns, mut errors) = (0, 0);
+        visit::statements(&function.body, &mut |statement| {
+            if let Stmt::Return(value, _) = statement {
+                returns += 1;
+                errors += usize::from(value.as_ref().is_some_and(is_error));
+            }
+        });
+        !function.has_unread && returns > 0 && returns == errors
+    };
+    let functions = file.functions.iter();
+    let own = functions.filter(|function| function.linkage != Linkage::Macro);
+    own.filter(fails)
+        .map(|function| function.name.as_str())
+        .collect()
+}
+
 /// The functions that some function of a file calls, and releases afterwards what can be reached through an argument of
 /// the call: they let it be.
-pub(super) fn spared_in(file: &FileFacts) -> HashSet<&str> {
+fn spared_in(file: &FileFacts) -> HashSet<&str> {
     let mut spared = HashSet::new();
     let mut block = |statements: &'_ [Stmt]| {
         let mut given: Vec<(SmolStr, SmolStr)> = Vec::new();

@@ -2,7 +2,7 @@
 //! What the rules look at, prepared once.
 
 use super::atomic::Sleepers;
-use super::manners::{keeping_in_result, spared_in};
+use super::manners::Manners;
 use super::paths::{Callees, Fact, Locals, MOST_WAYS, What, walk};
 use super::{atomic, helpers, paths, visit};
 use crate::flow::places::parent;
@@ -94,8 +94,7 @@ impl<'a> View<'a> {
             let functions = file.functions.iter();
             known.extend(functions.map(|function| function.name.as_str()));
         }
-        let sparing: Vec<OnceLock<HashSet<&str>>> = unset(&files);
-        let results: Vec<OnceLock<HashSet<&str>>> = unset(&files);
+        let manners: Vec<Manners<'_>> = files.iter().map(|file| Manners::of(file)).collect();
         let look = |at: usize, function: &Function, most: usize| {
             let sleeps = |name: &str, args: &[Expr]| sleepers.call(at, name, args);
             let unlocks = |name: &str| sleepers.unlocks(at, name);
@@ -104,17 +103,11 @@ impl<'a> View<'a> {
             let directory = beside.get(parent(&files[at].path));
             let beside = |name: &str| directory.is_some_and(|names| names.contains(name));
             let member = |tag: &str, name: &str| member_of(&files, at, tag, name);
-            let spared = |name: &str| {
-                let of_file = sparing[at].get_or_init(|| spared_in(&files[at]));
-                of_file.contains(name)
-            };
-            let in_result = |name: &str| {
-                let of_file = results[at].get_or_init(|| keeping_in_result(&files[at]));
-                of_file.contains(name)
-            };
+            let manners = &manners[at];
             let callees = Callees {
-                spared: &spared,
-                in_result: &in_result,
+                fails: &|name| manners.fails(name),
+                spared: &|name| manners.spares(name),
+                in_result: &|name| manners.keeps_in_result(name),
                 code: input.code,
                 sleeps: &sleeps,
                 unlocks: &unlocks,
@@ -346,6 +339,7 @@ impl<'a> View<'a> {
             member: &|_, _| None,
             spared: &|_| false,
             in_result: &|_| false,
+            fails: &|_| false,
             code: None,
         };
         paths::kept(function, &callees)

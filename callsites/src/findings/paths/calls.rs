@@ -10,9 +10,6 @@ use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
 use refimpl::api::{Act, Count, Does, Function, Role};
 
-/// What a number that is rounded up to a unit is called.
-pub(super) const ROUNDED_UP: &str = "rounded up";
-
 impl Machine<'_, '_> {
     pub(super) fn call(
         &mut self,
@@ -336,30 +333,6 @@ impl Machine<'_, '_> {
         })
     }
 
-    fn divided_up(&mut self, state: &State, amount: Value, unit: Value) -> Value {
-        match self.settle(state, unit) {
-            Value::Int(number) if number > 0 => {
-                let more = self.binary(state, "+", amount, Value::Int(number - 1));
-                self.binary(state, "/", more, Value::Int(number))
-            }
-            unit => self.intern_values("divided up", vec![amount, unit, Value::Int(0)]),
-        }
-    }
-
-    fn rounded_up(&mut self, state: &State, amount: Value, unit: Value) -> Value {
-        match (self.settle(state, amount), self.settle(state, unit)) {
-            (Value::Int(amount), Value::Int(unit)) if amount >= 0 && unit > 0 => {
-                let more = amount.checked_add(unit - 1);
-                more.map_or_else(
-                    || Value::Sym(self.fresh(), 0),
-                    |more| Value::Int(more - more % unit),
-                )
-            }
-            (page @ Value::Page(..), _) => page,
-            _ => self.intern_values(ROUNDED_UP, vec![amount, unit]),
-        }
-    }
-
     /// Puts pages into a carrier. An entry that an iterator did not fill is no page.
     fn store(&mut self, state: &mut State, name: &str, args: &[Expr], span: Span) -> Value {
         let values: Vec<Value> = args.iter().map(|arg| self.eval(state, arg)).collect();
@@ -490,33 +463,6 @@ impl Machine<'_, '_> {
     fn unmap(&mut self, state: &mut State, span: Span) {
         if let Some(release) = state.released.last().copied() {
             self.fact(state, What::UnmappedAfterRelease, span, Some(release), "");
-        }
-    }
-
-    /// Of a number and a limit the number, as if the limit were not reached.
-    fn least(&mut self, state: &mut State, args: &[Expr]) -> Value {
-        let values: Vec<Value> = args
-            .iter()
-            .filter(|arg| !matches!(arg, Expr::Type(..)))
-            .map(|arg| self.eval(state, arg))
-            .collect();
-        let settled: Vec<Value> = values
-            .iter()
-            .map(|value| self.settle(state, *value))
-            .collect();
-        let least = settled
-            .iter()
-            .filter_map(|v| {
-                if let Value::Int(n) = v {
-                    Some(*n)
-                } else {
-                    None
-                }
-            })
-            .min();
-        match least {
-            Some(number) => Value::Int(number),
-            None => settled.first().copied().unwrap_or(Value::Int(0)),
         }
     }
 }

@@ -100,6 +100,8 @@ pub(crate) struct Callees<'a> {
     pub spared: &'a dyn Fn(&str) -> bool,
     /// Whether a function of the file keeps the pages that it is given in nothing but the object that it returns.
     pub in_result: &'a dyn Fn(&str) -> bool,
+    /// Whether a function of the file returns error numbers alone.
+    pub fails: &'a dyn Fn(&str) -> bool,
     /// The release of the tree.
     pub code: Option<VersionCode>,
 }

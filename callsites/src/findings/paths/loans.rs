@@ -297,6 +297,9 @@ impl Machine<'_, '_> {
         self.loan = outer;
         self.is_given(state, name, (args, values, span), loan);
         state.visible.insert(result);
+        if (self.callees.fails)(name) {
+            state.ranges.insert(result, (i64::MIN, -1));
+        }
         Value::Sym(result, 0)
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls that drop references: of one page, of an array.
 
-use super::calls::ROUNDED_UP;
 use super::machine::{Machine, What};
+use super::numbers::ROUNDED_UP;
 use super::state::{Acquisition, Place, State, Value};
 use crate::findings::visit;
 use crate::index::ir::{Expr, Span};
