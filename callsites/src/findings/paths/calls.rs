@@ -350,8 +350,10 @@ impl Machine<'_, '_> {
         if let Some(Value::Sym(list, _)) = values.first().copied() {
             let holder = state.inside.get(&list).copied().unwrap_or(list);
             let page = |value: &&Value| matches!(value, Value::Page(..));
-            if state.made.contains(&holder) && !state.freed.contains(&holder) {
-                let pages: Vec<Value> = values.iter().filter(page).copied().collect();
+            let pages: Vec<Value> = values.iter().filter(page).copied().collect();
+            // An array is given, and not put there.
+            let whole = !pages.is_empty() && !state.freed.contains(&holder);
+            if whole && state.made.contains(&holder) {
                 pages.into_iter().for_each(|page| state.put(page, list));
                 return Value::Sym(self.fresh(), 0);
             }
