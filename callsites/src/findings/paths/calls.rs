@@ -96,6 +96,10 @@ impl Machine<'_, '_> {
                 self.lists(state, known, args);
                 Value::Int(0)
             }
+            // It can fail, and keeps nothing then: its answer tells.
+            Some(Role::Store) if known.is_some_and(|known| known.kind == "tree") => {
+                self.unknown_call(state, name, args, span)
+            }
             Some(Role::Store) => self.store(state, name, args, span),
             Some(Role::Translate) => {
                 let values = self.looked_at(state, args);
