@@ -19,6 +19,7 @@ mod drivers;
 mod error;
 mod judge;
 mod library;
+mod objects;
 mod report;
 mod series;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 pub use drivers::{drivers, mistakes};
 pub use error::Error;
 pub(crate) use judge::{Kernel, verdict};
+pub use objects::Objects;
 pub use report::{DriverRun, Ended, UserspaceRun};
 pub use series::{suits, test};
 
@@ -44,6 +46,8 @@ pub struct Options {
     pub work: Option<Utf8PathBuf>,
     /// Each compilation and each driver is stopped after this.
     pub deadline: Duration,
+    /// What was compiled with these options and need not be again.
+    pub objects: Objects,
 }
 
 impl Default for Options {
@@ -53,6 +57,7 @@ impl Default for Options {
             jobs: 2,
             work: None,
             deadline: Duration::from_secs(60),
+            objects: Objects::default(),
         }
     }
 }

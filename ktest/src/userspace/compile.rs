@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Objects, and the program that runs them.
 
+use super::objects::{self, Object};
 use super::{Error, Options, library};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Mutex;
@@ -32,6 +33,8 @@ pub(super) struct Sources<'a> {
     pub(super) root: &'a Utf8Path,
     pub(super) files: Vec<Utf8PathBuf>,
     pub(super) flags: Vec<String>,
+    /// What stands for all that they may include, where that is known: then an object is used again.
+    pub(super) included: Option<blake3::Hash>,
 }
 
 pub(super) struct Built {
@@ -91,9 +94,11 @@ pub(super) fn build(
     library: &Utf8Path,
     options: &Options,
 ) -> Result<Built, Error> {
+    let files = sources(tree)?;
     let sources = Sources {
         root: tree,
-        files: sources(tree)?,
+        included: Some(objects::included(tree, &files)?),
+        files,
         flags: vec!["-Iinclude".to_owned()],
     };
     link(sources, work, library, options)
@@ -210,7 +215,7 @@ fn compile_all(
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Compiles one file; returns the warnings, one a line, as the compiler gives them.
+/// Compiles one file, unless that was done before; returns the warnings, one a line, as the compiler gives them.
 fn compile(
     sources: &Sources<'_>,
     work: &Utf8Path,
@@ -218,6 +223,19 @@ fn compile(
     object: &Utf8Path,
     options: &Options,
 ) -> Result<Vec<String>, Error> {
+    let key = match sources.included {
+        Some(included) => {
+            let mut command = vec![options.cc.as_str()];
+            command.extend(sources.flags.iter().map(String::as_str));
+            objects::key(&command, included, (sources.root, source))?
+        }
+        None => None,
+    };
+    if let Some(known) = key.and_then(|key| options.objects.get(&key)) {
+        std::fs::write(object, &known.bytes)
+            .map_err(|source| Error::io("write", object.to_owned(), source))?;
+        return Ok(known.warnings.clone());
+    }
     let output = compiler(sources, work, options)
         .args(["-include", "refimpl_sites.h"])
         .args(["-c", source.as_str(), "-o", object.as_str()])
@@ -230,11 +248,18 @@ fn compile(
             said,
         });
     }
-    Ok(said
+    let warnings: Vec<String> = said
         .lines()
         .filter(|line| line.contains(": warning: "))
         .map(str::to_owned)
-        .collect())
+        .collect();
+    if let Some(key) = key {
+        let bytes =
+            std::fs::read(object).map_err(|source| Error::io("read", object.to_owned(), source))?;
+        let warnings = warnings.clone();
+        options.objects.put(key, Object { bytes, warnings });
+    }
+    Ok(warnings)
 }
 
 /// The drivers in the program, sorted.

@@ -47,6 +47,7 @@ pub fn drivers(
             ),
             "-DREFIMPL_DRIVER".to_owned(),
         ],
+        included: None,
     };
     let built = compile::link(sources, work, &library, options)?;
     let mut drivers = Vec::new();
