@@ -2,9 +2,9 @@
 //! R11, accounting: what is given back to pinned_vm or locked_vm is not what was charged.
 //!
 //! Matches a function that charges a variable's worth of pages, changes the variable, and gives the variable's worth
-//! back; a way on which a function charges, fails, releases its pages, and does not give the charge back; and one that gives the
-//! same back twice. Wrong because the difference stays charged to the mm for ever (or is given back twice), until nothing can be
-//! pinned any more. Would have caught usnic_uiom_get_pages(), which gives back the pages it had not yet got to.
+//! back; a way on which a function charges, fails, releases its pages, and does not give the charge back; and one that
+//! gives the same back twice. Wrong because the difference stays charged to the mm for ever (or is given back twice), until
+//! nothing can be pinned any more. Would have caught usnic_uiom_get_pages(), which gives back the pages it had not yet got to.
 
 use super::paths::What;
 use super::view::View;
@@ -59,11 +59,9 @@ fn twice(view: &View<'_>, findings: &mut Vec<Finding>) {
             let line = view.line(walked.file, before.start);
             let message = format!("what line {line} gives back is given back again");
             let rule = ("R11", "accounting", Severity::Error);
-            let places = (
-                (before, "given back"),
-                (fact.at, "the same, unchanged since"),
-            );
-            findings.push(view.finding_of_two(rule, &walked, places.0, places.1, message));
+            let first = (before, "given back");
+            let again = (fact.at, "the same, unchanged since");
+            findings.push(view.finding_of_two(rule, &walked, first, again, message));
         }
     }
 }

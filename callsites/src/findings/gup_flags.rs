@@ -125,10 +125,10 @@ fn write_missing(view: &View<'_>, group: &Group) -> Option<Finding> {
             Some(_) => written == Written::Always,
             None => written != Written::Never,
         };
-        read_only = read_only.or(enough.then_some((file, *site, flags)));
         if !enough {
             return None;
         }
+        read_only = read_only.or(Some((file, *site, flags)));
     }
     let (file, site, flags) = read_only?;
     let at = view.file(&dirtied.path)?;
@@ -221,10 +221,10 @@ fn is_written(view: &View<'_>, file: usize, site: &Callsite) -> Written {
             cpu |= writes && args.first().is_some_and(through);
         });
     }
-    match (cpu || from && !to, from) {
-        (true, _) => Written::Always,
-        (false, true) => Written::Chosen,
-        (false, false) => Written::Never,
+    match (cpu, from, to) {
+        (true, ..) | (_, true, false) => Written::Always,
+        (false, true, true) => Written::Chosen,
+        (false, false, _) => Written::Never,
     }
 }
 

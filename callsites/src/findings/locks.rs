@@ -2,7 +2,8 @@
 //! R18, locks: the lock of the address space is not held where pages are taken, or a lock is kept by a way that fails.
 //!
 //! Matches a call that has to be made with the lock of the address space held, in a function that is reached from a table of
-//! operations or a system call of the directory, or that copies from or to user space or gives the address space up itself, where no function on the way there takes that lock or is called under it.
+//! operations or a system call of the directory, or that copies from or to user space or gives the address space up itself,
+//! where no function on the way there takes that lock or is called under it.
 //! And matches a function that takes a lock, gives it back on one way, and returns on another, which fails, without that.
 //! Wrong because the areas of the address space change under mm/gup.c's feet, and because the next who asks for the lock
 //! waits for ever. Would have caught fs/exec.c's get_arg_page(), which relied on nobody else knowing of the new mm, and the

@@ -195,28 +195,15 @@ fn accessed(offset: usize, length: usize) -> Test {
     let count = (offset + length).div_ceil(PAGE);
     let mut pages = attempt("map", Pages::small(count))?;
     attempt("map for the device", space.map(&pages, pages.len()))?;
-    let mut create = Mock {
-        size: size_of::<Mock>() as u32,
-        operation: CREATE_ACCESS,
-        space: space.id,
-        reserved: 0,
-        rest: [0; 14],
-    };
-    attempt("begin an access", ioctl(&space.file, TEST, &mut create))?;
-    let descriptor = create.rest[0] as u32;
+    let begun = space.command(CREATE_ACCESS, space.id, &[]);
+    let descriptor = attempt("begin an access", begun)?[0] as u32;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
     let access = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
     let through = |buffer: &mut Window, flags: u32| -> Test {
-        let mut mock = Mock {
-            size: size_of::<Mock>() as u32,
-            operation: ACCESS_RW,
-            space: access.as_raw_fd() as u32,
-            reserved: 0,
-            rest: [0; 14],
-        };
         let iova = IOVA + offset as u64;
-        mock.rest[..4].copy_from_slice(&[iova, length as u64, buffer.address(), flags.into()]);
-        attempt("reach through", ioctl(&space.file, TEST, &mut mock)).map(drop)
+        let rest = [iova, length as u64, buffer.address(), flags.into()];
+        let reached = space.command(ACCESS_RW, access.as_raw_fd() as u32, &rest);
+        attempt("reach through", reached).map(drop)
     };
     let part = offset..offset + length;
     let at_first = bytes(71, pages.len());
@@ -260,20 +247,28 @@ fn bare() -> Test<Space> {
 
 fn space() -> Test<Space> {
     let mut space = bare()?;
-    let mut mock = Mock {
-        size: size_of::<Mock>() as u32,
-        operation: MOCK_DOMAIN,
-        space: space.id,
-        reserved: 0,
-        rest: [0; 14],
-    };
-    attempt("make a mock device", ioctl(&space.file, TEST, &mut mock))?;
+    let made = space.command(MOCK_DOMAIN, space.id, &[]);
+    let mock = attempt("make a mock device", made)?;
     // struct iommu_test_cmd: out_stdev_id, then out_hwpt_id.
-    space.table = (mock.rest[0] >> 32) as u32;
+    space.table = (mock[0] >> 32) as u32;
     Ok(space)
 }
 
 impl Space {
+    /// One of the commands for tests, about the object of that number: gives what stands behind it and was filled in.
+    fn command(&self, operation: u32, about: u32, rest: &[u64]) -> std::io::Result<[u64; 14]> {
+        let mut mock = Mock {
+            size: size_of::<Mock>() as u32,
+            operation,
+            space: about,
+            reserved: 0,
+            rest: [0; 14],
+        };
+        mock.rest[..rest.len()].copy_from_slice(rest);
+        ioctl(&self.file, TEST, &mut mock)?;
+        Ok(mock.rest)
+    }
+
     fn map(&self, pages: &Pages, bytes: usize) -> std::io::Result<i32> {
         self.map_at(pages.address(), bytes)
     }
@@ -297,19 +292,9 @@ impl Space {
 
     /// Fails unless the mock device's addresses lead to these very pages.
     fn leads_to(&self, pages: &Pages) -> Test {
-        let mut check = Mock {
-            size: size_of::<Mock>() as u32,
-            operation: CHECK_MAP,
-            space: self.table,
-            reserved: 0,
-            rest: [0; 14],
-        };
-        check.rest[..3].copy_from_slice(&[IOVA, pages.len() as u64, pages.address()]);
-        attempt(
-            "find the pages where the device sees them",
-            ioctl(&self.file, TEST, &mut check),
-        )
-        .map(drop)
+        let rest = [IOVA, pages.len() as u64, pages.address()];
+        let seen = self.command(CHECK_MAP, self.table, &rest);
+        attempt("find the pages where the device sees them", seen).map(drop)
     }
 
     fn unmap(&self, bytes: u64) -> Test {
